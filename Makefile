@@ -1,0 +1,131 @@
+# JabberTTS: everything is built under $(BUILD).
+#
+#   make                 build/jabbertts and the libraries
+#   make test            unit, kernel and golden tests
+#   make fuzz            every fuzz target for FUZZ_SECONDS (clang)
+#   make lint            banned functions, layering, function lengths, format
+#   make bench           benchmarks of bench/
+#   make coverage        line coverage of src/ by the tests (gcc, gcovr)
+#   make install         DESTDIR and PREFIX are honoured
+#   make clean           remove $(BUILD)
+#
+# SANITIZER=address|undefined|thread|address,undefined builds in a directory of its own.
+# CC=clang and CFLAGS work as usual.
+
+VERSION   := 0.1.0
+SANITIZER ?=
+COVERAGE  ?=
+BUILD     ?= build$(if $(SANITIZER),-$(subst $(comma),-,$(SANITIZER)))$(if $(COVERAGE),-coverage)
+PREFIX    ?= /usr/local
+FUZZ_SECONDS ?= 20
+comma     := ,
+V         ?=
+Q         := $(if $(V),,@)
+
+CFLAGS    ?= -O2 -g
+PACKAGES  := jansson yaml-0.1 libzip libpcre2-8 icu-uc icu-i18n libavformat libavcodec libavutil \
+             libswresample
+WARN      := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
+             -Wpointer-arith -Wwrite-strings
+ALL_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -DJABBERTTS_VERSION='"$(VERSION)"' \
+             -DJABBERTTS_DATA_DIR='"$(PREFIX)/share/jabbertts"' -Iinclude -Isrc -pthread -fPIC \
+             -fvisibility=hidden -ffp-contract=off $(WARN) \
+             $(shell pkg-config --cflags $(PACKAGES) | sed 's/-I/-isystem /g') $(CFLAGS)
+LIBS      := $(shell pkg-config --libs $(PACKAGES)) -lespeak-ng -lsonic -lm -pthread
+ifneq ($(SANITIZER),)
+ALL_CFLAGS += -fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all
+LDFLAGS    += -fsanitize=$(SANITIZER)
+endif
+ifneq ($(COVERAGE),)
+ALL_CFLAGS += --coverage -O0
+LDFLAGS    += --coverage
+endif
+
+ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)
+ISA_x86_64  := avx2 avx512
+ISA_aarch64 := neon
+ISA_ALL     := avx2 avx512 neon
+FLAGS_avx2   := -mavx2 -mfma -mf16c
+FLAGS_avx512 := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
+FLAGS_neon   := -march=armv8.2-a+dotprod+fp16
+
+SRC := $(filter-out $(foreach i,$(filter-out $(ISA_$(ARCH)),$(ISA_ALL)),src/kernels/$(i).c), \
+       $(wildcard src/base/*.c src/kernels/*.c src/formats/*.c src/model/*.c src/text/*.c \
+                  src/audio/*.c src/engine/*.c))
+CLI := $(wildcard src/server/*.c src/cli/*.c)
+OBJ := $(SRC:%.c=$(BUILD)/%.o)
+CLI_OBJ := $(CLI:%.c=$(BUILD)/%.o)
+UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
+
+.PHONY: all test lint fuzz bench coverage install clean
+all: $(BUILD)/jabbertts $(BUILD)/libjabbertts.a $(BUILD)/libjabbertts.so $(BUILD)/jabbertts.pc
+
+-include $(OBJ:.o=.d) $(CLI_OBJ:.o=.d)
+
+$(BUILD)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC $<")
+	$(Q)$(CC) $(ALL_CFLAGS) $(if $(findstring src/kernels,$<),$(FLAGS_$(basename $(notdir $<)))) -MMD -MP -c $< -o $@
+
+$(BUILD)/libjabbertts.a: $(OBJ)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/libjabbertts.so: $(OBJ)
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libjabbertts.so.0 $^ $(LIBS) -o $@
+
+$(BUILD)/jabbertts: $(CLI_OBJ) $(BUILD)/libjabbertts.a
+	$(if $(Q),@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(BUILD)/jabbertts.pc: packaging/jabbertts.pc.in Makefile
+	@mkdir -p $(@D)
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
+
+# tests/unit/test_X.c is one cmocka program; tests/golden and tests/kernels are one program each.
+$(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libjabbertts.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests $(LDFLAGS) $< $(BUILD)/libjabbertts.a -lcmocka $(LIBS) -o $@
+$(BUILD)/golden: $(wildcard tests/golden/*.c) $(BUILD)/libjabbertts.a
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests $(LDFLAGS) $(filter %.c,$^) $(BUILD)/libjabbertts.a $(LIBS) -o $@
+$(BUILD)/check_kernels: $(wildcard tests/kernels/*.c) $(BUILD)/libjabbertts.a
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests $(LDFLAGS) $(filter %.c,$^) $(BUILD)/libjabbertts.a $(LIBS) -o $@
+$(BUILD)/bench/%: bench/%.c $(BUILD)/libjabbertts.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $< $(BUILD)/libjabbertts.a $(LIBS) -o $@
+
+test: $(UNIT) $(BUILD)/golden $(BUILD)/check_kernels $(BUILD)/jabbertts
+	BUILD=$(BUILD) tests/run
+
+# Fuzz targets: tests/fuzz/fuzz_X.c, seeds in tests/fuzz/corpus/X; findings and new inputs stay in
+# the build directory.
+FUZZ_BUILD := build-fuzz
+FUZZ := $(patsubst tests/fuzz/%.c,$(FUZZ_BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(FUZZ_BUILD)/%: tests/fuzz/%.c
+	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD)/lib CFLAGS="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" $(FUZZ_BUILD)/lib/libjabbertts.a
+	clang $(ALL_CFLAGS) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $< \
+	    $(FUZZ_BUILD)/lib/libjabbertts.a $(LIBS) -o $@
+.NOTPARALLEL: fuzz
+fuzz: $(FUZZ)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(FUZZ)
+
+bench: $(BENCH)
+
+coverage:
+	$(MAKE) COVERAGE=1 test
+	gcovr --root . --filter src/ --print-summary build-coverage
+
+lint:
+	packaging/lint
+
+install: all
+	install -D -m 755 $(BUILD)/jabbertts $(DESTDIR)$(PREFIX)/bin/jabbertts
+	install -D -m 644 models/jabber-tiny.gguf $(DESTDIR)$(PREFIX)/share/jabbertts/jabber-tiny.gguf
+	install -D -m 644 include/jabbertts.h $(DESTDIR)$(PREFIX)/include/jabbertts.h
+	install -D -m 644 $(BUILD)/libjabbertts.a $(DESTDIR)$(PREFIX)/lib/libjabbertts.a
+	install -D -m 755 $(BUILD)/libjabbertts.so $(DESTDIR)$(PREFIX)/lib/libjabbertts.so.0
+	ln -sf libjabbertts.so.0 $(DESTDIR)$(PREFIX)/lib/libjabbertts.so
+	install -D -m 644 $(BUILD)/jabbertts.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/jabbertts.pc
+
+clean:
+	rm -rf build build-*

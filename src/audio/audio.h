@@ -1,0 +1,46 @@
+/* audio.h - sound files in and out: libav* decodes and encodes, Sonic changes speed.
+ *
+ * Inside the project sound is mono f32 PCM.  Threads: any; an encoder belongs to one thread. */
+#ifndef AUDIO_AUDIO_H
+#define AUDIO_AUDIO_H
+#include <stddef.h>
+#include "base/err.h"
+
+/* Decode any file or memory block libav knows to mono f32 at `hz`; channels are averaged.
+ * More than max_seconds of sound is ERR_LIMIT, no sound at all ERR_FORMAT.
+ * *pcm is freed with mem_free. */
+int audio_decode_file(const char *path, int hz, double max_seconds, float **pcm, size_t *n,
+                      struct err *e);
+int audio_decode_memory(const void *data, size_t n_bytes, int hz, double max_seconds, float **pcm,
+                        size_t *n, struct err *e);
+
+enum audio_format { AUDIO_WAV, AUDIO_PCM, AUDIO_MP3, AUDIO_OPUS, AUDIO_AAC, AUDIO_FLAC };
+int audio_format_from_name(const char *name, enum audio_format *ret, struct err *e); /* "mp3" or "x.mp3" */
+const char *audio_format_name(enum audio_format f);
+const char *audio_content_type(enum audio_format f);
+
+/* Receives encoded bytes in order; return < 0 to stop (the encoder then returns that). */
+typedef int (*audio_sink)(void *cookie, const void *data, size_t n, struct err *e);
+
+struct audio_encoder_options {
+    enum audio_format format;
+    int in_hz;        /* of the samples written */
+    int out_hz;       /* 0: in_hz, or the nearest rate the format allows (opus 48000) */
+    double speed;     /* 0.25..4.0, 0 = 1; pitch kept */
+    int bit_rate;     /* 0: the format's default */
+    double seconds;   /* WAV: < 0 length unknown, streaming header; >= 0 is not needed otherwise */
+    audio_sink sink;
+    void *cookie;
+};
+struct audio_encoder;
+int audio_encoder_new(const struct audio_encoder_options *o, struct audio_encoder **ret,
+                      struct err *e);
+/* Samples outside [-1, 1] are clipped.  Bytes reach the sink as soon as the codec gives them. */
+int audio_encoder_write(struct audio_encoder *a, const float *pcm, size_t n, struct err *e);
+int audio_encoder_finish(struct audio_encoder *a, struct err *e); /* flush: no sample is lost */
+void audio_encoder_free(struct audio_encoder *a);
+
+/* 44-byte header of 16-bit mono WAV; n_sample SIZE_MAX for a stream of unknown length. */
+void audio_wav_header(int hz, size_t n_sample, unsigned char header[44]);
+
+#endif

@@ -1,0 +1,22 @@
+/* limits.h - every maximum of the project that is not a property of a model.
+ *
+ * Over a limit means a clear error that names it; nothing is clamped or cut silently. */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+#define LIMIT_TEXT_BYTES        (4 << 20) /* one request's text, UTF-8 */
+#define LIMIT_PIECES            65536     /* sentences in one request */
+#define LIMIT_VOICE_NAME_BYTES  128
+#define LIMIT_VOICE_TEXT_BYTES  4096      /* transcript of one reference */
+#define LIMIT_REFERENCE_SECONDS 90        /* one reference clip */
+#define LIMIT_AUDIO_SECONDS     7200      /* sound read from one file */
+#define LIMIT_SLOTS             64        /* sequences decoded together */
+#define LIMIT_JSON_BYTES        (64 << 20)/* config, special tokens, voice files */
+#define LIMIT_HEADER_BYTES      (64 << 20)/* metadata part of gguf, safetensors, pickle */
+#define LIMIT_TENSORS           65536     /* in one file */
+#define LIMIT_VOCAB             4194304   /* tokens */
+#define LIMIT_DIM               65536     /* any model dimension */
+#define LIMIT_LAYERS            1024
+#define LIMIT_CODEBOOKS         64
+
+#endif

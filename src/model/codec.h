@@ -1,0 +1,55 @@
+/* codec.h - the modified DAC codec: PCM <-> codes, whole clips or frame by frame.
+ *
+ * One frame = spec frame_samples (2048) of mono f32 PCM = Q codes.  Codes are [Q, T]: codebook
+ * first, as the reference stores them.  Inside, activations are time first [T, C].
+ * Source: fish_speech/models/dac/modded_dac.py and rvq.py of the S1 era; docs/MODEL.md.
+ *
+ *     codec_stream_new(codec, &s, &e);
+ *     while (next frame) codec_decode(codec, s, codes, 1, pcm, exec);
+ *     codec_stream_free(s);
+ *
+ * Threads: a codec is shared and read-only; streams, encode and calls with an executor belong to
+ * the engine thread. */
+#ifndef MODEL_CODEC_H
+#define MODEL_CODEC_H
+#include "kernels/kern.h"
+#include "model/spec.h"
+
+struct codec;
+struct codec_options {
+    enum kern_type type; /* of the packed matrices */
+    bool decoder, encoder;
+};
+int codec_load(const struct gguf *g, const struct spec_codec *s, struct kern_exec *x,
+               const struct codec_options *o, struct mem_arena *arena, struct codec **ret,
+               struct err *e);
+void codec_free(struct codec *c);
+const struct spec_codec *codec_spec(const struct codec *c);
+
+/* State of one decoding stream: everything convolutions and attention carry over. */
+struct codec_stream;
+int codec_stream_new(struct codec *c, struct codec_stream **ret, struct err *e);
+void codec_stream_free(struct codec_stream *s);
+void codec_stream_reset(struct codec_stream *s); /* start anew; keeps memory */
+int codec_stream_frames(const struct codec_stream *s); /* decoded since the start */
+int codec_max_frames(const struct codec *c); /* of one stream: rows of the rotary table */
+
+/* Decode T more frames; any split of the same codes gives the same samples, bit for bit.
+ * codes [Q, T]; entries beyond their codebook count as its last entry, negative ones as 0.
+ * pcm [T * frame_samples].  The stream must have room: frames + T <= codec_max_frames. */
+void codec_decode(struct codec *c, struct codec_stream *s, const int32_t *codes, int n_frame,
+                  float *pcm, struct kern_exec *x);
+
+/* Encode a clip (zero-padded to whole frames): codes [Q, T], T = codec_n_frames(c, n_sample).
+ * ERR_UNSUPPORTED without an encoder, ERR_LIMIT when longer than the rotary tables, ERR_MEMORY. */
+int codec_n_frames(const struct codec *c, size_t n_sample);
+int codec_encode(struct codec *c, const float *pcm, size_t n_sample, int32_t *codes,
+                 struct kern_exec *x, struct err *e);
+
+/* Observation of every stage, for the golden test: called with a name, data [n_row, n_channel]
+ * time first, while decoding or encoding; NULL switches it off. */
+typedef void (*codec_probe)(void *cookie, const char *stage, const float *data, int n_row,
+                            int n_channel);
+void codec_set_probe(struct codec *c, codec_probe probe, void *cookie);
+
+#endif

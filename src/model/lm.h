@@ -1,0 +1,64 @@
+/* lm.h - the two language-model transformers: tokens and codes in, logits out.
+ *
+ * A column of the prompt is [1 + Q] int32: token id, then one code per codebook (zero at text).
+ * Slow: embeds a column, runs it, gives hidden [dim] (before the final norm) and logits.
+ * Fast: per frame, position 0 takes the hidden state, position k the code k-1, predicting code k.
+ * Source: fish_speech/models/text2semantic/llama.py:DualARTransformer; quirks in docs/MODEL.md.
+ *
+ * Head: by default only the rows that can be generated (semantic tokens, then im_end) are computed;
+ * lm_head_* maps between row and token.  The full head stays selectable for exact comparison.
+ *
+ * Threads: the engine thread. */
+#ifndef MODEL_LM_H
+#define MODEL_LM_H
+#include "kernels/kern.h"
+#include "model/spec.h"
+
+struct lm;
+struct lm_options {
+    enum kern_type type; /* of the packed matrices; f32, f16, bf16, q8_0 */
+    bool full_head;      /* compute the whole padded vocabulary */
+    int max_row;         /* rows in one slow call: prompt chunk or batch; 0 = 256 */
+    int max_batch;       /* sequences in one fast call; 0 = 8 */
+};
+int lm_load(const struct gguf *g, const struct spec_lm *s, struct kern_exec *x,
+            const struct lm_options *o, struct mem_arena *arena, struct lm **ret, struct err *e);
+void lm_free(struct lm *m); /* scratch only; weights die with the arena */
+const struct spec_lm *lm_spec(const struct lm *m);
+
+int lm_n_head_row(const struct lm *m);               /* logits per slow call */
+int32_t lm_head_token(const struct lm *m, int row);  /* row of the head -> token id */
+
+/* One sequence's slow KV cache. */
+struct lm_slot;
+int lm_slot_new(const struct lm *m, int n_context, struct lm_slot **ret, struct err *e);
+void lm_slot_free(struct lm_slot *s);
+void lm_slot_reset(struct lm_slot *s);
+int lm_slot_length(const struct lm_slot *s);   /* columns seen */
+int lm_slot_capacity(const struct lm_slot *s);
+
+struct lm_feed {
+    struct lm_slot *slot;
+    const int32_t *columns; /* [n_column, 1 + Q] */
+    int n_column;           /* >= 1; length + n_column <= capacity (asserted) */
+    float *hidden;          /* [dim] of the last column, or NULL */
+    float *logits;          /* [lm_n_head_row] of the last column, or NULL */
+};
+/* Feed columns to several sequences in one pass over the weights (chunked by max_row). */
+void lm_slow(struct lm *m, const struct lm_feed *feeds, int n_feed, struct kern_exec *x);
+/* What enters layer i and leaves the last one, for the golden test: out
+ * [n_layer + 1, n_column, dim]. n_column <= max_row. */
+void lm_slow_layers(struct lm *m, const struct lm_feed *feed, float *out, struct kern_exec *x);
+
+/* Fast transformer over n sequences together (n <= max_batch): begin with the hidden states
+ * [n, dim], then one call per codebook k = 1..Q-1 with the previous codes [n]; logits
+ * [n, codebook_size], of which lm_n_candidate(k) first may be drawn.  Begin gives no logits
+ * unless logits is not NULL. */
+void lm_fast_begin(struct lm *m, const float *hidden, int n, float *logits, struct kern_exec *x);
+void lm_fast_step(struct lm *m, const int32_t *code, int n, int k, float *logits,
+                  struct kern_exec *x);
+int lm_n_candidate(const struct lm *m, int k); /* min(codebook_size, 1024) for k >= 1 */
+/* [fast_dim] what the fast transformer consumes for hidden [dim] (golden test). */
+void lm_fast_input(struct lm *m, const float *hidden, float *out, struct kern_exec *x);
+
+#endif

@@ -1,0 +1,53 @@
+/* transformer.h - the ONE transformer block: slow, fast, codec post, pre and encoder stacks.
+ *
+ * Per layer (fish_speech/models/text2semantic/llama.py:TransformerBlock, and
+ * models/dac/modded_dac.py:TransformerBlock, which adds layer scale and a window):
+ *     x += scale_a * wo(attention(rope(norm(qk)))), x += scale_f * w2(silu(w1 x) * w3 x)
+ * A call works on rows: each row belongs to a sequence (its KV cache) and stands at a position, so
+ * prefill, single steps and batches of sequences are the same code.
+ *
+ * Threads: weights read-only; a call belongs to the executor's thread. */
+#ifndef MODEL_TRANSFORMER_H
+#define MODEL_TRANSFORMER_H
+#include "kernels/kern.h"
+#include "model/spec.h"
+
+struct transformer; /* weights of one stack, final norm included; lives in the model's arena */
+
+/* Tensors are PREFIX + "blk.N.attn_qkv.weight" and so on, PREFIX + "output_norm.weight". */
+int transformer_load(const struct gguf *g, const char *prefix, const struct spec_transformer *s,
+                     struct kern_exec *x, enum kern_type type, struct mem_arena *arena,
+                     struct transformer **ret, struct err *e);
+
+/* KV cache of one sequence: n_layer rings of `capacity` positions.  Backed as it fills. */
+struct transformer_kv;
+int transformer_kv_new(const struct transformer *t, int capacity, enum kern_type type,
+                       struct transformer_kv **ret, struct err *e);
+void transformer_kv_reset(struct transformer_kv *kv); /* forget everything, give memory back */
+void transformer_kv_free(struct transformer_kv *kv);
+size_t transformer_kv_bytes(const struct spec_transformer *s, int capacity, enum kern_type type);
+
+/* Scratch for calls of up to max_row rows, shared by all calls of one executor. */
+struct transformer_scratch;
+int transformer_scratch_new(const struct spec_transformer *s, int max_row,
+                            struct transformer_scratch **ret, struct err *e);
+void transformer_scratch_free(struct transformer_scratch *s);
+
+struct transformer_rows {
+    int n_row;                       /* <= the scratch's max_row */
+    struct transformer_kv *const *kv; /* [n_row] the sequence of each row */
+    const int32_t *position;         /* [n_row]; rows of a sequence in ascending order; at most
+                                        capacity - window (or capacity) of one sequence in a call */
+};
+
+/* x [n_row, dim] in place through layer i; keys and values of the rows are stored first. */
+void transformer_layer(const struct transformer *t, int i_layer, const struct transformer_rows *r,
+                       float *x, struct transformer_scratch *s, struct kern_exec *exec);
+/* All layers; the final norm is not applied. */
+void transformer_run(const struct transformer *t, const struct transformer_rows *r, float *x,
+                     struct transformer_scratch *s, struct kern_exec *exec);
+/* out [n_row, dim] = final norm of x. */
+void transformer_norm(const struct transformer *t, const float *x, int n_row, float *out,
+                      struct kern_exec *exec);
+
+#endif

@@ -1,0 +1,42 @@
+/* text.h - from what people send to what the model reads, sentence by sentence.
+ *
+ *     struct text_options o = {.frontend = TEXT_IPA, .language = "en-us"};
+ *     if (text_split(utf8, n, &o, &pieces, &e) < 0) ...
+ *     for each piece: generate(pieces.piece[i].text), then pause_ms of silence
+ *     text_pieces_done(&pieces);
+ *
+ * Threads: any.  espeak-ng is all globals: one lock, in phonemes.c only. */
+#ifndef TEXT_TEXT_H
+#define TEXT_TEXT_H
+#include <stddef.h>
+#include "base/err.h"
+
+enum text_frontend {
+    TEXT_PLAIN, /* the model reads letters (S1-mini) */
+    TEXT_IPA    /* the model reads IPA (built-in voice) */
+};
+
+struct text_options {
+    enum text_frontend frontend;
+    const char *language; /* espeak-ng voice for IPA; NULL = "en-us" */
+    int max_piece_chars;  /* aim for pieces no longer than this; 0 = 110 for IPA, 300 for plain */
+};
+
+struct text_piece {
+    char *text;            /* what the model reads: UTF-8, never empty */
+    int pause_ms;          /* silence after this piece */
+    size_t start, end;     /* bytes of the input it came from */
+};
+struct text_pieces { struct text_piece *piece; int n; };
+
+/* Invalid UTF-8 or a NUL is ERR_FORMAT naming the byte; too much text is ERR_LIMIT; text with
+ * nothing to say (only white space or symbols) is ERR_ARGUMENT. */
+int text_split(const char *text, size_t n, const struct text_options *o, struct text_pieces *ret,
+               struct err *e);
+void text_pieces_done(struct text_pieces *p);
+
+/* One sentence to IPA: clauses with their final punctuation, as docs/MODEL.md specifies.  Free with
+ * mem_free. */
+int text_phonemes(const char *sentence, const char *language, char **ret, struct err *e);
+
+#endif
