@@ -51,7 +51,8 @@ void *mem_grow(void *p, size_t n, size_t size)
 {
     if (fail_now() || (size && n > SIZE_MAX / size))
         return NULL;
-    return realloc(p, n * size ? n * size : 1);
+    size_t n_bytes = n * size;
+    return realloc(p, n_bytes ? n_bytes : 1);
 }
 
 char *mem_strdup(const char *s)
