@@ -1,0 +1,176 @@
+/* jabbertts.h - embed JabberTTS: open a model, submit text, pull sound as it is made.
+ *
+ *     struct jabbertts_options o;
+ *     struct jabbertts_request r;
+ *     struct jabbertts_error e;
+ *     struct jabbertts *tts;
+ *     struct jabbertts_stream *s;
+ *     float pcm[4096];
+ *     int n;
+ *
+ *     jabbertts_options_init(&o);
+ *     if (jabbertts_open(&o, &tts, &e) < 0) ...                     e.message says why
+ *     jabbertts_request_init(&r);
+ *     r.text = "Hello there.";
+ *     if (jabbertts_submit(tts, &r, &s, &e) < 0) ...
+ *     while ((n = jabbertts_read(s, pcm, 4096, &e)) > 0)
+ *         play(pcm, n);                                              mono, jabbertts_sample_rate
+ *     jabbertts_stream_free(s);
+ *     jabbertts_close(tts);
+ *
+ * Sound is mono float in [-1, 1].  Codes are int32 [codebooks, frames].  Strings are UTF-8.
+ * Functions that can fail return 0 (or a count) or a negative status and fill the error (which may
+ * be NULL).  Same seed, text, voice, model and version give the same samples, whatever the number
+ * of threads or of requests running beside it.
+ *
+ * Threads: an engine may be used from any threads; one stream by one thread at a time, except
+ * jabbertts_cancel, which any thread may call while the stream exists. */
+#ifndef JABBERTTS_H
+#define JABBERTTS_H
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define JABBERTTS_API __attribute__((visibility("default")))
+
+enum jabbertts_status {
+    JABBERTTS_OK = 0,
+    JABBERTTS_ERR_ARGUMENT = -1,    /* a value you chose is wrong */
+    JABBERTTS_ERR_NOT_FOUND = -2,   /* no such file or voice */
+    JABBERTTS_ERR_FORMAT = -3,      /* a file or text is malformed */
+    JABBERTTS_ERR_UNSUPPORTED = -4, /* this model cannot do that */
+    JABBERTTS_ERR_LIMIT = -5,       /* over a limit, which the message names */
+    JABBERTTS_ERR_MEMORY = -6,
+    JABBERTTS_ERR_IO = -7,
+    JABBERTTS_ERR_BUSY = -8,        /* the queue is full: try again later */
+    JABBERTTS_ERR_CANCELLED = -9,
+    JABBERTTS_ERR_INTERNAL = -10
+};
+
+struct jabbertts_error {
+    int code; /* enum jabbertts_status */
+    char message[512];
+};
+
+/* --- engine ------------------------------------------------------------------------------------ */
+
+struct jabbertts;
+
+struct jabbertts_options {
+    const char *model; /* path of a GGUF made by `jabbertts convert`; NULL: the built-in voice */
+    int threads;       /* 1..256; 0: one per core */
+    const char *isa;   /* instruction set: NULL for the best, or "ref", "avx2", "avx512", "neon" */
+    int slots;         /* requests decoded together, 1..64 (default 4) */
+    int queue;         /* requests waiting for a slot, 0..65536 (default 64) */
+    int context;       /* tokens and frames per sentence, reference included; 0: the model's */
+};
+JABBERTTS_API void jabbertts_options_init(struct jabbertts_options *o);
+JABBERTTS_API int jabbertts_open(const struct jabbertts_options *o, struct jabbertts **ret,
+                                 struct jabbertts_error *e);
+/* Cancels what runs; all streams must have been freed.  NULL is fine. */
+JABBERTTS_API void jabbertts_close(struct jabbertts *tts);
+
+JABBERTTS_API const char *jabbertts_version(void);
+JABBERTTS_API int jabbertts_sample_rate(const struct jabbertts *tts);   /* Hz */
+JABBERTTS_API int jabbertts_frame_samples(const struct jabbertts *tts); /* samples per frame */
+JABBERTTS_API int jabbertts_n_codebook(const struct jabbertts *tts);
+JABBERTTS_API const char *jabbertts_isa(const struct jabbertts *tts);   /* in use */
+JABBERTTS_API int jabbertts_threads(const struct jabbertts *tts);       /* in use */
+
+/* --- voices ------------------------------------------------------------------------------------ */
+
+/* i-th named voice of the model, NULL after the last. */
+JABBERTTS_API const char *jabbertts_voice_name(const struct jabbertts *tts, int i);
+/* i-th alias, NULL after the last; *name is the voice it stands for. */
+JABBERTTS_API const char *jabbertts_voice_alias(const struct jabbertts *tts, int i,
+                                                const char **name);
+/* The voice used when none is asked for; NULL: the model speaks without a reference. */
+JABBERTTS_API const char *jabbertts_voice_default(const struct jabbertts *tts);
+
+/* A voice made from a clip: its codes and transcript. */
+struct jabbertts_voice;
+/* Any sound file libav can read, at most 90 seconds; text: what is said in it. */
+JABBERTTS_API int jabbertts_voice_from_file(struct jabbertts *tts, const char *path,
+                                            const char *text, struct jabbertts_voice **ret,
+                                            struct jabbertts_error *e);
+JABBERTTS_API int jabbertts_voice_from_pcm(struct jabbertts *tts, const float *pcm, size_t n_sample,
+                                           const char *text, struct jabbertts_voice **ret,
+                                           struct jabbertts_error *e);
+/* Not while a request that uses it runs.  NULL is fine. */
+JABBERTTS_API void jabbertts_voice_free(struct jabbertts_voice *v);
+
+/* --- speaking ---------------------------------------------------------------------------------- */
+
+struct jabbertts_stream;
+
+struct jabbertts_request {
+    const char *text;
+    const char *voice;                       /* name or alias; NULL: the default */
+    const struct jabbertts_voice *reference; /* instead of a name; borrowed until the stream's end */
+    uint64_t seed;                           /* default 0 */
+    float temperature;                       /* 0..2; < 0: the model's recommendation */
+    float top_p;                             /* (0, 1]; < 0: the same */
+    float repetition_penalty;                /* 1..2; < 0: the same */
+    double max_seconds;                      /* of sound in all; 0: as long as the text needs */
+    const char *language;                    /* espeak-ng voice for phonemes; NULL: en-us */
+};
+JABBERTTS_API void jabbertts_request_init(struct jabbertts_request *r);
+/* Everything in the request but the reference is copied. */
+JABBERTTS_API int jabbertts_submit(struct jabbertts *tts, const struct jabbertts_request *r,
+                                   struct jabbertts_stream **ret, struct jabbertts_error *e);
+/* Waits for sound.  Returns the number of samples (> 0), 0 at the end, or a negative status. */
+JABBERTTS_API int jabbertts_read(struct jabbertts_stream *s, float *pcm, int n_max,
+                                 struct jabbertts_error *e);
+JABBERTTS_API void jabbertts_cancel(struct jabbertts_stream *s);
+/* Cancels if it still runs.  NULL is fine. */
+JABBERTTS_API void jabbertts_stream_free(struct jabbertts_stream *s);
+
+struct jabbertts_progress {
+    int n_piece, piece;   /* sentences in the text; finished so far */
+    int n_frame;          /* frames made */
+    int n_truncated;      /* sentences that a limit ended before the model did */
+    size_t n_sample;      /* samples made, pauses included */
+    double first_audio_s; /* from submit to the first samples; < 0: none yet */
+    double elapsed_s;     /* from submit to now, or to the end */
+};
+JABBERTTS_API void jabbertts_stream_progress(const struct jabbertts_stream *s,
+                                             struct jabbertts_progress *p);
+
+/* --- sound files ------------------------------------------------------------------------------- */
+
+struct jabbertts_encoder;
+/* Gets encoded bytes in order; a negative return stops the encoder, which returns it. */
+typedef int (*jabbertts_sink)(void *cookie, const void *data, size_t n);
+
+struct jabbertts_encoder_options {
+    const char *format; /* wav, pcm, mp3, opus, aac, flac, or a file name that ends so */
+    int in_hz;          /* of the samples written */
+    int out_hz;         /* 0: the same, or the nearest the format knows */
+    double speed;       /* 0.25..4, pitch kept; 0: 1 */
+    jabbertts_sink sink;
+    void *cookie;
+};
+JABBERTTS_API int jabbertts_encoder_new(const struct jabbertts_encoder_options *o,
+                                        struct jabbertts_encoder **ret, struct jabbertts_error *e);
+JABBERTTS_API int jabbertts_encoder_write(struct jabbertts_encoder *c, const float *pcm, size_t n,
+                                          struct jabbertts_error *e);
+JABBERTTS_API int jabbertts_encoder_finish(struct jabbertts_encoder *c, struct jabbertts_error *e);
+JABBERTTS_API void jabbertts_encoder_free(struct jabbertts_encoder *c);
+/* Header of a 16-bit mono WAV file whose length is known now (the encoder, which cannot seek,
+ * writes one of unknown length). */
+JABBERTTS_API void jabbertts_wav_header(int hz, size_t n_sample, unsigned char header[44]);
+
+/* --- tools ------------------------------------------------------------------------------------- */
+
+/* Measure a model's speed and memory: a table, or JSON if json is not 0.  Free *ret with free().
+ * options as for jabbertts_open. */
+JABBERTTS_API int jabbertts_bench(const struct jabbertts_options *o, int json, char **ret,
+                                  struct jabbertts_error *e);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
