@@ -15,7 +15,8 @@ int audio_decode_memory(const void *data, size_t n_bytes, int hz, double max_sec
                         size_t *n, struct err *e);
 
 enum audio_format { AUDIO_WAV, AUDIO_PCM, AUDIO_MP3, AUDIO_OPUS, AUDIO_AAC, AUDIO_FLAC };
-int audio_format_from_name(const char *name, enum audio_format *ret, struct err *e); /* "mp3" or "x.mp3" */
+/* name: "mp3" or "x.mp3" */
+int audio_format_from_name(const char *name, enum audio_format *ret, struct err *e);
 const char *audio_format_name(enum audio_format f);
 const char *audio_content_type(enum audio_format f);
 
@@ -28,7 +29,8 @@ struct audio_encoder_options {
     int out_hz;       /* 0: in_hz, or the nearest rate the format allows (opus 48000) */
     double speed;     /* 0.25..4.0, 0 = 1; pitch kept */
     int bit_rate;     /* 0: the format's default */
-    double seconds;   /* WAV: < 0 length unknown, streaming header; >= 0 is not needed otherwise */
+    double seconds;   /* WAV: < 0 header of a stream of unknown length, sound follows at once;
+                       * >= 0 exact header: everything is kept until audio_encoder_finish */
     audio_sink sink;
     void *cookie;
 };
