@@ -1,0 +1,293 @@
+/* Sentences to IPA with libespeak-ng, the way the built-in voice was taught: punctuation is kept
+ * by us, only the words between it go to espeak-ng (docs/MODEL.md, "Text and tokens"). */
+#include <ctype.h>
+#include <espeak-ng/speak_lib.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <unicode/uchar.h>
+#include <unicode/utf8.h>
+
+#include "base/buf.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "text/text.h"
+
+/* espeak-ng works in fixed buffers of 800 characters a clause and 160 a word, and older releases
+ * overran them (CVE-2023-49990 to 49994).  It never sees more than this. */
+#define MAX_WORD_CHARS 60
+#define MAX_CLAUSE_BYTES 600
+
+#define PHONEMES_IPA 0x02 /* speak_lib.h: phoneme_mode, bit 1 */
+
+/* --- the one user of espeak-ng --- */
+
+static pthread_mutex_t espeak_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool espeak_ready;
+static char espeak_voice[64]; /* the voice it has now; "" = unknown */
+
+/* Voice names are also file names to espeak-ng: nothing that could leave its directory. */
+static bool is_voice_name(const char *s)
+{
+    size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_+");
+    return n > 0 && n < sizeof espeak_voice && s[n] == 0;
+}
+
+static int espeak_select(const char *voice, struct err *e)
+{
+    if (!is_voice_name(voice))
+        return err_set(e, ERR_ARGUMENT, "'%.40s' is no language name, want one like en-us", voice);
+    if (!espeak_ready) {
+        int rate = espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, NULL, espeakINITIALIZE_DONT_EXIT);
+        if (rate <= 0)
+            return err_set(e, ERR_NOT_FOUND, "espeak-ng finds no data: install espeak-ng-data or "
+                           "set ESPEAK_DATA_PATH");
+        espeak_ready = true;
+    }
+    if (strcmp(espeak_voice, voice) == 0)
+        return 0;
+    espeak_voice[0] = 0;
+    if (espeak_SetVoiceByName(voice) != EE_OK)
+        return err_set(e, ERR_NOT_FOUND, "espeak-ng has no language '%s'", voice);
+    memcpy(espeak_voice, voice, strlen(voice) + 1);
+    return 0;
+}
+
+/* Append s without white space at its ends, runs of it as one space, and without the "(fr)" marks
+ * espeak-ng puts where it changes language. */
+static int add_trimmed(struct buf *out, const char *s)
+{
+    bool gap = out->len > 0;
+    int rc = 0;
+    for (; *s && rc == 0; s++) {
+        const char *close = *s == '(' ? strchr(s, ')') : NULL;
+        if (close) {
+            s = close;
+            continue;
+        }
+        if (isspace((unsigned char)*s)) {
+            gap = out->len > 0;
+            continue;
+        }
+        if (gap)
+            rc = buf_add(out, " ", 1);
+        gap = false;
+        if (rc == 0)
+            rc = buf_add(out, s, 1);
+    }
+    return rc;
+}
+
+/* Append the IPA of words[0..n), which end in a NUL.  The lock is held. */
+static int add_ipa(struct buf *out, const char *words)
+{
+    const void *at = words;
+    int rc = 0;
+    while (at && rc == 0) {
+        const void *before = at;
+        const char *ipa = espeak_TextToPhonemes(&at, espeakCHARS_UTF8, PHONEMES_IPA);
+        if (ipa)
+            rc = add_trimmed(out, ipa);
+        if (at == before) /* it never does; a loop without end would hold the lock */
+            break;
+    }
+    return rc;
+}
+
+/* --- cleaning --- */
+
+enum { DROP = 0x110000 }; /* no code point */
+
+/* What a character becomes before the text is cut: quotes and brackets are spaces, other scripts'
+ * clause marks are ASCII ones. */
+static UChar32 plain_char(UChar32 c)
+{
+    switch (c) {
+    case 0x2019: case 0x02bc:
+        return '\'';
+    case ';': case ':': case 0x2014: case 0x2015: case 0x3001: case 0xff0c: case 0xff1a:
+    case 0xff1b: case 0x060c: case 0x061b:
+        return ',';
+    case 0x2026: case 0x3002: case 0xff0e: case 0xff61: case 0x0964: case 0x06d4:
+        return '.';
+    case 0xff01: case 0x203c:
+        return '!';
+    case 0xff1f: case 0x061f: case 0x037e:
+        return '?';
+    case '"': case '<': case '>': case '`': case 0x2018:
+        return ' ';
+    case 0xad: /* soft hyphen */
+        return DROP;
+    }
+    switch (u_charType(c)) {
+    case U_INITIAL_PUNCTUATION: case U_FINAL_PUNCTUATION: case U_START_PUNCTUATION:
+    case U_END_PUNCTUATION: case U_CONTROL_CHAR: case U_SPACE_SEPARATOR: case U_LINE_SEPARATOR:
+    case U_PARAGRAPH_SEPARATOR: case U_PRIVATE_USE_CHAR: case U_SURROGATE: case U_UNASSIGNED:
+        return ' ';
+    case U_FORMAT_CHAR:
+        return DROP;
+    default:
+        return c;
+    }
+}
+
+static int add_char(struct buf *b, UChar32 c)
+{
+    uint8_t s[4];
+    int32_t n = 0;
+    U8_APPEND_UNSAFE(s, n, c);
+    return buf_add(b, s, (size_t)n);
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* A letter or digit, as far as one byte tells. */
+static bool is_word_byte(char c)
+{
+    return isalnum((unsigned char)c) || (unsigned char)c >= 0x80;
+}
+
+/* Step 1 of the specification: the sentence with plain characters, single spaces, and words of a
+ * length that espeak-ng can stand. */
+static int clean(const char *s, struct buf *b)
+{
+    int32_t i = 0, n = (int32_t)strlen(s);
+    int run = 0, rc = 0;
+    bool gap = false;
+    while (i < n && rc == 0) {
+        UChar32 raw, c;
+        char before = i ? s[i - 1] : 0;
+        U8_NEXT(s, i, n, raw);
+        c = raw < 0 ? ' ' : plain_char(raw);
+        if (raw == ':' && is_digit(before) && i < n && is_digit(s[i]))
+            c = ' '; /* 10:30 is read as ten thirty */
+        if (raw == '-' && i < n && s[i] == '-')
+            c = ','; /* a dash, as typed on a typewriter */
+        if (c == DROP)
+            continue;
+        if (c == ' ' || run == MAX_WORD_CHARS) {
+            gap = b->len > 0;
+            run = 0;
+        }
+        if (c == ' ')
+            continue;
+        if (gap)
+            rc = buf_add(b, " ", 1);
+        if (rc == 0)
+            rc = add_char(b, c);
+        /* Other scripts put no space after their marks, so this makes the mark count as one. */
+        gap = raw >= 0x80 && c < 0x80 && strchr(",.?!", (char)c) != NULL;
+        run++;
+    }
+    return rc;
+}
+
+/* --- cutting --- */
+
+/* Titles and the like whose period is not the end of anything. */
+static const char *const abbreviation[] = {"Mr", "Mrs", "Ms", "Dr", "Prof", "St", "Mt", "Jr", "Sr",
+                                           "Gen", "Col", "Capt", "Lt", "Sgt", "Rev", "Hon", "vs"};
+
+/* Is the period at s[i] only the mark of an abbreviation?  *keep: espeak-ng wants to see it. */
+static bool is_abbreviation(const char *s, size_t i, bool *keep)
+{
+    size_t start = i;
+    while (start && isalpha((unsigned char)s[start - 1]))
+        start--;
+    size_t n = i - start;
+    *keep = true; /* J. R. Smith, e.g. this, p.m. and so on; but not "It was I." */
+    if (n == 1 && (start == 0 || s[start - 1] == ' ' || s[start - 1] == '.'))
+        return s[start] != 'I' || (start && s[start - 1] == '.');
+    *keep = false;
+    if (n == 0 || (start && s[start - 1] != ' '))
+        return false;
+    for (size_t k = 0; k < sizeof abbreviation / sizeof *abbreviation; k++)
+        if (strlen(abbreviation[k]) == n && memcmp(abbreviation[k], s + start, n) == 0)
+            return true;
+    return false;
+}
+
+/* Does the clause end at the mark s[i]?  Not in 3.14, 1,000, example.com or Dr. Smith. */
+static bool ends_clause(const char *s, size_t i, bool *keep)
+{
+    char next = s[i + 1], before = i ? s[i - 1] : 0;
+    *keep = true;
+    if (s[i] == '.' && is_word_byte(next))
+        return false;
+    if (s[i] == ',' && is_digit(before) && is_digit(next))
+        return false;
+    if (s[i] == '.' && next == ' ' && s[i + 2] && is_abbreviation(s, i, keep))
+        return false;
+    return true;
+}
+
+/* Give the words collected so far to espeak-ng, then put the mark (0: none) after its answer. */
+static int clause_done(struct buf *words, char mark, struct buf *out)
+{
+    size_t before = out->len;
+    int rc = 0;
+    if (words->len)
+        rc = add_ipa(out, buf_str(words));
+    buf_clear(words);
+    if (rc == 0 && mark && out->len > before)
+        rc = buf_add(out, &mark, 1);
+    return rc;
+}
+
+/* Steps 2 and 3: clause by clause, with the first mark of each run of marks behind it. */
+static int cut(const char *s, struct buf *words, struct buf *out)
+{
+    int rc = 0;
+    for (size_t i = 0; s[i] && rc == 0; i++) {
+        bool keep = true;
+        bool mark = strchr(",.?!", s[i]) != NULL;
+        if (mark && ends_clause(s, i, &keep)) {
+            char first = s[i];
+            while (s[i + 1] && strchr(",.?! ", s[i + 1]))
+                i++;
+            /* "and so on," has no more words: what was a comma ends the sentence */
+            rc = clause_done(words, first == ',' && !s[i + 1] ? '.' : first, out);
+            continue;
+        }
+        if (s[i] == ' ' && words->len > MAX_CLAUSE_BYTES) {
+            rc = clause_done(words, 0, out);
+            continue;
+        }
+        if (keep && (s[i] != ' ' || words->len))
+            rc = buf_add(words, s + i, 1);
+    }
+    return rc < 0 ? rc : clause_done(words, '.', out);
+}
+
+int text_phonemes(const char *sentence, const char *language, char **ret, struct err *e)
+{
+    struct buf plain, words, out;
+    if (strlen(sentence) > LIMIT_TEXT_BYTES)
+        return err_set(e, ERR_LIMIT, "sentence has %zu bytes, the limit is %d", strlen(sentence),
+                       LIMIT_TEXT_BYTES);
+    buf_init(&plain, 2 * (size_t)LIMIT_TEXT_BYTES);
+    buf_init(&words, 2 * (size_t)LIMIT_TEXT_BYTES);
+    buf_init(&out, 64 * (size_t)LIMIT_TEXT_BYTES);
+    pthread_mutex_lock(&espeak_lock);
+    int rc = espeak_select(language ? language : "en-us", e);
+    if (rc == 0) {
+        rc = clean(sentence, &plain);
+        if (rc == 0)
+            rc = cut(buf_str(&plain), &words, &out);
+        if (rc < 0)
+            err_set(e, rc, "no room for the phonemes of %zu bytes of text", strlen(sentence));
+        else if (out.len == 0)
+            rc = err_set(e, ERR_ARGUMENT, "text has nothing to say: '%.40s'", sentence);
+    }
+    pthread_mutex_unlock(&espeak_lock);
+    if (rc == 0 && !(*ret = buf_take(&out)))
+        rc = err_set(e, ERR_MEMORY, "out of memory for phonemes");
+    buf_done(&plain);
+    buf_done(&words);
+    buf_done(&out);
+    return rc;
+}
