@@ -26,7 +26,7 @@ CFLAGS    ?= -O2 -g
 PACKAGES  := jansson yaml-0.1 libzip libpcre2-8 icu-uc icu-i18n libavformat libavcodec libavutil \
              libswresample
 WARN      := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
-             -Wpointer-arith -Wwrite-strings
+             -Wpointer-arith -Wwrite-strings -Wno-psabi
 ALL_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -DJABBERTTS_VERSION='"$(VERSION)"' \
              -DJABBERTTS_DATA_DIR='"$(PREFIX)/share/jabbertts"' -Iinclude -Isrc -pthread -fPIC \
              -fvisibility=hidden -ffp-contract=off $(WARN) \
@@ -45,9 +45,11 @@ ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)
 ISA_x86_64  := avx2 avx512
 ISA_aarch64 := neon
 ISA_ALL     := avx2 avx512 neon
-FLAGS_avx2   := -mavx2 -mfma -mf16c
-FLAGS_avx512 := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
-FLAGS_neon   := -march=armv8.2-a+dotprod+fp16
+# Only these files may use instructions beyond the baseline; fused multiply-add is theirs alone.
+FLAGS_ref    := -O3
+FLAGS_avx2   := -O3 -ffp-contract=fast -mavx2 -mfma -mf16c
+FLAGS_avx512 := -O3 -ffp-contract=fast -mprefer-vector-width=512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
+FLAGS_neon   := -O3 -ffp-contract=fast -march=armv8.2-a+dotprod+fp16
 
 SRC := $(filter-out $(foreach i,$(filter-out $(ISA_$(ARCH)),$(ISA_ALL)),src/kernels/$(i).c), \
        $(wildcard src/base/*.c src/kernels/*.c src/formats/*.c src/model/*.c src/text/*.c \

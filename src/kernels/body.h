@@ -1,0 +1,386 @@
+/* body.h - all kernels, once: included by each instruction set's file, which names KERN_OPS and
+ * KERN_ISA.  Shapes and layouts: kern.h, ops.h. */
+#include <math.h>
+#include <string.h>
+
+#include "kernels/ops.h"
+
+typedef float v16 __attribute__((vector_size(64)));
+typedef int32_t v16i __attribute__((vector_size(64)));
+typedef uint32_t v16u __attribute__((vector_size(64)));
+typedef uint16_t v16h __attribute__((vector_size(32)));
+typedef int8_t v16b __attribute__((vector_size(16)));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE v16 load(const float *p)
+{
+    v16 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+INLINE void store(float *p, v16 v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+INLINE v16 splat(float x)
+{
+    return (v16){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
+}
+
+/* Sum of the lanes, always in the same tree. */
+INLINE float sum(v16 v)
+{
+    float s[16];
+    store(s, v);
+    for (int n = 8; n > 0; n /= 2)
+        for (int i = 0; i < n; i++)
+            s[i] += s[i + n];
+    return s[0];
+}
+
+/* --- number formats --- */
+
+INLINE v16 from_bf16(const uint16_t *p)
+{
+    v16h h;
+    memcpy(&h, p, sizeof h);
+    return (v16)(__builtin_convertvector(h, v16u) << 16);
+}
+
+/* Exponent and mantissa shifted into place and rescaled by 2^112: exact for every finite half,
+ * subnormals included; infinities are turned into NaN's neighbours 2^16 (weights are finite). */
+INLINE v16 from_f16(const uint16_t *p)
+{
+    v16h h;
+    memcpy(&h, p, sizeof h);
+    v16u u = __builtin_convertvector(h, v16u);
+    v16 v = (v16)((u & 0x7fff) << 13) * 0x1p112f;
+    return (v16)((v16u)v | (u & 0x8000) << 16);
+}
+
+INLINE v16 from_i8(const int8_t *p)
+{
+    v16b b;
+    memcpy(&b, p, sizeof b);
+    return __builtin_convertvector(__builtin_convertvector(b, v16i), v16);
+}
+
+/* --- linear --- */
+
+/* acc[p][r] over k values of one tap, weights of panel p at w[p]. */
+INLINE void dot_f32(int P, int R, int k, const float *const *w, const float *const *x,
+                    v16 acc[][8])
+{
+    for (int i = 0; i < k; i++)
+        for (int p = 0; p < P; p++) {
+            v16 wv = load(w[p] + (size_t)i * 16);
+            for (int r = 0; r < R; r++)
+                acc[p][r] += wv * x[r][i];
+        }
+}
+
+INLINE void dot_half(int P, int R, int k, int bf16, const uint16_t *const *w,
+                     const float *const *x, v16 acc[][8])
+{
+    for (int i = 0; i < k; i++)
+        for (int p = 0; p < P; p++) {
+            const uint16_t *q = w[p] + (size_t)i * 16;
+            v16 wv = bf16 ? from_bf16(q) : from_f16(q);
+            for (int r = 0; r < R; r++)
+                acc[p][r] += wv * x[r][i];
+        }
+}
+
+INLINE void dot_q8(int P, int R, int k, const char *const *w, const float *const *x, v16 acc[][8])
+{
+    for (int b = 0; b < k / KERN_BLOCK; b++)
+        for (int p = 0; p < P; p++) {
+            const char *block = w[p] + (size_t)b * (64 + KERN_BLOCK * 16);
+            const int8_t *q = (const int8_t *)block + 64;
+            v16 part[8] = {0}, scale = load((const float *)(const void *)block);
+            for (int i = 0; i < KERN_BLOCK; i++) {
+                v16 wv = from_i8(q + i * 16);
+                for (int r = 0; r < R; r++)
+                    part[r] += wv * x[r][b * KERN_BLOCK + i];
+            }
+            for (int r = 0; r < R; r++)
+                acc[p][r] += part[r] * scale;
+        }
+}
+
+INLINE void dot(int P, int R, const struct kern_linear *l, const char *const *w,
+                const float *const *x, v16 acc[][8])
+{
+    if (l->type == KERN_F32)
+        dot_f32(P, R, l->n_in, (const float *const *)(const void *)w, x, acc);
+    else if (l->type == KERN_Q8_0)
+        dot_q8(P, R, l->n_in, w, x, acc);
+    else if (l->type == KERN_BF16)
+        dot_half(P, R, l->n_in, 1, (const uint16_t *const *)(const void *)w, x, acc);
+    else
+        dot_half(P, R, l->n_in, 0, (const uint16_t *const *)(const void *)w, x, acc);
+}
+
+INLINE void put(const struct kern_tile *t, int panel, int row, v16 y)
+{
+    const struct kern_linear *l = t->l;
+    const struct kern_call *c = t->c;
+    int first = panel * KERN_PANEL, n = l->n_out - first < 16 ? l->n_out - first : 16;
+    float *out = c->out + (size_t)row * (c->out_stride ? c->out_stride : (size_t)l->n_out) + first;
+    float v[16];
+    store(v, y);
+    for (int i = 0; i < n; i++) {
+        float b = l->bias ? v[i] + l->bias[first + i] : v[i];
+        if (c->epilogue == KERN_ADD)
+            out[i] += c->scale ? c->scale[first + i] * b : b;
+        else
+            out[i] = b;
+    }
+}
+
+/* P panels x R rows; constant P and R keep the accumulators in registers. */
+INLINE void tile(int P, int R, const struct kern_tile *t, int panel, int row)
+{
+    const struct kern_linear *l = t->l;
+    const struct kern_call *c = t->c;
+    size_t bytes = kern_panel_bytes(l->type, (size_t)l->n_in * (size_t)l->n_tap);
+    size_t tap_bytes = bytes / (size_t)l->n_tap;
+    size_t stride = c->stride ? (size_t)c->stride : 1, dilation = c->dilation ? (size_t)c->dilation : 1;
+    v16 acc[4][8] = {0};
+    for (int j = 0; j < l->n_tap; j++) {
+        const char *w[4];
+        const float *x[8];
+        for (int p = 0; p < P; p++)
+            w[p] = (const char *)l->packed + (size_t)(panel + p) * bytes + (size_t)j * tap_bytes;
+        for (int r = 0; r < R; r++)
+            x[r] = c->in + ((size_t)(row + r) * stride + (size_t)j * dilation) * (size_t)l->n_in;
+        dot(P, R, l, w, x, acc);
+    }
+    for (int p = 0; p < P; p++)
+        for (int r = 0; r < R; r++)
+            put(t, panel + p, row + r, acc[p][r]);
+}
+
+/* Each output is the same sum in every form: taps, then channels, in order.  Four panels at a time
+ * hide the latency of the additions when there is one row. */
+static void op_linear(const struct kern_tile *t)
+{
+    int p = t->panel, p_end = t->panel + t->n_panel, r_end = t->row + t->n_row;
+    if (t->n_row < 4)
+        for (; p + 4 <= p_end; p += 4)
+            for (int r = t->row; r < r_end; r++)
+                tile(4, 1, t, p, r);
+    for (; p < p_end; p++) {
+        int r = t->row;
+        for (; r + 8 <= r_end; r += 8)
+            tile(1, 8, t, p, r);
+        for (; r + 4 <= r_end; r += 4)
+            tile(1, 4, t, p, r);
+        for (; r < r_end; r++)
+            tile(1, 1, t, p, r);
+    }
+}
+
+/* --- norms and activations --- */
+
+/* n values at p, the missing ones zero. */
+INLINE v16 load_part(const float *p, int n)
+{
+    if (n >= 16)
+        return load(p);
+    float v[16] = {0};
+    memcpy(v, p, (size_t)n * sizeof *v);
+    return load(v);
+}
+
+INLINE void store_part(float *p, v16 v, int n)
+{
+    if (n >= 16) {
+        store(p, v);
+        return;
+    }
+    float s[16];
+    store(s, v);
+    memcpy(p, s, (size_t)n * sizeof *s);
+}
+
+static void op_rms_norm(const float *in, const float *w, float eps, int n, float *out)
+{
+    v16 s = {0};
+    for (int i = 0; i < n; i += 16) {
+        v16 v = load_part(in + i, n - i);
+        s += v * v;
+    }
+    v16 scale = splat(1.0f / sqrtf(sum(s) / (float)n + eps));
+    for (int i = 0; i < n; i += 16)
+        store_part(out + i, load_part(in + i, n - i) * scale * load_part(w + i, n - i), n - i);
+}
+
+static void op_layer_norm(const float *in, const float *w, const float *b, float eps, int n,
+                          float *out)
+{
+    v16 s = {0};
+    for (int i = 0; i < n; i += 16)
+        s += load_part(in + i, n - i);
+    float mean = sum(s) / (float)n, var = 0;
+    for (int i = 0; i < n; i++)
+        var += (in[i] - mean) * (in[i] - mean);
+    v16 scale = splat(1.0f / sqrtf(var / (float)n + eps));
+    for (int i = 0; i < n; i += 16) {
+        v16 v = (load_part(in + i, n - i) - splat(mean)) * scale;
+        store_part(out + i, v * load_part(w + i, n - i) + load_part(b + i, n - i), n - i);
+    }
+}
+
+/* Nearest integer, for |v| < 2^22: the sum pushes the fraction out of the mantissa. */
+INLINE v16 nearest(v16 v)
+{
+    v16 magic = splat(12582912.0f);
+    return (v + magic) - magic;
+}
+
+/* e^v: v = k ln2 + r, Taylor series of r to degree 7 (|r| <= 0.347: error below 1e-8). */
+INLINE v16 exp16(v16 v)
+{
+    v16i low = (v16i)(v < splat(-87.0f)), high = (v16i)(v > splat(88.0f));
+    v = (v16)((low & (v16i)splat(-87.0f)) | (high & (v16i)splat(88.0f)) | (~(low | high) & (v16i)v));
+    v16 k = nearest(v * 1.44269504088896341f);
+    v16 r = v - k * 0.693359375f - k * -2.12194440054690583e-4f;
+    v16 y = r * (1.0f / 5040) + 1.0f / 720;
+    y = y * r + 1.0f / 120;
+    y = y * r + 1.0f / 24;
+    y = y * r + 1.0f / 6;
+    y = y * r + 0.5f;
+    y = y * r + 1.0f;
+    y = y * r + 1.0f;
+    return y * (v16)((__builtin_convertvector(k, v16i) + 127) << 23);
+}
+
+/* sin(v)^2: v = k pi + r, pi in three parts (Cody and Waite), Taylor series to degree 13; the sign
+ * that k would give does not matter. */
+INLINE v16 sin2(v16 v)
+{
+    v16 k = nearest(v * 0.318309886183790672f);
+    v16 r = v - k * 3.140625f;
+    r = r - k * 9.67502593994140625e-4f;
+    r = r - k * 1.509957990978376e-7f;
+    v16 q = r * r, y = q * (1.0f / 6227020800.0f) - 1.0f / 39916800;
+    y = y * q + 1.0f / 362880;
+    y = y * q - 1.0f / 5040;
+    y = y * q + 1.0f / 120;
+    y = y * q - 1.0f / 6;
+    v16 s = r + r * q * y;
+    return s * s;
+}
+
+static void op_silu_mul(const float *in, int n, float *out)
+{
+    for (int i = 0; i < n; i += 16) {
+        v16 a = load_part(in + i, n - i), b = load_part(in + n + i, n - i);
+        store_part(out + i, a / (1.0f + exp16(-a)) * b, n - i);
+    }
+}
+
+static void op_snake(const float *in, const float *alpha, const float *inv, int n, float *out)
+{
+    for (int i = 0; i < n; i += 16) {
+        v16 v = load_part(in + i, n - i);
+        v16 s = sin2(v * load_part(alpha + i, n - i));
+        store_part(out + i, v + s * load_part(inv + i, n - i), n - i);
+    }
+}
+
+static void op_depthwise(const float *in, const float *w, const float *bias, int n_channel,
+                         int n_tap, float *out)
+{
+    for (int c = 0; c < n_channel; c += 16) {
+        int n = n_channel - c;
+        v16 y = bias ? load_part(bias + c, n) : (v16){0};
+        for (int j = 0; j < n_tap; j++)
+            y += load_part(w + (size_t)j * (size_t)n_channel + c, n) *
+                 load_part(in + (size_t)j * (size_t)n_channel + c, n);
+        store_part(out + c, y, n);
+    }
+}
+
+static void op_rope(float *p, const float *table, int n_head, int head_dim)
+{
+    for (int h = 0; h < n_head; h++, p += head_dim)
+        for (int i = 0; i < head_dim; i += 2) {
+            float a = p[i], b = p[i + 1], c = table[i], s = table[i + 1];
+            p[i] = a * c - b * s;
+            p[i + 1] = b * c + a * s;
+        }
+}
+
+static void op_add(const float *in, float *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] += in[i];
+}
+
+/* --- attention --- */
+
+INLINE v16 load_kv(const struct kern_kv *kv, const void *base, size_t at, int n)
+{
+    if (kv->type == KERN_F32)
+        return load_part((const float *)base + at, n);
+    uint16_t h[16] = {0};
+    const uint16_t *p = (const uint16_t *)base + at;
+    if (n < 16) {
+        memcpy(h, p, (size_t)n * sizeof *h);
+        p = h;
+    }
+    return from_f16(p);
+}
+
+static void op_attend(const float *q, const struct kern_kv *kv, int head, int first, int last,
+                      float *scores, float *out)
+{
+    int n = last - first + 1, d = kv->head_dim;
+    size_t base = (size_t)head * (size_t)kv->capacity;
+    float scale = 1.0f / sqrtf((float)d), top = -INFINITY, total = 0;
+    for (int i = 0; i < n; i++) {
+        size_t at = (base + (size_t)((first + i) % kv->capacity)) * (size_t)d;
+        v16 s = {0};
+        for (int j = 0; j < d; j += 16)
+            s += load_part(q + j, d - j) * load_kv(kv, kv->k, at + (size_t)j, d - j);
+        scores[i] = sum(s) * scale;
+        top = scores[i] > top ? scores[i] : top;
+    }
+    for (int i = n; i % 16; i++)
+        scores[i] = -INFINITY;
+    for (int i = 0; i < n; i += 16)
+        store(scores + i, exp16(load(scores + i) - splat(top)));
+    for (int i = 0; i < n; i++)
+        total += scores[i];
+    for (int j = 0; j < d; j += 16) {
+        v16 y = {0};
+        for (int i = 0; i < n; i++) {
+            size_t at = (base + (size_t)((first + i) % kv->capacity)) * (size_t)d + (size_t)j;
+            y += load_kv(kv, kv->v, at, d - j) * scores[i];
+        }
+        store_part(out + j, y / total, d - j);
+    }
+}
+
+static void op_to_f32(enum kern_type t, const void *in, float *out, size_t n)
+{
+    const uint16_t *h = in;
+    for (size_t i = 0; i < n; i += 16) {
+        uint16_t part[16] = {0};
+        size_t m = n - i < 16 ? n - i : 16;
+        memcpy(part, h + i, m * sizeof *part);
+        store_part(out + i, t == KERN_BF16 ? from_bf16(part) : from_f16(part), (int)m);
+    }
+}
+
+const struct kern_ops KERN_OPS = {
+    .isa = KERN_ISA,           .linear = op_linear,       .rms_norm = op_rms_norm,
+    .layer_norm = op_layer_norm, .silu_mul = op_silu_mul, .snake = op_snake,
+    .depthwise = op_depthwise, .rope = op_rope,           .add = op_add,
+    .attend = op_attend,       .to_f32 = op_to_f32,
+};

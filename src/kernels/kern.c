@@ -1,0 +1,606 @@
+/* kern.c - choose the instruction set, pack weights, split ops over the pool. */
+#include "kernels/kern.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "kernels/ops.h"
+
+#define SCORES_MAX  ((size_t)1 << 20) /* positions one query can see */
+#define GRAIN       16384             /* floats worth a task of an elementwise op */
+#define ROWS_TILE   64                /* rows of a task of a wide linear call */
+
+struct kern_exec {
+    const struct kern_ops *ops;
+    struct pool *pool;
+    float **scores; /* [threads] scratch of attention, grown when a longer context comes */
+    size_t *n_score;
+};
+
+/* --- executor --- */
+
+static const struct kern_ops *usable(int i)
+{
+    const struct kern_ops *list[4] = {&kern_ops_ref};
+    int n = 1;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        list[n++] = &kern_ops_avx2;
+    if (n == 2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vnni"))
+        list[n++] = &kern_ops_avx512;
+#elif defined(__aarch64__)
+    list[n++] = &kern_ops_neon;
+#endif
+    return i >= 0 && i < n ? list[i] : NULL;
+}
+
+const char *kern_isa_name(int i)
+{
+    const struct kern_ops *ops = usable(i);
+    return ops ? ops->isa : NULL;
+}
+
+static const struct kern_ops *find_ops(const char *isa, struct err *e)
+{
+    const struct kern_ops *ops, *best = NULL;
+    char names[64] = "";
+    for (int i = 0; (ops = usable(i)); i++) {
+        best = ops;
+        if (isa && !strcmp(isa, ops->isa))
+            return ops;
+        strncat(names, i ? ", " : "", sizeof names - strlen(names) - 1);
+        strncat(names, ops->isa, sizeof names - strlen(names) - 1);
+    }
+    if (!isa)
+        return best;
+    err_set(e, ERR_ARGUMENT, "instruction set \"%.32s\" is not usable here, choose one of: %s", isa,
+            names);
+    return NULL;
+}
+
+int kern_exec_new(const char *isa, struct pool *pool, struct kern_exec **ret, struct err *e)
+{
+    const struct kern_ops *ops = find_ops(isa, e);
+    if (!ops)
+        return ERR_ARGUMENT;
+    struct kern_exec *x = mem_try(1, sizeof *x);
+    if (x) {
+        x->ops = ops;
+        x->pool = pool;
+        x->scores = mem_try((size_t)pool_threads(pool), sizeof *x->scores);
+        x->n_score = mem_try((size_t)pool_threads(pool), sizeof *x->n_score);
+    }
+    if (!x || !x->scores || !x->n_score) {
+        kern_exec_free(x);
+        return err_set(e, ERR_MEMORY, "out of memory for an executor");
+    }
+    *ret = x;
+    return 0;
+}
+
+void kern_exec_free(struct kern_exec *x)
+{
+    if (!x)
+        return;
+    for (int i = 0; x->scores && i < pool_threads(x->pool); i++)
+        mem_pages_free(x->scores[i], SCORES_MAX * sizeof(float));
+    mem_free(x->scores);
+    mem_free(x->n_score);
+    mem_free(x);
+}
+
+const char *kern_exec_isa(const struct kern_exec *x)
+{
+    return x->ops->isa;
+}
+
+struct pool *kern_exec_pool(struct kern_exec *x)
+{
+    return x->pool;
+}
+
+/* --- number formats --- */
+
+const char *kern_type_name(enum kern_type t)
+{
+    switch (t) {
+    case KERN_F32:
+        return "f32";
+    case KERN_F16:
+        return "f16";
+    case KERN_BF16:
+        return "bf16";
+    case KERN_Q8_0:
+        return "q8_0";
+    case KERN_Q4_0:
+        return "q4_0";
+    }
+    return "?";
+}
+
+size_t kern_type_row_bytes(enum kern_type t, size_t n)
+{
+    switch (t) {
+    case KERN_F32:
+        return n * 4;
+    case KERN_F16:
+    case KERN_BF16:
+        return n * 2;
+    case KERN_Q8_0:
+        return n / KERN_BLOCK * 34;
+    case KERN_Q4_0:
+        return n / KERN_BLOCK * 18;
+    }
+    return 0;
+}
+
+static uint32_t float_bits(float v)
+{
+    uint32_t u;
+    memcpy(&u, &v, sizeof u);
+    return u;
+}
+
+static float bits_float(uint32_t u)
+{
+    float v;
+    memcpy(&v, &u, sizeof v);
+    return v;
+}
+
+static uint16_t to_bf16(float v)
+{
+    uint32_t u = float_bits(v);
+    if (v != v)
+        return 0x7fc0;
+    return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+/* IEEE 754 half, nearest even: rescaled by 2^-112 so that the hardware rounds subnormals; the rest
+ * is rounded on the bits. */
+static uint16_t to_f16(float v)
+{
+    uint32_t u = float_bits(v), sign = u >> 16 & 0x8000;
+    u &= 0x7fffffff;
+    if (u > 0x7f800000)
+        return (uint16_t)(sign | 0x7e00);
+    if (u >= 0x477ff000)
+        return (uint16_t)(sign | 0x7c00);
+    if (u < 0x38800000) { /* below 2^-14: units of 2^-24, by adding 0.5 */
+        uint32_t r = float_bits(bits_float(u) + 0.5f);
+        return (uint16_t)(sign | (r - 0x3f000000));
+    }
+    u += 0xc8000fff + (u >> 13 & 1);
+    return (uint16_t)(sign | u >> 13);
+}
+
+static float from_f16_scalar(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16;
+    if ((h & 0x7c00) == 0x7c00)
+        return bits_float(sign | 0x7f800000 | (uint32_t)(h & 0x3ff) << 13);
+    return bits_float(float_bits(bits_float((uint32_t)(h & 0x7fff) << 13) * 0x1p112f) | sign);
+}
+
+static void q8_to_f32(const uint8_t *in, float *out, size_t n)
+{
+    for (size_t b = 0; b < n / KERN_BLOCK; b++, in += 34) {
+        uint16_t h;
+        memcpy(&h, in, 2);
+        float scale = from_f16_scalar(h);
+        for (int i = 0; i < KERN_BLOCK; i++)
+            *out++ = scale * (float)(int8_t)in[2 + i];
+    }
+}
+
+static void q4_to_f32(const uint8_t *in, float *out, size_t n)
+{
+    for (size_t b = 0; b < n / KERN_BLOCK; b++, in += 18, out += KERN_BLOCK) {
+        uint16_t h;
+        memcpy(&h, in, 2);
+        float scale = from_f16_scalar(h);
+        for (int i = 0; i < 16; i++) {
+            out[i] = scale * (float)((in[2 + i] & 15) - 8);
+            out[i + 16] = scale * (float)((in[2 + i] >> 4) - 8);
+        }
+    }
+}
+
+void kern_to_f32(enum kern_type t, const void *in, float *out, size_t n)
+{
+    if (t == KERN_F32)
+        memcpy(out, in, n * sizeof *out);
+    else if (t == KERN_Q8_0)
+        q8_to_f32(in, out, n);
+    else if (t == KERN_Q4_0)
+        q4_to_f32(in, out, n);
+    else
+        kern_ops_ref.to_f32(t, in, out, n);
+}
+
+/* ggml's q8_0: scale = absmax / 127, rounded to half; values = round(v / scale before rounding). */
+static void f32_to_q8(const float *in, uint8_t *out, size_t n)
+{
+    for (size_t b = 0; b < n / KERN_BLOCK; b++, in += KERN_BLOCK, out += 34) {
+        float top = 0;
+        for (int i = 0; i < KERN_BLOCK; i++)
+            top = fabsf(in[i]) > top ? fabsf(in[i]) : top;
+        float scale = top / 127, inverse = scale > 0 ? 1 / scale : 0;
+        uint16_t h = to_f16(scale);
+        memcpy(out, &h, 2);
+        for (int i = 0; i < KERN_BLOCK; i++)
+            out[2 + i] = (uint8_t)(int8_t)lrintf(in[i] * inverse);
+    }
+}
+
+void kern_from_f32(enum kern_type t, const float *in, void *out, size_t n)
+{
+    uint16_t *h = out;
+    if (t == KERN_F32)
+        memcpy(out, in, n * sizeof *in);
+    else if (t == KERN_Q8_0)
+        f32_to_q8(in, out, n);
+    else
+        for (size_t i = 0; i < n; i++)
+            h[i] = t == KERN_BF16 ? to_bf16(in[i]) : to_f16(in[i]);
+}
+
+/* --- packing --- */
+
+size_t kern_panel_bytes(enum kern_type t, size_t k)
+{
+    if (t == KERN_Q8_0)
+        return k / KERN_BLOCK * (KERN_PANEL * sizeof(float) + KERN_BLOCK * KERN_PANEL);
+    return kern_type_row_bytes(t, k) * KERN_PANEL;
+}
+
+/* One row into its lane of a panel. */
+static void pack_row(enum kern_type t, const float *row, size_t k, int lane, char *panel)
+{
+    if (t == KERN_Q8_0) {
+        uint8_t block[34];
+        for (size_t b = 0; b < k / KERN_BLOCK; b++, panel += 64 + KERN_BLOCK * KERN_PANEL) {
+            uint16_t h;
+            f32_to_q8(row + b * KERN_BLOCK, block, KERN_BLOCK);
+            memcpy(&h, block, 2);
+            float scale = from_f16_scalar(h);
+            memcpy(panel + 4 * lane, &scale, 4);
+            for (int i = 0; i < KERN_BLOCK; i++)
+                panel[64 + i * KERN_PANEL + lane] = (char)block[2 + i];
+        }
+        return;
+    }
+    size_t size = kern_type_row_bytes(t, 1);
+    for (size_t i = 0; i < k; i++)
+        kern_from_f32(t, row + i, panel + (i * KERN_PANEL + (size_t)lane) * size, 1);
+}
+
+struct pack {
+    const struct kern_source *s;
+    enum kern_type type;
+    char *packed;
+    float **row; /* [threads] one row in float */
+};
+
+static void pack_panel(void *arg, int i_panel, int i_thread)
+{
+    struct pack *p = arg;
+    size_t k = (size_t)p->s->n_in * (size_t)p->s->n_tap;
+    size_t row_bytes = kern_type_row_bytes(p->s->type, k);
+    char *panel = p->packed + (size_t)i_panel * kern_panel_bytes(p->type, k);
+    for (int lane = 0; lane < KERN_PANEL; lane++) {
+        int o = i_panel * KERN_PANEL + lane;
+        if (o >= p->s->n_out)
+            break; /* the arena is zeroed */
+        kern_to_f32(p->s->type, (const char *)p->s->rows + (size_t)o * row_bytes, p->row[i_thread],
+                    k);
+        pack_row(p->type, p->row[i_thread], k, lane, panel);
+    }
+}
+
+static int pack(const struct kern_exec *x, struct pack *p, int n_panel, struct err *e)
+{
+    float *rows[POOL_MAX_THREADS] = {0};
+    int n = pool_threads(x->pool), rc = 0;
+    p->row = rows;
+    for (int i = 0; i < n && rc == 0; i++) {
+        rows[i] = mem_try((size_t)p->s->n_in * (size_t)p->s->n_tap, sizeof **rows);
+        if (!rows[i])
+            rc = err_set(e, ERR_MEMORY, "out of memory while packing weights");
+    }
+    if (rc == 0)
+        pool_run(x->pool, pack_panel, p, n_panel);
+    for (int i = 0; i < n; i++)
+        mem_free(rows[i]);
+    return rc;
+}
+
+int kern_linear_init(struct kern_linear *l, const struct kern_exec *x, const struct kern_source *s,
+                     enum kern_type type, struct mem_arena *arena, struct err *e)
+{
+    size_t k = (size_t)s->n_in * (size_t)s->n_tap;
+    int n_panel = (s->n_out + KERN_PANEL - 1) / KERN_PANEL;
+    /* A row that is not a whole number of blocks, or a type without kernels, is kept in half. */
+    if ((type == KERN_Q8_0 && s->n_in % KERN_BLOCK) || type == KERN_Q4_0)
+        type = type == KERN_Q4_0 && s->n_in % KERN_BLOCK == 0 ? KERN_Q8_0 : KERN_F16;
+    char *packed = mem_arena_alloc(arena, kern_panel_bytes(type, k) * (size_t)n_panel);
+    float *bias = s->bias ? mem_arena_alloc(arena, (size_t)s->n_out * sizeof *bias) : NULL;
+    if (!packed || (s->bias && !bias))
+        return err_set(e, ERR_MEMORY, "out of memory for a %d x %zu matrix", s->n_out, k);
+    struct pack p = {.s = s, .type = type, .packed = packed};
+    int rc = pack(x, &p, n_panel, e);
+    if (rc < 0)
+        return rc;
+    if (bias)
+        memcpy(bias, s->bias, (size_t)s->n_out * sizeof *bias);
+    *l = (struct kern_linear){s->n_out, s->n_in, s->n_tap, type, packed, bias};
+    return 0;
+}
+
+/* --- linear --- */
+
+struct linear_job {
+    const struct kern_ops *ops;
+    const struct kern_linear *l;
+    const struct kern_call *c;
+    int n_panel, panel_step, n_panel_task, row_step;
+};
+
+static void linear_task(void *arg, int i, int i_thread)
+{
+    const struct linear_job *j = arg;
+    struct kern_tile t = {.l = j->l, .c = j->c};
+    (void)i_thread;
+    t.panel = i % j->n_panel_task * j->panel_step;
+    t.row = i / j->n_panel_task * j->row_step;
+    t.n_panel = j->n_panel - t.panel < j->panel_step ? j->n_panel - t.panel : j->panel_step;
+    t.n_row = j->c->n_row - t.row < j->row_step ? j->c->n_row - t.row : j->row_step;
+    j->ops->linear(&t);
+}
+
+void kern_linear_run(struct kern_exec *x, const struct kern_linear *l, const struct kern_call *c)
+{
+    struct linear_job j = {x->ops, l, c, .row_step = ROWS_TILE};
+    int n_thread = pool_threads(x->pool);
+    j.n_panel = (l->n_out + KERN_PANEL - 1) / KERN_PANEL;
+    int n_row_task = (c->n_row + ROWS_TILE - 1) / ROWS_TILE;
+    /* About four tasks a thread, in multiples of four panels; tiny calls stay on this thread. */
+    int want = (size_t)l->n_out * (size_t)l->n_in * (size_t)l->n_tap * (size_t)c->n_row < 32768
+                   ? 1
+                   : n_thread * 4;
+    int per_row = want / n_row_task > 1 ? want / n_row_task : 1;
+    j.panel_step = ((j.n_panel + per_row - 1) / per_row + 3) / 4 * 4;
+    j.n_panel_task = (j.n_panel + j.panel_step - 1) / j.panel_step;
+    pool_run(x->pool, linear_task, &j, j.n_panel_task * n_row_task);
+}
+
+/* --- ops over rows --- */
+
+struct rows_job {
+    void (*row)(const struct rows_job *j, int r);
+    const struct kern_exec *x;
+    const float *in, *a, *b;
+    float *out;
+    float eps;
+    int n_row, n, n_tap, step;
+    size_t stride;
+    const int32_t *position;
+    int n_head, head_dim;
+};
+
+static void rows_task(void *arg, int i, int i_thread)
+{
+    const struct rows_job *j = arg;
+    int end = (i + 1) * j->step < j->n_row ? (i + 1) * j->step : j->n_row;
+    (void)i_thread;
+    for (int r = i * j->step; r < end; r++)
+        j->row(j, r);
+}
+
+static void run_rows(struct kern_exec *x, struct rows_job *j, size_t n_per_row)
+{
+    j->x = x;
+    j->step = n_per_row ? (int)(GRAIN / n_per_row) : GRAIN;
+    if (j->step < 1)
+        j->step = 1;
+    pool_run(x->pool, rows_task, j, (j->n_row + j->step - 1) / j->step);
+}
+
+static void row_rms_norm(const struct rows_job *j, int r)
+{
+    size_t at = (size_t)r * (size_t)j->n;
+    j->x->ops->rms_norm(j->in + at, j->a, j->eps, j->n, j->out + at);
+}
+
+void kern_rms_norm(struct kern_exec *x, const float *in, const float *w, float eps, int n_row, int n,
+                   float *out)
+{
+    struct rows_job j = {row_rms_norm, .in = in, .a = w, .eps = eps, .n_row = n_row, .n = n,
+                         .out = out};
+    run_rows(x, &j, (size_t)n);
+}
+
+static void row_head_norm(const struct rows_job *j, int r)
+{
+    float *p = j->out + (size_t)r * j->stride;
+    for (int h = 0; h < j->n_head; h++, p += j->head_dim)
+        j->x->ops->rms_norm(p, j->a, j->eps, j->head_dim, p);
+}
+
+void kern_head_norm(struct kern_exec *x, float *p, const float *w, float eps, int n_row,
+                    size_t row_stride, int n_head, int head_dim)
+{
+    struct rows_job j = {row_head_norm, .out = p, .a = w, .eps = eps, .n_row = n_row,
+                         .stride = row_stride, .n_head = n_head, .head_dim = head_dim};
+    run_rows(x, &j, (size_t)n_head * (size_t)head_dim);
+}
+
+static void row_layer_norm(const struct rows_job *j, int r)
+{
+    size_t at = (size_t)r * (size_t)j->n;
+    j->x->ops->layer_norm(j->in + at, j->a, j->b, j->eps, j->n, j->out + at);
+}
+
+void kern_layer_norm(struct kern_exec *x, const float *in, const float *w, const float *b, float eps,
+                     int n_row, int n, float *out)
+{
+    struct rows_job j = {row_layer_norm, .in = in, .a = w, .b = b, .eps = eps, .n_row = n_row,
+                         .n = n, .out = out};
+    run_rows(x, &j, (size_t)n);
+}
+
+static void row_silu_mul(const struct rows_job *j, int r)
+{
+    j->x->ops->silu_mul(j->in + (size_t)r * 2 * (size_t)j->n, j->n, j->out + (size_t)r * (size_t)j->n);
+}
+
+void kern_silu_mul(struct kern_exec *x, const float *in, int n_row, int n, float *out)
+{
+    struct rows_job j = {row_silu_mul, .in = in, .n_row = n_row, .n = n, .out = out};
+    run_rows(x, &j, (size_t)n * 2);
+}
+
+static void row_gelu(const struct rows_job *j, int r)
+{
+    float v = j->out[r];
+    j->out[r] = 0.5f * v * (1.0f + erff(v * 0.707106781186547524f));
+}
+
+void kern_gelu(struct kern_exec *x, float *p, size_t n)
+{
+    struct rows_job j = {row_gelu, .out = p, .n_row = (int)n};
+    run_rows(x, &j, 8);
+}
+
+static void row_tanh(const struct rows_job *j, int r)
+{
+    j->out[r] = tanhf(j->out[r]);
+}
+
+void kern_tanh(struct kern_exec *x, float *p, size_t n)
+{
+    struct rows_job j = {row_tanh, .out = p, .n_row = (int)n};
+    run_rows(x, &j, 8);
+}
+
+static void row_snake(const struct rows_job *j, int r)
+{
+    size_t at = (size_t)r * (size_t)j->n;
+    j->x->ops->snake(j->in + at, j->a, j->b, j->n, j->out + at);
+}
+
+void kern_snake(struct kern_exec *x, const float *in, const float *alpha, const float *inv,
+                int n_row, int n_channel, float *out)
+{
+    struct rows_job j = {row_snake, .in = in, .a = alpha, .b = inv, .n_row = n_row, .n = n_channel,
+                         .out = out};
+    run_rows(x, &j, (size_t)n_channel * 2);
+}
+
+static void row_depthwise(const struct rows_job *j, int r)
+{
+    size_t at = (size_t)r * (size_t)j->n;
+    j->x->ops->depthwise(j->in + at, j->a, j->b, j->n, j->n_tap, j->out + at);
+}
+
+void kern_depthwise(struct kern_exec *x, const float *in, const float *w, const float *bias,
+                    int n_row, int n_channel, int n_tap, float *out)
+{
+    struct rows_job j = {row_depthwise, .in = in, .a = w, .b = bias, .n_row = n_row, .n = n_channel,
+                         .n_tap = n_tap, .out = out};
+    run_rows(x, &j, (size_t)n_channel * (size_t)n_tap);
+}
+
+void kern_add(struct kern_exec *x, const float *in, float *out, size_t n)
+{
+    x->ops->add(in, out, n);
+}
+
+/* --- rotary positions --- */
+
+static float round_bf16(float v)
+{
+    return bits_float((uint32_t)to_bf16(v) << 16);
+}
+
+void kern_rope_table(float base, int head_dim, int n_position, float *table)
+{
+    for (int i = 0; i < head_dim / 2; i++) {
+        float exponent = (float)(2 * i) / (float)head_dim;
+        float power = (float)pow((double)base, (double)exponent);
+        float inverse = 1.0f / power;
+        for (int t = 0; t < n_position; t++) {
+            float angle = (float)t * inverse;
+            float *p = table + ((size_t)t * (size_t)(head_dim / 2) + (size_t)i) * 2;
+            p[0] = round_bf16((float)cos((double)angle));
+            p[1] = round_bf16((float)sin((double)angle));
+        }
+    }
+}
+
+static void row_rope(const struct rows_job *j, int r)
+{
+    j->x->ops->rope(j->out + (size_t)r * j->stride,
+                    j->a + (size_t)j->position[r] * (size_t)j->head_dim, j->n_head, j->head_dim);
+}
+
+void kern_rope(struct kern_exec *x, float *p, const float *table, const int32_t *position, int n_row,
+               size_t row_stride, int n_head, int head_dim)
+{
+    struct rows_job j = {row_rope, .out = p, .a = table, .position = position, .n_row = n_row,
+                         .stride = row_stride, .n_head = n_head, .head_dim = head_dim};
+    run_rows(x, &j, (size_t)n_head * (size_t)head_dim);
+}
+
+/* --- attention --- */
+
+size_t kern_kv_bytes(enum kern_type t, int n_head, int head_dim, int capacity)
+{
+    /* 16 spare values: a kernel may read past the last head's last row. */
+    return kern_type_row_bytes(t, (size_t)n_head * (size_t)head_dim * (size_t)capacity + 16);
+}
+
+void kern_kv_store(struct kern_exec *x, const struct kern_kv *kv, int position, const float *k,
+                   const float *v)
+{
+    size_t size = kern_type_row_bytes(kv->type, 1), d = (size_t)kv->head_dim;
+    (void)x;
+    for (int h = 0; h < kv->n_head; h++) {
+        size_t at = ((size_t)h * (size_t)kv->capacity + (size_t)(position % kv->capacity)) * d * size;
+        kern_from_f32(kv->type, k + (size_t)h * d, (char *)kv->k + at, d);
+        kern_from_f32(kv->type, v + (size_t)h * d, (char *)kv->v + at, d);
+    }
+}
+
+struct attend_job {
+    struct kern_exec *x;
+    const float *q;
+    size_t q_stride;
+    int n_head;
+    const struct kern_attend_row *rows;
+    float *out;
+};
+
+static void attend_task(void *arg, int i, int i_thread)
+{
+    const struct attend_job *j = arg;
+    int r = i / j->n_head, h = i % j->n_head;
+    const struct kern_attend_row *row = &j->rows[r];
+    size_t d = (size_t)row->kv->head_dim;
+    j->x->ops->attend(j->q + (size_t)r * j->q_stride + (size_t)h * d, row->kv,
+                      h / (j->n_head / row->kv->n_head), row->first, row->last,
+                      j->x->scores[i_thread], j->out + ((size_t)r * (size_t)j->n_head + (size_t)h) * d);
+}
+
+void kern_attend(struct kern_exec *x, const float *q, size_t q_stride, int n_head,
+                 const struct kern_attend_row *rows, int n_row, float *out)
+{
+    struct attend_job j = {x, q, q_stride, n_head, rows, out};
+    for (int i = 0; i < pool_threads(x->pool); i++)
+        if (!x->scores[i])
+            x->scores[i] = mem_pages_new(SCORES_MAX * sizeof(float)); /* backed as it is used */
+    pool_run(x->pool, attend_task, &j, n_row * n_head);
+}

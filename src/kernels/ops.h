@@ -1,0 +1,49 @@
+/* ops.h - the table of kernels of one instruction set; inside of src/kernels only.
+ *
+ * body.h holds the one source of all of them, in GCC's vector extension (16 lanes, which the
+ * compiler maps to one, two or four registers); ref.c, avx2.c, avx512.c and neon.c compile it with
+ * their own flags.  A kernel runs on one thread; kern.c splits the work.
+ *
+ * Packed weights: panels of 16 outputs, lane = output.  A panel is [n_tap][n_in][16] numbers; q8_0:
+ * [n_tap][n_in / 32] blocks of 16 float scales and [32][16] int8. */
+#ifndef KERNELS_OPS_H
+#define KERNELS_OPS_H
+#include "kernels/kern.h"
+
+#define KERN_PANEL 16 /* outputs per panel */
+#define KERN_BLOCK 32 /* values that share a q8_0 scale */
+
+struct kern_tile { /* rows [row, row + n_row) x panels [panel, panel + n_panel) of one call */
+    const struct kern_linear *l;
+    const struct kern_call *c;
+    int row, n_row, panel, n_panel;
+};
+
+struct kern_ops {
+    const char *isa;
+    void (*linear)(const struct kern_tile *t);
+    void (*rms_norm)(const float *in, const float *w, float eps, int n, float *out);
+    void (*layer_norm)(const float *in, const float *w, const float *b, float eps, int n,
+                       float *out);
+    void (*silu_mul)(const float *in, int n, float *out);
+    void (*snake)(const float *in, const float *alpha, const float *inv, int n, float *out);
+    void (*depthwise)(const float *in, const float *w, const float *bias, int n_channel, int n_tap,
+                      float *out);
+    void (*rope)(float *p, const float *table, int n_head, int head_dim);
+    void (*add)(const float *in, float *out, size_t n);
+    /* One query head: q [head_dim], scores [last - first + 1 rounded up to 16], out [head_dim]. */
+    void (*attend)(const float *q, const struct kern_kv *kv, int head, int first, int last,
+                   float *scores, float *out);
+    void (*to_f32)(enum kern_type t, const void *in, float *out, size_t n);
+};
+
+extern const struct kern_ops kern_ops_ref;
+#if defined(__x86_64__)
+extern const struct kern_ops kern_ops_avx2, kern_ops_avx512;
+#elif defined(__aarch64__)
+extern const struct kern_ops kern_ops_neon;
+#endif
+
+size_t kern_panel_bytes(enum kern_type t, size_t k); /* of one panel with k values per output */
+
+#endif
