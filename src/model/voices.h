@@ -1,0 +1,23 @@
+/* voices.h - the named voices that a model file carries: reference codes and transcripts.
+ *
+ * Threads: read-only after voices_read. */
+#ifndef MODEL_VOICES_H
+#define MODEL_VOICES_H
+#include "formats/gguf.h"
+#include "model/spec.h"
+
+struct voice {
+    const char *name, *text; /* text as the model reads it */
+    const int32_t *codes;    /* [Q, n_frame] */
+    int n_frame;
+};
+
+struct voices;
+int voices_read(const struct gguf *g, const struct spec *s, struct voices **ret, struct err *e);
+void voices_free(struct voices *v);
+const struct voice *voices_at(const struct voices *v, int i);                /* NULL after the last */
+const struct voice *voices_find(const struct voices *v, const char *name);   /* or alias; or NULL */
+const char *voices_default(const struct voices *v);                          /* name or NULL */
+const char *voices_alias(const struct voices *v, int i, const char **name);  /* NULL after the last */
+
+#endif
