@@ -1,0 +1,243 @@
+#include "model/codec.h"
+#include <limits.h>
+#include <string.h>
+#include "model/codec_parts.h"
+
+/* --- loading ---------------------------------------------------------------------------------- */
+
+int codec_load(const struct gguf *g, const struct spec_codec *s, struct kern_exec *x,
+               const struct codec_options *o, struct mem_arena *arena, struct codec **ret,
+               struct err *e)
+{
+    struct codec *c = mem_try(1, sizeof *c);
+    if (!c)
+        return err_set(e, ERR_MEMORY, "no memory for the codec");
+    c->s = *s;
+    int r = codec_weights_load(c, g, o, x, arena, e);
+    if (r == 0 && c->has_decoder)
+        r = codec_work_init(&c->work, &c->dec, e);
+    if (r < 0) {
+        mem_free(c);
+        return r;
+    }
+    *ret = c;
+    return 0;
+}
+
+void codec_free(struct codec *c)
+{
+    if (!c)
+        return;
+    codec_work_done(&c->work, &c->dec);
+    mem_free(c);
+}
+
+const struct spec_codec *codec_spec(const struct codec *c)
+{
+    return &c->s;
+}
+
+void codec_set_probe(struct codec *c, codec_probe probe, void *cookie)
+{
+    c->probe = probe;
+    c->cookie = cookie;
+}
+
+/* --- decoding --------------------------------------------------------------------------------- */
+
+int codec_stream_new(struct codec *c, struct codec_stream **ret, struct err *e)
+{
+    if (!c->has_decoder)
+        return err_set(e, ERR_UNSUPPORTED, "the codec was loaded without its decoder");
+    struct codec_stream *s = mem_try(1, sizeof *s);
+    if (!s)
+        return err_set(e, ERR_MEMORY, "no memory for a codec stream");
+    s->codec = c;
+    int r = codec_carry_init(&s->carry, &c->dec, e);
+    if (r < 0) {
+        mem_free(s);
+        return r;
+    }
+    *ret = s;
+    return 0;
+}
+
+void codec_stream_free(struct codec_stream *s)
+{
+    if (!s)
+        return;
+    codec_carry_done(&s->carry, &s->codec->dec);
+    mem_free(s);
+}
+
+void codec_stream_reset(struct codec_stream *s)
+{
+    const struct codec_chain *chain = &s->codec->dec;
+    memset(s->carry.state, 0, chain->n_state * sizeof *s->carry.state);
+    for (int i = 0; i < chain->n_stack; i++)
+        transformer_kv_reset(s->carry.kv[i]);
+    s->carry.n_frame = 0;
+}
+
+int codec_stream_frames(const struct codec_stream *s)
+{
+    return s->carry.n_frame;
+}
+
+int codec_max_frames(const struct codec *c)
+{
+    return c->s.post.n_position;
+}
+
+/* The latent part: codes to z, codec.s.latent_dim channels (rvq.py: decode). */
+static void decode_latent(struct codec_pass *p, const int32_t *codes, size_t codes_stride)
+{
+    struct codec *c = p->c;
+    int n_latent = c->s.latent_dim;
+    rvq_decode(c->book, c->s.n_codebook, codes, codes_stride, p->n_row, p->w->x, p->w->mid,
+               p->exec);
+    codec_show(p, n_latent, "zq");
+    codec_run_stack(p, &p->chain->latent);
+    codec_show(p, n_latent, "post");
+    for (int i = 0; i < c->s.n_factor; i++) {
+        codec_run_conv(p, &p->chain->scale[i].conv);
+        codec_run_next(p, &p->chain->scale[i].next);
+    }
+    codec_show(p, n_latent, "z");
+}
+
+/* One pass: codes to samples (modded_dac.py:Decoder). */
+static void decode_pass(struct codec_pass *p, const int32_t *codes, size_t codes_stride,
+                        float *pcm)
+{
+    const struct codec_chain *d = p->chain;
+    int n_block = p->c->s.n_rate;
+    decode_latent(p, codes, codes_stride);
+    codec_run_conv(p, &d->conv_in);
+    codec_show(p, d->conv_in.n_out, "dec.0");
+    for (int i = 0; i < n_block; i++) {
+        const struct codec_block *b = &d->block[i];
+        codec_run_snake_conv(p, &b->snake, &b->conv);
+        for (int j = 0; j < CODEC_UNITS; j++)
+            codec_run_unit(p, &b->unit[j]);
+        codec_show(p, b->conv.n_out, "dec.%d", 1 + i);
+    }
+    kern_snake(p->exec, p->w->x, d->snake.alpha, d->snake.inv, p->n_row, d->snake.n, p->w->x);
+    codec_show(p, d->snake.n, "dec.%d", n_block + 1);
+    codec_run_conv(p, &d->conv_out);
+    codec_show(p, 1, "dec.%d", n_block + 2);
+    kern_tanh(p->exec, p->w->x, (size_t)p->n_row);
+    codec_show(p, 1, "dec.%d", n_block + 3);
+    memcpy(pcm, p->w->x, (size_t)p->n_row * sizeof *pcm);
+}
+
+void codec_decode(struct codec *c, struct codec_stream *s, const int32_t *codes, int n_frame,
+                  float *pcm, struct kern_exec *x)
+{
+    for (int t = 0; t < n_frame; t += CODEC_PASS) {
+        int n = n_frame - t < CODEC_PASS ? n_frame - t : CODEC_PASS;
+        struct codec_pass p = {c, &c->dec, &c->work, &s->carry, x, n};
+        decode_pass(&p, codes + t, (size_t)n_frame, pcm + (size_t)t * (size_t)c->s.frame_samples);
+        s->carry.n_frame += n;
+    }
+}
+
+/* --- encoding --------------------------------------------------------------------------------- */
+
+int codec_n_frames(const struct codec *c, size_t n_sample)
+{
+    size_t hop = (size_t)c->s.frame_samples;
+    size_t n = n_sample / hop + (n_sample % hop > 0);
+    return n > INT_MAX ? INT_MAX : (int)n;
+}
+
+/* Frames that every transformer of the encoder has positions for. */
+static int encode_max_frames(const struct codec *c)
+{
+    int n = INT_MAX;
+    for (int i = 0; i < c->enc.n_stack; i++) {
+        const struct codec_stack *s = codec_chain_stack(&c->enc, i);
+        int of_stack = s->s->n_position / s->rows;
+        n = of_stack < n ? of_stack : n;
+    }
+    return n;
+}
+
+/* The convolutional part: p->n_row samples in x to latent steps (modded_dac.py:Encoder). */
+static void encode_steps(struct codec_pass *p)
+{
+    const struct codec_chain *n = p->chain;
+    int n_block = p->c->s.n_rate;
+    codec_run_conv(p, &n->conv_in);
+    codec_show(p, n->conv_in.n_out, "enc.0");
+    for (int i = 0; i < n_block; i++) {
+        const struct codec_block *b = &n->block[i];
+        for (int j = 0; j < CODEC_UNITS; j++)
+            codec_run_unit(p, &b->unit[j]);
+        codec_run_snake_conv(p, &b->snake, &b->conv);
+        if (b->stack.t)
+            codec_run_stack(p, &b->stack);
+        codec_show(p, b->conv.n_out, "enc.%d", 1 + i);
+    }
+    kern_snake(p->exec, p->w->x, n->snake.alpha, n->snake.inv, p->n_row, n->snake.n, p->w->x);
+    codec_show(p, n->snake.n, "enc.%d", n_block + 1);
+    codec_run_conv(p, &n->conv_out);
+    codec_show(p, n->conv_out.n_out, "enc.%d", n_block + 2);
+}
+
+static void encode_pass(struct codec_pass *p, int32_t *codes, size_t codes_stride)
+{
+    const struct spec_codec *s = &p->c->s;
+    encode_steps(p);
+    codec_show(p, s->latent_dim, "latent");
+    for (int i = 0; i < s->n_factor; i++) {
+        codec_run_conv(p, &p->chain->scale[i].conv);
+        codec_run_next(p, &p->chain->scale[i].next);
+    }
+    codec_show(p, s->latent_dim, "down");
+    codec_run_stack(p, &p->chain->latent);
+    codec_show(p, s->latent_dim, "pre");
+    rvq_encode(p->c->book, s->n_codebook, p->w->x, p->n_row, codes, codes_stride,
+               p->c->minus_one, p->w->mid, p->exec);
+}
+
+/* All passes; the clip's end is padded with zeros to whole frames. */
+static void encode_clip(struct codec_pass *p, const float *pcm, size_t n_sample, int32_t *codes,
+                        int n_frame)
+{
+    size_t hop = (size_t)p->c->s.frame_samples;
+    for (int t = 0; t < n_frame; t += CODEC_PASS) {
+        int n = n_frame - t < CODEC_PASS ? n_frame - t : CODEC_PASS;
+        size_t first = (size_t)t * hop, n_row = (size_t)n * hop;
+        size_t n_real = n_sample - first < n_row ? n_sample - first : n_row;
+        memcpy(p->w->x, pcm + first, n_real * sizeof *pcm);
+        memset(p->w->x + n_real, 0, (n_row - n_real) * sizeof *pcm);
+        p->n_row = (int)n_row;
+        encode_pass(p, codes + t, (size_t)n_frame);
+        p->carry->n_frame += n;
+    }
+}
+
+int codec_encode(struct codec *c, const float *pcm, size_t n_sample, int32_t *codes,
+                 struct kern_exec *x, struct err *e)
+{
+    if (!c->has_encoder)
+        return err_set(e, ERR_UNSUPPORTED, "this model has no codec encoder");
+    int n_frame = codec_n_frames(c, n_sample), max = encode_max_frames(c);
+    if (n_frame > max)
+        return err_set(e, ERR_LIMIT, "the clip has %d frames, the codec can encode at most %d",
+                       n_frame, max);
+    struct codec_work work;
+    struct codec_carry carry;
+    int r = codec_work_init(&work, &c->enc, e);
+    if (r < 0)
+        return r;
+    r = codec_carry_init(&carry, &c->enc, e);
+    if (r == 0) {
+        struct codec_pass p = {c, &c->enc, &work, &carry, x, 0};
+        encode_clip(&p, pcm, n_sample, codes, n_frame);
+        codec_carry_done(&carry, &c->enc);
+    }
+    codec_work_done(&work, &c->enc);
+    return r;
+}

@@ -1,0 +1,158 @@
+/* The parts that decoder and encoder share, and the memory they run in. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "model/codec_parts.h"
+
+#define NEXT_EPS 1e-6f /* modded_dac.py:ConvNeXtBlock, nn.LayerNorm(dim, eps=1e-6) */
+
+/* --- memory ----------------------------------------------------------------------------------- */
+
+const struct codec_stack *codec_chain_stack(const struct codec_chain *chain, int i)
+{
+    if (chain->latent.t && chain->latent.i_carry == i)
+        return &chain->latent;
+    for (int b = 0; b < SPEC_MAX_STAGES; b++)
+        if (chain->block[b].stack.t && chain->block[b].stack.i_carry == i)
+            return &chain->block[b].stack;
+    return NULL;
+}
+
+int codec_work_init(struct codec_work *w, const struct codec_chain *chain, struct err *e)
+{
+    *w = (struct codec_work){0};
+    w->x = mem_try(chain->n_work, sizeof *w->x);
+    w->work = mem_try(chain->n_work, sizeof *w->work);
+    w->mid = mem_try(chain->n_work, sizeof *w->mid);
+    w->kv = mem_try((size_t)chain->max_rows + 1, sizeof *w->kv);
+    w->position = mem_try((size_t)chain->max_rows + 1, sizeof *w->position);
+    if (!w->x || !w->work || !w->mid || !w->kv || !w->position) {
+        codec_work_done(w, chain);
+        return err_set(e, ERR_MEMORY, "no memory for the codec's work space, %zu floats",
+                       3 * chain->n_work);
+    }
+    for (int i = 0; i < chain->n_stack; i++) {
+        const struct codec_stack *s = codec_chain_stack(chain, i);
+        int r = transformer_scratch_new(s->s, CODEC_PASS * s->rows, &w->scratch[i], e);
+        if (r < 0) {
+            codec_work_done(w, chain);
+            return r;
+        }
+    }
+    return 0;
+}
+
+void codec_work_done(struct codec_work *w, const struct codec_chain *chain)
+{
+    for (int i = 0; i < chain->n_stack; i++)
+        if (w->scratch[i])
+            transformer_scratch_free(w->scratch[i]);
+    mem_free(w->x);
+    mem_free(w->work);
+    mem_free(w->mid);
+    mem_free(w->kv);
+    mem_free(w->position);
+    *w = (struct codec_work){0};
+}
+
+int codec_carry_init(struct codec_carry *k, const struct codec_chain *chain, struct err *e)
+{
+    *k = (struct codec_carry){0};
+    k->state = mem_try(chain->n_state + 1, sizeof *k->state);
+    if (!k->state)
+        return err_set(e, ERR_MEMORY, "no memory for a codec stream, %zu floats", chain->n_state);
+    for (int i = 0; i < chain->n_stack; i++) {
+        const struct codec_stack *s = codec_chain_stack(chain, i);
+        int pass = CODEC_PASS * s->rows;
+        int capacity = s->s->n_position;
+        if (s->s->window > 0 && s->s->window < capacity - pass)
+            capacity = s->s->window + pass;
+        int r = transformer_kv_new(s->t, capacity, KERN_F32, &k->kv[i], e);
+        if (r < 0) {
+            codec_carry_done(k, chain);
+            return r;
+        }
+    }
+    return 0;
+}
+
+void codec_carry_done(struct codec_carry *k, const struct codec_chain *chain)
+{
+    for (int i = 0; i < chain->n_stack; i++)
+        if (k->kv[i])
+            transformer_kv_free(k->kv[i]);
+    mem_free(k->state);
+    *k = (struct codec_carry){0};
+}
+
+/* --- parts ------------------------------------------------------------------------------------ */
+
+void codec_show(struct codec_pass *p, int n_channel, const char *format, ...)
+{
+    if (!p->c->probe)
+        return;
+    char name[64];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(name, sizeof name, format, args);
+    va_end(args);
+    p->c->probe(p->c->cookie, name, p->w->x, p->n_row, n_channel);
+}
+
+void codec_run_unit(struct codec_pass *p, const struct codec_unit *u)
+{
+    struct codec_work *w = p->w;
+    kern_snake(p->exec, w->x, u->snake1.alpha, u->snake1.inv, p->n_row, u->snake1.n,
+               conv_input(&u->conv1, w->work));
+    float *mid = conv_input(&u->conv2, w->mid);
+    conv_run(&u->conv1, p->carry->state, w->work, p->n_row, mid, KERN_STORE, p->exec);
+    kern_snake(p->exec, mid, u->snake2.alpha, u->snake2.inv, p->n_row, u->snake2.n, mid);
+    conv_run(&u->conv2, p->carry->state, w->mid, p->n_row, w->x, KERN_ADD, p->exec);
+}
+
+void codec_run_next(struct codec_pass *p, const struct codec_next *n)
+{
+    struct codec_work *w = p->w;
+    int n_channel = n->dw.n_in;
+    memcpy(conv_input(&n->dw, w->work), w->x,
+           (size_t)p->n_row * (size_t)n_channel * sizeof *w->x);
+    conv_run(&n->dw, p->carry->state, w->work, p->n_row, w->mid, KERN_STORE, p->exec);
+    kern_layer_norm(p->exec, w->mid, n->norm_w, n->norm_b, NEXT_EPS, p->n_row, n_channel, w->mid);
+    struct kern_call wide = {.in = w->mid, .out = w->work, .n_row = p->n_row};
+    kern_linear_run(p->exec, &n->pw1, &wide);
+    kern_gelu(p->exec, w->work, (size_t)p->n_row * (size_t)n->pw1.n_out);
+    struct kern_call back = {.in = w->work, .out = w->x, .n_row = p->n_row, .epilogue = KERN_ADD,
+                             .scale = n->gamma};
+    kern_linear_run(p->exec, &n->pw2, &back);
+}
+
+void codec_run_stack(struct codec_pass *p, const struct codec_stack *s)
+{
+    struct codec_work *w = p->w;
+    for (int i = 0; i < p->n_row; i++) {
+        w->kv[i] = p->carry->kv[s->i_carry];
+        w->position[i] = p->carry->n_frame * s->rows + i;
+    }
+    struct transformer_rows rows = {p->n_row, w->kv, w->position};
+    transformer_run(s->t, &rows, w->x, w->scratch[s->i_carry], p->exec);
+    transformer_norm(s->t, w->x, p->n_row, w->x, p->exec);
+}
+
+static void run_conv_of_work(struct codec_pass *p, const struct conv *c)
+{
+    conv_run(c, p->carry->state, p->w->work, p->n_row, p->w->x, KERN_STORE, p->exec);
+    p->n_row = conv_rows(c, p->n_row);
+}
+
+void codec_run_conv(struct codec_pass *p, const struct conv *c)
+{
+    memcpy(conv_input(c, p->w->work), p->w->x,
+           (size_t)p->n_row * (size_t)c->n_in * sizeof *p->w->x);
+    run_conv_of_work(p, c);
+}
+
+void codec_run_snake_conv(struct codec_pass *p, const struct codec_snake *s, const struct conv *c)
+{
+    kern_snake(p->exec, p->w->x, s->alpha, s->inv, p->n_row, s->n, conv_input(c, p->w->work));
+    run_conv_of_work(p, c);
+}

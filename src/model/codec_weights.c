@@ -1,0 +1,407 @@
+/* Loading: tensors by name, every shape checked against what stands before it in the chain, and
+ * the sizes of the buffers that the chain needs. */
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "model/codec_parts.h"
+
+struct loader {
+    const struct gguf *g;
+    struct kern_exec *x;
+    struct mem_arena *arena;
+    enum kern_type type;
+    struct codec_chain *chain; /* being loaded */
+    int rows;                  /* per frame, where we are in the chain */
+    struct err *e;
+    char prefix[64];           /* of the names */
+    char name[128];            /* the tensor in hand */
+};
+
+static void at(struct loader *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void at(struct loader *l, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(l->prefix, sizeof l->prefix, format, args);
+    va_end(args);
+}
+
+/* --- tensors ---------------------------------------------------------------------------------- */
+
+static bool type_known(int type)
+{
+    return type == KERN_F32 || type == KERN_F16 || type == KERN_BF16 || type == KERN_Q8_0 ||
+           type == KERN_Q4_0;
+}
+
+static int find(struct loader *l, const char *what, const struct gguf_tensor **ret)
+{
+    snprintf(l->name, sizeof l->name, "codec.%s%s", l->prefix, what);
+    const struct gguf_tensor *t = gguf_find(l->g, l->name);
+    if (!t)
+        return err_set(l->e, ERR_NOT_FOUND, "tensor %s is missing", l->name);
+    if (!type_known(t->type))
+        return err_set(l->e, ERR_UNSUPPORTED, "tensor %s has type %d, which cannot be loaded",
+                       l->name, t->type);
+    *ret = t;
+    return 0;
+}
+
+/* n numbers as floats, in the arena. */
+static int load_floats(struct loader *l, const char *what, size_t n, const float **ret)
+{
+    const struct gguf_tensor *t;
+    int r = find(l, what, &t);
+    if (r < 0)
+        return r;
+    size_t have = 1;
+    for (int i = 0; i < GGUF_MAX_DIMS; i++)
+        have *= (size_t)t->ne[i];
+    if (have != n)
+        return err_set(l->e, ERR_FORMAT, "tensor %s has %zu numbers, wanted %zu", l->name, have, n);
+    float *out = mem_arena_alloc(l->arena, n * sizeof *out);
+    if (!out)
+        return err_set(l->e, ERR_MEMORY, "no memory for tensor %s", l->name);
+    kern_to_f32((enum kern_type)t->type, t->data, out, n);
+    *ret = out;
+    return 0;
+}
+
+/* Weights [n_out, taps, n_in]; *n_tap 0 means whatever the tensor has, else exactly that.  up > 1
+ * repeats the bias [n_out / up] for each phase. */
+static int load_linear(struct loader *l, const char *what, int n_out, int n_in, int *n_tap,
+                       int up, struct kern_linear *ret)
+{
+    char part[64];
+    const struct gguf_tensor *t;
+    const float *bias;
+    snprintf(part, sizeof part, "%s.bias", what);
+    int n_bias = n_out / up;
+    int r = load_floats(l, part, (size_t)n_bias, &bias);
+    if (r < 0)
+        return r;
+    float *tiled = mem_try((size_t)n_out, sizeof *tiled);
+    if (!tiled)
+        return err_set(l->e, ERR_MEMORY, "no memory for tensor %s", l->name);
+    for (int i = 0; i < up; i++)
+        memcpy(tiled + (size_t)i * (size_t)n_bias, bias, (size_t)n_bias * sizeof *tiled);
+    snprintf(part, sizeof part, "%s.weight", what);
+    r = find(l, part, &t);
+    if (r == 0) {
+        int64_t taps = t->n_dim <= 2 ? 1 : t->ne[1], out = t->n_dim <= 2 ? t->ne[1] : t->ne[2];
+        if (t->n_dim > 3 || t->ne[0] != n_in || out != n_out || taps < 1 || taps > LIMIT_DIM ||
+            (*n_tap > 0 && taps != *n_tap)) {
+            r = err_set(l->e, ERR_FORMAT,
+                        "tensor %s is [%lld, %lld, %lld], wanted [%d, taps, %d] with %d taps "
+                        "(0: any)", l->name, (long long)out, (long long)taps,
+                        (long long)t->ne[0], n_out, n_in, *n_tap);
+        } else {
+            *n_tap = (int)taps;
+            struct kern_source s = {n_out, n_in, (int)taps, (enum kern_type)t->type, t->data,
+                                    tiled};
+            r = kern_linear_init(ret, l->x, &s, l->type, l->arena, l->e);
+            gguf_drop(l->g, t);
+        }
+    }
+    mem_free(tiled);
+    return r;
+}
+
+/* --- parts ------------------------------------------------------------------------------------ */
+
+/* A buffer must hold n_row rows of n_channel behind a history. */
+static void need(struct loader *l, size_t history, size_t n_row, size_t n_channel)
+{
+    size_t n = (history + n_row * CODEC_PASS) * n_channel;
+    if (n > l->chain->n_work)
+        l->chain->n_work = n;
+}
+
+/* Complete a convolution whose channels, taps, stride, dilation and up are known. */
+static int place_conv(struct loader *l, struct conv *c)
+{
+    c->history = conv_history(c->n_tap, c->stride, c->dilation);
+    if (c->history < 0)
+        return err_set(l->e, ERR_FORMAT, "tensor %s has %d taps, fewer than its stride %d",
+                       l->name, c->n_tap, c->stride);
+    c->state = l->chain->n_state;
+    l->chain->n_state += conv_state_floats(c);
+    need(l, (size_t)c->history, (size_t)l->rows, (size_t)c->n_in);
+    l->rows = conv_rows(c, l->rows);
+    need(l, 0, (size_t)l->rows, (size_t)c->n_out);
+    return 0;
+}
+
+static int load_conv(struct loader *l, const char *what, int n_in, int n_out, int stride,
+                     int dilation, struct conv *c)
+{
+    *c = (struct conv){.n_in = n_in, .n_out = n_out, .stride = stride, .dilation = dilation,
+                       .up = 1};
+    int r = load_linear(l, what, n_out, n_in, &c->n_tap, 1, &c->linear);
+    return r < 0 ? r : place_conv(l, c);
+}
+
+/* Transposed: `up` phases of n_out channels make one output row of the linear. */
+static int load_conv_up(struct loader *l, const char *what, int n_in, int n_out, int up,
+                        struct conv *c)
+{
+    *c = (struct conv){.n_in = n_in, .n_out = n_out, .stride = 1, .dilation = 1, .up = up};
+    if (n_out > INT_MAX / 2 / up)
+        return err_set(l->e, ERR_LIMIT, "codec.%s%s: %d channels times %d phases are too many",
+                       l->prefix, what, n_out, up);
+    int r = load_linear(l, what, n_out * up, n_in, &c->n_tap, up, &c->linear);
+    return r < 0 ? r : place_conv(l, c);
+}
+
+static int load_depthwise(struct loader *l, int n_channel, struct conv *c)
+{
+    const struct gguf_tensor *t;
+    int r = find(l, "dw.weight", &t);
+    if (r < 0)
+        return r;
+    if (t->n_dim != 2 || t->ne[0] != n_channel || t->ne[1] < 1 || t->ne[1] > LIMIT_DIM)
+        return err_set(l->e, ERR_FORMAT, "tensor %s is [%lld, %lld], wanted [taps, %d]", l->name,
+                       (long long)t->ne[1], (long long)t->ne[0], n_channel);
+    *c = (struct conv){.n_in = n_channel, .n_out = n_channel, .n_tap = (int)t->ne[1],
+                       .stride = 1, .dilation = 1, .up = 1};
+    r = load_floats(l, "dw.weight", (size_t)n_channel * (size_t)c->n_tap, &c->dw);
+    if (r == 0)
+        r = load_floats(l, "dw.bias", (size_t)n_channel, &c->dw_bias);
+    return r < 0 ? r : place_conv(l, c);
+}
+
+static int load_snake(struct loader *l, const char *what, int n, struct codec_snake *s)
+{
+    s->n = n;
+    int r = load_floats(l, what, (size_t)n, &s->alpha);
+    if (r < 0)
+        return r;
+    float *inv = mem_arena_alloc(l->arena, (size_t)n * sizeof *inv);
+    if (!inv)
+        return err_set(l->e, ERR_MEMORY, "no memory for tensor %s", l->name);
+    for (int i = 0; i < n; i++) /* dac/nn/layers.py:snake */
+        inv[i] = 1.0f / (s->alpha[i] + 1e-9f);
+    s->inv = inv;
+    return 0;
+}
+
+/* Residual units; the dilations are fixed in the architecture (modded_dac.py:ResidualUnit). */
+static int load_units(struct loader *l, const char *chain, int i_block, int n,
+                      struct codec_unit *u)
+{
+    static const int dilation[CODEC_UNITS] = {1, 3, 9};
+    for (int i = 0; i < CODEC_UNITS; i++, u++) {
+        int r;
+        at(l, "%s.%d.res.%d.", chain, i_block, i);
+        if ((r = load_snake(l, "snake1.alpha", n, &u->snake1)) < 0 ||
+            (r = load_conv(l, "conv1", n, n, 1, dilation[i], &u->conv1)) < 0 ||
+            (r = load_snake(l, "snake2.alpha", n, &u->snake2)) < 0 ||
+            (r = load_conv(l, "conv2", n, n, 1, 1, &u->conv2)) < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int load_next(struct loader *l, int n, struct codec_next *x)
+{
+    int r, tap = 1;
+    int wide = 4 * n; /* modded_dac.py:ConvNeXtBlock, mlp_ratio 4 */
+    need(l, 0, (size_t)l->rows, (size_t)wide);
+    if ((r = load_depthwise(l, n, &x->dw)) < 0 ||
+        (r = load_floats(l, "norm.weight", (size_t)n, &x->norm_w)) < 0 ||
+        (r = load_floats(l, "norm.bias", (size_t)n, &x->norm_b)) < 0 ||
+        (r = load_floats(l, "gamma.weight", (size_t)n, &x->gamma)) < 0 ||
+        (r = load_linear(l, "pw1", wide, n, &tap, 1, &x->pw1)) < 0)
+        return r;
+    return load_linear(l, "pw2", n, wide, &tap, 1, &x->pw2);
+}
+
+static int load_stack(struct loader *l, const char *prefix, const struct spec_transformer *s,
+                      int dim, struct codec_stack *k)
+{
+    if (s->dim != dim)
+        return err_set(l->e, ERR_FORMAT, "%s has dimension %d, its place in the codec has %d",
+                       prefix, s->dim, dim);
+    if (l->rows > s->n_position)
+        return err_set(l->e, ERR_FORMAT, "%s has %d positions, one frame takes %d", prefix,
+                       s->n_position, l->rows);
+    int r = transformer_load(l->g, prefix, s, l->x, l->type, l->arena, &k->t, l->e);
+    if (r < 0)
+        return r;
+    k->s = s;
+    k->rows = l->rows;
+    k->i_carry = l->chain->n_stack++;
+    need(l, 0, (size_t)l->rows, (size_t)dim);
+    if (l->rows * CODEC_PASS > l->chain->max_rows)
+        l->chain->max_rows = l->rows * CODEC_PASS;
+    return 0;
+}
+
+/* --- the three pieces ------------------------------------------------------------------------- */
+
+static int load_books(struct loader *l, struct codec *c)
+{
+    const struct spec_codec *s = &c->s;
+    for (int i = 0; i < s->n_codebook; i++) {
+        struct rvq_book *b = &c->book[i];
+        int tap = 1;
+        at(l, "rvq.%d.", i);
+        b->size = i == 0 ? s->semantic_size : s->residual_size;
+        b->dim = s->codebook_dim;
+        size_t n = (size_t)b->size * (size_t)b->dim;
+        int r = load_floats(l, "codebook.weight", n, &b->entry);
+        bool last_of_encoder = !c->has_decoder && i + 1 == s->n_codebook;
+        if (r == 0 && !last_of_encoder)
+            r = load_linear(l, "out_proj", s->latent_dim, b->dim, &tap, 1, &b->out);
+        if (r == 0 && c->has_encoder) {
+            float *unit = mem_arena_alloc(l->arena, n * sizeof *unit);
+            if (!unit)
+                return err_set(l->e, ERR_MEMORY, "no memory for codebook %d", i);
+            rvq_unit(b->entry, b->size, b->dim, unit);
+            b->unit = unit;
+            r = load_linear(l, "in_proj", b->dim, s->latent_dim, &tap, 1, &b->in);
+        }
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int load_decoder(struct loader *l, struct codec *c)
+{
+    const struct spec_codec *s = &c->s;
+    struct codec_chain *d = l->chain = &c->dec;
+    l->rows = 1;
+    need(l, 0, 1, (size_t)s->latent_dim);
+    need(l, 0, 1, (size_t)s->codebook_dim);
+    int r = load_stack(l, "codec.post.", &s->post, s->latent_dim, &d->latent);
+    for (int i = 0; i < s->n_factor && r == 0; i++) {
+        at(l, "up.%d.", i);
+        r = load_conv_up(l, "conv", s->latent_dim, s->latent_dim, s->factor[s->n_factor - 1 - i],
+                         &d->scale[i].conv);
+        if (r == 0)
+            r = load_next(l, s->latent_dim, &d->scale[i].next);
+    }
+    at(l, "dec.");
+    if (r == 0)
+        r = load_conv(l, "conv_in", s->latent_dim, s->decoder_dim, 1, 1, &d->conv_in);
+    int n = s->decoder_dim;
+    for (int i = 0; i < s->n_rate && r == 0; i++, n /= 2) {
+        struct codec_block *b = &d->block[i];
+        at(l, "dec.%d.", i);
+        r = load_snake(l, "snake.alpha", n, &b->snake);
+        if (r == 0)
+            r = load_conv_up(l, "up", n, n / 2, s->decoder_rate[i], &b->conv);
+        if (r == 0)
+            r = load_units(l, "dec", i, n / 2, b->unit);
+    }
+    at(l, "dec.");
+    if (r == 0)
+        r = load_snake(l, "snake.alpha", n, &d->snake);
+    if (r == 0)
+        r = load_conv(l, "conv_out", n, 1, 1, 1, &d->conv_out);
+    if (r == 0 && l->rows != s->frame_samples)
+        r = err_set(l->e, ERR_FORMAT, "the codec's rates make %d samples, a frame has %d", l->rows,
+                    s->frame_samples);
+    return r;
+}
+
+static int load_encoder_block(struct loader *l, struct codec *c, int i, int n)
+{
+    const struct spec_codec *s = &c->s;
+    struct codec_block *b = &c->enc.block[i];
+    int r = load_units(l, "enc", i, n, b->unit);
+    at(l, "enc.%d.", i);
+    if (r == 0)
+        r = load_snake(l, "snake.alpha", n, &b->snake);
+    if (r == 0)
+        r = load_conv(l, "down", n, 2 * n, s->encoder_rate[i], 1, &b->conv);
+    if (r == 0 && s->encoder_layers[i] > 0) {
+        char prefix[64];
+        snprintf(prefix, sizeof prefix, "codec.enc.%d.tf.", i);
+        r = load_stack(l, prefix, &s->enc[i], 2 * n, &b->stack);
+    }
+    return r;
+}
+
+static int load_encoder(struct loader *l, struct codec *c)
+{
+    const struct spec_codec *s = &c->s;
+    struct codec_chain *n = l->chain = &c->enc;
+    int dim = s->encoder_dim;
+    l->rows = s->frame_samples;
+    at(l, "enc.");
+    int r = load_conv(l, "conv_in", 1, dim, 1, 1, &n->conv_in);
+    for (int i = 0; i < s->n_rate && r == 0; i++, dim *= 2)
+        r = load_encoder_block(l, c, i, dim);
+    at(l, "enc.");
+    if (r == 0)
+        r = load_snake(l, "snake.alpha", dim, &n->snake);
+    if (r == 0)
+        r = load_conv(l, "conv_out", dim, s->latent_dim, 1, 1, &n->conv_out);
+    for (int i = 0; i < s->n_factor && r == 0; i++) {
+        at(l, "down.%d.", i);
+        r = load_conv(l, "conv", s->latent_dim, s->latent_dim, s->factor[i], 1, &n->scale[i].conv);
+        if (r == 0)
+            r = load_next(l, s->latent_dim, &n->scale[i].next);
+    }
+    if (r == 0 && l->rows != 1)
+        r = err_set(l->e, ERR_FORMAT, "the encoder makes %d steps of one frame, wanted 1", l->rows);
+    if (r == 0)
+        r = load_stack(l, "codec.pre.", &s->pre, s->latent_dim, &n->latent);
+    need(l, 0, 1, (size_t)s->codebook_dim);
+    float *minus_one = mem_arena_alloc(l->arena, (size_t)s->latent_dim * sizeof *minus_one);
+    if (r == 0 && !minus_one)
+        r = err_set(l->e, ERR_MEMORY, "no memory for the encoder");
+    for (int i = 0; r == 0 && i < s->latent_dim; i++)
+        minus_one[i] = -1;
+    c->minus_one = minus_one;
+    return r;
+}
+
+/* The numbers that everything below trusts; each chain's rates must give frame_samples exactly, so
+ * that a pass is always whole windows of every stride. */
+static int check_spec(const struct spec_codec *s, struct err *e)
+{
+    int64_t dec = 1, enc = 1, wide = s->encoder_dim;
+    bool ok = s->n_rate >= 1 && s->n_rate <= SPEC_MAX_STAGES && s->n_factor >= 0 &&
+              s->n_factor <= SPEC_MAX_STAGES && s->n_codebook >= 1 &&
+              s->n_codebook <= LIMIT_CODEBOOKS && s->latent_dim >= 1 &&
+              s->latent_dim <= LIMIT_DIM && s->encoder_dim >= 1 && s->encoder_dim <= LIMIT_DIM &&
+              s->decoder_dim >> s->n_rate >= 1 && s->decoder_dim <= LIMIT_DIM &&
+              s->codebook_dim >= 1 && s->codebook_dim <= LIMIT_DIM && s->semantic_size >= 1 &&
+              s->semantic_size <= LIMIT_VOCAB && s->residual_size >= 1 &&
+              s->residual_size <= LIMIT_VOCAB;
+    for (int i = 0; ok && i < s->n_rate; i++) {
+        ok = s->encoder_rate[i] >= 1 && s->decoder_rate[i] >= 1 &&
+             (enc *= s->encoder_rate[i]) <= LIMIT_DIM && (dec *= s->decoder_rate[i]) <= LIMIT_DIM;
+        wide *= 2;
+    }
+    for (int i = 0; ok && i < s->n_factor; i++)
+        ok = s->factor[i] >= 1 && (enc *= s->factor[i]) <= LIMIT_DIM &&
+             (dec *= s->factor[i]) <= LIMIT_DIM;
+    if (!ok || (s->has_encoder && wide > LIMIT_DIM))
+        return err_set(e, ERR_FORMAT, "the codec's dimensions are out of range");
+    if (dec != s->frame_samples || (s->has_encoder && enc != s->frame_samples))
+        return err_set(e, ERR_FORMAT,
+                       "the codec's rates make %lld (decoder) and %lld (encoder) samples, a frame "
+                       "has %d", (long long)dec, (long long)enc, s->frame_samples);
+    return 0;
+}
+
+int codec_weights_load(struct codec *c, const struct gguf *g, const struct codec_options *o,
+                       struct kern_exec *x, struct mem_arena *arena, struct err *e)
+{
+    struct loader l = {.g = g, .x = x, .arena = arena, .type = o->type, .e = e};
+    int r = check_spec(&c->s, e);
+    c->has_decoder = o->decoder;
+    c->has_encoder = o->encoder && c->s.has_encoder;
+    if (r == 0)
+        r = load_books(&l, c);
+    if (r == 0 && c->has_decoder)
+        r = load_decoder(&l, c);
+    if (r == 0 && c->has_encoder)
+        r = load_encoder(&l, c);
+    return r;
+}
