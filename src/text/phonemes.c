@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "text/abbreviation.h"
 #include "text/text.h"
 
 /* espeak-ng works in fixed buffers of 800 characters a clause and 160 a word, and older releases
@@ -37,7 +38,7 @@ static bool is_voice_name(const char *s)
 static int espeak_select(const char *voice, struct err *e)
 {
     if (!is_voice_name(voice))
-        return err_set(e, ERR_ARGUMENT, "'%.40s' is no language name, want one like en-us", voice);
+        return err_set(e, ERR_NOT_FOUND, "'%.40s' is no language name, want one like en-us", voice);
     if (!espeak_ready) {
         int rate = espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, NULL, espeakINITIALIZE_DONT_EXIT);
         if (rate <= 0)
@@ -188,30 +189,8 @@ static int clean(const char *s, struct buf *b)
 
 /* --- cutting --- */
 
-/* Titles and the like whose period is not the end of anything. */
-static const char *const abbreviation[] = {"Mr", "Mrs", "Ms", "Dr", "Prof", "St", "Mt", "Jr", "Sr",
-                                           "Gen", "Col", "Capt", "Lt", "Sgt", "Rev", "Hon", "vs"};
-
-/* Is the period at s[i] only the mark of an abbreviation?  *keep: espeak-ng wants to see it. */
-static bool is_abbreviation(const char *s, size_t i, bool *keep)
-{
-    size_t start = i;
-    while (start && isalpha((unsigned char)s[start - 1]))
-        start--;
-    size_t n = i - start;
-    *keep = true; /* J. R. Smith, e.g. this, p.m. and so on; but not "It was I." */
-    if (n == 1 && (start == 0 || s[start - 1] == ' ' || s[start - 1] == '.'))
-        return s[start] != 'I' || (start && s[start - 1] == '.');
-    *keep = false;
-    if (n == 0 || (start && s[start - 1] != ' '))
-        return false;
-    for (size_t k = 0; k < sizeof abbreviation / sizeof *abbreviation; k++)
-        if (strlen(abbreviation[k]) == n && memcmp(abbreviation[k], s + start, n) == 0)
-            return true;
-    return false;
-}
-
-/* Does the clause end at the mark s[i]?  Not in 3.14, 1,000, example.com or Dr. Smith. */
+/* Does the clause end at the mark s[i]?  Not in 3.14, 1,000, example.com or Dr. Smith.
+ * *keep: espeak-ng wants to see it. */
 static bool ends_clause(const char *s, size_t i, bool *keep)
 {
     char next = s[i + 1], before = i ? s[i - 1] : 0;
@@ -220,9 +199,11 @@ static bool ends_clause(const char *s, size_t i, bool *keep)
         return false;
     if (s[i] == ',' && is_digit(before) && is_digit(next))
         return false;
-    if (s[i] == '.' && next == ' ' && s[i + 2] && is_abbreviation(s, i, keep))
-        return false;
-    return true;
+    if (s[i] != '.' || next != ' ' || !s[i + 2])
+        return true;
+    enum abbreviation kind = abbreviation_at(s, i, s[i + 2]);
+    *keep = kind != ABBREVIATION_TITLE;
+    return kind == ABBREVIATION_NONE;
 }
 
 /* Give the words collected so far to espeak-ng, then put the mark (0: none) after its answer. */

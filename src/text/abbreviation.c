@@ -1,0 +1,51 @@
+#include "text/abbreviation.h"
+
+#include <ctype.h>
+#include <string.h>
+
+static const char *const title[] = {"Mr", "Mrs", "Ms", "Dr", "Prof", "St", "Mt", "Messrs", "Gen",
+                                    "Col", "Capt", "Cmdr", "Lt", "Sgt", "Maj", "Rev", "Hon", "Gov",
+                                    "Sen", "Rep", "vs", "Mme", "Mlle"};
+
+/* These, only before a number. */
+static const char *const numbered[] = {"No", "Nos", "Fig", "Vol", "Sec", "Ch", "Art", "pp", "Nr"};
+
+static bool is_in(const char *const *list, size_t n_list, const char *word, size_t n)
+{
+    for (size_t k = 0; k < n_list; k++)
+        if (strlen(list[k]) == n && memcmp(list[k], word, n) == 0)
+            return true;
+    return false;
+}
+
+/* Single letters, perhaps one of several: start is the last letter. */
+static enum abbreviation letters(const char *s, size_t start, char next)
+{
+    bool more = start >= 2 && s[start - 1] == '.' && isalpha((unsigned char)s[start - 2]);
+    if (!more && start && s[start - 1] != ' ' && s[start - 1] != '(' && s[start - 1] != '\n')
+        return ABBREVIATION_NONE;
+    char c = s[start];
+    if (!more) /* an initial; but not "It was I." */
+        return isupper((unsigned char)c) && c != 'I' ? ABBREVIATION_LETTERS : ABBREVIATION_NONE;
+    bool latin = (c == 'g' && s[start - 2] == 'e') || (c == 'e' && s[start - 2] == 'i');
+    if (islower((unsigned char)c) && !latin && isupper((unsigned char)next))
+        return ABBREVIATION_NONE;
+    return ABBREVIATION_LETTERS;
+}
+
+enum abbreviation abbreviation_at(const char *s, size_t i, char next)
+{
+    size_t start = i;
+    while (start && i - start < 8 && isalpha((unsigned char)s[start - 1]))
+        start--;
+    size_t n = i - start;
+    if (n == 1)
+        return letters(s, start, next);
+    if (start && (isalnum((unsigned char)s[start - 1]) || (unsigned char)s[start - 1] >= 0x80))
+        return ABBREVIATION_NONE;
+    if (is_in(title, sizeof title / sizeof *title, s + start, n))
+        return ABBREVIATION_TITLE;
+    bool number = isdigit((unsigned char)next) &&
+                  is_in(numbered, sizeof numbered / sizeof *numbered, s + start, n);
+    return number ? ABBREVIATION_TITLE : ABBREVIATION_NONE;
+}

@@ -1,0 +1,427 @@
+/* Text to pieces of about a breath: sentences found by ICU (UAX #29), long ones cut, tiny ones
+ * joined.  Everything is linear in the text. */
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <unicode/ubrk.h>
+#include <unicode/uchar.h>
+#include <unicode/utext.h>
+#include <unicode/utf8.h>
+
+#include "base/buf.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "text/abbreviation.h"
+#include "text/text.h"
+
+enum { /* milliseconds of silence after a piece that ends with ... */
+    PAUSE_PARAGRAPH = 350,
+    PAUSE_SENTENCE = 120,
+    PAUSE_CLAUSE = 60,
+    PAUSE_WORD = 20
+};
+
+#define MIN_PIECE_CHARS 20 /* smallest max_piece_chars that leaves room for words */
+#define TINY_CHARS 16      /* sentences shorter than this join the next one */
+#define WRAPPED_CHARS 50   /* lines longer than this were broken by an editor, not by the author */
+
+struct sentence {
+    size_t start, end; /* without white space around; equal: none yet */
+    size_t line;       /* where its last line starts */
+    int newlines;      /* seen after end */
+    int pause;
+};
+
+struct splitter {
+    const char *s;
+    size_t n;
+    const struct text_options *options;
+    size_t max;           /* cost of a piece, see char_cost */
+    struct sentence held; /* a tiny sentence that waits for the next */
+    size_t held_cost;
+    struct text_pieces pieces;
+    size_t cap;
+    struct err *e;
+};
+
+/* --- characters --- */
+
+static UChar32 char_at(const char *s, size_t *i, size_t n)
+{
+    int32_t at = (int32_t)*i;
+    UChar32 c;
+    U8_NEXT(s, at, (int32_t)n, c);
+    *i = (size_t)at;
+    return c;
+}
+
+static int validate(const char *s, size_t n, struct err *e)
+{
+    for (size_t i = 0, at; i < n;) {
+        at = i;
+        UChar32 c = char_at(s, &i, n);
+        if (c < 0)
+            return err_set(e, ERR_FORMAT, "text is not UTF-8 at byte %zu (0x%02x)", at,
+                           (unsigned char)s[at]);
+        if (c == 0)
+            return err_set(e, ERR_FORMAT, "text has a NUL at byte %zu", at);
+    }
+    return 0;
+}
+
+/* How long a character takes to say, in letters: "7" is a word, and so is nearly every character
+ * of the East Asian blocks, U+2E80 to U+D7FF. */
+static size_t char_cost(UChar32 c)
+{
+    return u_isdigit(c) || (c >= 0x2e80 && c < 0xd800) ? 3 : 1;
+}
+
+static size_t char_costs(const char *s, size_t start, size_t end)
+{
+    size_t cost = 0;
+    while (start < end)
+        cost += char_cost(char_at(s, &start, end));
+    return cost;
+}
+
+static bool is_space(UChar32 c)
+{
+    return u_isUWhiteSpace(c) || c == 0xfeff;
+}
+
+static void trim(const char *s, size_t *start, size_t *end)
+{
+    while (*start < *end) {
+        size_t i = *start;
+        if (!is_space(char_at(s, &i, *end)))
+            break;
+        *start = i;
+    }
+    while (*start < *end) {
+        int32_t i = (int32_t)*end;
+        UChar32 c;
+        U8_PREV(s, (int32_t)*start, i, c);
+        if (!is_space(c))
+            break;
+        *end = (size_t)i;
+    }
+}
+
+static bool says_something(const char *s, size_t start, size_t end)
+{
+    while (start < end) {
+        UChar32 c = char_at(s, &start, end);
+        if (u_isalnum(c) || u_charType(c) == U_LETTER_NUMBER || u_charType(c) == U_OTHER_NUMBER)
+            return true;
+    }
+    return false;
+}
+
+/* May a clause end after c when next follows?  (3:45 and 1,000 do not.) */
+static bool is_clause_mark(UChar32 c, UChar32 next)
+{
+    switch (c) {
+    case 0x3001: case 0xff0c: case 0xff1a: case 0xff1b: case 0x2014: case 0x060c: case 0x061b:
+        return true;
+    case ',': case ';': case ':': case 0x2013: case ')':
+        return is_space(next);
+    }
+    return false;
+}
+
+/* --- pieces --- */
+
+static int out_of_memory(struct err *e)
+{
+    return err_set(e, ERR_MEMORY, "out of memory for the pieces of a text");
+}
+
+/* The bytes a character becomes for a model that reads letters; NULL: itself, "": nothing. */
+static const char *plain_form(UChar32 c)
+{
+    switch (c) {
+    case 0x2018: case 0x2019: case 0x201a: case 0x201b: case 0x2bc:
+        return "'";
+    case 0x201c: case 0x201d: case 0x201e: case 0x201f: case 0xab: case 0xbb:
+        return "\"";
+    case 0x2026:
+        return "...";
+    case 0x200c: case 0x200d: /* joiners are spelling in some scripts */
+        return NULL;
+    }
+    switch (u_charType(c)) {
+    case U_CONTROL_CHAR: case U_FORMAT_CHAR: case U_PRIVATE_USE_CHAR: case U_SURROGATE:
+        return "";
+    default:
+        return NULL;
+    }
+}
+
+/* Text as a person would have typed it: single spaces, ASCII quotes, nothing invisible. */
+static char *plain_text(const char *s, size_t start, size_t end)
+{
+    struct buf b;
+    bool gap = false;
+    int rc = 0;
+    buf_init(&b, 3 * (size_t)LIMIT_TEXT_BYTES);
+    for (size_t at = start; at < end && rc == 0; start = at) {
+        UChar32 c = char_at(s, &at, end);
+        const char *form = plain_form(c);
+        if (is_space(c)) {
+            gap = b.len > 0;
+            continue;
+        }
+        if (form && !*form)
+            continue;
+        if (gap)
+            rc = buf_add(&b, " ", 1);
+        gap = false;
+        if (rc == 0)
+            rc = form ? buf_add_str(&b, form) : buf_add(&b, s + start, at - start);
+    }
+    char *text = rc == 0 ? buf_take(&b) : NULL;
+    buf_done(&b);
+    return text;
+}
+
+static int piece_add(struct splitter *p, size_t start, size_t end, int pause)
+{
+    trim(p->s, &start, &end);
+    if (!says_something(p->s, start, end))
+        return 0;
+    if (p->pieces.n == LIMIT_PIECES)
+        return err_set(p->e, ERR_LIMIT, "text has more than %d pieces", LIMIT_PIECES);
+    if ((size_t)p->pieces.n == p->cap) {
+        size_t cap = p->cap ? 2 * p->cap : 16;
+        struct text_piece *grown = mem_grow(p->pieces.piece, cap, sizeof *grown);
+        if (!grown)
+            return out_of_memory(p->e);
+        p->pieces.piece = grown;
+        p->cap = cap;
+    }
+    char *text = plain_text(p->s, start, end);
+    if (!text)
+        return out_of_memory(p->e);
+    if (p->options->frontend == TEXT_IPA) {
+        char *plain = text;
+        int rc = text_phonemes(plain, p->options->language, &text, p->e);
+        mem_free(plain);
+        if (rc < 0)
+            return rc == ERR_ARGUMENT ? 0 : rc; /* letters that are never spoken */
+    }
+    p->pieces.piece[p->pieces.n++] = (struct text_piece){text, pause, start, end};
+    return 0;
+}
+
+/* --- long sentences --- */
+
+enum { CUT_CLAUSE, CUT_WORD, CUT_ANY, N_CUT };
+struct cut { size_t at, cost; };
+
+/* Keep the cut nearest to the target. */
+static void consider(struct cut *best, size_t at, size_t cost, size_t target)
+{
+    size_t d = cost > target ? cost - target : target - cost;
+    size_t was = best->cost > target ? best->cost - target : target - best->cost;
+    if (!best->at || d <= was)
+        *best = (struct cut){at, cost};
+}
+
+static bool is_mark(UChar32 c)
+{
+    int8_t type = u_charType(c);
+    return type == U_NON_SPACING_MARK || type == U_ENCLOSING_MARK ||
+           type == U_COMBINING_SPACING_MARK || c == 0x200d || (c >= 0x1f3fb && c <= 0x1f3ff);
+}
+
+/* Where to end a part of [start, end) that costs about target and at most p->max: after a clause
+ * if one ends past two fifths of the way, else between words, else between characters. */
+static struct cut find_cut(const struct splitter *p, size_t start, size_t end, size_t target,
+                           int *pause)
+{
+    struct cut best[N_CUT] = {0};
+    size_t at = start, cost = 0;
+    while (at < end) {
+        UChar32 c = char_at(p->s, &at, end);
+        size_t ahead = at;
+        UChar32 next = at < end ? char_at(p->s, &ahead, end) : ' ';
+        cost += char_cost(c);
+        if (cost > p->max)
+            break;
+        if (is_clause_mark(c, next) && 5 * cost >= 2 * target)
+            consider(&best[CUT_CLAUSE], at, cost, target);
+        if (is_space(c))
+            consider(&best[CUT_WORD], at, cost, target);
+        if ((!is_mark(next) && c != 0x200d) || !best[CUT_ANY].at)
+            consider(&best[CUT_ANY], at, cost, target);
+    }
+    *pause = best[CUT_CLAUSE].at ? PAUSE_CLAUSE : PAUSE_WORD;
+    return best[CUT_CLAUSE].at ? best[CUT_CLAUSE] : best[CUT_WORD].at ? best[CUT_WORD] : best[CUT_ANY];
+}
+
+static int add_sentence(struct splitter *p, const struct sentence *s)
+{
+    size_t start = s->start, left = char_costs(p->s, s->start, s->end);
+    while (left > p->max) {
+        size_t parts = (left + p->max - 1) / p->max;
+        int pause;
+        struct cut cut = find_cut(p, start, s->end, (left + parts - 1) / parts, &pause);
+        int rc = piece_add(p, start, cut.at, pause);
+        if (rc < 0)
+            return rc;
+        start = cut.at;
+        left -= cut.cost;
+    }
+    return piece_add(p, start, s->end, s->pause);
+}
+
+/* --- sentences --- */
+
+/* Has the sentence that ends at end its final mark, perhaps inside quotes or brackets? */
+static bool is_finished(const char *s, size_t start, size_t end)
+{
+    int32_t i = (int32_t)end;
+    UChar32 c = 0;
+    do {
+        U8_PREV(s, (int32_t)start, i, c);
+    } while (i > (int32_t)start && u_hasBinaryProperty(c, UCHAR_QUOTATION_MARK));
+    return c == ':' || u_hasBinaryProperty(c, UCHAR_S_TERM);
+}
+
+static bool ends_quoted(const char *s, size_t start, size_t end)
+{
+    int32_t i = (int32_t)end;
+    UChar32 c;
+    U8_PREV(s, (int32_t)start, i, c);
+    return c == ')' || u_hasBinaryProperty(c, UCHAR_QUOTATION_MARK);
+}
+
+/* Does the text go on at next, although ICU ends a sentence before it?  It does after "Dr.", and
+ * over the ends of lines that an editor broke. */
+static bool goes_on(const struct splitter *p, const struct sentence *s, size_t next)
+{
+    size_t at = next;
+    bool lower = u_islower(char_at(p->s, &at, p->n));
+    if (s->newlines > 1)
+        return false;
+    if (s->newlines == 0 && lower && ends_quoted(p->s, s->start, s->end))
+        return true; /* "Is it?" she said. */
+    if (p->s[s->end - 1] == '.')
+        return abbreviation_at(p->s, s->end - 1, p->s[next]) != ABBREVIATION_NONE;
+    if (s->newlines == 0 || is_finished(p->s, s->start, s->end))
+        return false;
+    return p->s[s->end - 1] == ',' || s->end - s->line >= WRAPPED_CHARS || lower;
+}
+
+/* The sentence before is complete; a tiny one waits for the next. */
+static int flush(struct splitter *p, struct sentence *s, size_t next)
+{
+    size_t cost = char_costs(p->s, s->start, s->end);
+    bool paragraph = s->newlines > 1;
+    if (p->held.end > p->held.start) {
+        bool joins = p->held.pause != PAUSE_PARAGRAPH && p->held_cost + cost <= p->max;
+        if (joins) {
+            s->start = p->held.start;
+            cost += p->held_cost;
+        } else {
+            int rc = add_sentence(p, &p->held);
+            if (rc < 0)
+                return rc;
+        }
+    }
+    s->pause = paragraph ? PAUSE_PARAGRAPH : PAUSE_SENTENCE;
+    p->held = (struct sentence){0};
+    int rc = 0;
+    if (cost < TINY_CHARS) {
+        p->held = *s;
+        p->held_cost = cost + 1;
+    } else {
+        rc = add_sentence(p, s);
+    }
+    *s = (struct sentence){.start = next, .end = next, .line = next};
+    return rc;
+}
+
+/* Take what ICU thinks is a sentence, [start, end) with the white space around it. */
+static int take(struct splitter *p, struct sentence *s, size_t start, size_t end)
+{
+    size_t from = start, to = end, at;
+    int before = 0, after = 0;
+    trim(p->s, &from, &to);
+    for (at = start; at < (from < to ? from : end); at++)
+        before += p->s[at] == '\n';
+    for (at = to; from < to && at < end; at++)
+        after += p->s[at] == '\n';
+    s->newlines += before;
+    if (from >= to)
+        return 0;
+    if (s->end == s->start) {
+        *s = (struct sentence){.start = from, .line = from};
+    } else if (!goes_on(p, s, from)) {
+        int rc = flush(p, s, from);
+        if (rc < 0)
+            return rc;
+    } else if (s->newlines) {
+        s->line = from;
+    }
+    s->end = to;
+    s->newlines = after;
+    return 0;
+}
+
+static int split(struct splitter *p)
+{
+    UErrorCode status = U_ZERO_ERROR;
+    struct sentence s = {0};
+    int rc = 0;
+    UText *text = utext_openUTF8(NULL, p->s, (int64_t)p->n, &status);
+    UBreakIterator *it = ubrk_open(UBRK_SENTENCE, "en", NULL, 0, &status);
+    ubrk_setUText(it, text, &status);
+    if (U_FAILURE(status))
+        rc = err_set(p->e, ERR_INTERNAL, "icu cannot find sentences: %s", u_errorName(status));
+    for (int32_t start = 0, end; rc == 0 && (end = ubrk_next(it)) != UBRK_DONE; start = end)
+        rc = take(p, &s, (size_t)start, (size_t)end);
+    if (rc == 0 && s.end > s.start)
+        rc = flush(p, &s, p->n);
+    if (rc == 0 && p->held.end > p->held.start)
+        rc = add_sentence(p, &p->held);
+    ubrk_close(it);
+    utext_close(text);
+    return rc;
+}
+
+void text_pieces_done(struct text_pieces *p)
+{
+    for (int i = 0; i < p->n; i++)
+        mem_free(p->piece[i].text);
+    mem_free(p->piece);
+    *p = (struct text_pieces){0};
+}
+
+int text_split(const char *text, size_t n, const struct text_options *o, struct text_pieces *ret,
+               struct err *e)
+{
+    *ret = (struct text_pieces){0};
+    if (n > LIMIT_TEXT_BYTES)
+        return err_set(e, ERR_LIMIT, "text has %zu bytes, the limit is %d", n, LIMIT_TEXT_BYTES);
+    int max = o->max_piece_chars ? o->max_piece_chars : o->frontend == TEXT_IPA ? 110 : 300;
+    if (max < MIN_PIECE_CHARS)
+        return err_set(e, ERR_ARGUMENT, "max_piece_chars is %d, want 0 or at least %d", max,
+                       MIN_PIECE_CHARS);
+    int rc = validate(text, n, e);
+    if (rc < 0)
+        return rc;
+    if (!says_something(text, 0, n))
+        return err_set(e, ERR_ARGUMENT, "text has nothing to say: no letter or digit in %zu bytes", n);
+    struct splitter p = {.s = text, .n = n, .options = o, .max = (size_t)max, .e = e};
+    rc = split(&p);
+    if (rc == 0 && p.pieces.n == 0)
+        rc = err_set(e, ERR_ARGUMENT, "text has nothing to say");
+    if (rc < 0) {
+        text_pieces_done(&p.pieces);
+        return rc;
+    }
+    p.pieces.piece[p.pieces.n - 1].pause_ms = 0;
+    *ret = p.pieces;
+    return 0;
+}
