@@ -208,6 +208,7 @@ static int open_muxer(struct audio_encoder *a)
     a->muxer->pb = a->io;
     a->muxer->flags |= AVFMT_FLAG_BITEXACT | AVFMT_FLAG_CUSTOM_IO;
     a->muxer->flush_packets = 1;
+    a->muxer->metadata_header_padding = 0; /* flac: else 8 KiB of nothing before the sound */
     return 0;
 }
 
