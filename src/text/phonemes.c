@@ -19,6 +19,7 @@
  * overran them (CVE-2023-49990 to 49994).  It never sees more than this. */
 #define MAX_WORD_CHARS 60
 #define MAX_CLAUSE_BYTES 600
+#define MAX_CLAUSE_DOTS 8 /* 1.51 overruns its stack on some ninety: e.e.e.e. and so on */
 
 #define PHONEMES_IPA 0x02 /* speak_lib.h: phoneme_mode, bit 1 */
 
@@ -222,9 +223,10 @@ static int clause_done(struct buf *words, char mark, struct buf *out)
 /* Steps 2 and 3: clause by clause, with the first mark of each run of marks behind it. */
 static int cut(const char *s, struct buf *words, struct buf *out)
 {
-    int rc = 0;
+    int rc = 0, dots = 0;
     for (size_t i = 0; s[i] && rc == 0; i++) {
         bool keep = true;
+        dots = words->len ? dots : 0;
         bool mark = strchr(",.?!", s[i]) != NULL;
         if (mark && ends_clause(s, i, &keep)) {
             char first = s[i];
@@ -234,7 +236,8 @@ static int cut(const char *s, struct buf *words, struct buf *out)
             rc = clause_done(words, first == ',' && !s[i + 1] ? '.' : first, out);
             continue;
         }
-        if (s[i] == ' ' && words->len > MAX_CLAUSE_BYTES) {
+        dots += s[i] == '.' && keep;
+        if ((s[i] == ' ' && words->len > MAX_CLAUSE_BYTES) || dots > MAX_CLAUSE_DOTS) {
             rc = clause_done(words, 0, out);
             continue;
         }
