@@ -1,0 +1,97 @@
+/* engine.h - inside of struct jabbertts, shared by the files of src/engine.
+ *
+ *              submit                  slot free                last piece
+ *   (caller) ---------> QUEUED ------------------> ACTIVE -------------------> DONE --> (freed)
+ *                         |  cancel                  |  cancel, failure           ^
+ *                         +--------------------------+----------------------------+
+ *
+ * One engine thread owns the model.  Each turn it moves queued streams into free slots (admit), makes
+ * one frame for all active slots in one pass over the weights (ar_step), decodes what is due and
+ * hands the samples over.  A stream whose reader is slow is left out until there is room.
+ *
+ * One mutex guards the queue, the jobs and every field of a stream marked (lock). */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+#include <pthread.h>
+#include <stdbool.h>
+#include "base/err.h"
+#include "jabbertts.h"
+#include "model/model.h"
+#include "text/text.h"
+
+struct jabbertts_voice {
+    char *text;     /* as the model reads it */
+    int32_t *codes; /* [Q, n_frame] */
+    int n_frame;
+};
+
+enum stream_state { STREAM_QUEUED, STREAM_ACTIVE, STREAM_DONE };
+
+struct jabbertts_stream {
+    struct jabbertts *tts;
+    struct jabbertts_stream *next; /* in the queue (lock) */
+    struct text_pieces pieces;
+    struct ar_params params;
+    struct prompt_reference reference;
+    bool has_reference;
+    int max_frames;                /* of the whole request; 0: none */
+    struct timespec submitted;
+
+    enum stream_state state;       /* (lock) */
+    bool cancel;                   /* (lock) */
+    struct err failure;            /* (lock) code 0: none */
+    float *ring;                   /* (lock) samples not yet read */
+    size_t ring_size, ring_head, ring_len;
+    struct jabbertts_progress progress; /* (lock) */
+    pthread_cond_t readable;
+};
+
+struct slot { /* engine thread only */
+    struct jabbertts_stream *stream; /* NULL: free */
+    struct ar *ar;
+    struct codec_stream *codec;
+    int piece;
+    int32_t *frames;     /* [n_pending, Q] not yet decoded */
+    int n_pending, n_chunk; /* decode when n_pending reaches n_chunk; grows after the first sound */
+    int32_t *first;      /* [n_first, Q] codes of the first piece: the voice of the later ones */
+    int n_first, cap_first;
+    size_t pause;        /* samples of silence still to be written */
+};
+
+struct job { /* encode a clip on the engine thread */
+    struct job *next;
+    const float *pcm;
+    size_t n_sample;
+    int32_t *codes;
+    int rc;
+    bool done;
+    struct err err;
+};
+
+struct jabbertts {
+    struct model model;
+    int n_slot, n_queue_max, n_context;
+    struct slot *slots;
+    float *pcm;      /* [chunk] samples being decoded */
+    int32_t *chunk;  /* [Q, chunk] codes, codebook first */
+
+    pthread_t thread;
+    bool has_thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake, job_done;
+    struct jabbertts_stream *queue; /* (lock) oldest first */
+    int n_queued;                   /* (lock) */
+    struct job *jobs;               /* (lock) */
+    bool closing;                   /* (lock) */
+};
+
+#define ENGINE_CHUNK_FRAMES 8 /* decoded at once: the codec's weights are read once per chunk */
+
+void *engine_main(void *tts); /* scheduler.c: the engine thread */
+int engine_slots_new(struct jabbertts *tts, struct err *e);
+void engine_slots_free(struct jabbertts *tts);
+int engine_return(struct jabbertts_error *to, const struct err *from, int rc);
+double engine_seconds_since(const struct timespec *t);
+int engine_model_path(const char *given, char *path, size_t n, struct err *e);
+
+#endif

@@ -1,0 +1,57 @@
+#include "model/model.h"
+
+#include <string.h>
+
+#define ARENA_CHUNK ((size_t)64 << 20)
+
+/* Matrices keep the precision they have in the file. */
+static enum kern_type type_of(const struct gguf *g, const char *tensor)
+{
+    const struct gguf_tensor *t = gguf_find(g, tensor);
+    return t ? (enum kern_type)t->type : KERN_F32;
+}
+
+static int load_parts(struct model *m, const struct model_options *o, struct err *e)
+{
+    struct lm_options lm = {.type = type_of(m->file, "blk.0.attn_qkv.weight"),
+                            .max_batch = o->max_batch > 0 ? o->max_batch : 1};
+    struct codec_options codec = {.type = type_of(m->file, "codec.dec.conv_in.weight"),
+                                  .decoder = true,
+                                  .encoder = m->spec.codec.has_encoder};
+    int rc;
+    if ((rc = tokenizer_from_gguf(m->file, &m->tokenizer, e)) < 0 ||
+        (rc = voices_read(m->file, &m->spec, &m->voices, e)) < 0 ||
+        (rc = lm_load(m->file, &m->spec.lm, m->exec, &lm, m->arena, &m->lm, e)) < 0)
+        return rc;
+    return codec_load(m->file, &m->spec.codec, m->exec, &codec, m->arena, &m->codec, e);
+}
+
+int model_open(struct model *m, const char *path, const struct model_options *o, struct err *e)
+{
+    int rc;
+    memset(m, 0, sizeof *m);
+    if ((rc = gguf_open(path, &m->file, e)) < 0 || (rc = spec_read(m->file, &m->spec, e)) < 0 ||
+        (rc = pool_new(o->n_thread, &m->pool, e)) < 0 ||
+        (rc = kern_exec_new(o->isa, m->pool, &m->exec, e)) < 0) {
+        model_close(m);
+        return rc;
+    }
+    m->arena = mem_arena_new(ARENA_CHUNK);
+    rc = m->arena ? load_parts(m, o, e) : err_set(e, ERR_MEMORY, "out of memory for the model");
+    if (rc < 0)
+        model_close(m);
+    return rc;
+}
+
+void model_close(struct model *m)
+{
+    codec_free(m->codec);
+    lm_free(m->lm);
+    voices_free(m->voices);
+    tokenizer_free(m->tokenizer);
+    mem_arena_free(m->arena);
+    kern_exec_free(m->exec);
+    pool_free(m->pool);
+    gguf_close(m->file);
+    memset(m, 0, sizeof *m);
+}

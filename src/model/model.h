@@ -1,0 +1,36 @@
+/* model.h - a whole model in memory: file, hyper-parameters, tokenizer, voices, language model,
+ * codec, and the executor their kernels run on.
+ *
+ * Threads: opened and closed by one thread; afterwards lm, codec and exec belong to the engine
+ * thread, everything else is read-only. */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+#include "model/ar.h"
+#include "model/codec.h"
+#include "model/lm.h"
+#include "model/tokenizer.h"
+#include "model/voices.h"
+
+struct model_options {
+    int n_thread;    /* 0: one per core */
+    const char *isa; /* NULL: the best */
+    int max_batch;   /* sequences decoded together; 0 = 1 */
+};
+
+struct model {
+    struct gguf *file;
+    struct spec spec;
+    struct pool *pool;
+    struct kern_exec *exec;
+    struct mem_arena *arena; /* packed weights */
+    struct tokenizer *tokenizer;
+    struct voices *voices;
+    struct lm *lm;
+    struct codec *codec;
+};
+
+/* m is filled in place; on failure nothing is left behind. */
+int model_open(struct model *m, const char *path, const struct model_options *o, struct err *e);
+void model_close(struct model *m); /* also after a failed open, or twice */
+
+#endif
