@@ -1,0 +1,122 @@
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "jabbertts.h"
+
+static const struct command {
+    const char *name, *help;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"say", "speak a text to a file, to standard output or to the loudspeaker", cmd_say},
+    {"voices", "list the voices of a model", cmd_voices},
+    {"convert", "turn a checkpoint directory into one model file", cmd_convert},
+    {"inspect", "show what is in a model file, and what it costs to run", cmd_inspect},
+    {"bench", "measure a model's speed and memory on this machine", cmd_bench},
+    {"version", "print the version", cmd_version},
+};
+#define N_COMMAND (sizeof commands / sizeof *commands)
+
+int cli_usage(const char *command, const char *format, ...)
+{
+    va_list args;
+    fprintf(stderr, "jabbertts %s: ", command);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fprintf(stderr, "\ntry: jabbertts %s --help\n", command);
+    return CLI_USAGE;
+}
+
+int cli_fail(const char *format, ...)
+{
+    va_list args;
+    fputs("jabbertts: ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return CLI_FAILED;
+}
+
+int cli_float(const char *command, const char *option, const char *s, double min, double max,
+              double *ret)
+{
+    char *end;
+    errno = 0;
+    double v = strtod(s, &end);
+    if (end == s || *end || errno || !(v >= min && v <= max))
+        return cli_usage(command, "--%s is \"%s\", must be a number from %g to %g", option, s, min,
+                         max);
+    *ret = v;
+    return 0;
+}
+
+int cli_int(const char *command, const char *option, const char *s, int min, int max, int *ret)
+{
+    char *end;
+    errno = 0;
+    long v = strtol(s, &end, 10);
+    if (end == s || *end || errno || v < min || v > max)
+        return cli_usage(command, "--%s is \"%s\", must be a whole number from %d to %d", option, s,
+                         min, max);
+    *ret = (int)v;
+    return 0;
+}
+
+int cli_u64(const char *command, const char *option, const char *s, uint64_t *ret)
+{
+    char *end;
+    errno = 0;
+    unsigned long long v = strtoull(s, &end, 10);
+    if (end == s || *end || errno || *s == '-')
+        return cli_usage(command, "--%s is \"%s\", must be a whole number from 0 to %" PRIu64,
+                         option, s, UINT64_MAX);
+    *ret = v;
+    return 0;
+}
+
+int cmd_version(int argc, char **argv)
+{
+    if (argc > 1)
+        return cli_usage(argv[0], "takes no arguments, got \"%s\"", argv[1]);
+    printf("jabbertts %s\n", jabbertts_version());
+    return CLI_OK;
+}
+
+static void help(FILE *f)
+{
+    fputs("usage: jabbertts COMMAND [OPTION]...\n\n"
+          "Text to speech on the CPU with OpenAudio S1 models.\n\n", f);
+    for (size_t i = 0; i < N_COMMAND; i++)
+        fprintf(f, "  %-9s %s\n", commands[i].name, commands[i].help);
+    fputs("\nEvery command explains itself: jabbertts COMMAND --help\n"
+          "First sound: jabbertts say \"Hello there.\" -o hello.wav\n", f);
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : NULL;
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error that we report */
+    if (!name || !strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
+        help(name ? stdout : stderr);
+        return name ? CLI_OK : CLI_USAGE;
+    }
+    if (!strcmp(name, "--version"))
+        name = argv[1] = "version";
+    for (size_t i = 0; i < N_COMMAND; i++)
+        if (!strcmp(name, commands[i].name)) {
+            int code = commands[i].run(argc - 1, argv + 1);
+            if (fflush(stdout) != 0 || ferror(stdout))
+                return cli_fail("cannot write to standard output: %s", strerror(errno));
+            return code;
+        }
+    fprintf(stderr, "jabbertts: there is no command \"%s\"\ntry: jabbertts --help\n", name);
+    return CLI_USAGE;
+}
