@@ -1,0 +1,264 @@
+/* bench.c - jabbertts_bench: what a model costs on this machine.
+ *
+ * The work of a request is done in its parts, with the calls the engine makes, so that each can be
+ * timed: prompt, slow step, fast steps, sampling, codec.  Ratios are compute time / audio time. */
+#include "engine/engine.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "base/buf.h"
+
+#define PROMPT_COLUMNS 256
+#define N_PROMPT_RUN   3
+#define N_FRAME        24
+#define N_CODEC_RUN    6
+
+struct stat { double best, median; };
+
+struct bench {
+    struct model model;
+    struct lm_slot *slot;
+    struct codec_stream *stream;
+    int32_t *columns; /* [PROMPT_COLUMNS, 1 + Q] */
+    float *hidden, *logits, *probs, *pcm;
+    int32_t *scratch, *codes;
+    int n_column;
+    double load_s, first_audio_s;
+    struct stat prompt_s, slow_s, fast_s, frame_s, codec_s; /* one run; codec: per frame in a chunk */
+};
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static struct stat summarize(double *v, int n)
+{
+    qsort(v, (size_t)n, sizeof *v, by_value);
+    return (struct stat){v[0], v[n / 2]};
+}
+
+static int bench_alloc(struct bench *b, struct err *e)
+{
+    const struct spec *s = &b->model.spec;
+    size_t n_codebook = (size_t)s->lm.n_codebook;
+    size_t n_logit = (size_t)lm_n_head_row(b->model.lm);
+    int rc, context = s->lm.slow.n_position < 1024 ? s->lm.slow.n_position : 1024;
+    if (n_logit < (size_t)s->lm.codebook_size)
+        n_logit = (size_t)s->lm.codebook_size;
+    b->n_column = PROMPT_COLUMNS < context / 2 ? PROMPT_COLUMNS : context / 2;
+    b->columns = mem_try((size_t)b->n_column * (1 + n_codebook), sizeof *b->columns);
+    b->hidden = mem_try((size_t)s->lm.slow.dim, sizeof *b->hidden);
+    b->logits = mem_try(n_logit, sizeof *b->logits);
+    b->probs = mem_try(n_logit, sizeof *b->probs);
+    b->scratch = mem_try(n_logit, sizeof *b->scratch);
+    b->codes = mem_try(n_codebook * ENGINE_CHUNK_FRAMES, sizeof *b->codes);
+    b->pcm = mem_try((size_t)s->codec.frame_samples * ENGINE_CHUNK_FRAMES, sizeof *b->pcm);
+    if (!b->columns || !b->hidden || !b->logits || !b->probs || !b->scratch || !b->codes || !b->pcm)
+        return err_set(e, ERR_MEMORY, "out of memory for the benchmark");
+    if ((rc = lm_slot_new(b->model.lm, context, &b->slot, e)) < 0)
+        return rc;
+    return codec_stream_new(b->model.codec, &b->stream, e);
+}
+
+/* Half text, half reference frames, as a prompt with a voice has. */
+static void fill_prompt(struct bench *b)
+{
+    const struct spec_lm *s = &b->model.spec.lm;
+    int width = 1 + s->n_codebook;
+    for (int t = 0; t < b->n_column; t++) {
+        int32_t *c = b->columns + (size_t)t * (size_t)width;
+        bool frame = t >= b->n_column / 2;
+        c[0] = frame ? s->semantic_begin + t % 7 : t % 200;
+        for (int q = 0; q < s->n_codebook && frame; q++)
+            c[1 + q] = q == 0 ? t % 7 : (t * 31 + q) % 64;
+    }
+}
+
+static int32_t draw(struct bench *b, int n, int frame, int k)
+{
+    struct sampler_params p = {0.8f, 0.8f, 1.1f};
+    sampler_probs(b->logits, n, NULL, 0, &p, b->scratch, b->probs);
+    return sampler_draw(b->probs, n, sampler_uniform(1, 0, (uint32_t)frame, (uint32_t)k));
+}
+
+/* One frame; slow and fast times apart. */
+static void one_frame(struct bench *b, int i, double *slow_s, double *fast_s)
+{
+    const struct spec_lm *s = &b->model.spec.lm;
+    int32_t column[1 + LIMIT_CODEBOOKS] = {s->semantic_begin + i % 7, i % 7};
+    struct lm_feed feed = {b->slot, column, 1, b->hidden, b->logits};
+    struct timespec t;
+    int32_t code = i % 7;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    lm_slow(b->model.lm, &feed, 1, b->model.exec);
+    draw(b, lm_n_head_row(b->model.lm), i, 0);
+    *slow_s = engine_seconds_since(&t);
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    lm_fast_begin(b->model.lm, b->hidden, 1, NULL, b->model.exec);
+    for (int k = 1; k < s->n_codebook; k++) {
+        lm_fast_step(b->model.lm, &code, 1, k, b->logits, b->model.exec);
+        code = draw(b, lm_n_candidate(b->model.lm, k), i, k);
+    }
+    *fast_s = engine_seconds_since(&t);
+}
+
+static void run_language_model(struct bench *b)
+{
+    double prompt[N_PROMPT_RUN], slow[N_FRAME], fast[N_FRAME], both[N_FRAME];
+    struct lm_feed feed = {b->slot, b->columns, b->n_column, b->hidden, b->logits};
+    struct timespec t;
+    for (int i = 0; i < N_PROMPT_RUN; i++) {
+        lm_slot_reset(b->slot);
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        lm_slow(b->model.lm, &feed, 1, b->model.exec);
+        prompt[i] = engine_seconds_since(&t);
+    }
+    for (int i = 0; i < N_FRAME; i++) {
+        one_frame(b, i, &slow[i], &fast[i]);
+        both[i] = slow[i] + fast[i];
+    }
+    b->prompt_s = summarize(prompt, N_PROMPT_RUN);
+    b->slow_s = summarize(slow, N_FRAME);
+    b->fast_s = summarize(fast, N_FRAME);
+    b->frame_s = summarize(both, N_FRAME);
+}
+
+static void run_codec(struct bench *b)
+{
+    double run[N_CODEC_RUN];
+    int n = b->model.spec.lm.n_codebook * ENGINE_CHUNK_FRAMES;
+    struct timespec t;
+    for (int i = 0; i < n; i++)
+        b->codes[i] = (i * 37) % 64;
+    for (int i = 0; i < N_CODEC_RUN; i++) {
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        codec_decode(b->model.codec, b->stream, b->codes, ENGINE_CHUNK_FRAMES, b->pcm,
+                     b->model.exec);
+        run[i] = engine_seconds_since(&t) / ENGINE_CHUNK_FRAMES;
+    }
+    b->codec_s = summarize(run, N_CODEC_RUN);
+}
+
+/* A short sentence (48 columns) without a reference: prompt, one frame, one frame of sound. */
+static void run_first_audio(struct bench *b)
+{
+    double slow, fast;
+    struct lm_feed feed = {b->slot, b->columns, b->n_column < 48 ? b->n_column : 48, b->hidden,
+                           b->logits};
+    struct timespec t;
+    lm_slot_reset(b->slot);
+    codec_stream_reset(b->stream);
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    lm_slow(b->model.lm, &feed, 1, b->model.exec);
+    one_frame(b, 0, &slow, &fast);
+    codec_decode(b->model.codec, b->stream, b->codes, 1, b->pcm, b->model.exec);
+    b->first_audio_s = engine_seconds_since(&t);
+}
+
+static json_t *stat_json(struct stat s, double factor)
+{
+    return json_pack("{s:f, s:f}", "best", s.best * factor, "median", s.median * factor);
+}
+
+static json_t *bench_json(const struct bench *b, const char *path)
+{
+    struct rusage usage;
+    const struct spec_codec *c = &b->model.spec.codec;
+    double frame = (double)c->frame_samples / c->sample_rate;
+    struct stat total = {b->frame_s.best + b->codec_s.best, b->frame_s.median + b->codec_s.median};
+    struct stat speed = {b->n_column / b->prompt_s.best, b->n_column / b->prompt_s.median};
+    getrusage(RUSAGE_SELF, &usage);
+    return json_pack("{s:s, s:s, s:s, s:i, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f}",
+                     "model", path, "version", jabbertts_version(),
+                     "isa", kern_exec_isa(b->model.exec), "threads", pool_threads(b->model.pool),
+                     "load_s", b->load_s, "prefill_tokens_per_s", stat_json(speed, 1),
+                     "slow_ms_per_frame", stat_json(b->slow_s, 1e3),
+                     "fast_ms_per_frame", stat_json(b->fast_s, 1e3),
+                     "lm_rtf", stat_json(b->frame_s, 1 / frame),
+                     "codec_rtf", stat_json(b->codec_s, 1 / frame),
+                     "total_rtf", stat_json(total, 1 / frame),
+                     "first_audio_s", b->first_audio_s,
+                     "peak_memory_mb", (double)usage.ru_maxrss / 1024);
+}
+
+static char *bench_table(json_t *j)
+{
+    struct buf out;
+    const char *key;
+    json_t *v;
+    buf_init(&out, 1 << 16);
+    buf_add_format(&out, "%-22s %12s %12s\n", "", "best", "median");
+    json_object_foreach(j, key, v) {
+        if (json_is_object(v))
+            buf_add_format(&out, "%-22s %12.3f %12.3f\n", key,
+                           json_real_value(json_object_get(v, "best")),
+                           json_real_value(json_object_get(v, "median")));
+        else if (json_is_string(v))
+            buf_add_format(&out, "%-22s %s\n", key, json_string_value(v));
+        else
+            buf_add_format(&out, "%-22s %12.3f\n", key, json_number_value(v));
+    }
+    return buf_take(&out);
+}
+
+static int bench_run(struct bench *b, const struct jabbertts_options *o, const char *path,
+                     struct err *e)
+{
+    struct model_options m = {.n_thread = o->threads, .isa = o->isa, .max_batch = 1};
+    struct timespec t;
+    int rc;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    if ((rc = model_open(&b->model, path, &m, e)) < 0)
+        return rc;
+    b->load_s = engine_seconds_since(&t);
+    if ((rc = bench_alloc(b, e)) < 0)
+        return rc;
+    fill_prompt(b);
+    run_language_model(b);
+    run_codec(b);
+    run_first_audio(b);
+    return 0;
+}
+
+static void bench_done(struct bench *b)
+{
+    lm_slot_free(b->slot);
+    codec_stream_free(b->stream);
+    mem_free(b->columns);
+    mem_free(b->hidden);
+    mem_free(b->logits);
+    mem_free(b->probs);
+    mem_free(b->scratch);
+    mem_free(b->codes);
+    mem_free(b->pcm);
+    model_close(&b->model);
+}
+
+int jabbertts_bench(const struct jabbertts_options *o, int json, char **ret,
+                    struct jabbertts_error *error)
+{
+    struct err e = {0};
+    struct bench b = {0};
+    char path[4096], *text = NULL;
+    int rc = engine_model_path(o->model, path, sizeof path, &e);
+    if (rc == 0)
+        rc = bench_run(&b, o, path, &e);
+    if (rc == 0) {
+        json_t *j = bench_json(&b, path);
+        text = !j ? NULL : json ? json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(6))
+                                : bench_table(j);
+        json_decref(j);
+        if (text)
+            *ret = text;
+        else
+            rc = err_set(&e, ERR_MEMORY, "out of memory for the report");
+    }
+    bench_done(&b);
+    return engine_return(error, &e, rc);
+}

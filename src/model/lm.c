@@ -1,0 +1,372 @@
+#include "model/lm.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "model/load.h"
+#include "model/transformer.h"
+
+#define CANDIDATES 1024 /* residual codes are drawn from the first 1024 logits */
+
+struct lm {
+    struct spec_lm s;
+    enum kern_type kv_type;
+    bool full_head;
+    int max_row, max_batch;
+    const struct gguf_tensor *token_embd, *codebook_embd, *fast_embd; /* rows read from the file */
+    struct transformer *slow, *fast;
+    struct kern_linear head, fast_head, project;
+    struct transformer_scratch *slow_scratch, *fast_scratch;
+    struct transformer_kv **fast_kv; /* [max_batch] */
+    float *x;                        /* [max_row, dim] */
+    float *fast_x, *normed;          /* [max_batch, fast dim]; [max_row or batch, widest dim] */
+    float *row;                      /* [widest dim] */
+    struct transformer_kv **row_kv;  /* [max_row] */
+    int32_t *row_position;           /* [max_row] */
+    int *last_row;                   /* [max_row] row of each feed's last column */
+};
+
+struct lm_slot {
+    struct transformer_kv *kv;
+    int length, capacity;
+};
+
+/* --- loading --- */
+
+/* Head: the rows that can be generated, copied together out of the output matrix. */
+static int load_head(struct lm *m, const struct load *l, struct err *e)
+{
+    const struct spec_lm *s = &m->s;
+    int64_t ne[2] = {s->slow.dim, s->n_vocab};
+    const struct gguf_tensor *t =
+        load_find(l, s->tied ? "token_embd.weight" : "output.weight", ne, 2, e);
+    if (!t)
+        return ERR_FORMAT;
+    struct kern_source src = {s->n_vocab, s->slow.dim, 1, (enum kern_type)t->type, t->data, NULL};
+    if (m->full_head)
+        return kern_linear_init(&m->head, l->exec, &src, l->type, l->arena, e);
+    size_t row = kern_type_row_bytes((enum kern_type)t->type, (size_t)s->slow.dim);
+    int n_semantic = s->semantic_end - s->semantic_begin + 1;
+    char *rows = mem_try((size_t)n_semantic + 1, row);
+    if (!rows)
+        return err_set(e, ERR_MEMORY, "out of memory for the output head");
+    memcpy(rows, (const char *)t->data + (size_t)s->semantic_begin * row, (size_t)n_semantic * row);
+    memcpy(rows + (size_t)n_semantic * row, (const char *)t->data + (size_t)s->im_end * row, row);
+    src.rows = rows;
+    src.n_out = n_semantic + 1;
+    int rc = kern_linear_init(&m->head, l->exec, &src, l->type, l->arena, e);
+    mem_free(rows);
+    return rc;
+}
+
+static int load_weights(struct lm *m, const struct load *l, struct err *e)
+{
+    const struct spec_lm *s = &m->s;
+    int64_t token[2] = {s->slow.dim, s->n_vocab};
+    int64_t book[2] = {s->slow.dim, (int64_t)s->codebook_size * s->n_codebook};
+    int64_t fast[2] = {s->fast.dim, s->codebook_size};
+    int out[3] = {s->codebook_size, 1, s->fast.dim}, in[3] = {s->fast.dim, 1, s->slow.dim}, rc;
+    if (!(m->token_embd = load_find(l, "token_embd.weight", token, 2, e)) ||
+        !(m->codebook_embd = load_find(l, "codebook_embd.weight", book, 2, e)) ||
+        !(m->fast_embd = load_find(l, "fast.token_embd.weight", fast, 2, e)))
+        return ERR_FORMAT;
+    if ((rc = load_head(m, l, e)) < 0 ||
+        (rc = load_linear(l, "fast.output.weight", NULL, &m->fast_head, out, e)) < 0)
+        return rc;
+    if (s->fast_project_in)
+        rc = load_linear(l, "fast.proj_in.weight", "fast.proj_in.bias", &m->project, in, e);
+    else if (s->fast.dim != s->slow.dim)
+        rc = err_set(e, ERR_FORMAT, "fast dim %d differs from dim %d without a projection",
+                     s->fast.dim, s->slow.dim);
+    if (rc < 0 || (rc = transformer_load(l->g, "", &s->slow, l->exec, l->type, l->arena, &m->slow,
+                                         e)) < 0)
+        return rc;
+    return transformer_load(l->g, "fast.", &s->fast, l->exec, l->type, l->arena, &m->fast, e);
+}
+
+static int alloc_scratch(struct lm *m, struct err *e)
+{
+    const struct spec_lm *s = &m->s;
+    size_t n = (size_t)m->max_row, b = (size_t)m->max_batch;
+    size_t widest = (size_t)(s->slow.dim > s->fast.dim ? s->slow.dim : s->fast.dim);
+    int rc;
+    m->x = mem_try(n * (size_t)s->slow.dim, sizeof(float));
+    m->fast_x = mem_try(b * (size_t)s->fast.dim, sizeof(float));
+    m->normed = mem_try((n > b ? n : b) * widest, sizeof(float));
+    m->row = mem_try(widest, sizeof(float));
+    m->row_kv = mem_try(n > b ? n : b, sizeof *m->row_kv);
+    m->row_position = mem_try(n > b ? n : b, sizeof *m->row_position);
+    m->last_row = mem_try(n, sizeof *m->last_row);
+    m->fast_kv = mem_try(b, sizeof *m->fast_kv);
+    if (!m->x || !m->fast_x || !m->normed || !m->row || !m->row_kv || !m->row_position ||
+        !m->last_row || !m->fast_kv)
+        return err_set(e, ERR_MEMORY, "out of memory for the language model's scratch");
+    for (size_t i = 0; i < b; i++)
+        if ((rc = transformer_kv_new(m->fast, s->n_codebook, m->kv_type, &m->fast_kv[i], e)) < 0)
+            return rc;
+    if ((rc = transformer_scratch_new(&s->slow, m->max_row, &m->slow_scratch, e)) < 0)
+        return rc;
+    return transformer_scratch_new(&s->fast, m->max_batch, &m->fast_scratch, e);
+}
+
+int lm_load(const struct gguf *g, const struct spec_lm *s, struct kern_exec *x,
+            const struct lm_options *o, struct mem_arena *arena, struct lm **ret, struct err *e)
+{
+    struct lm *m = mem_try(1, sizeof *m);
+    struct load l = {g, "", x, o->type, arena};
+    if (!m)
+        return err_set(e, ERR_MEMORY, "out of memory for the language model");
+    m->s = *s;
+    m->kv_type = o->type == KERN_F32 ? KERN_F32 : KERN_F16;
+    m->full_head = o->full_head;
+    m->max_row = o->max_row > 0 ? o->max_row : 256;
+    m->max_batch = o->max_batch > 0 ? o->max_batch : 8;
+    if (m->max_row < m->max_batch)
+        m->max_row = m->max_batch;
+    int rc = load_weights(m, &l, e);
+    if (rc == 0)
+        rc = alloc_scratch(m, e);
+    if (rc < 0)
+        lm_free(m);
+    else
+        *ret = m;
+    return rc;
+}
+
+void lm_free(struct lm *m)
+{
+    if (!m)
+        return;
+    for (int i = 0; m->fast_kv && i < m->max_batch; i++)
+        transformer_kv_free(m->fast_kv[i]);
+    transformer_scratch_free(m->slow_scratch);
+    transformer_scratch_free(m->fast_scratch);
+    mem_free(m->fast_kv);
+    mem_free(m->x);
+    mem_free(m->fast_x);
+    mem_free(m->normed);
+    mem_free(m->row);
+    mem_free(m->row_kv);
+    mem_free(m->row_position);
+    mem_free(m->last_row);
+    mem_free(m);
+}
+
+const struct spec_lm *lm_spec(const struct lm *m)
+{
+    return &m->s;
+}
+
+int lm_n_head_row(const struct lm *m)
+{
+    return m->head.n_out;
+}
+
+int32_t lm_head_token(const struct lm *m, int row)
+{
+    if (m->full_head)
+        return row;
+    return row + 1 == m->head.n_out ? m->s.im_end : m->s.semantic_begin + row;
+}
+
+int lm_n_candidate(const struct lm *m, int k)
+{
+    (void)k;
+    return m->s.codebook_size < CANDIDATES ? m->s.codebook_size : CANDIDATES;
+}
+
+/* --- slots --- */
+
+int lm_slot_new(const struct lm *m, int n_context, struct lm_slot **ret, struct err *e)
+{
+    struct lm_slot *s = mem_try(1, sizeof *s);
+    if (!s)
+        return err_set(e, ERR_MEMORY, "out of memory for a slot");
+    s->capacity = n_context < m->s.slow.n_position ? n_context : m->s.slow.n_position;
+    int rc = transformer_kv_new(m->slow, s->capacity, m->kv_type, &s->kv, e);
+    if (rc < 0)
+        mem_free(s);
+    else
+        *ret = s;
+    return rc;
+}
+
+void lm_slot_free(struct lm_slot *s)
+{
+    if (!s)
+        return;
+    transformer_kv_free(s->kv);
+    mem_free(s);
+}
+
+void lm_slot_reset(struct lm_slot *s)
+{
+    s->length = 0;
+    transformer_kv_reset(s->kv);
+}
+
+int lm_slot_length(const struct lm_slot *s)
+{
+    return s->length;
+}
+
+int lm_slot_capacity(const struct lm_slot *s)
+{
+    return s->capacity;
+}
+
+/* --- slow --- */
+
+static void add_row(const struct gguf_tensor *t, size_t row, int dim, float *tmp, float *x)
+{
+    size_t bytes = kern_type_row_bytes((enum kern_type)t->type, (size_t)dim);
+    kern_to_f32((enum kern_type)t->type, (const char *)t->data + row * bytes, tmp, (size_t)dim);
+    for (int i = 0; i < dim; i++)
+        x[i] += tmp[i];
+}
+
+static int clamp(int32_t v, int n)
+{
+    return v < 0 ? 0 : v >= n ? n - 1 : v;
+}
+
+/* llama.py:BaseTransformer.embed: token plus, at semantic positions, all codes; then the scale. */
+static void embed(struct lm *m, const int32_t *column, float *x)
+{
+    const struct spec_lm *s = &m->s;
+    int dim = s->slow.dim;
+    memset(x, 0, (size_t)dim * sizeof *x);
+    add_row(m->token_embd, (size_t)clamp(column[0], s->n_vocab), dim, m->row, x);
+    if (column[0] >= s->semantic_begin && column[0] <= s->semantic_end) {
+        float *sum = m->normed;
+        memset(sum, 0, (size_t)dim * sizeof *sum);
+        for (int q = 0; q < s->n_codebook; q++)
+            add_row(m->codebook_embd,
+                    (size_t)q * (size_t)s->codebook_size +
+                        (size_t)clamp(column[1 + q], s->codebook_size),
+                    dim, m->row, sum);
+        for (int i = 0; i < dim; i++)
+            x[i] += sum[i];
+        float scale = sqrtf((float)(s->n_codebook + 1));
+        for (int i = 0; s->scale_codebook_embd && i < dim; i++)
+            x[i] /= scale;
+    }
+}
+
+/* Put n columns of a feed behind the n_row rows gathered so far. */
+static int gather(struct lm *m, const struct lm_feed *f, int from, int n, int n_row)
+{
+    assert(f->slot->length + n <= f->slot->capacity);
+    for (int i = 0; i < n; i++, n_row++) {
+        embed(m, f->columns + (size_t)(from + i) * (size_t)(1 + m->s.n_codebook),
+              m->x + (size_t)n_row * (size_t)m->s.slow.dim);
+        m->row_kv[n_row] = f->slot->kv;
+        m->row_position[n_row] = f->slot->length++;
+    }
+    return n_row;
+}
+
+static void finish_feed(struct lm *m, const struct lm_feed *f, int row, struct kern_exec *x)
+{
+    const float *h = m->x + (size_t)row * (size_t)m->s.slow.dim;
+    if (f->hidden)
+        memcpy(f->hidden, h, (size_t)m->s.slow.dim * sizeof *h);
+    if (f->logits)
+        transformer_norm(m->slow, h, 1, m->normed + (size_t)row * (size_t)m->s.slow.dim, x);
+}
+
+/* Head over the finished feeds; one pass over its weights when several end in the same call. */
+static void run_head(struct lm *m, const struct lm_feed *feeds, int n, struct kern_exec *x)
+{
+    for (int i = 0; i < n; i++) {
+        struct kern_call c = {.in = m->normed + (size_t)m->last_row[i] * (size_t)m->s.slow.dim,
+                              .out = feeds[i].logits, .n_row = 1};
+        if (m->last_row[i] >= 0 && feeds[i].logits)
+            kern_linear_run(x, &m->head, &c);
+    }
+}
+
+void lm_slow(struct lm *m, const struct lm_feed *feeds, int n_feed, struct kern_exec *x)
+{
+    int feed = 0, from = 0;
+    while (feed < n_feed) {
+        int n_row = 0, first = feed;
+        while (feed < n_feed && n_row < m->max_row) {
+            int left = feeds[feed].n_column - from;
+            int n = left < m->max_row - n_row ? left : m->max_row - n_row;
+            n_row = gather(m, &feeds[feed], from, n, n_row);
+            m->last_row[feed - first] = n == left ? n_row - 1 : -1;
+            from = n == left ? 0 : from + n;
+            if (n < left)
+                break;
+            feed++;
+        }
+        struct transformer_rows r = {n_row, m->row_kv, m->row_position};
+        transformer_run(m->slow, &r, m->x, m->slow_scratch, x);
+        for (int i = first; i < feed; i++)
+            finish_feed(m, &feeds[i], m->last_row[i - first], x);
+        run_head(m, feeds + first, feed - first, x);
+    }
+}
+
+void lm_slow_layers(struct lm *m, const struct lm_feed *f, float *out, struct kern_exec *x)
+{
+    size_t n = (size_t)f->n_column * (size_t)m->s.slow.dim;
+    struct transformer_rows r = {gather(m, f, 0, f->n_column, 0), m->row_kv, m->row_position};
+    memcpy(out, m->x, n * sizeof *out);
+    for (int i = 0; i < m->s.slow.n_layer; i++) {
+        transformer_layer(m->slow, i, &r, m->x, m->slow_scratch, x);
+        memcpy(out + (size_t)(i + 1) * n, m->x, n * sizeof *out);
+    }
+    finish_feed(m, f, f->n_column - 1, x);
+    m->last_row[0] = f->n_column - 1;
+    run_head(m, f, 1, x);
+}
+
+/* --- fast --- */
+
+static void run_fast(struct lm *m, int n, int position, float *logits, struct kern_exec *x)
+{
+    for (int i = 0; i < n; i++)
+        m->row_position[i] = position;
+    struct transformer_rows r = {n, m->fast_kv, m->row_position};
+    transformer_run(m->fast, &r, m->fast_x, m->fast_scratch, x);
+    if (!logits)
+        return;
+    struct kern_call c = {.in = m->normed, .out = logits, .n_row = n};
+    transformer_norm(m->fast, m->fast_x, n, m->normed, x);
+    kern_linear_run(x, &m->fast_head, &c);
+}
+
+static void project(struct lm *m, const float *hidden, int n, float *out, struct kern_exec *x)
+{
+    struct kern_call c = {.in = hidden, .out = out, .n_row = n};
+    if (m->s.fast_project_in)
+        kern_linear_run(x, &m->project, &c);
+    else
+        memcpy(out, hidden, (size_t)n * (size_t)m->s.slow.dim * sizeof *out);
+}
+
+void lm_fast_input(struct lm *m, const float *hidden, float *out, struct kern_exec *x)
+{
+    project(m, hidden, 1, out, x);
+}
+
+void lm_fast_begin(struct lm *m, const float *hidden, int n, float *logits, struct kern_exec *x)
+{
+    assert(n <= m->max_batch);
+    project(m, hidden, n, m->fast_x, x);
+    run_fast(m, n, 0, logits, x);
+}
+
+void lm_fast_step(struct lm *m, const int32_t *code, int n, int k, float *logits,
+                  struct kern_exec *x)
+{
+    int dim = m->s.fast.dim;
+    memset(m->fast_x, 0, (size_t)n * (size_t)dim * sizeof *m->fast_x);
+    for (int i = 0; i < n; i++)
+        add_row(m->fast_embd, (size_t)clamp(code[i], m->s.codebook_size), dim, m->row,
+                m->fast_x + (size_t)i * (size_t)dim);
+    run_fast(m, n, k, logits, x);
+}

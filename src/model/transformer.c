@@ -1,0 +1,284 @@
+#include "model/transformer.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "model/load.h"
+
+struct layer {
+    struct kern_linear qkv, o, gate_up, down;
+    const float *attn_norm, *ffn_norm; /* [dim] */
+    const float *q_norm, *k_norm;      /* [head_dim] or NULL */
+    const float *attn_scale, *ffn_scale; /* [dim] or NULL */
+};
+
+struct transformer {
+    struct spec_transformer s;
+    struct layer *layers;
+    const float *norm;  /* [dim] */
+    const float *table; /* [n_position, head_dim/2, 2] */
+};
+
+struct transformer_kv {
+    int n_layer, capacity;
+    size_t bytes; /* of k, or of v, of one layer */
+    void *pages;
+    struct kern_kv layer[];
+};
+
+struct transformer_scratch {
+    int max_row;
+    float *normed;  /* [max_row, dim] */
+    float *qkv;     /* [max_row, (H + 2K) D] */
+    float *heads;   /* [max_row, H D] */
+    float *gate_up; /* [max_row, 2 F] */
+    float *ff;      /* [max_row, F] */
+    struct kern_attend_row *rows;
+};
+
+/* --- loading --- */
+
+/* Gate and up rows stand in two tensors; one matrix of both serves silu(w1 x) * w3 x in one pass. */
+static int load_gate_up(const struct load *l, int i, const struct spec_transformer *s,
+                        struct kern_linear *ret, struct err *e)
+{
+    char name[64];
+    const struct gguf_tensor *t[2];
+    int64_t ne[2] = {s->dim, s->n_ff};
+    for (int k = 0; k < 2; k++) {
+        snprintf(name, sizeof name, "blk.%d.ffn_%s.weight", i, k ? "up" : "gate");
+        t[k] = load_find(l, name, ne, 2, e);
+        if (!t[k])
+            return ERR_FORMAT;
+    }
+    if (t[0]->type != t[1]->type)
+        return err_set(e, ERR_FORMAT, "%sblk.%d: ffn_gate and ffn_up differ in type", l->prefix, i);
+    char *rows = mem_try(2, t[0]->n_bytes);
+    if (!rows)
+        return err_set(e, ERR_MEMORY, "out of memory for layer %d", i);
+    memcpy(rows, t[0]->data, t[0]->n_bytes);
+    memcpy(rows + t[0]->n_bytes, t[1]->data, t[1]->n_bytes);
+    struct kern_source src = {2 * s->n_ff, s->dim, 1, (enum kern_type)t[0]->type, rows, NULL};
+    int rc = kern_linear_init(ret, l->exec, &src, l->type, l->arena, e);
+    mem_free(rows);
+    gguf_drop(l->g, t[0]);
+    gguf_drop(l->g, t[1]);
+    return rc;
+}
+
+static int layer_linear(const struct load *l, int i, const char *what, bool bias,
+                        struct kern_linear *ret, int n_out, int n_in, struct err *e)
+{
+    char name[64], bias_name[64];
+    int shape[3] = {n_out, 1, n_in};
+    snprintf(name, sizeof name, "blk.%d.%s.weight", i, what);
+    snprintf(bias_name, sizeof bias_name, "blk.%d.%s.bias", i, what);
+    return load_linear(l, name, bias ? bias_name : NULL, ret, shape, e);
+}
+
+static int layer_vector(const struct load *l, int i, const char *what, int n, const float **ret,
+                        struct err *e)
+{
+    char name[64];
+    snprintf(name, sizeof name, "blk.%d.%s.weight", i, what);
+    return load_vector(l, name, (size_t)n, ret, e);
+}
+
+static int load_layer(const struct load *l, int i, const struct spec_transformer *s,
+                      struct layer *y, struct err *e)
+{
+    int heads = s->n_head * s->head_dim, kv = s->n_head_kv * s->head_dim, rc;
+    if ((rc = layer_vector(l, i, "attn_norm", s->dim, &y->attn_norm, e)) < 0 ||
+        (rc = layer_vector(l, i, "ffn_norm", s->dim, &y->ffn_norm, e)) < 0 ||
+        (rc = layer_linear(l, i, "attn_qkv", s->qkv_bias, &y->qkv, heads + 2 * kv, s->dim, e)) < 0 ||
+        (rc = layer_linear(l, i, "attn_output", s->o_bias, &y->o, s->dim, heads, e)) < 0 ||
+        (rc = load_gate_up(l, i, s, &y->gate_up, e)) < 0 ||
+        (rc = layer_linear(l, i, "ffn_down", false, &y->down, s->dim, s->n_ff, e)) < 0)
+        return rc;
+    if (s->qk_norm && ((rc = layer_vector(l, i, "attn_q_norm", s->head_dim, &y->q_norm, e)) < 0 ||
+                       (rc = layer_vector(l, i, "attn_k_norm", s->head_dim, &y->k_norm, e)) < 0))
+        return rc;
+    if (s->layer_scale && ((rc = layer_vector(l, i, "attn_scale", s->dim, &y->attn_scale, e)) < 0 ||
+                           (rc = layer_vector(l, i, "ffn_scale", s->dim, &y->ffn_scale, e)) < 0))
+        return rc;
+    return 0;
+}
+
+int transformer_load(const struct gguf *g, const char *prefix, const struct spec_transformer *s,
+                     struct kern_exec *x, enum kern_type type, struct mem_arena *arena,
+                     struct transformer **ret, struct err *e)
+{
+    struct load l = {g, prefix, x, type, arena};
+    struct transformer *t = mem_arena_alloc(arena, sizeof *t);
+    float *table = mem_arena_alloc(arena, (size_t)s->n_position * (size_t)s->head_dim * sizeof *table);
+    struct layer *layers = mem_arena_alloc(arena, (size_t)s->n_layer * sizeof *layers);
+    int rc;
+    if (!t || !table || !layers)
+        return err_set(e, ERR_MEMORY, "out of memory for a transformer");
+    t->s = *s;
+    t->layers = layers;
+    t->table = table;
+    kern_rope_table(s->rope_base, s->head_dim, s->n_position, table);
+    for (int i = 0; i < s->n_layer; i++)
+        if ((rc = load_layer(&l, i, s, &layers[i], e)) < 0)
+            return rc;
+    if ((rc = load_vector(&l, "output_norm.weight", (size_t)s->dim, &t->norm, e)) < 0)
+        return rc;
+    *ret = t;
+    return 0;
+}
+
+/* --- cache and scratch --- */
+
+static size_t layer_bytes(const struct spec_transformer *s, int capacity, enum kern_type type)
+{
+    size_t n = kern_kv_bytes(type, s->n_head_kv, s->head_dim, capacity);
+    return (n + 4095) / 4096 * 4096;
+}
+
+size_t transformer_kv_bytes(const struct spec_transformer *s, int capacity, enum kern_type type)
+{
+    return layer_bytes(s, capacity, type) * 2 * (size_t)s->n_layer;
+}
+
+int transformer_kv_new(const struct transformer *t, int capacity, enum kern_type type,
+                       struct transformer_kv **ret, struct err *e)
+{
+    size_t n = (size_t)t->s.n_layer;
+    struct transformer_kv *kv = mem_try(1, sizeof *kv + n * sizeof kv->layer[0]);
+    if (!kv)
+        return err_set(e, ERR_MEMORY, "out of memory for a cache");
+    kv->n_layer = t->s.n_layer;
+    kv->capacity = capacity;
+    kv->bytes = layer_bytes(&t->s, capacity, type);
+    kv->pages = n ? mem_pages_new(kv->bytes * 2 * n) : NULL;
+    if (n && !kv->pages) {
+        mem_free(kv);
+        return err_set(e, ERR_MEMORY, "out of memory for a cache of %d positions", capacity);
+    }
+    for (size_t i = 0; i < n; i++) {
+        char *k = (char *)kv->pages + 2 * i * kv->bytes;
+        kv->layer[i] = (struct kern_kv){k, k + kv->bytes, type, t->s.n_head_kv, t->s.head_dim,
+                                        capacity};
+    }
+    *ret = kv;
+    return 0;
+}
+
+void transformer_kv_reset(struct transformer_kv *kv)
+{
+    mem_pages_drop(kv->pages, kv->bytes * 2 * (size_t)kv->n_layer);
+}
+
+void transformer_kv_free(struct transformer_kv *kv)
+{
+    if (!kv)
+        return;
+    mem_pages_free(kv->pages, kv->bytes * 2 * (size_t)kv->n_layer);
+    mem_free(kv);
+}
+
+int transformer_scratch_new(const struct spec_transformer *s, int max_row,
+                            struct transformer_scratch **ret, struct err *e)
+{
+    struct transformer_scratch *x = mem_try(1, sizeof *x);
+    size_t n = (size_t)max_row, d = (size_t)s->head_dim;
+    if (x) {
+        x->max_row = max_row;
+        x->normed = mem_try(n * (size_t)s->dim, sizeof(float));
+        x->qkv = mem_try(n * (size_t)(s->n_head + 2 * s->n_head_kv) * d, sizeof(float));
+        x->heads = mem_try(n * (size_t)s->n_head * d, sizeof(float));
+        x->gate_up = mem_try(n * 2 * (size_t)s->n_ff, sizeof(float));
+        x->ff = mem_try(n * (size_t)s->n_ff, sizeof(float));
+        x->rows = mem_try(n, sizeof *x->rows);
+    }
+    if (!x || !x->normed || !x->qkv || !x->heads || !x->gate_up || !x->ff || !x->rows) {
+        transformer_scratch_free(x);
+        return err_set(e, ERR_MEMORY, "out of memory for the scratch of %d rows", max_row);
+    }
+    *ret = x;
+    return 0;
+}
+
+void transformer_scratch_free(struct transformer_scratch *x)
+{
+    if (!x)
+        return;
+    mem_free(x->normed);
+    mem_free(x->qkv);
+    mem_free(x->heads);
+    mem_free(x->gate_up);
+    mem_free(x->ff);
+    mem_free(x->rows);
+    mem_free(x);
+}
+
+/* --- forward --- */
+
+static void attention(const struct transformer *t, int i, const struct transformer_rows *r,
+                      float *x, struct transformer_scratch *s, struct kern_exec *exec)
+{
+    const struct spec_transformer *c = &t->s;
+    const struct layer *y = &t->layers[i];
+    size_t d = (size_t)c->head_dim, q_len = (size_t)c->n_head * d, kv_len = (size_t)c->n_head_kv * d;
+    size_t stride = q_len + 2 * kv_len;
+    float *q = s->qkv, *k = q + q_len, *v = k + kv_len;
+    struct kern_call qkv = {.in = s->normed, .out = s->qkv, .n_row = r->n_row};
+    struct kern_call out = {.in = s->heads, .out = x, .n_row = r->n_row, .epilogue = KERN_ADD,
+                            .scale = y->attn_scale};
+
+    kern_rms_norm(exec, x, y->attn_norm, c->norm_eps, r->n_row, c->dim, s->normed);
+    kern_linear_run(exec, &y->qkv, &qkv);
+    if (c->qk_norm) {
+        kern_head_norm(exec, q, y->q_norm, c->norm_eps, r->n_row, stride, c->n_head, c->head_dim);
+        kern_head_norm(exec, k, y->k_norm, c->norm_eps, r->n_row, stride, c->n_head_kv, c->head_dim);
+    }
+    kern_rope(exec, q, t->table, r->position, r->n_row, stride, c->n_head, c->head_dim);
+    kern_rope(exec, k, t->table, r->position, r->n_row, stride, c->n_head_kv, c->head_dim);
+    for (int j = 0; j < r->n_row; j++) {
+        int p = r->position[j];
+        const struct kern_kv *kv = &r->kv[j]->layer[i];
+        kern_kv_store(exec, kv, p, k + (size_t)j * stride, v + (size_t)j * stride);
+        s->rows[j] = (struct kern_attend_row){
+            kv, c->window && p >= c->window ? p - c->window + 1 : 0, p};
+    }
+    kern_attend(exec, q, stride, c->n_head, s->rows, r->n_row, s->heads);
+    kern_linear_run(exec, &y->o, &out);
+}
+
+static void feed_forward(const struct transformer *t, int i, int n_row, float *x,
+                         struct transformer_scratch *s, struct kern_exec *exec)
+{
+    const struct spec_transformer *c = &t->s;
+    const struct layer *y = &t->layers[i];
+    struct kern_call gate_up = {.in = s->normed, .out = s->gate_up, .n_row = n_row};
+    struct kern_call down = {.in = s->ff, .out = x, .n_row = n_row, .epilogue = KERN_ADD,
+                             .scale = y->ffn_scale};
+
+    kern_rms_norm(exec, x, y->ffn_norm, c->norm_eps, n_row, c->dim, s->normed);
+    kern_linear_run(exec, &y->gate_up, &gate_up);
+    kern_silu_mul(exec, s->gate_up, n_row, c->n_ff, s->ff);
+    kern_linear_run(exec, &y->down, &down);
+}
+
+void transformer_layer(const struct transformer *t, int i_layer, const struct transformer_rows *r,
+                       float *x, struct transformer_scratch *s, struct kern_exec *exec)
+{
+    assert(r->n_row <= s->max_row);
+    attention(t, i_layer, r, x, s, exec);
+    feed_forward(t, i_layer, r->n_row, x, s, exec);
+}
+
+void transformer_run(const struct transformer *t, const struct transformer_rows *r, float *x,
+                     struct transformer_scratch *s, struct kern_exec *exec)
+{
+    for (int i = 0; i < t->s.n_layer; i++)
+        transformer_layer(t, i, r, x, s, exec);
+}
+
+void transformer_norm(const struct transformer *t, const float *x, int n_row, float *out,
+                      struct kern_exec *exec)
+{
+    kern_rms_norm(exec, x, t->norm, t->s.norm_eps, n_row, t->s.dim, out);
+}
