@@ -7,7 +7,10 @@
 #include <stdint.h>
 #include <string.h>
 #include <unicode/uchar.h>
+#include <unicode/uscript.h>
+#include <unicode/ustring.h>
 #include <unicode/utf8.h>
+#include <unicode/utrans.h>
 
 #include "base/buf.h"
 #include "base/limits.h"
@@ -97,6 +100,84 @@ static int add_ipa(struct buf *out, const char *words)
     return rc;
 }
 
+/* --- scripts --- */
+
+/* espeak-ng loads another language for every foreign script, and 1.51 reads freed memory when two of
+ * them meet in one word.  So it only gets Latin letters and those of its own language; a Latin
+ * language gets the others romanized, which also says more than "chinese letter". */
+struct scripts { UScriptCode code[6]; int32_t n; };
+
+static void scripts_of(const char *language, struct scripts *s)
+{
+    UErrorCode status = U_ZERO_ERROR;
+    char name[64];
+    size_t n = strcspn(language, "+"); /* a variant, as in en-us+f3 */
+    memcpy(name, language, n < sizeof name ? n : 0);
+    name[n < sizeof name ? n : 0] = 0;
+    s->n = uscript_getCode(name, s->code, 6, &status);
+    if (U_FAILURE(status))
+        s->n = 0;
+    for (int32_t i = 0; i < s->n; i++)
+        if (s->code[i] == USCRIPT_SIMPLIFIED_HAN || s->code[i] == USCRIPT_TRADITIONAL_HAN)
+            s->code[i] = USCRIPT_HAN;
+}
+
+/* Not known for a language: then every script is its own. */
+static bool is_own_script(const struct scripts *s, UChar32 c)
+{
+    UErrorCode status = U_ZERO_ERROR;
+    UScriptCode script = uscript_getScript(c, &status);
+    if (s->n <= 0 || script == USCRIPT_LATIN || script == USCRIPT_COMMON ||
+        script == USCRIPT_INHERITED)
+        return true;
+    for (int32_t i = 0; i < s->n; i++)
+        if (s->code[i] == script)
+            return true;
+    return false;
+}
+
+static bool needs_roman(const struct scripts *s, const char *text)
+{
+    if (s->n < 1 || s->code[0] != USCRIPT_LATIN)
+        return false;
+    for (int32_t i = 0, n = (int32_t)strlen(text); i < n;) {
+        UChar32 c;
+        U8_NEXT(text, i, n, c);
+        if (c >= 0 && !is_own_script(s, c))
+            return true;
+    }
+    return false;
+}
+
+/* text in Latin letters (CLDR's rules), into out.  The lock is held. */
+static int romanize(const char *text, struct buf *out, struct err *e)
+{
+    static UTransliterator *latin;
+    static const UChar id[] = {'A', 'n', 'y', '-', 'L', 'a', 't', 'i', 'n', 0};
+    UErrorCode status = U_ZERO_ERROR;
+    int32_t n = (int32_t)strlen(text), room = 8 * n + 64, n16 = 0, n8 = 0;
+    if (!latin)
+        latin = utrans_openU(id, -1, UTRANS_FORWARD, NULL, 0, NULL, &status);
+    UChar *wide = mem_try((size_t)room, sizeof *wide);
+    char *narrow = mem_try((size_t)room, 3);
+    if (!wide || !narrow)
+        status = U_MEMORY_ALLOCATION_ERROR;
+    u_strFromUTF8WithSub(wide, room, &n16, text, n, 0xfffd, NULL, &status);
+    int32_t limit = n16;
+    if (U_SUCCESS(status))
+        utrans_transUChars(latin, wide, &n16, room, 0, &limit, &status);
+    u_strToUTF8WithSub(narrow, 3 * room, &n8, wide, n16, 0xfffd, NULL, &status);
+    int rc = 0;
+    if (U_SUCCESS(status))
+        rc = buf_add(out, narrow, (size_t)n8);
+    else
+        rc = err_set(e, status == U_MEMORY_ALLOCATION_ERROR ? ERR_MEMORY : ERR_INTERNAL,
+                     "icu cannot romanize text: %s", u_errorName(status));
+    mem_free(wide);
+    mem_free(narrow);
+    return rc;
+}
+
 /* --- cleaning --- */
 
 enum { DROP = 0x110000 }; /* no code point */
@@ -120,6 +201,7 @@ static UChar32 plain_char(UChar32 c)
     case '"': case '<': case '>': case '`': case 0x2018:
         return ' ';
     case 0xad: /* soft hyphen */
+    case 0x2b9: case 0x2ba: case 0x2bb: case 0x2be: case 0x2bf: /* of romanization */
         return DROP;
     }
     switch (u_charType(c)) {
@@ -155,7 +237,7 @@ static bool is_word_byte(char c)
 
 /* Step 1 of the specification: the sentence with plain characters, single spaces, and words of a
  * length that espeak-ng can stand. */
-static int clean(const char *s, struct buf *b)
+static int clean(const char *s, const struct scripts *own, struct buf *b)
 {
     int32_t i = 0, n = (int32_t)strlen(s);
     int run = 0, rc = 0;
@@ -164,7 +246,7 @@ static int clean(const char *s, struct buf *b)
         UChar32 raw, c;
         char before = i ? s[i - 1] : 0;
         U8_NEXT(s, i, n, raw);
-        c = raw < 0 ? ' ' : plain_char(raw);
+        c = raw < 0 || !is_own_script(own, raw) ? ' ' : plain_char(raw);
         if (raw == ':' && is_digit(before) && i < n && is_digit(s[i]))
             c = ' '; /* 10:30 is read as ten thirty */
         if (raw == '-' && i < n && s[i] == '-')
@@ -247,31 +329,49 @@ static int cut(const char *s, struct buf *words, struct buf *out)
     return rc < 0 ? rc : clause_done(words, '.', out);
 }
 
+/* Everything between the lock and the unlock. */
+static int convert(const char *sentence, const char *language, struct buf *out, struct err *e)
+{
+    struct buf roman, plain, words;
+    struct scripts own;
+    int rc = espeak_select(language, e);
+    if (rc < 0)
+        return rc;
+    buf_init(&roman, 32 * (size_t)LIMIT_TEXT_BYTES);
+    buf_init(&plain, 64 * (size_t)LIMIT_TEXT_BYTES);
+    buf_init(&words, 64 * (size_t)LIMIT_TEXT_BYTES);
+    scripts_of(language, &own);
+    bool foreign = needs_roman(&own, sentence);
+    if (foreign)
+        rc = romanize(sentence, &roman, e);
+    if (rc == 0) {
+        rc = clean(foreign ? buf_str(&roman) : sentence, &own, &plain);
+        if (rc == 0)
+            rc = cut(buf_str(&plain), &words, out);
+        if (rc < 0)
+            err_set(e, rc, "no room for the phonemes of %zu bytes of text", strlen(sentence));
+        else if (out->len == 0)
+            rc = err_set(e, ERR_ARGUMENT, "text has nothing to say in %s: '%.40s'", language,
+                         sentence);
+    }
+    buf_done(&roman);
+    buf_done(&plain);
+    buf_done(&words);
+    return rc;
+}
+
 int text_phonemes(const char *sentence, const char *language, char **ret, struct err *e)
 {
-    struct buf plain, words, out;
+    struct buf out;
     if (strlen(sentence) > LIMIT_TEXT_BYTES)
         return err_set(e, ERR_LIMIT, "sentence has %zu bytes, the limit is %d", strlen(sentence),
                        LIMIT_TEXT_BYTES);
-    buf_init(&plain, 2 * (size_t)LIMIT_TEXT_BYTES);
-    buf_init(&words, 2 * (size_t)LIMIT_TEXT_BYTES);
     buf_init(&out, 64 * (size_t)LIMIT_TEXT_BYTES);
     pthread_mutex_lock(&espeak_lock);
-    int rc = espeak_select(language ? language : "en-us", e);
-    if (rc == 0) {
-        rc = clean(sentence, &plain);
-        if (rc == 0)
-            rc = cut(buf_str(&plain), &words, &out);
-        if (rc < 0)
-            err_set(e, rc, "no room for the phonemes of %zu bytes of text", strlen(sentence));
-        else if (out.len == 0)
-            rc = err_set(e, ERR_ARGUMENT, "text has nothing to say: '%.40s'", sentence);
-    }
+    int rc = convert(sentence, language ? language : "en-us", &out, e);
     pthread_mutex_unlock(&espeak_lock);
     if (rc == 0 && !(*ret = buf_take(&out)))
         rc = err_set(e, ERR_MEMORY, "out of memory for phonemes");
-    buf_done(&plain);
-    buf_done(&words);
     buf_done(&out);
     return rc;
 }

@@ -84,7 +84,7 @@ static void case_line(struct table *t, char *line)
     case '=':
         case_done(t);
         snprintf(t->name, sizeof t->name, "%.*s", (int)(space - line - 2), line + 2);
-        t->options = (struct text_options){.max_piece_chars = atoi(space)};
+        t->options = (struct text_options){.max_piece_chars = (int)strtol(space, NULL, 10)};
         t->cases++;
         break;
     case '<':
@@ -95,7 +95,7 @@ static void case_line(struct table *t, char *line)
         case_piece(t, line + 2);
         break;
     case '!':
-        if (t->rc != atoi(line + 2))
+        if (t->rc != (int)strtol(line + 2, NULL, 10))
             fail_msg("%s: result %d, want %s", t->name, t->rc, line + 2);
         t->rc = t->seen = 0;
         break;
@@ -302,6 +302,7 @@ static void test_clauses(void **state)
     check_ipa("e.g. this; that: (foo) [bar] “quoted” isn’t,",
               "fˌɔːɹɛɡzˈæmpəl ðˈɪs, ðˈæt, fˈuː bˈɑːɹ kwˈoʊɾᵻd ˈɪzənt.");
     check_ipa("...yes --- no... maybe…so?!", "jˈɛs, nˈoʊ. mˈeɪbiː. sˈoʊ?");
+    check_ipa("привет мир и rock", "pɹˈɪvɪt mˈɪɹ ˈaɪ ɹˈɑːk."); /* romanized by ICU */
     check_ipa("3.14 of 1,000", "θɹˈiː pɔɪnt wˈʌn fˈoːɹ ʌv wˈʌn θˈaʊzənd.");
 }
 
