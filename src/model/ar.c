@@ -1,0 +1,275 @@
+/* ar.c - generation of one or several sequences, a frame at a time. */
+#include "model/ar.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/mem.h"
+
+#define WINDOW 16 /* frames the repetition penalty looks back */
+
+struct ar {
+    struct lm_slot *slot;
+    enum ar_state state;
+    struct ar_params params;
+    int n_codebook;
+    struct prompt prompt;  /* own copy */
+    int n_fed;             /* columns of the prompt fed so far */
+    int32_t *history;      /* [n_frame, 1 + Q] */
+    int n_frame, cap;
+    float *hidden, *logits, *probs; /* [dim], [widest head] */
+    int32_t *scratch;
+};
+
+int ar_new(const struct lm *m, int n_context, struct ar **ret, struct err *e)
+{
+    const struct spec_lm *s = lm_spec(m);
+    struct ar *a = mem_try(1, sizeof *a);
+    size_t width = 1 + (size_t)s->n_codebook, n = (size_t)lm_n_head_row(m);
+    if (n < (size_t)s->codebook_size)
+        n = (size_t)s->codebook_size;
+    if (!a)
+        return err_set(e, ERR_MEMORY, "out of memory for a sequence");
+    a->n_codebook = s->n_codebook;
+    prompt_init(&a->prompt, s->n_codebook);
+    int rc = lm_slot_new(m, n_context, &a->slot, e);
+    if (rc < 0) {
+        mem_free(a);
+        return rc;
+    }
+    a->cap = lm_slot_capacity(a->slot);
+    a->history = mem_try((size_t)a->cap * width, sizeof *a->history);
+    a->prompt.columns = mem_try((size_t)a->cap * width, sizeof *a->prompt.columns);
+    a->prompt.cap = a->cap;
+    a->hidden = mem_try((size_t)s->slow.dim, sizeof(float));
+    a->logits = mem_try(n, sizeof(float));
+    a->probs = mem_try(n, sizeof(float));
+    a->scratch = mem_try(n, sizeof *a->scratch);
+    if (!a->history || !a->prompt.columns || !a->hidden || !a->logits || !a->probs || !a->scratch) {
+        ar_free(a);
+        return err_set(e, ERR_MEMORY, "out of memory for a sequence of %d positions", n_context);
+    }
+    *ret = a;
+    return 0;
+}
+
+void ar_free(struct ar *a)
+{
+    if (!a)
+        return;
+    lm_slot_free(a->slot);
+    prompt_done(&a->prompt);
+    mem_free(a->history);
+    mem_free(a->hidden);
+    mem_free(a->logits);
+    mem_free(a->probs);
+    mem_free(a->scratch);
+    mem_free(a);
+}
+
+int ar_start(struct ar *a, const struct prompt *p, const struct ar_params *params, struct err *e)
+{
+    size_t width = 1 + (size_t)a->n_codebook;
+    if (p->n_column + 1 > a->cap)
+        return err_set(e, ERR_LIMIT,
+                       "text and reference take %d positions, the context has %d: use a shorter "
+                       "reference or a shorter sentence", p->n_column, a->cap);
+    if (params->max_frames < 1)
+        return err_set(e, ERR_ARGUMENT, "max_frames is %d, must be at least 1", params->max_frames);
+    ar_reset(a);
+    memcpy(a->prompt.columns, p->columns, (size_t)p->n_column * width * sizeof *p->columns);
+    a->prompt.n_column = p->n_column;
+    a->params = *params;
+    a->state = AR_READY;
+    return 0;
+}
+
+void ar_reset(struct ar *a)
+{
+    lm_slot_reset(a->slot);
+    a->n_fed = a->n_frame = a->prompt.n_column = 0;
+    a->state = AR_IDLE;
+}
+
+enum ar_state ar_state(const struct ar *a)
+{
+    return a->state;
+}
+
+const int32_t *ar_codes(const struct ar *a)
+{
+    assert(a->n_frame > 0);
+    return a->history + (size_t)(a->n_frame - 1) * (1 + (size_t)a->n_codebook) + 1;
+}
+
+int ar_n_frame(const struct ar *a)
+{
+    return a->n_frame;
+}
+
+/* --- penalty windows: inference.py:decode_n_tokens --- */
+
+/* The reference keeps the frames after the first in a zero-filled list; entry j is frame j + 1. */
+static int window_value(const int32_t *history, int n_frame, int n_codebook, int entry, int row)
+{
+    if (entry + 1 >= n_frame)
+        return 0;
+    return history[(size_t)(entry + 1) * (size_t)(1 + n_codebook) + (size_t)row];
+}
+
+int ar_slow_window(const int32_t *history, int n_frame, int n_codebook, int32_t *out)
+{
+    if (n_frame == 0)
+        return 0;
+    /* Frame i = n_frame is list entry i - 1; its window starts at 0, or 16 entries back.  Only the
+     * window's first entry is used: its token and its codes, taken as token ids. */
+    int entry = n_frame - 1, start = entry < WINDOW ? 0 : entry - WINDOW;
+    for (int r = 0; r < 1 + n_codebook; r++)
+        out[r] = window_value(history, n_frame, n_codebook, start, r);
+    return 1 + n_codebook;
+}
+
+int ar_fast_window(const int32_t *history, int n_frame, int n_codebook, int k, int32_t *out)
+{
+    if (n_frame == 0)
+        return 0;
+    int entry = n_frame - 1, start = entry < WINDOW ? 0 : entry - WINDOW;
+    for (int j = 0; j < WINDOW; j++)
+        out[j] = window_value(history, n_frame, n_codebook, start + j, 1 + k);
+    return WINDOW;
+}
+
+/* --- stepping --- */
+
+/* Token ids of the penalty window as rows of the head; -1 where the head has none. */
+static void tokens_to_rows(const struct lm *m, int32_t *ids, int n)
+{
+    const struct spec_lm *s = lm_spec(m);
+    if (lm_n_head_row(m) == s->n_vocab)
+        return;
+    for (int i = 0; i < n; i++)
+        ids[i] = ids[i] == s->im_end ? lm_n_head_row(m) - 1
+                 : ids[i] >= s->semantic_begin && ids[i] <= s->semantic_end
+                     ? ids[i] - s->semantic_begin
+                     : -1;
+}
+
+static int32_t draw_token(struct lm *m, struct ar *a)
+{
+    int32_t prev[1 + LIMIT_CODEBOOKS];
+    int n = ar_slow_window(a->history, a->n_frame, a->n_codebook, prev);
+    tokens_to_rows(m, prev, n);
+    sampler_probs(a->logits, lm_n_head_row(m), prev, n, &a->params.sampling, a->scratch, a->probs);
+    double u = sampler_uniform(a->params.seed, a->params.stream, (uint32_t)a->n_frame, 0);
+    return lm_head_token(m, sampler_draw(a->probs, lm_n_head_row(m), u));
+}
+
+static int32_t draw_code(struct lm *m, struct ar *a, int k, const float *logits)
+{
+    int32_t prev[WINDOW];
+    int n = ar_fast_window(a->history, a->n_frame, a->n_codebook, k, prev), c = lm_n_candidate(m, k);
+    memcpy(a->logits, logits, (size_t)c * sizeof *logits);
+    sampler_probs(a->logits, c, prev, n, &a->params.sampling, a->scratch, a->probs);
+    double u = sampler_uniform(a->params.seed, a->params.stream, (uint32_t)a->n_frame, (uint32_t)k);
+    return sampler_draw(a->probs, c, u);
+}
+
+/* Feed what each sequence has next; fills live[] with those that have logits for a frame. */
+static int feed(struct lm *m, struct ar *const *seqs, int n, struct ar **live, struct kern_exec *x)
+{
+    struct lm_feed feeds[LIMIT_SLOTS];
+    int n_feed = 0, n_live = 0;
+    for (int i = 0; i < n; i++) {
+        struct ar *a = seqs[i];
+        size_t width = 1 + (size_t)a->n_codebook;
+        struct lm_feed f = {a->slot, NULL, 1, a->hidden, a->logits};
+        if (a->state != AR_READY && a->state != AR_FRAME)
+            continue;
+        if (a->state == AR_FRAME && (a->n_frame >= a->params.max_frames ||
+                                     lm_slot_length(a->slot) >= lm_slot_capacity(a->slot))) {
+            a->state = AR_LIMIT;
+            continue;
+        }
+        if (a->state == AR_READY) {
+            f.columns = a->prompt.columns;
+            f.n_column = a->prompt.n_column;
+        } else {
+            f.columns = a->history + (size_t)(a->n_frame - 1) * width;
+        }
+        feeds[n_feed++] = f;
+        live[n_live++] = a;
+    }
+    if (n_feed > 0)
+        lm_slow(m, feeds, n_feed, x);
+    return n_live;
+}
+
+struct batch { float *hidden, *logits; int32_t *code; };
+
+/* Codes of the frames of n sequences: one pass of the fast transformer per codebook for all. */
+static void run_fast(struct lm *m, struct ar *const *live, int n, struct batch *b,
+                     struct kern_exec *x)
+{
+    const struct spec_lm *s = lm_spec(m);
+    size_t dim = (size_t)s->slow.dim, width = 1 + (size_t)s->n_codebook;
+    for (int i = 0; i < n; i++)
+        memcpy(b->hidden + (size_t)i * dim, live[i]->hidden, dim * sizeof(float));
+    lm_fast_begin(m, b->hidden, n, NULL, x);
+    for (int k = 1; k < s->n_codebook; k++) {
+        for (int i = 0; i < n; i++)
+            b->code[i] = live[i]->history[(size_t)live[i]->n_frame * width + (size_t)k];
+        lm_fast_step(m, b->code, n, k, b->logits, x);
+        for (int i = 0; i < n; i++)
+            live[i]->history[(size_t)live[i]->n_frame * width + 1 + (size_t)k] =
+                draw_code(m, live[i], k, b->logits + (size_t)i * (size_t)s->codebook_size);
+    }
+}
+
+static bool batch_new(const struct lm *m, int n, struct batch *b)
+{
+    const struct spec_lm *s = lm_spec(m);
+    b->hidden = mem_try((size_t)n * (size_t)s->slow.dim, sizeof(float));
+    b->logits = mem_try((size_t)n * (size_t)s->codebook_size, sizeof(float));
+    b->code = mem_try((size_t)n, sizeof *b->code);
+    return b->hidden && b->logits && b->code;
+}
+
+static void batch_done(struct batch *b)
+{
+    mem_free(b->hidden);
+    mem_free(b->logits);
+    mem_free(b->code);
+}
+
+void ar_step(struct lm *m, struct ar *const *seqs, int n, struct kern_exec *x)
+{
+    const struct spec_lm *s = lm_spec(m);
+    struct ar *live[LIMIT_SLOTS];
+    struct batch b = {0};
+    int n_live = feed(m, seqs, n, live, x), n_frame = 0;
+    for (int i = 0; i < n_live; i++) {
+        struct ar *a = live[i];
+        int32_t *column = a->history + (size_t)a->n_frame * (1 + (size_t)a->n_codebook);
+        column[0] = draw_token(m, a);
+        column[1] = column[0] > s->semantic_begin ? column[0] - s->semantic_begin : 0;
+        if (column[1] >= s->codebook_size)
+            column[1] = s->codebook_size - 1;
+        /* The reference does not look at the very first token. */
+        if (column[0] == s->im_end && (a->n_frame > 0 || lm_n_head_row(m) != s->n_vocab))
+            a->state = AR_STOPPED;
+        else
+            live[n_frame++] = a;
+    }
+    if (n_frame > 0 && batch_new(m, n_frame, &b)) {
+        run_fast(m, live, n_frame, &b, x);
+        for (int i = 0; i < n_frame; i++) {
+            live[i]->n_frame++;
+            live[i]->state = AR_FRAME;
+        }
+    } else {
+        for (int i = 0; i < n_frame; i++)
+            live[i]->state = AR_LIMIT;
+    }
+    batch_done(&b);
+}
