@@ -1,0 +1,548 @@
+/* check_kernels.c - every op of every usable instruction set against plain double arithmetic, on odd
+ * sizes; each output must be bit for bit the same for 1, 2 and 3 threads, and however many rows are
+ * in the call.  --bench times the ops that decide the speed.  Last line: N passed, N failed. */
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "kernels/kern.h"
+
+#define N_POOL 3
+#define LEN(a) ((int)(sizeof(a) / sizeof *(a)))
+
+static int n_pass, n_fail;
+static const char *isa;
+static struct kern_exec *execs[N_POOL]; /* with 1, 2 and 3 threads */
+
+static void report(bool ok, const char *what, int a, int b)
+{
+    if (ok) {
+        n_pass++;
+        return;
+    }
+    n_fail++;
+    printf("FAIL %s %s, sizes %d %d\n", isa, what, a, b);
+}
+
+static uint32_t rng_state = 1;
+
+static uint32_t rng(void)
+{
+    rng_state ^= rng_state << 13;
+    rng_state ^= rng_state >> 17;
+    rng_state ^= rng_state << 5;
+    return rng_state;
+}
+
+static float uniform(float top)
+{
+    return ((float)(rng() >> 8) / 8388608.0f - 1.0f) * top;
+}
+
+/* Mostly ordinary numbers; some zeros, large ones and denormals. */
+static float *numbers(size_t n, float top)
+{
+    float *p = mem_alloc((n + 1) * sizeof *p);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t kind = rng() % 64;
+        p[i] = kind == 0 ? 0 : kind == 1 ? 1e-40f : uniform(kind == 2 ? top * 8 : top);
+    }
+    return p;
+}
+
+static bool near(const float *got, const double *want, const double *size, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!(fabs((double)got[i] - want[i]) <= 2e-6 * size[i] + 1e-30))
+            return false;
+    return true;
+}
+
+/* --- linear --- */
+
+struct shape {
+    int n_out, n_in, n_tap, n_row, stride, dilation;
+};
+
+struct linear_case {
+    struct shape s;
+    struct kern_linear l;
+    struct kern_source source;
+    float *w, *in, *bias, *scale, *start;
+    size_t n_w, n_in_row, n_result;
+    enum kern_epilogue epilogue;
+};
+
+static void linear_expect(const struct linear_case *c, double *want, double *size)
+{
+    const struct shape *s = &c->s;
+    size_t k = (size_t)s->n_in * (size_t)s->n_tap;
+    for (int r = 0; r < s->n_row; r++)
+        for (int o = 0; o < s->n_out; o++) {
+            double sum = c->bias ? (double)c->bias[o] : 0, magnitude = fabs(sum);
+            for (int j = 0; j < s->n_tap; j++)
+                for (int i = 0; i < s->n_in; i++) {
+                    double w = (double)c->w[(size_t)o * k + (size_t)j * (size_t)s->n_in + (size_t)i];
+                    double v = (double)c->in[((size_t)r * (size_t)s->stride +
+                                              (size_t)j * (size_t)s->dilation) * (size_t)s->n_in +
+                                             (size_t)i];
+                    sum += w * v;
+                    magnitude += fabs(w * v);
+                }
+            size_t at = (size_t)r * (size_t)s->n_out + (size_t)o;
+            bool add = c->epilogue == KERN_ADD;
+            double factor = add && c->scale ? (double)c->scale[o] : 1;
+            want[at] = factor * sum + (add ? (double)c->start[at] : 0);
+            size[at] = fabs(factor) * magnitude + (add ? fabs((double)c->start[at]) : 0);
+        }
+}
+
+static void linear_run(const struct linear_case *c, int i_pool, int row, int n_row, float *out)
+{
+    struct kern_call call = {
+        .in = c->in + (size_t)row * (size_t)c->s.stride * (size_t)c->s.n_in, .out = out,
+        .n_row = n_row, .stride = c->s.stride, .dilation = c->s.dilation, .epilogue = c->epilogue,
+        .scale = c->scale};
+    kern_linear_run(execs[i_pool], &c->l, &call);
+}
+
+static void linear_compare(const struct linear_case *c, const char *what)
+{
+    size_t n = c->n_result, n_out = (size_t)c->s.n_out;
+    float *first = mem_alloc(n * 4), *other = mem_alloc(n * 4);
+    double *want = mem_alloc(n * 8), *size = mem_alloc(n * 8);
+    linear_expect(c, want, size);
+    memcpy(first, c->start, n * 4);
+    linear_run(c, 0, 0, c->s.n_row, first);
+    report(near(first, want, size, n), what, c->s.n_out, c->s.n_in * c->s.n_tap);
+    for (int i = 1; i < N_POOL; i++) {
+        memcpy(other, c->start, n * 4);
+        linear_run(c, i, 0, c->s.n_row, other);
+        report(!memcmp(first, other, n * 4), "linear, more threads", c->s.n_out, c->s.n_row);
+    }
+    memcpy(other, c->start, n * 4);
+    for (int r = 0, step = 1; r < c->s.n_row; r += step, step = step % 5 + 1) {
+        int m = c->s.n_row - r < step ? c->s.n_row - r : step;
+        linear_run(c, r % N_POOL, r, m, other + (size_t)r * n_out);
+    }
+    report(!memcmp(first, other, n * 4), "linear, rows apart", c->s.n_out, c->s.n_row);
+    mem_free(first);
+    mem_free(other);
+    mem_free(want);
+    mem_free(size);
+}
+
+static void check_linear(struct shape s, enum kern_type type, int variant)
+{
+    struct linear_case c = {.s = s, .epilogue = variant & 1 ? KERN_ADD : KERN_STORE};
+    struct mem_arena *arena = mem_arena_new(1 << 20);
+    struct err e = {0};
+    size_t n_in = (size_t)s.n_in;
+    size_t steps = (size_t)(s.n_row - 1) * (size_t)s.stride +
+                   (size_t)(s.n_tap - 1) * (size_t)s.dilation + 1;
+    c.n_w = (size_t)s.n_out * n_in * (size_t)s.n_tap;
+    c.n_result = (size_t)s.n_row * (size_t)s.n_out;
+    c.w = numbers(c.n_w, 1);
+    c.in = numbers(steps * n_in, 2);
+    c.start = numbers(c.n_result, 1);
+    c.bias = variant & 2 ? numbers((size_t)s.n_out, 1) : NULL;
+    c.scale = variant == 3 ? numbers((size_t)s.n_out, 1) : NULL;
+    struct kern_source source = {s.n_out, s.n_in, s.n_tap, KERN_F32, c.w, c.bias};
+    int rc = kern_linear_init(&c.l, execs[0], &source, type, arena, &e);
+    report(rc == 0, "linear_init", s.n_out, s.n_in);
+    /* What the packed weights stand for: there and back through their format. */
+    void *stored = mem_alloc(kern_type_row_bytes(KERN_F32, c.n_w));
+    kern_from_f32(c.l.type, c.w, stored, c.n_w);
+    kern_to_f32(c.l.type, stored, c.w, c.n_w);
+    if (rc == 0)
+        linear_compare(&c, kern_type_name(type));
+    mem_free(stored);
+    mem_free(c.w);
+    mem_free(c.in);
+    mem_free(c.start);
+    mem_free(c.bias);
+    mem_free(c.scale);
+    mem_arena_free(arena);
+}
+
+static void check_linears(void)
+{
+    static const enum kern_type types[] = {KERN_F32, KERN_F16, KERN_BF16, KERN_Q8_0};
+    static const int sizes[] = {1, 3, 7, 16, 31, 32, 33, 64, 65, 96, 130};
+    static const int rows[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 65};
+    for (int t = 0; t < LEN(types); t++) {
+        for (int i = 0; i < 60; i++) {
+            struct shape s = {sizes[rng() % LEN(sizes)], sizes[rng() % LEN(sizes)],
+                              (int)(rng() % 7) + 1,      rows[rng() % LEN(rows)],
+                              (int)(rng() % 3) + 1,      (int)(rng() % 4) + 1};
+            check_linear(s, types[t], i % 4);
+        }
+        for (int r = 0; r < LEN(rows); r++)
+            check_linear((struct shape){80, 64, 1, rows[r], 1, 1}, types[t], r % 4);
+        check_linear((struct shape){257, 160, 7, 130, 1, 9}, types[t], 2);
+    }
+}
+
+/* --- ops over rows: f(x) per element, checked against double --- */
+
+static double snake(double v, double alpha)
+{
+    double s = sin(alpha * v);
+    return v + s * s / (alpha + 1e-9);
+}
+
+static void check_activations(int n_row, int n)
+{
+    size_t total = (size_t)n_row * (size_t)n;
+    float *in = numbers(total * 2, 6), *alpha = numbers((size_t)n, 1), *inv = numbers((size_t)n, 1);
+    float *out[4], *first[4] = {0};
+    for (int c = 0; c < n; c++) {
+        alpha[c] = 0.05f + fabsf(alpha[c]);
+        inv[c] = 1 / (alpha[c] + 1e-9f);
+    }
+    in[0] = 100;
+    for (int i = 0; i < N_POOL; i++) {
+        for (int k = 0; k < 4; k++) {
+            out[k] = mem_alloc(total * 4);
+            memcpy(out[k], in, total * 4);
+        }
+        kern_silu_mul(execs[i], in, n_row, n, out[0]);
+        kern_snake(execs[i], in, alpha, inv, n_row, n, out[1]);
+        kern_gelu(execs[i], out[2], total);
+        kern_tanh(execs[i], out[3], total);
+        for (int k = 0; k < 4; k++) {
+            if (i == 0)
+                first[k] = out[k];
+            else {
+                report(!memcmp(first[k], out[k], total * 4), "activation, more threads", k, n);
+                mem_free(out[k]);
+            }
+        }
+    }
+    bool ok[4] = {true, true, true, true};
+    for (size_t i = 0; i < total; i++) {
+        size_t r = i / (size_t)n, c = i % (size_t)n;
+        double a = (double)in[r * 2 * (size_t)n + c], b = (double)in[(r * 2 + 1) * (size_t)n + c];
+        double v = (double)in[i], al = (double)alpha[c];
+        double want[4] = {a / (1 + exp(-a)) * b, snake(v, al), 0.5 * v * (1 + erf(v / sqrt(2))),
+                          tanh(v)};
+        double size[4] = {fabs(want[0]) + 1e-7, fabs(v) * 2 + 1 / al, fabs(v), 1};
+        for (int k = 0; k < 4; k++)
+            ok[k] = ok[k] && near(&first[k][i], &want[k], &size[k], 1);
+    }
+    static const char *const names[] = {"silu_mul", "snake", "gelu", "tanh"};
+    for (int k = 0; k < 4; k++) {
+        report(ok[k], names[k], n_row, n);
+        mem_free(first[k]);
+    }
+    mem_free(in);
+    mem_free(alpha);
+    mem_free(inv);
+}
+
+static void check_norms(int n_row, int n)
+{
+    size_t total = (size_t)n_row * (size_t)n;
+    float *in = numbers(total, 3), *w = numbers((size_t)n, 1), *b = numbers((size_t)n, 1);
+    float *rms = mem_alloc(total * 4), *layer = mem_alloc(total * 4), *head = mem_alloc(total * 4);
+    double want, size;
+    bool ok[3] = {true, true, true};
+    kern_rms_norm(execs[1], in, w, 1e-5f, n_row, n, rms);
+    kern_layer_norm(execs[1], in, w, b, 1e-6f, n_row, n, layer);
+    memcpy(head, in, total * 4);
+    kern_head_norm(execs[2], head, w, 1e-5f, 1, total, n_row, n);
+    for (int r = 0; r < n_row; r++) {
+        const float *p = in + (size_t)r * (size_t)n;
+        double mean = 0, square = 0, var = 0;
+        for (int i = 0; i < n; i++) {
+            mean += (double)p[i] / n;
+            square += (double)p[i] * (double)p[i] / n;
+        }
+        for (int i = 0; i < n; i++)
+            var += ((double)p[i] - mean) * ((double)p[i] - mean) / n;
+        for (int i = 0; i < n; i++) {
+            size_t at = (size_t)r * (size_t)n + (size_t)i;
+            want = (double)p[i] / sqrt(square + 1e-5) * (double)w[i];
+            size = fabs(want);
+            ok[0] = ok[0] && near(&rms[at], &want, &size, 1);
+            ok[1] = ok[1] && near(&head[at], &want, &size, 1);
+            double scale = (double)w[i] / sqrt(var + 1e-6);
+            want = ((double)p[i] - mean) * scale + (double)b[i];
+            size = (fabs((double)p[i]) + fabs(mean)) * fabs(scale) + fabs((double)b[i]);
+            ok[2] = ok[2] && (n == 1 || near(&layer[at], &want, &size, 1));
+        }
+    }
+    report(ok[0], "rms_norm", n_row, n);
+    report(ok[1], "head_norm", n_row, n);
+    report(ok[2], "layer_norm", n_row, n);
+    mem_free(in);
+    mem_free(w);
+    mem_free(b);
+    mem_free(rms);
+    mem_free(layer);
+    mem_free(head);
+}
+
+static void check_depthwise(int n_row, int n, int n_tap)
+{
+    size_t total = (size_t)n_row * (size_t)n, width = (size_t)n;
+    float *in = numbers(total + (size_t)(n_tap - 1) * width, 2);
+    float *w = numbers((size_t)n_tap * width, 1), *bias = numbers(width, 1);
+    float *out = mem_alloc(total * 4);
+    bool ok = true;
+    kern_depthwise(execs[2], in, w, bias, n_row, n, n_tap, out);
+    for (size_t i = 0; i < total; i++) {
+        double want = (double)bias[i % width], size = fabs(want);
+        for (int j = 0; j < n_tap; j++) {
+            double v = (double)w[(size_t)j * width + i % width] * (double)in[i + (size_t)j * width];
+            want += v;
+            size += fabs(v);
+        }
+        ok = ok && near(&out[i], &want, &size, 1);
+    }
+    report(ok, "depthwise", n_row, n);
+    mem_free(in);
+    mem_free(w);
+    mem_free(bias);
+    mem_free(out);
+}
+
+/* --- attention --- */
+
+struct attend_case {
+    int n_head, n_kv_head, dim, n_row;
+    struct kern_kv kv;
+    float *q, *k, *v; /* k, v [position][n_kv_head * dim], as stored */
+    struct kern_attend_row rows[16];
+};
+
+static bool attend_ok(const struct attend_case *c, const float *out)
+{
+    size_t d = (size_t)c->dim, kv_row = (size_t)c->n_kv_head * d;
+    for (int i = 0; i < c->n_row * c->n_head; i++) {
+        const struct kern_attend_row *row = &c->rows[i / c->n_head];
+        size_t h = (size_t)(i % c->n_head / (c->n_head / c->n_kv_head)) * d;
+        double total = 0, sum[128] = {0}, size[128] = {0};
+        for (int p = row->first; p <= row->last; p++) {
+            double s = 0;
+            for (size_t j = 0; j < d; j++)
+                s += (double)c->q[(size_t)i * d + j] * (double)c->k[(size_t)p * kv_row + h + j];
+            double weight = exp(s / sqrt((double)d));
+            total += weight;
+            for (size_t j = 0; j < d; j++) {
+                double v = (double)c->v[(size_t)p * kv_row + h + j];
+                sum[j] += weight * v;
+                size[j] += weight * fabs(v);
+            }
+        }
+        for (size_t j = 0; j < d; j++) {
+            double want = sum[j] / total, scale = 4 * size[j] / total + 1e-4;
+            if (!near(&out[(size_t)i * d + j], &want, &scale, 1))
+                return false;
+        }
+    }
+    return true;
+}
+
+static void check_attend(enum kern_type type, int n_kv_head, int dim, int n_position)
+{
+    struct attend_case c = {n_kv_head * 2, n_kv_head, dim, 5, .kv = {0}};
+    int capacity = n_position > 20 ? n_position - 7 : n_position; /* so that the ring wraps */
+    size_t bytes = kern_kv_bytes(type, n_kv_head, dim, capacity);
+    size_t kv_row = (size_t)n_kv_head * (size_t)dim, n_kv = kv_row * (size_t)n_position;
+    size_t n_out = (size_t)c.n_row * (size_t)c.n_head * (size_t)dim;
+    c.kv = (struct kern_kv){mem_alloc(bytes), mem_alloc(bytes), type, n_kv_head, dim, capacity};
+    c.q = numbers(n_out, 0.5f);
+    c.k = numbers(n_kv, 0.5f);
+    c.v = numbers(n_kv, 1);
+    for (int p = 0; p < n_position; p++)
+        kern_kv_store(execs[0], &c.kv, p, c.k + (size_t)p * kv_row, c.v + (size_t)p * kv_row);
+    void *half = mem_alloc(n_kv * 4);
+    kern_from_f32(type, c.k, half, n_kv);
+    kern_to_f32(type, half, c.k, n_kv);
+    kern_from_f32(type, c.v, half, n_kv);
+    kern_to_f32(type, half, c.v, n_kv);
+    for (int r = 0; r < c.n_row; r++) {
+        int first = n_position - capacity, last = n_position - 1 - r;
+        c.rows[r] = (struct kern_attend_row){&c.kv, first, last < first ? first : last};
+    }
+    float *out = mem_alloc(n_out * 4), *other = mem_alloc(n_out * 4);
+    size_t q_row = (size_t)c.n_head * (size_t)dim;
+    kern_attend(execs[0], c.q, q_row, c.n_head, c.rows, c.n_row, out);
+    report(attend_ok(&c, out), "attend", dim, n_position);
+    for (int r = 0; r < c.n_row; r++)
+        kern_attend(execs[2], c.q + (size_t)r * q_row, q_row, c.n_head, &c.rows[r], 1,
+                    other + (size_t)r * q_row);
+    report(!memcmp(out, other, n_out * 4), "attend, rows apart", dim, n_position);
+    mem_free(c.kv.k);
+    mem_free(c.kv.v);
+    mem_free(c.q);
+    mem_free(c.k);
+    mem_free(c.v);
+    mem_free(half);
+    mem_free(out);
+    mem_free(other);
+}
+
+/* --- rotation and formats --- */
+
+static void check_rope(int n_head, int dim)
+{
+    int32_t position[3] = {0, 5, 2};
+    size_t row = (size_t)n_head * (size_t)dim + 3, n = row * 3;
+    float *table = mem_alloc((size_t)dim * 6 * 4), *p = numbers(n, 2), *was = mem_alloc(n * 4);
+    bool ok = true;
+    kern_rope_table(10000, dim, 6, table);
+    memcpy(was, p, n * 4);
+    kern_rope(execs[1], p, table, position, 3, row, n_head, dim);
+    for (size_t i = 0; i < n; i++) {
+        size_t r = i / row, at = i % row, pair = at % (size_t)dim / 2 * 2;
+        const float *t = table + (size_t)position[r] * (size_t)dim + pair;
+        size_t even = i - at % (size_t)dim % 2;
+        double a = (double)was[even], b = (double)was[even + 1], c = (double)t[0], s = (double)t[1];
+        double want = at % 2 ? b * c + a * s : a * c - b * s, size = fabs(a) + fabs(b);
+        if (at >= (size_t)(n_head * dim))
+            want = (double)was[i];
+        ok = ok && near(&p[i], &want, &size, 1);
+    }
+    report(ok, "rope", n_head, dim);
+    mem_free(table);
+    mem_free(p);
+    mem_free(was);
+}
+
+/* Every half survives the way to float and back; NaN stays NaN. */
+static void check_formats(void)
+{
+    static const enum kern_type types[] = {KERN_F16, KERN_BF16};
+    for (int t = 0; t < LEN(types); t++) {
+        bool ok = true;
+        int inf = t == 0 ? 0x7c00 : 0x7f80;
+        for (int i = 0; i < inf; i++)
+            for (int sign = 0; sign < 2; sign++) {
+                uint16_t h = (uint16_t)(i | sign << 15), back;
+                float v;
+                kern_to_f32(types[t], &h, &v, 1);
+                kern_from_f32(types[t], &v, &back, 1);
+                ok = ok && back == h;
+            }
+        report(ok, kern_type_name(types[t]), inf, 1);
+    }
+}
+
+static void check_nan(void)
+{
+    float in[66], w[33], out[33];
+    for (int i = 0; i < 66; i++)
+        in[i] = NAN;
+    for (int i = 0; i < 33; i++)
+        w[i] = 1;
+    kern_rms_norm(execs[1], in, w, 1e-5f, 1, 33, out);
+    report(out[32] != out[32], "rms_norm of nan", 1, 33);
+    kern_silu_mul(execs[1], in, 1, 33, out);
+    report(out[32] != out[32], "silu_mul of nan", 1, 33);
+    kern_snake(execs[1], in, w, w, 1, 33, out);
+    report(out[32] != out[32], "snake of nan", 1, 33);
+}
+
+static void check_isa(void)
+{
+    static const int sizes[] = {1, 3, 7, 16, 31, 33, 65, 130};
+    check_formats();
+    check_nan();
+    check_linears();
+    for (int i = 0; i < LEN(sizes); i++)
+        for (int r = 1; r < 70; r = r * 3 + 1) {
+            check_activations(r, sizes[i]);
+            check_norms(r, sizes[i]);
+            check_depthwise(r, sizes[i], r % 7 + 1);
+        }
+    for (int n = 1; n < 200; n = n * 2 + 1) {
+        check_attend(KERN_F32, 2, 8 * (n % 5) + 8, n);
+        check_attend(KERN_F16, 1, 64, n);
+    }
+    for (int i = 1; i < 5; i++)
+        check_rope(i, 8 * i);
+}
+
+/* --- bench --- */
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void bench_linear(const char *name, struct shape s, enum kern_type type)
+{
+    struct mem_arena *arena = mem_arena_new(1 << 20);
+    struct linear_case c = {.s = s};
+    struct err e;
+    size_t k = (size_t)s.n_in * (size_t)s.n_tap;
+    c.w = numbers((size_t)s.n_out * k, 1);
+    c.in = numbers((size_t)(s.n_row + s.n_tap * s.dilation) * (size_t)s.n_in, 1);
+    float *out = mem_alloc((size_t)s.n_row * (size_t)s.n_out * 4);
+    struct kern_source source = {s.n_out, s.n_in, s.n_tap, KERN_F32, c.w, NULL};
+    if (kern_linear_init(&c.l, execs[1], &source, type, arena, &e) == 0) {
+        double start = now(), spent;
+        int n = 0;
+        do {
+            linear_run(&c, 1, 0, s.n_row, out);
+            n++;
+        } while ((spent = now() - start) < 0.3);
+        double mac = (double)s.n_out * (double)k * s.n_row * n;
+        printf("%-7s %-22s %-5s %8.3f ms %7.2f GMAC/s\n", isa, name, kern_type_name(c.l.type),
+               spent / n * 1e3, mac / spent * 1e-9);
+    }
+    mem_free(c.w);
+    mem_free(c.in);
+    mem_free(out);
+    mem_arena_free(arena);
+}
+
+static void bench_isa(void)
+{
+    static const enum kern_type types[] = {KERN_F32, KERN_F16, KERN_Q8_0};
+    for (int t = 0; t < LEN(types); t++) {
+        bench_linear("vector 8192x3072", (struct shape){8192, 3072, 1, 1, 1, 1}, types[t]);
+        bench_linear("8 rows 8192x3072", (struct shape){8192, 3072, 1, 8, 1, 1}, types[t]);
+        bench_linear("conv 192x192x7 512", (struct shape){192, 192, 7, 512, 1, 3}, types[t]);
+    }
+}
+
+static int open_execs(struct pool **pools)
+{
+    struct err e;
+    for (int i = 0; i < N_POOL; i++)
+        if (pool_new(i + 1, &pools[i], &e) < 0 ||
+            kern_exec_new(isa, pools[i], &execs[i], &e) < 0) {
+            printf("FAIL %s: %s\n", isa, e.msg);
+            return -1;
+        }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    bool bench = argc > 1 && !strcmp(argv[1], "--bench");
+    for (int i = 0; (isa = kern_isa_name(i)); i++) {
+        struct pool *pools[N_POOL];
+        if (open_execs(pools) < 0)
+            return 1;
+        rng_state = 1;
+        if (bench)
+            bench_isa();
+        else
+            check_isa();
+        for (int j = 0; j < N_POOL; j++) {
+            kern_exec_free(execs[j]);
+            pool_free(pools[j]);
+        }
+    }
+    printf("%d passed, %d failed\n", n_pass, n_fail);
+    return n_fail > 0;
+}
