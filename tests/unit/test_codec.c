@@ -357,6 +357,40 @@ static void test_missing_tensor_is_named(void **state)
     }
 }
 
+/* Every allocation in turn fails; nothing crashes or leaks, and it says so. */
+static void test_out_of_memory(void **state)
+{
+    struct codec_options o = {KERN_F32, true, true};
+    struct fixture f;
+    struct err e = {0};
+    float silence[8 * 18] = {0};
+    int32_t any[3 * 8];
+    int r = ERR_MEMORY;
+    (void)state;
+    assert_int_equal(0, open_fixture(&f, 1, NULL, &e));
+    /* the executor's own scratch grows here, so that only the codec's allocations fail below */
+    assert_int_equal(0, codec_encode(f.c, silence, 8 * 18, any, f.x, &e));
+    for (long n = 0; r < 0; n++) {
+        struct codec *c = NULL;
+        struct codec_stream *s = NULL;
+        struct mem_arena *arena = mem_arena_new(ARENA_CHUNK);
+        float pcm[18] = {0};
+        int32_t codes[3];
+        mem_fail_after(n);
+        r = codec_load(f.g, &small, f.x, &o, arena, &c, &e);
+        if (r == 0)
+            r = codec_stream_new(c, &s, &e);
+        if (r == 0)
+            r = codec_encode(c, pcm, 18, codes, f.x, &e);
+        mem_fail_after(-1);
+        assert_true(r == 0 || r == ERR_MEMORY);
+        codec_stream_free(s);
+        codec_free(c);
+        mem_arena_free(arena);
+    }
+    close_fixture(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -365,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_codes_are_clamped),
         cmocka_unit_test(test_encode),
         cmocka_unit_test(test_missing_tensor_is_named),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
