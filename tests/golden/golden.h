@@ -1,0 +1,35 @@
+/* golden.h - comparing a model with the numbers of the original implementation.
+ *
+ * A set is a directory with golden/NAME.npy; the model is made from its checkpoint. */
+#ifndef GOLDEN_GOLDEN_H
+#define GOLDEN_GOLDEN_H
+#include "model/codec.h"
+
+struct golden {
+    const char *dir; /* of the set */
+    struct codec *codec;
+    struct kern_exec *exec;
+    int n_check, n_failed;
+};
+
+/* An array of a .npy file (C order, little-endian): floats in f; integers of 1, 2 or 4 bytes in i,
+ * where f is room for as many floats. */
+struct npy {
+    int n_dim, shape[4]; /* unused are 1 */
+    size_t n;
+    float *f;
+    int32_t *i;
+};
+int golden_npy(struct golden *g, const char *name, struct npy *a); /* counts a failure if absent */
+void npy_done(struct npy *a);
+
+void golden_fail(struct golden *g, const char *what, const char *why);
+/* max |got - want| <= 1e-4 max |want| */
+void golden_relative(struct golden *g, const char *what, const float *got, const float *want,
+                     size_t n);
+void golden_absolute(struct golden *g, const char *what, const float *got, const float *want,
+                     size_t n, double tolerance);
+
+int golden_codec(struct golden *g);
+
+#endif
