@@ -70,6 +70,7 @@ INLINE v16 from_i8(const int8_t *p)
 
 /* --- linear --- */
 
+#ifndef KERN_LINEAR
 /* acc[p][r] over k values of one tap, weights of panel p at w[p]. */
 INLINE void dot_f32(int P, int R, int k, const float *const *w, const float *const *x,
                     v16 acc[][8])
@@ -123,6 +124,7 @@ INLINE void dot(int P, int R, const struct kern_linear *l, const char *const *w,
     else
         dot_half(P, R, l->n_in, 0, (const uint16_t *const *)(const void *)w, x, acc);
 }
+#endif
 
 INLINE void put(const struct kern_tile *t, int panel, int row, v16 y)
 {
@@ -141,6 +143,8 @@ INLINE void put(const struct kern_tile *t, int panel, int row, v16 y)
     }
 }
 
+#ifndef KERN_LINEAR /* unless the file brings its own */
+#define KERN_LINEAR op_linear
 /* P panels x R rows; constant P and R keep the accumulators in registers. */
 INLINE void tile(int P, int R, const struct kern_tile *t, int panel, int row)
 {
@@ -183,6 +187,7 @@ static void op_linear(const struct kern_tile *t)
             tile(1, 1, t, p, r);
     }
 }
+#endif
 
 /* --- norms and activations --- */
 
@@ -379,7 +384,7 @@ static void op_to_f32(enum kern_type t, const void *in, float *out, size_t n)
 }
 
 const struct kern_ops KERN_OPS = {
-    .isa = KERN_ISA,           .linear = op_linear,       .rms_norm = op_rms_norm,
+    .isa = KERN_ISA,           .linear = KERN_LINEAR,     .rms_norm = op_rms_norm,
     .layer_norm = op_layer_norm, .silu_mul = op_silu_mul, .snake = op_snake,
     .depthwise = op_depthwise, .rope = op_rope,           .add = op_add,
     .attend = op_attend,       .to_f32 = op_to_f32,

@@ -25,7 +25,7 @@ static const struct kern_ops *usable(int i)
     const struct kern_ops *list[4] = {&kern_ops_ref};
     int n = 1;
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) /* with f16c */
         list[n++] = &kern_ops_avx2;
     if (n == 2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
