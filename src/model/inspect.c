@@ -1,0 +1,235 @@
+#include "model/inspect.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "formats/gguf.h"
+#include "kernels/kern.h"
+#include "model/spec.h"
+
+#define MAX_TEXT (64u << 20)
+
+static const struct part {
+    const char *name, *prefix;
+} parts[] = { /* first match counts */
+    {"fast transformer", "fast."},
+    {"codec decoder", "codec.dec."},
+    {"codec decoder", "codec.post."},
+    {"codec decoder", "codec.up."},
+    {"codec quantizers", "codec.rvq."},
+    {"codec encoder", "codec."},
+    {"embeddings", "token_embd."},
+    {"embeddings", "codebook_embd."},
+    {"slow transformer", ""},
+};
+#define N_PART (sizeof parts / sizeof *parts)
+
+static const char *part_of(const char *name)
+{
+    size_t i = 0;
+    while (i + 1 < N_PART && strncmp(name, parts[i].prefix, strlen(parts[i].prefix)))
+        i++;
+    return parts[i].name;
+}
+
+static uint64_t values(const struct gguf_tensor *t)
+{
+    uint64_t n = 1;
+    for (int i = 0; i < t->n_dim; i++)
+        n *= (uint64_t)t->ne[i];
+    return n;
+}
+
+struct cost {
+    uint64_t params, bytes, slow_macs, fast_macs, frame_bytes, kv_bytes;
+};
+
+/* Per frame: the slow matrices once, the fast ones once per codebook (the slow state, then the codes
+ * but the last); embeddings are looked up, except that a tied one is the output matrix, of which
+ * only the semantic rows and <|im_end|> are computed. */
+static void measure(const struct gguf *g, const struct spec *s, struct cost *c)
+{
+    const struct spec_transformer *t = &s->lm.slow;
+    uint64_t head = (uint64_t)(s->lm.semantic_end - s->lm.semantic_begin + 2);
+    memset(c, 0, sizeof *c);
+    for (int i = 0; i < gguf_n_tensors(g); i++) {
+        const struct gguf_tensor *x = gguf_tensor_at(g, i);
+        uint64_t n = values(x);
+        bool embedding = strstr(x->name, "_embd.") != NULL;
+        c->params += n;
+        c->bytes += x->n_bytes;
+        if (!strncmp(x->name, "codec.", 6))
+            continue;
+        if (!strcmp(x->name, s->lm.tied ? "token_embd.weight" : "output.weight")) {
+            c->slow_macs += head * (uint64_t)x->ne[0];
+            c->frame_bytes += x->n_bytes / (uint64_t)x->ne[1] * head;
+        } else if (!embedding && x->n_dim > 1) {
+            bool fast = !strncmp(x->name, "fast.", 5);
+            uint64_t times = fast ? (uint64_t)s->lm.n_codebook : 1;
+            *(fast ? &c->fast_macs : &c->slow_macs) += n * times;
+            c->frame_bytes += x->n_bytes * times;
+        }
+    }
+    c->kv_bytes = 2ull * (uint64_t)t->n_layer * (uint64_t)t->n_head_kv * (uint64_t)t->head_dim *
+                  (uint64_t)t->n_position * 2;
+}
+
+static void sum_part(const struct gguf *g, const char *part, uint64_t *params, uint64_t *bytes)
+{
+    *params = *bytes = 0;
+    for (int i = 0; i < gguf_n_tensors(g); i++) {
+        const struct gguf_tensor *t = gguf_tensor_at(g, i);
+        if (!strcmp(part_of(t->name), part)) {
+            *params += values(t);
+            *bytes += t->n_bytes;
+        }
+    }
+}
+
+/* --- JSON --- */
+
+static json_t *metadata_value(const struct gguf *g, const char *key, enum gguf_kind kind)
+{
+    int64_t i;
+    double d;
+    bool b;
+    const char *s;
+    size_t n;
+    if (kind == GGUF_STRING && gguf_get_string(g, key, &s, NULL) == 0) {
+        json_t *v = json_string(s);
+        return v ? v : json_null(); /* not UTF-8 */
+    }
+    if (kind == GGUF_BOOL && gguf_get_bool(g, key, &b, NULL) == 0)
+        return json_boolean(b);
+    if ((kind == GGUF_F32 || kind == GGUF_F64) && gguf_get_float(g, key, &d, NULL) == 0)
+        return json_real(d);
+    if (kind == GGUF_ARRAY && gguf_array_len(g, key, &kind, &n, NULL) == 0)
+        return json_pack("{s:I}", "array_length", (json_int_t)n);
+    if (gguf_get_int(g, key, INT64_MIN, INT64_MAX, &i, NULL) == 0)
+        return json_integer(i);
+    return json_null();
+}
+
+static json_t *metadata(const struct gguf *g)
+{
+    json_t *o = json_object();
+    enum gguf_kind kind;
+    const char *key;
+    for (int i = 0; (key = gguf_key_at(g, i, &kind)); i++)
+        json_object_set_new(o, key, metadata_value(g, key, kind));
+    return o;
+}
+
+static json_t *tensors(const struct gguf *g)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < gguf_n_tensors(g); i++) {
+        const struct gguf_tensor *t = gguf_tensor_at(g, i);
+        json_t *shape = json_array();
+        for (int k = t->n_dim - 1; k >= 0; k--)
+            json_array_append_new(shape, json_integer(t->ne[k]));
+        json_array_append_new(list,
+            json_pack("{s:s, s:s, s:o, s:I}", "name", t->name, "type",
+                      kern_type_name((enum kern_type)t->type), "shape", shape, "bytes",
+                      (json_int_t)t->n_bytes));
+    }
+    return list;
+}
+
+static char *as_json(const struct gguf *g, const struct cost *c)
+{
+    json_t *sums = json_object();
+    uint64_t params, bytes;
+    for (size_t i = 0; i < N_PART; i++) {
+        sum_part(g, parts[i].name, &params, &bytes);
+        json_object_set_new(sums, parts[i].name,
+                            json_pack("{s:I, s:I}", "parameters", (json_int_t)params, "bytes",
+                                      (json_int_t)bytes));
+    }
+    json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
+                          "file_bytes", (json_int_t)gguf_file_bytes(g),
+                          "parameters", (json_int_t)c->params, "tensor_bytes", (json_int_t)c->bytes,
+                          "slow_macs_per_frame", (json_int_t)c->slow_macs,
+                          "fast_macs_per_frame", (json_int_t)c->fast_macs,
+                          "lm_bytes_read_per_frame", (json_int_t)c->frame_bytes,
+                          "kv_bytes_full_context_f16", (json_int_t)c->kv_bytes,
+                          "parts", sums, "metadata", metadata(g), "tensors", tensors(g));
+    char *dump = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
+    char *copy = dump ? mem_strndup(dump, strlen(dump)) : NULL;
+    json_decref(o);
+    if (dump) {
+        json_malloc_t m;
+        json_free_t release;
+        json_get_alloc_funcs(&m, &release);
+        release(dump);
+    }
+    return copy;
+}
+
+/* --- text --- */
+
+static void text_metadata(const struct gguf *g, struct buf *b)
+{
+    enum gguf_kind kind;
+    const char *key;
+    for (int i = 0; (key = gguf_key_at(g, i, &kind)); i++) {
+        char line[160];
+        json_t *v = metadata_value(g, key, kind);
+        size_t n = json_dumpb(v, line, sizeof line, JSON_ENCODE_ANY | JSON_COMPACT);
+        json_decref(v);
+        buf_add_format(b, "  %-48s %.*s%s\n", key, (int)(n < sizeof line ? n : sizeof line), line,
+                       n > sizeof line ? "..." : "");
+    }
+}
+
+static char *as_text(const struct gguf *g, const struct cost *c)
+{
+    struct buf b;
+    uint64_t params, bytes;
+    buf_init(&b, MAX_TEXT);
+    buf_add_format(&b, "%s: %d tensors, %.2f M parameters, %.1f MB\n", gguf_path(g),
+                   gguf_n_tensors(g), (double)c->params / 1e6, (double)gguf_file_bytes(g) / 1e6);
+    for (size_t i = 0; i < N_PART; i++) {
+        if (i > 0 && !strcmp(parts[i].name, parts[i - 1].name))
+            continue;
+        sum_part(g, parts[i].name, &params, &bytes);
+        buf_add_format(&b, "  %-18s %9.2f M %9.1f MB\n", parts[i].name, (double)params / 1e6,
+                       (double)bytes / 1e6);
+    }
+    buf_add_format(&b, "per frame: %.1f M multiply-adds slow, %.1f M fast; %.1f MB of weights read\n"
+                   "key/value cache of a full context in f16: %.1f MB\n\nmetadata:\n",
+                   (double)c->slow_macs / 1e6, (double)c->fast_macs / 1e6,
+                   (double)c->frame_bytes / 1e6, (double)c->kv_bytes / 1e6);
+    text_metadata(g, &b);
+    buf_add_str(&b, "\ntensors:\n");
+    for (int i = 0; i < gguf_n_tensors(g); i++) {
+        const struct gguf_tensor *t = gguf_tensor_at(g, i);
+        buf_add_format(&b, "  %-40s %-5s", t->name, kern_type_name((enum kern_type)t->type));
+        for (int k = t->n_dim - 1; k >= 0; k--)
+            buf_add_format(&b, "%s%" PRId64, k == t->n_dim - 1 ? "" : " x ", t->ne[k]);
+        buf_add_str(&b, "\n");
+    }
+    return buf_take(&b);
+}
+
+int inspect_file(const char *path, bool json, char **text, struct err *e)
+{
+    struct gguf *g;
+    struct spec s;
+    struct cost c;
+    int rc = gguf_open(path, &g, e);
+    if (rc < 0)
+        return rc;
+    if ((rc = spec_read(g, &s, e)) == 0) {
+        measure(g, &s, &c);
+        *text = json ? as_json(g, &c) : as_text(g, &c);
+        if (!*text)
+            rc = err_set(e, ERR_MEMORY, "out of memory for the description of %s", path);
+    }
+    gguf_close(g);
+    return rc;
+}
