@@ -393,7 +393,7 @@ static void check_rope(int n_head, int dim)
 {
     int32_t position[3] = {0, 5, 2};
     size_t row = (size_t)n_head * (size_t)dim + 3, n = row * 3;
-    float *table = mem_alloc((size_t)dim * 6 * 4), *p = numbers(n, 2), *was = mem_alloc(n * 4);
+    float *table = mem_alloc((size_t)dim * 6 * 4), *p = numbers(n, 2), *was = mem_alloc((n + 1) * 4);
     bool ok = true;
     kern_rope_table(10000, dim, 6, table);
     memcpy(was, p, n * 4);
