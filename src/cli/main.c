@@ -109,7 +109,7 @@ int main(int argc, char **argv)
         return name ? CLI_OK : CLI_USAGE;
     }
     if (!strcmp(name, "--version"))
-        name = argv[1] = "version";
+        name = "version";
     for (size_t i = 0; i < N_COMMAND; i++)
         if (!strcmp(name, commands[i].name)) {
             int code = commands[i].run(argc - 1, argv + 1);

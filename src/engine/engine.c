@@ -14,13 +14,11 @@
 #define RING_SECONDS 8 /* sound made ahead of its reader */
 
 /* The two lists of codes are one list under two names. */
-_Static_assert(JABBERTTS_ERR_ARGUMENT == ERR_ARGUMENT && JABBERTTS_ERR_NOT_FOUND == ERR_NOT_FOUND &&
-                   JABBERTTS_ERR_FORMAT == ERR_FORMAT &&
-                   JABBERTTS_ERR_UNSUPPORTED == ERR_UNSUPPORTED &&
-                   JABBERTTS_ERR_LIMIT == ERR_LIMIT && JABBERTTS_ERR_MEMORY == ERR_MEMORY &&
-                   JABBERTTS_ERR_IO == ERR_IO && JABBERTTS_ERR_BUSY == ERR_BUSY &&
-                   JABBERTTS_ERR_CANCELLED == ERR_CANCELLED &&
-                   JABBERTTS_ERR_INTERNAL == ERR_INTERNAL,
+#define SAME(name) ((int)JABBERTTS_##name == (int)name)
+_Static_assert(SAME(ERR_ARGUMENT) && SAME(ERR_NOT_FOUND) && SAME(ERR_FORMAT) &&
+                   SAME(ERR_UNSUPPORTED) && SAME(ERR_LIMIT) && SAME(ERR_MEMORY) &&
+                   SAME(ERR_IO) && SAME(ERR_BUSY) && SAME(ERR_CANCELLED) &&
+                   SAME(ERR_INTERNAL),
                "jabbertts.h and err.h disagree");
 
 int engine_return(struct jabbertts_error *to, const struct err *from, int rc)

@@ -234,7 +234,7 @@ static int read_header(struct gguf *g, struct cursor *c, uint64_t *n_tensor, uin
 static int parse(struct gguf *g, struct err *e)
 {
     struct cursor c = {g->data, g->data + g->size};
-    uint64_t n_tensor, n_value;
+    uint64_t n_tensor = 0, n_value = 0;
     int64_t alignment = ALIGNMENT;
     int rc = read_header(g, &c, &n_tensor, &n_value, e);
     if (rc < 0)

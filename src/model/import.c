@@ -15,12 +15,13 @@
 #include "model/tokenizer.h"
 
 #define ARCH "openaudio-s1"
+#define NAME 256 /* bytes of a tensor name */
 #define MAX_PLAN 8192
 
 enum op { COPY, VECTOR, CONV, TRANSPOSED, DEPTHWISE };
 
 struct step { /* one tensor of the output */
-    char name[96], source[160]; /* source: base name; ".weight" and its spellings are tried */
+    char name[NAME], source[NAME]; /* source: base name; ".weight" and its spellings are tried */
     enum op op;
     bool codec, bias;           /* bias: the source is SOURCE.bias */
     int type, n_dim;
@@ -89,7 +90,7 @@ static void plan_add(struct import *m, bool codec, enum op op, const char *name,
 /* NAME.weight and, where the checkpoint has one, NAME.bias. */
 static void plan_layer(struct import *m, bool codec, enum op op, const char *name, const char *base)
 {
-    char full[160], from[200];
+    char full[NAME + 16], from[NAME + 16];
     snprintf(full, sizeof full, "%s.weight", name);
     plan_add(m, codec, op, full, base);
     snprintf(from, sizeof from, "%s.bias", base);
@@ -111,7 +112,7 @@ static void plan_stack(struct import *m, bool codec, const char *prefix, const c
         {"ffn_down", "feed_forward.w2", COPY},
         {"attn_scale", "attention_layer_scale.gamma", VECTOR},
         {"ffn_scale", "ffn_layer_scale.gamma", VECTOR}};
-    char name[160], base[160];
+    char name[NAME - 64], base[NAME - 64];
     for (int i = 0; i < s->n_layer; i++)
         for (size_t j = 0; j < sizeof parts / sizeof *parts; j++) {
             bool qk = j == 3 || j == 4, scale = j >= 9;
@@ -167,7 +168,7 @@ static void plan_residual(struct import *m, const char *ours, const char *theirs
     static const struct { const char *ours, *theirs; } parts[] = {
         {"snake1.alpha", "block.0.alpha"}, {"conv1", "block.1.conv"},
         {"snake2.alpha", "block.2.alpha"}, {"conv2", "block.3.conv"}};
-    char a[160], b[160];
+    char a[NAME - 64], b[NAME - 64];
     for (int i = 0; i < 4; i++) {
         snprintf(a, sizeof a, "%s.%s", ours, parts[i].ours);
         snprintf(b, sizeof b, "%s.%s", theirs, parts[i].theirs);
@@ -183,7 +184,7 @@ static void plan_resample(struct import *m, const char *ours, const char *theirs
     static const struct { const char *ours, *theirs; enum op op; } parts[] = {
         {"dw", "1.dwconv.conv", DEPTHWISE}, {"norm", "1.norm", VECTOR},
         {"pw1", "1.pwconv1", COPY}, {"pw2", "1.pwconv2", COPY}};
-    char a[160], b[160];
+    char a[NAME - 64], b[NAME - 64];
     for (int i = 0; i < m->spec.codec.n_factor; i++) {
         snprintf(a, sizeof a, "%s.%d.conv", ours, i);
         snprintf(b, sizeof b, "%s.%d.0.conv", theirs, i);
@@ -202,7 +203,7 @@ static void plan_resample(struct import *m, const char *ours, const char *theirs
 static void plan_decoder(struct import *m)
 {
     const struct spec_codec *c = &m->spec.codec;
-    char a[160], b[160];
+    char a[NAME - 64], b[NAME - 64];
     plan_stack(m, true, "codec.post.", "quantizer.post_module.layers", "quantizer.post_module.norm",
                &c->post);
     plan_resample(m, "codec.up", "quantizer.upsample", TRANSPOSED);
@@ -225,7 +226,7 @@ static void plan_decoder(struct import *m)
 static void plan_encoder(struct import *m)
 {
     const struct spec_codec *c = &m->spec.codec;
-    char a[160], b[160], norm[160];
+    char a[NAME - 64], b[NAME - 64], norm[NAME - 64];
     plan_layer(m, true, CONV, "codec.enc.conv_in", "encoder.block.0.conv");
     for (int i = 0; i < c->n_rate; i++) {
         for (int r = 0; r < 3; r++) {
@@ -255,7 +256,7 @@ static void plan_quantizers(struct import *m)
 {
     static const struct { const char *ours, *theirs; enum op op; } parts[] = {
         {"codebook", "codebook", VECTOR}, {"in_proj", "in_proj", COPY}, {"out_proj", "out_proj", COPY}};
-    char a[160], b[160];
+    char a[NAME - 64], b[NAME - 64];
     for (int k = 0; k < m->spec.lm.n_codebook; k++)
         for (int j = 0; j < 3; j++) {
             if (j == 1 && !m->spec.codec.has_encoder)
@@ -273,7 +274,7 @@ static void plan_quantizers(struct import *m)
 static int shape_step(const struct import *m, struct step *s, struct err *e)
 {
     struct checkpoint_tensor *g = NULL, *t;
-    char name[200];
+    char name[NAME + 16];
     snprintf(name, sizeof name, "%s.bias", s->source);
     t = s->bias ? source(m, s->codec, name) : weight(m, s->codec, s->source, &g);
     if (!t || t->n == 0)
@@ -390,7 +391,7 @@ static int write_step(struct import *m, struct gguf_writer *w, const struct step
 {
     struct checkpoint *c = s->codec ? m->codec : m->lm;
     struct checkpoint_tensor *g = NULL, *t;
-    char name[200];
+    char name[NAME + 16];
     float *v, *out = NULL;
     snprintf(name, sizeof name, "%s.bias", s->source);
     t = s->bias ? source(m, s->codec, name) : weight(m, s->codec, s->source, &g);
@@ -558,7 +559,7 @@ static int64_t dim_of(const struct import *m, const char *base, int axis)
 
 static int count(const struct import *m, const char *before, const char *after)
 {
-    char name[200];
+    char name[NAME + 16];
     int n = 0;
     do
         snprintf(name, sizeof name, "%s%d%s", before, n, after);
@@ -597,7 +598,7 @@ static void codec_stack(const struct import *m, const char *tensors, const char 
 static int codec_spec_read(struct import *m, struct err *e)
 {
     struct spec_codec *c = &m->spec.codec;
-    char name[200];
+    char name[NAME + 16];
     c->sample_rate = (int)yaml_number(m, "sample_rate", 44100);
     c->n_codebook = m->spec.lm.n_codebook;
     c->latent_dim = (int)dim_of(m, "decoder.model.0.conv", 1);
