@@ -17,7 +17,7 @@ static const struct command {
     {"say", "speak a text to a file, to standard output or to the loudspeaker", cmd_say},
     {"voices", "list the voices of a model", cmd_voices},
     {"convert", "turn a checkpoint directory into one model file", cmd_convert},
-
+    {"inspect", "show what is in a model file, and what it costs to run", cmd_inspect},
     {"bench", "measure a model's speed and memory on this machine", cmd_bench},
     {"version", "print the version", cmd_version},
 };

@@ -360,6 +360,13 @@ void lm_fast_begin(struct lm *m, const float *hidden, int n, float *logits, stru
     run_fast(m, n, 0, logits, x);
 }
 
+void lm_fast_begin_at(struct lm *m, const float *in, int n, float *logits, struct kern_exec *x)
+{
+    assert(n <= m->max_batch);
+    memcpy(m->fast_x, in, (size_t)n * (size_t)m->s.fast.dim * sizeof *in);
+    run_fast(m, n, 0, logits, x);
+}
+
 void lm_fast_step(struct lm *m, const int32_t *code, int n, int k, float *logits,
                   struct kern_exec *x)
 {

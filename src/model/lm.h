@@ -57,6 +57,8 @@ void lm_slow_layers(struct lm *m, const struct lm_feed *feed, float *out, struct
 void lm_fast_begin(struct lm *m, const float *hidden, int n, float *logits, struct kern_exec *x);
 void lm_fast_step(struct lm *m, const int32_t *code, int n, int k, float *logits,
                   struct kern_exec *x);
+/* The same from what the stack itself consumes, [n, fast_dim], behind the projection (golden test). */
+void lm_fast_begin_at(struct lm *m, const float *in, int n, float *logits, struct kern_exec *x);
 int lm_n_candidate(const struct lm *m, int k); /* min(codebook_size, 1024) for k >= 1 */
 /* [fast_dim] what the fast transformer consumes for hidden [dim] (golden test). */
 void lm_fast_input(struct lm *m, const float *hidden, float *out, struct kern_exec *x);

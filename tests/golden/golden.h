@@ -3,10 +3,16 @@
  * A set is a directory with golden/NAME.npy; the model is made from its checkpoint. */
 #ifndef GOLDEN_GOLDEN_H
 #define GOLDEN_GOLDEN_H
+#include "model/ar.h"
 #include "model/codec.h"
+#include "model/import.h"
 
 struct golden {
     const char *dir; /* of the set */
+    struct gguf *file;
+    struct spec spec;
+    struct tokenizer *tokenizer;
+    struct lm *lm; /* f32, full head: the reference's behaviour */
     struct codec *codec;
     struct kern_exec *exec;
     int n_check, n_failed;
@@ -30,6 +36,11 @@ void golden_relative(struct golden *g, const char *what, const float *got, const
 void golden_absolute(struct golden *g, const char *what, const float *got, const float *want,
                      size_t n, double tolerance);
 
+/* Integers: every one the same. */
+void golden_exact(struct golden *g, const char *what, const int32_t *got, const int32_t *want,
+                  size_t n);
+
 int golden_codec(struct golden *g);
+int golden_lm(struct golden *g);
 
 #endif
