@@ -154,8 +154,10 @@ static int parse(struct say *s, int argc, char **argv)
         s->text = strdup(argv[optind]);
     if (!s->output && !s->play)
         s->output = "speech.wav";
+    const char *name = s->output ? strrchr(s->output, '/') : NULL;
+    name = name ? name + 1 : s->output;
     if (!s->format)
-        s->format = s->output && strcmp(s->output, "-") ? s->output : "wav";
+        s->format = name && strchr(name, '.') ? s->output : "wav";
     return -1;
 }
 

@@ -1,0 +1,62 @@
+#!/bin/sh
+# The command line as a user meets it: sound comes out, the same for every thread count and for files
+# and pipes; wrong use says so with exit code 2, failures with 1, and no half file is left behind.
+set -u
+bin=${BUILD:-build}/jabbertts
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+bad=0
+
+fail() {
+    echo "FAIL: $*"
+    bad=1
+}
+
+expect() { # expect CODE TEXT COMMAND...: exit code, and a text in what it says
+    code=$1 text=$2
+    shift 2
+    "$@" >"$dir/out" 2>"$dir/err" </dev/null
+    got=$?
+    [ $got = "$code" ] || fail "$*: exit code $got, wanted $code: $(cat "$dir/err")"
+    grep -q -e "$text" "$dir/out" "$dir/err" || fail "$*: said \"$(cat "$dir/err")\", wanted \"$text\""
+}
+
+expect 0 "usage" "$bin" --help
+expect 2 "usage" "$bin"
+expect 2 "no command" "$bin" sing
+expect 0 "jabbertts" "$bin" version
+expect 0 "amy .*default.* alloy" "$bin" voices
+expect 2 "must be a number" "$bin" say hi --temperature warm
+expect 2 "must be a whole number" "$bin" say hi --threads 0
+expect 1 "no voice" "$bin" say hi --voice nobody
+expect 1 "nothing to say" "$bin" say "" -o "$dir/x.wav"
+expect 1 "cannot open" "$bin" say hi --model "$dir/none.gguf"
+expect 1 "not a gguf" "$bin" say hi --model "$0"
+expect 1 "cannot write" "$bin" say hi -o "$dir/none/x.wav"
+expect 1 "cannot open" "$bin" say hi --voice "$dir/none.wav"
+expect 1 "not finished" "$bin" say "A long sentence that cannot be said so fast." --max-seconds 0.5 -o "$dir/cut.wav"
+expect 1 "cannot write" "$bin" say hi -o /dev/full
+
+for t in 1 2 3; do
+    "$bin" say "Good morning. It is a fine day." --threads $t -o "$dir/$t.wav" 2>"$dir/err" ||
+        fail "say with $t threads: $(cat "$dir/err")"
+    cmp "$dir/1.wav" "$dir/$t.wav" || fail "$t threads give another sound"
+done
+echo "Good morning. It is a fine day." | "$bin" say -o - -f pcm >"$dir/pipe.pcm" ||
+    fail "text from a pipe, sound to a pipe"
+tail -c +45 "$dir/1.wav" | cmp - "$dir/pipe.pcm" || fail "a pipe gives another sound than a file"
+expect 1 "transcript" "$bin" say hi --voice "$dir/1.wav" -o "$dir/x.wav"
+for f in mp3 opus aac flac; do
+    "$bin" say "Hello." -o "$dir/h.$f" && [ -s "$dir/h.$f" ] || fail "$f"
+done
+"$bin" say "Hello." --voice "$dir/1.wav" --voice-text "Good morning. It is a fine day." \
+    -o "$dir/clone.wav" || fail "a voice from a clip"
+
+"$bin" say -i README.md -o "$dir/long.wav" &
+pid=$!
+sleep 1
+kill -INT $pid
+wait $pid
+[ $? = 1 ] || fail "an interrupt must end with exit code 1"
+ls "$dir" | grep -q -e tmp- -e long && fail "an interrupt leaves $(ls "$dir") behind"
+exit $bad
