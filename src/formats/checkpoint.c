@@ -99,8 +99,10 @@ static int safetensors_tensor(struct checkpoint *c, const char *name, json_t *v,
     t->n = 1;
     if (!t->name)
         return err_set(e, ERR_MEMORY, "out of memory for a tensor's name");
-    if (t->n_dim > CHECKPOINT_MAX_DIMS)
+    if (t->n_dim > CHECKPOINT_MAX_DIMS) {
         t->type = -1;
+        t->n_dim = 0;
+    }
     for (int i = 0; i < t->n_dim && t->type >= 0; i++) {
         int64_t d = json_integer_value(json_array_get(shape, (size_t)i));
         if (d < 1 || t->n > ((size_t)1 << 40) / (size_t)d)

@@ -283,7 +283,7 @@ static int op_tuple(struct machine *m, int n)
 {
     int from = n < 0 ? find_mark(m) : m->n_stack - n, first = n < 0 ? from + 1 : from, rc = 0;
     if (from < 0)
-        return ERR_FORMAT;
+        return fail(m, ERR_FORMAT, "tuple of more than there is");
     int end = m->n_stack;
     if (!push(m, TUPLE))
         return ERR_MEMORY;
@@ -301,7 +301,11 @@ static int op_set_items(struct machine *m, bool marked)
     if (from < 1 || m->stack[from - 1] < 0)
         return fail(m, ERR_FORMAT, "no dict to put items into");
     int dict = m->stack[from - 1];
-    for (int i = first; i < m->n_stack && rc == 0; i++)
+    enum kind kind = m->objects[dict].kind;
+    /* Never a tuple: a shape must not grow after it was checked against its stride. */
+    if (kind != DICT && kind != OTHER)
+        return fail(m, ERR_FORMAT, "items for something that is not a dict");
+    for (int i = first; i < m->n_stack && rc == 0 && kind == DICT; i++)
         if (m->stack[i] >= 0)
             rc = append(m, dict, m->stack[i]);
     m->n_stack = from;
@@ -421,12 +425,14 @@ static int step(struct machine *m, int op)
 
 /* --- the state dict --- */
 
+/* The shape was checked: its product is at most 2^40, unless it is 0. */
 static bool contiguous(struct machine *m, const struct object *shape, const struct object *stride)
 {
     int64_t want = 1;
     for (int i = shape->n_item - 1; i >= 0; i--) {
         int64_t n = m->objects[shape->items[i]].i;
-        if (n != 1 && m->objects[stride->items[i]].i != want)
+        const struct object *step = &m->objects[stride->items[i]];
+        if (step->kind != INT || (n != 1 && step->i != want))
             return false;
         want *= n;
     }
@@ -450,12 +456,13 @@ static int fill_tensor(struct machine *m, const struct object *name, const struc
     }
     for (int i = 0; i < t->n_dim; i++) {
         const struct object *d = &m->objects[shape->items[i]];
-        if (d->kind != INT || d->i < 0 || (d->i && t->n > ((size_t)1 << 40) / (size_t)d->i))
+        if (d->kind != INT || d->i < 0 || d->i > (int64_t)1 << 40 ||
+            (d->i && t->n > ((size_t)1 << 40) / (size_t)d->i))
             return fail(m, ERR_FORMAT, "tensor has an impossible shape");
         t->shape[i] = d->i;
         t->n *= (size_t)d->i;
     }
-    if (!contiguous(m, shape, &m->objects[o->items[2]]))
+    if (t->n > 0 && !contiguous(m, shape, &m->objects[o->items[2]]))
         t->type = -1;
     return 0;
 }
