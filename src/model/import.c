@@ -46,7 +46,7 @@ struct import {
 
 static struct checkpoint_tensor *source(const struct import *m, bool codec, const char *name)
 {
-    char full[256];
+    char full[2 * NAME];
     snprintf(full, sizeof full, "%s%s", codec ? m->codec_prefix : m->lm_prefix, name);
     return checkpoint_find(codec ? m->codec : m->lm, full);
 }
@@ -60,7 +60,7 @@ static struct checkpoint_tensor *weight(const struct import *m, bool codec, cons
         {"weight", ""},
         {"parametrizations.weight.original1", "parametrizations.weight.original0"},
         {"weight_v", "weight_g"}};
-    char name[256];
+    char name[2 * NAME];
     *g = NULL;
     for (int i = 0; i < 3; i++) {
         snprintf(name, sizeof name, "%s.%s", base, spelling[i][0]);
@@ -145,7 +145,7 @@ static void plan_lm(struct import *m)
 static void plan_numbered(struct import *m, enum op op, const char *name, int i, const char *base,
                           int j)
 {
-    char ours[160], theirs[160], format[200];
+    char ours[NAME], theirs[NAME], format[NAME / 2];
     snprintf(format, sizeof format, "%s", name);
     char *hash = strchr(format, '#');
     *hash = 0;
