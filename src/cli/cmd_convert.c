@@ -8,7 +8,8 @@
 #include "model/import.h"
 
 static const char usage[] =
-    "usage: jabbertts convert DIR -o FILE.gguf [OPTION]...\n\n"
+    "usage: jabbertts convert DIR -o FILE.gguf [OPTION]...\n"
+    "       jabbertts convert --random s1-mini -o FILE.gguf [--type TYPE]\n\n"
     "Turn a checkpoint directory (config.json, model.pth, codec.pth, tokenizer.tiktoken,\n"
     "special_tokens.json, and perhaps modded_dac_vq.yaml and voices/*.json) into one model file.\n\n"
     "  -o, --output FILE       the model file; it appears only when it is whole\n"
@@ -19,10 +20,12 @@ static const char usage[] =
     "      --temperature X --top-p X --repetition-penalty X\n"
     "                          recommended sampling, stored in the file\n"
     "      --no-encoder        leave out what only cloning needs\n"
+    "      --random s1-mini    no DIR: S1-mini's shape with random weights, for benchmarks\n"
+    "                          (default type: q8_0)\n"
     "      --help              this text\n";
 
 enum { OPT_TYPE = 256, OPT_NAME, OPT_VOICE, OPT_ALIAS, OPT_TEMPERATURE, OPT_TOP_P, OPT_PENALTY,
-       OPT_NO_ENCODER };
+       OPT_NO_ENCODER, OPT_RANDOM };
 
 static const struct option options[] = {{"output", required_argument, 0, 'o'},
                                         {"type", required_argument, 0, OPT_TYPE},
@@ -33,6 +36,7 @@ static const struct option options[] = {{"output", required_argument, 0, 'o'},
                                         {"top-p", required_argument, 0, OPT_TOP_P},
                                         {"repetition-penalty", required_argument, 0, OPT_PENALTY},
                                         {"no-encoder", no_argument, 0, OPT_NO_ENCODER},
+                                        {"random", required_argument, 0, OPT_RANDOM},
                                         {"help", no_argument, 0, 'h'},
                                         {0}};
 
@@ -92,21 +96,41 @@ static int take(struct import_options *o, int c, const char **aliases)
     }
 }
 
+static int convert_random(const struct import_options *o, const char *preset, int n_argument)
+{
+    struct err e = {0};
+    if (strcmp(preset, "s1-mini"))
+        return cli_usage("convert", "--random is \"%s\", must be s1-mini", preset);
+    if (n_argument != 0 || !o->output)
+        return cli_usage("convert", "--random wants -o FILE.gguf and no directory");
+    if (o->name || o->default_voice || o->n_alias || o->no_encoder || o->sampling.temperature >= 0 ||
+        o->sampling.top_p >= 0 || o->sampling.repetition_penalty >= 0)
+        return cli_usage("convert", "of the other options --random takes only --type");
+    return import_random(o->output, o->type, o->progress, o->cookie, &e) < 0
+               ? cli_fail("%s", e.msg)
+               : CLI_OK;
+}
+
 int cmd_convert(int argc, char **argv)
 {
     const char *aliases[256];
     struct import_options o = {.type = -1, .sampling = {-1, -1, -1}, .aliases = aliases,
                                .progress = show};
     struct err e = {0};
+    const char *preset = NULL;
     int c;
     while ((c = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
         if (c == 'h') {
             fputs(usage, stdout);
             return CLI_OK;
         }
-        if (take(&o, c, aliases))
+        if (c == OPT_RANDOM)
+            preset = optarg;
+        else if (take(&o, c, aliases))
             return CLI_USAGE;
     }
+    if (preset)
+        return convert_random(&o, preset, argc - optind);
     if (argc - optind != 1 || !o.output)
         return cli_usage(argv[0], "wanted one directory and -o FILE.gguf");
     o.directory = argv[optind];

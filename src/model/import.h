@@ -9,7 +9,7 @@
 #include "model/spec.h"
 
 struct import_options {
-    const char *directory; /* NULL: random weights of S1-mini's shape, for benchmarks */
+    const char *directory;
     const char *output;
     const char *name;          /* general.name; NULL: the directory's */
     int type;                  /* of matrices: KERN_*; -1: as in the checkpoint */
@@ -22,5 +22,8 @@ struct import_options {
     void *cookie;
 };
 int import_convert(const struct import_options *o, struct err *e);
+/* S1-mini's shape with random weights, for benchmarks; type of the matrices, -1: q8_0. */
+int import_random(const char *output, int type, void (*progress)(void *, double), void *cookie,
+                  struct err *e);
 
 #endif
