@@ -141,28 +141,6 @@ static void plan_lm(struct import *m)
         plan_layer(m, false, COPY, "fast.proj_in", "fast_project_in");
 }
 
-/* Names with one number on each side. */
-static void plan_numbered(struct import *m, enum op op, const char *name, int i, const char *base,
-                          int j)
-{
-    char ours[NAME], theirs[NAME], format[NAME / 2];
-    snprintf(format, sizeof format, "%s", name);
-    char *hash = strchr(format, '#');
-    *hash = 0;
-    snprintf(ours, sizeof ours, "%s%d%s", format, i, hash + 1);
-    snprintf(format, sizeof format, "%s", base);
-    hash = strchr(format, '#');
-    *hash = 0;
-    snprintf(theirs, sizeof theirs, "%s%d%s", format, j, hash + 1);
-    size_t n = strlen(ours);
-    if (n > 6 && (!strcmp(ours + n - 6, ".alpha") || !strcmp(ours + n - 6, ".gamma"))) {
-        snprintf(ours + n, sizeof ours - n, "%s", ours[n - 1] == 'a' && ours[n - 5] == 'g' ? ".weight" : "");
-        plan_add(m, true, VECTOR, ours, theirs);
-    } else {
-        plan_layer(m, true, op, ours, theirs);
-    }
-}
-
 static void plan_residual(struct import *m, const char *ours, const char *theirs)
 {
     static const struct { const char *ours, *theirs; } parts[] = {
@@ -209,8 +187,12 @@ static void plan_decoder(struct import *m)
     plan_resample(m, "codec.up", "quantizer.upsample", TRANSPOSED);
     plan_layer(m, true, CONV, "codec.dec.conv_in", "decoder.model.0.conv");
     for (int i = 0; i < c->n_rate; i++) {
-        plan_numbered(m, VECTOR, "codec.dec.#.snake.alpha", i, "decoder.model.#.block.0.alpha", i + 1);
-        plan_numbered(m, TRANSPOSED, "codec.dec.#.up", i, "decoder.model.#.block.1.conv", i + 1);
+        snprintf(a, sizeof a, "codec.dec.%d.snake.alpha", i);
+        snprintf(b, sizeof b, "decoder.model.%d.block.0.alpha", i + 1);
+        plan_add(m, true, VECTOR, a, b);
+        snprintf(a, sizeof a, "codec.dec.%d.up", i);
+        snprintf(b, sizeof b, "decoder.model.%d.block.1.conv", i + 1);
+        plan_layer(m, true, TRANSPOSED, a, b);
         for (int r = 0; r < 3; r++) {
             snprintf(a, sizeof a, "codec.dec.%d.res.%d", i, r);
             snprintf(b, sizeof b, "decoder.model.%d.block.%d", i + 1, r + 2);
@@ -234,8 +216,12 @@ static void plan_encoder(struct import *m)
             snprintf(b, sizeof b, "encoder.block.%d.block.%d", i + 1, r);
             plan_residual(m, a, b);
         }
-        plan_numbered(m, VECTOR, "codec.enc.#.snake.alpha", i, "encoder.block.#.block.3.alpha", i + 1);
-        plan_numbered(m, CONV, "codec.enc.#.down", i, "encoder.block.#.block.4.conv", i + 1);
+        snprintf(a, sizeof a, "codec.enc.%d.snake.alpha", i);
+        snprintf(b, sizeof b, "encoder.block.%d.block.3.alpha", i + 1);
+        plan_add(m, true, VECTOR, a, b);
+        snprintf(a, sizeof a, "codec.enc.%d.down", i);
+        snprintf(b, sizeof b, "encoder.block.%d.block.4.conv", i + 1);
+        plan_layer(m, true, CONV, a, b);
         if (c->encoder_layers[i]) {
             snprintf(a, sizeof a, "codec.enc.%d.tf.", i);
             snprintf(b, sizeof b, "encoder.block.%d.block.5.layers", i + 1);
