@@ -2,6 +2,7 @@
 #include "kernels/kern.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/limits.h"
@@ -14,8 +15,7 @@
 struct kern_exec {
     const struct kern_ops *ops;
     struct pool *pool;
-    float **scores; /* [threads] scratch of attention, grown when a longer context comes */
-    size_t *n_score;
+    float **scores; /* [threads][SCORES_MAX] scratch of attention */
 };
 
 /* --- executor --- */
@@ -71,9 +71,11 @@ int kern_exec_new(const char *isa, struct pool *pool, struct kern_exec **ret, st
         x->ops = ops;
         x->pool = pool;
         x->scores = mem_try((size_t)pool_threads(pool), sizeof *x->scores);
-        x->n_score = mem_try((size_t)pool_threads(pool), sizeof *x->n_score);
     }
-    if (!x || !x->scores || !x->n_score) {
+    bool whole = x && x->scores;
+    for (int i = 0; whole && i < pool_threads(pool); i++) /* backed as it is used */
+        whole = (x->scores[i] = mem_pages_new(SCORES_MAX * sizeof(float))) != NULL;
+    if (!whole) {
         kern_exec_free(x);
         return err_set(e, ERR_MEMORY, "out of memory for an executor");
     }
@@ -88,7 +90,6 @@ void kern_exec_free(struct kern_exec *x)
     for (int i = 0; x->scores && i < pool_threads(x->pool); i++)
         mem_pages_free(x->scores[i], SCORES_MAX * sizeof(float));
     mem_free(x->scores);
-    mem_free(x->n_score);
     mem_free(x);
 }
 
@@ -599,8 +600,5 @@ void kern_attend(struct kern_exec *x, const float *q, size_t q_stride, int n_hea
                  const struct kern_attend_row *rows, int n_row, float *out)
 {
     struct attend_job j = {x, q, q_stride, n_head, rows, out};
-    for (int i = 0; i < pool_threads(x->pool); i++)
-        if (!x->scores[i])
-            x->scores[i] = mem_pages_new(SCORES_MAX * sizeof(float)); /* backed as it is used */
     pool_run(x->pool, attend_task, &j, n_row * n_head);
 }
