@@ -677,6 +677,17 @@ static int open_yaml(struct import *m, struct err *e)
     return rc;
 }
 
+/* What cannot be loaded later is refused now. */
+static int check_vocab(const struct tokenizer_vocab *v, struct err *e)
+{
+    struct tokenizer *t;
+    int rc = v->n_rank > 0 ? tokenizer_new(v, &t, e)
+                           : err_set(e, ERR_FORMAT, "tokenizer.tiktoken has no tokens");
+    if (rc == 0)
+        tokenizer_free(t);
+    return rc;
+}
+
 static int import_open(struct import *m, struct err *e)
 {
     char path[4096], special[4096];
@@ -690,6 +701,7 @@ static int import_open(struct import *m, struct err *e)
     snprintf(path, sizeof path, "%s/tokenizer.tiktoken", m->o->directory);
     snprintf(special, sizeof special, "%s/special_tokens.json", m->o->directory);
     if ((rc = tokenizer_vocab_read(path, special, &m->vocab, e)) < 0 ||
+        (rc = check_vocab(&m->vocab, e)) < 0 ||
         (rc = open_either(m, "model", &m->lm, e)) < 0 ||
         (rc = open_either(m, "codec", &m->codec, e)) < 0 || (rc = open_yaml(m, e)) < 0)
         return rc;

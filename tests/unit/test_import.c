@@ -1,0 +1,211 @@
+/* Conversion of the nano checkpoint, and what a broken directory, an unwritable output or missing
+ * memory leave behind: an error and no file.  Run from the root. */
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "model/import.h"
+#include "model/model.h"
+
+#define NANO "tests/golden/s1-nano/checkpoint"
+
+static const char *const parts[] = {"config.json",         "model.pth",          "codec.pth",
+                                    "tokenizer.tiktoken", "special_tokens.json", "modded_dac_vq.yaml"};
+#define N_PARTS (sizeof parts / sizeof *parts)
+
+static char folder[64], source[80], output[80];
+
+static int convert_from(const char *directory, const char *to, struct err *e)
+{
+    struct import_options o = {.directory = directory, .output = to, .type = -1,
+                               .sampling = {-1, -1, -1}};
+    return import_convert(&o, e);
+}
+
+/* A directory of links to the nano checkpoint, which a test may take apart. */
+static int link_parts(void)
+{
+    char from[4096], to[160], root[2048];
+    if (!getcwd(root, sizeof root))
+        return -1;
+    for (size_t i = 0; i < N_PARTS; i++) {
+        snprintf(from, sizeof from, "%s/%s/%s", root, NANO, parts[i]);
+        snprintf(to, sizeof to, "%s/%s", source, parts[i]);
+        unlink(to);
+        if (symlink(from, to) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof folder, "/tmp/test_import-%d", (int)getpid());
+    snprintf(source, sizeof source, "%s/source", folder);
+    snprintf(output, sizeof output, "%s/nano.gguf", folder);
+    return mkdir(folder, 0700) || mkdir(source, 0700) || link_parts() ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    char to[160];
+    for (size_t i = 0; i < N_PARTS; i++) {
+        snprintf(to, sizeof to, "%s/%s", source, parts[i]);
+        unlink(to);
+    }
+    unlink(output);
+    rmdir(source);
+    return rmdir(folder); /* fails when something was left behind */
+}
+
+/* Entries of the folder besides the source directory. */
+static int n_left(void)
+{
+    DIR *d = opendir(folder);
+    int n = 0;
+    assert_non_null(d);
+    for (struct dirent *f; (f = readdir(d));)
+        n += f->d_name[0] != '.' && strcmp(f->d_name, "source") != 0;
+    closedir(d);
+    return n;
+}
+
+static void test_convert(void **state)
+{
+    (void)state;
+    struct model m = {0};
+    struct model_options o = {.n_thread = 1};
+    struct err e = {0};
+    assert_int_equal(convert_from(NANO, output, &e), 0);
+    assert_int_equal(n_left(), 1);
+    assert_int_equal(model_open(&m, output, &o, &e), 0);
+    assert_true(m.spec.lm.n_codebook > 0 && m.lm && m.codec && m.tokenizer);
+    assert_true(m.spec.sampling.top_p > 0.79f && m.spec.sampling.top_p < 0.81f);
+    model_close(&m);
+    model_close(&m);
+    unlink(output);
+}
+
+static void test_missing_part(void **state)
+{
+    (void)state;
+    char part[160];
+    for (size_t i = 0; i < 5; i++) {
+        struct err e = {0};
+        snprintf(part, sizeof part, "%s/%s", source, parts[i]);
+        unlink(part);
+        assert_true(convert_from(source, output, &e) < 0);
+        assert_true(e.code < 0 && e.msg[0] != 0);
+        assert_int_equal(n_left(), 0);
+        assert_int_equal(link_parts(), 0);
+    }
+    assert_true(convert_from("/nonexistent", output, NULL) < 0);
+    assert_int_equal(n_left(), 0);
+}
+
+static void write_part(const char *name, const char *text)
+{
+    char part[160];
+    snprintf(part, sizeof part, "%s/%s", source, name);
+    unlink(part);
+    FILE *f = fopen(part, "wb");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static void test_broken_part(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", "{}", "[1, 2", "{\"dim\": -1}", "{\"dim\": 1e99}"};
+    for (size_t i = 0; i < 5; i++)
+        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
+            struct err e = {0};
+            write_part(parts[i], texts[k]);
+            assert_true(convert_from(source, output, &e) < 0);
+            assert_true(e.msg[0] != 0);
+            assert_int_equal(n_left(), 0);
+            assert_int_equal(link_parts(), 0);
+        }
+}
+
+static void test_missing_tensor(void **state)
+{
+    (void)state;
+    char model[160], codec[4096], root[2048];
+    struct err e = {0};
+    assert_non_null(getcwd(root, sizeof root));
+    snprintf(model, sizeof model, "%s/model.pth", source);
+    snprintf(codec, sizeof codec, "%s/%s/codec.pth", root, NANO);
+    unlink(model);
+    assert_int_equal(symlink(codec, model), 0); /* another archive: none of the tensors is there */
+    assert_true(convert_from(source, output, &e) < 0);
+    assert_true(e.msg[0] != 0);
+    assert_int_equal(n_left(), 0);
+    assert_int_equal(link_parts(), 0);
+}
+
+static void test_unwritable(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    assert_true(convert_from(NANO, "/nonexistent/nano.gguf", &e) < 0);
+    assert_true(e.msg[0] != 0);
+    assert_true(convert_from(NANO, source, &e) < 0); /* a directory */
+    assert_int_equal(n_left(), 0);
+}
+
+static void test_convert_no_memory(void **state)
+{
+    (void)state;
+    for (long n = 0; n <= 200; n += 7) {
+        struct err e = {0};
+        mem_fail_after(n);
+        int rc = convert_from(NANO, output, &e);
+        mem_fail_after(-1);
+        assert_int_equal(n_left(), rc == 0);
+        assert_int_equal(rc, e.code);
+        unlink(output);
+    }
+}
+
+static void test_open_no_memory(void **state)
+{
+    (void)state;
+    struct model_options o = {.n_thread = 1};
+    struct err e = {0};
+    assert_int_equal(convert_from(NANO, output, &e), 0);
+    for (long n = 0; n <= 200; n += 7) {
+        struct model m = {0};
+        e = (struct err){0};
+        mem_fail_after(n);
+        int rc = model_open(&m, output, &o, &e);
+        mem_fail_after(-1);
+        assert_int_equal(rc, e.code);
+        model_close(&m);
+    }
+    unlink(output);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_convert), cmocka_unit_test(test_missing_part),
+        cmocka_unit_test(test_broken_part), cmocka_unit_test(test_missing_tensor),
+        cmocka_unit_test(test_unwritable), cmocka_unit_test(test_convert_no_memory),
+        cmocka_unit_test(test_open_no_memory),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
