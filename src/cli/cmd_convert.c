@@ -21,7 +21,7 @@ static const char usage[] =
     "                          recommended sampling, stored in the file\n"
     "      --no-encoder        leave out what only cloning needs\n"
     "      --random s1-mini    no DIR: S1-mini's shape with random weights, for benchmarks\n"
-    "                          (default type: q8_0)\n"
+    "                          (default type: q8_0; q4_0: codec and embeddings in q8_0)\n"
     "      --help              this text\n";
 
 enum { OPT_TYPE = 256, OPT_NAME, OPT_VOICE, OPT_ALIAS, OPT_TEMPERATURE, OPT_TOP_P, OPT_PENALTY,
@@ -49,13 +49,14 @@ static void show(void *cookie, double fraction)
 
 static int parse_type(const char *s, int *type)
 {
-    static const enum kern_type types[] = {KERN_F32, KERN_F16, KERN_BF16, KERN_Q8_0};
+    static const enum kern_type types[] = {KERN_F32, KERN_F16, KERN_BF16, KERN_Q8_0,
+                                           KERN_Q4_0};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (!strcmp(s, kern_type_name(types[i]))) {
             *type = types[i];
             return 0;
         }
-    return cli_usage("convert", "--type is \"%s\", must be f32, f16, bf16 or q8_0", s);
+    return cli_usage("convert", "--type is \"%s\", must be f32, f16, bf16, q8_0 or q4_0", s);
 }
 
 static int take(struct import_options *o, int c, const char **aliases)
@@ -133,6 +134,8 @@ int cmd_convert(int argc, char **argv)
         return convert_random(&o, preset, argc - optind);
     if (argc - optind != 1 || !o.output)
         return cli_usage(argv[0], "wanted one directory and -o FILE.gguf");
+    if (o.type == KERN_Q4_0)
+        return cli_usage(argv[0], "--type q4_0 goes with --random only");
     o.directory = argv[optind];
     return import_convert(&o, &e) < 0 ? cli_fail("%s", e.msg) : CLI_OK;
 }

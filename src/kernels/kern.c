@@ -237,6 +237,25 @@ static void f32_to_q8(const float *in, uint8_t *out, size_t n)
     }
 }
 
+/* ggml's q4_0: the value of largest magnitude becomes -8 exactly, so scale = that value / -8, rounded
+ * to half; codes = floor(v / scale before rounding + 8.5), at most 15.  Code i stands in the low half
+ * of byte i, code 16 + i in the high half. */
+static void f32_to_q4(const float *in, uint8_t *out, size_t n)
+{
+    for (size_t b = 0; b < n / KERN_BLOCK; b++, in += KERN_BLOCK, out += 18) {
+        float top = 0;
+        for (int i = 0; i < KERN_BLOCK; i++)
+            top = fabsf(in[i]) > fabsf(top) ? in[i] : top;
+        float scale = top / -8, inverse = scale != 0 ? 1 / scale : 0;
+        uint16_t h = to_f16(scale);
+        memcpy(out, &h, 2);
+        for (int i = 0; i < 16; i++) {
+            int low = (int)(in[i] * inverse + 8.5f), high = (int)(in[i + 16] * inverse + 8.5f);
+            out[2 + i] = (uint8_t)((low > 15 ? 15 : low) | (high > 15 ? 15 : high) << 4);
+        }
+    }
+}
+
 void kern_from_f32(enum kern_type t, const float *in, void *out, size_t n)
 {
     uint16_t *h = out;
@@ -244,6 +263,8 @@ void kern_from_f32(enum kern_type t, const float *in, void *out, size_t n)
         memcpy(out, in, n * sizeof *in);
     else if (t == KERN_Q8_0)
         f32_to_q8(in, out, n);
+    else if (t == KERN_Q4_0)
+        f32_to_q4(in, out, n);
     else
         for (size_t i = 0; i < n; i++)
             h[i] = t == KERN_BF16 ? to_bf16(in[i]) : to_f16(in[i]);

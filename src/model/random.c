@@ -67,8 +67,8 @@ static void vector(struct plan *p, const char *name, int n, float mean, float st
  * of its inputs. */
 static void matrix(struct plan *p, const char *name, int n_out, int taps, int n_in)
 {
-    bool whole = p->type != KERN_Q8_0 || n_in % 32 == 0;
-    struct item *t = add(p, name, ".weight", whole ? p->type : KERN_F16);
+    bool blocks = p->type == KERN_Q8_0 || p->type == KERN_Q4_0;
+    struct item *t = add(p, name, ".weight", blocks && n_in % 32 ? KERN_F16 : p->type);
     t->n_dim = taps ? 3 : 2;
     t->ne[0] = n_in;
     t->ne[1] = taps ? taps : n_out;
@@ -119,10 +119,13 @@ static void stack(struct plan *p, const char *prefix, const struct spec_transfor
 
 static void language_model(struct plan *p, const struct spec_lm *s)
 {
+    int type = p->type;
     at(p, "%s", "");
+    p->type = type == KERN_Q4_0 ? KERN_Q8_0 : type; /* the head is tied to them */
     embedding(p, "token_embd", s->n_vocab, s->slow.dim);
     embedding(p, "codebook_embd", s->codebook_size * s->n_codebook, s->slow.dim);
     embedding(p, "fast.token_embd", s->codebook_size, s->fast.dim);
+    p->type = type;
     matrix(p, "fast.output", s->codebook_size, 0, s->fast.dim);
     stack(p, "", &s->slow);
     stack(p, "fast.", &s->fast);
@@ -318,6 +321,8 @@ int import_random(const char *output, int type, void (*progress)(void *, double)
         return err_set(e, ERR_MEMORY, "out of memory for a list of tensors");
     spec_s1_mini(&s);
     language_model(&p, &s.lm);
+    if (p.type == KERN_Q4_0)
+        p.type = KERN_Q8_0; /* the codec needs more */
     quantizers(&p, &s.codec);
     decoder(&p, &s.codec);
     encoder(&p, &s.codec);

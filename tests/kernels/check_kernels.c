@@ -433,6 +433,33 @@ static void check_formats(void)
     }
 }
 
+/* Blocks of 32: within half a step of the scale (q4_0: a whole one at its short end), the largest
+ * exact where the format promises it, zeros and denormals without a division by zero. */
+static void check_blocks(void)
+{
+    static const float ends[][2] = {{0, 0}, {1e-42f, -1e-42f}, {7, -8}, {8, -7}, {-65000, 3}, {1, 1}};
+    for (int i = 0; i < 200 + LEN(ends); i++) {
+        float in[64], q8[64], q4[64], top[2] = {0};
+        uint8_t stored[68];
+        bool ok = true;
+        for (int k = 0; k < 64; k++) {
+            in[k] = i < LEN(ends) ? ends[i][k % 2] : uniform(1.0f + (float)(i % 9));
+            top[k / 32] = fmaxf(top[k / 32], fabsf(in[k]));
+        }
+        kern_from_f32(KERN_Q8_0, in, stored, 64);
+        kern_to_f32(KERN_Q8_0, stored, q8, 64);
+        kern_from_f32(KERN_Q4_0, in, stored, 64);
+        kern_to_f32(KERN_Q4_0, stored, q4, 64);
+        for (int k = 0; k < 64; k++) { /* the scale is a half: 2^-11 of itself off, or 2^-25 */
+            float t = top[k / 32], slack = t * 0x1p-10f + 0x1p-20f;
+            ok = ok && fabsf(q8[k] - in[k]) <= t / 254 + slack;
+            ok = ok && fabsf(q4[k] - in[k]) <= t / 8 + slack;
+            ok = ok && (fabsf(in[k]) < t || fabsf(q8[k] - in[k]) <= slack);
+        }
+        report(ok, "blocks", i, 64);
+    }
+}
+
 static void check_nan(void)
 {
     float in[66], w[33], out[33];
@@ -452,6 +479,7 @@ static void check_isa(void)
 {
     static const int sizes[] = {1, 3, 7, 16, 31, 33, 65, 130};
     check_formats();
+    check_blocks();
     check_nan();
     check_linears();
     for (int i = 0; i < LEN(sizes); i++)
