@@ -16,6 +16,8 @@ struct kern_exec {
     const struct kern_ops *ops;
     struct pool *pool;
     float **scores; /* [threads][SCORES_MAX] scratch of attention */
+    kern_probe probe;
+    void *cookie;
 };
 
 /* --- executor --- */
@@ -118,6 +120,8 @@ const char *kern_type_name(enum kern_type t)
         return "q8_0";
     case KERN_Q4_0:
         return "q4_0";
+    case KERN_AS_STORED:
+        break;
     }
     return "?";
 }
@@ -134,6 +138,8 @@ size_t kern_type_row_bytes(enum kern_type t, size_t n)
         return n / KERN_BLOCK * 34;
     case KERN_Q4_0:
         return n / KERN_BLOCK * 18;
+    case KERN_AS_STORED:
+        break;
     }
     return 0;
 }
@@ -279,22 +285,42 @@ size_t kern_panel_bytes(enum kern_type t, size_t k)
     return kern_type_row_bytes(t, k) * KERN_PANEL;
 }
 
+/* One block of a row as q8_0: a stored block keeps its scale, whatever its largest value is. */
+static void q8_block(enum kern_type t, const void *row, size_t b, uint8_t block[34])
+{
+    const uint8_t *in = (const uint8_t *)row + b * kern_type_row_bytes(t, KERN_BLOCK);
+    float v[KERN_BLOCK];
+    if (t == KERN_Q8_0) {
+        memcpy(block, in, 34);
+    } else if (t == KERN_Q4_0) {
+        memcpy(block, in, 2);
+        for (int i = 0; i < 16; i++) {
+            block[2 + i] = (uint8_t)((in[2 + i] & 15) - 8);
+            block[18 + i] = (uint8_t)((in[2 + i] >> 4) - 8);
+        }
+    } else {
+        kern_to_f32(t, in, v, KERN_BLOCK);
+        f32_to_q8(v, block, KERN_BLOCK);
+    }
+}
+
+static void pack_q8(enum kern_type t, const void *row, size_t k, int lane, char *panel)
+{
+    uint8_t block[34];
+    for (size_t b = 0; b < k / KERN_BLOCK; b++, panel += 64 + KERN_BLOCK * KERN_PANEL) {
+        uint16_t h;
+        q8_block(t, row, b, block);
+        memcpy(&h, block, 2);
+        float scale = from_f16_scalar(h);
+        memcpy(panel + 4 * lane, &scale, 4);
+        for (int i = 0; i < KERN_BLOCK; i++)
+            panel[64 + i * KERN_PANEL + lane] = (char)block[2 + i];
+    }
+}
+
 /* One row into its lane of a panel. */
 static void pack_row(enum kern_type t, const float *row, size_t k, int lane, char *panel)
 {
-    if (t == KERN_Q8_0) {
-        uint8_t block[34];
-        for (size_t b = 0; b < k / KERN_BLOCK; b++, panel += 64 + KERN_BLOCK * KERN_PANEL) {
-            uint16_t h;
-            f32_to_q8(row + b * KERN_BLOCK, block, KERN_BLOCK);
-            memcpy(&h, block, 2);
-            float scale = from_f16_scalar(h);
-            memcpy(panel + 4 * lane, &scale, 4);
-            for (int i = 0; i < KERN_BLOCK; i++)
-                panel[64 + i * KERN_PANEL + lane] = (char)block[2 + i];
-        }
-        return;
-    }
     size_t size = kern_type_row_bytes(t, 1);
     for (size_t i = 0; i < k; i++)
         kern_from_f32(t, row + i, panel + (i * KERN_PANEL + (size_t)lane) * size, 1);
@@ -317,9 +343,13 @@ static void pack_panel(void *arg, int i_panel, int i_thread)
         int o = i_panel * KERN_PANEL + lane;
         if (o >= p->s->n_out)
             break; /* the arena is zeroed */
-        kern_to_f32(p->s->type, (const char *)p->s->rows + (size_t)o * row_bytes, p->row[i_thread],
-                    k);
-        pack_row(p->type, p->row[i_thread], k, lane, panel);
+        const char *row = (const char *)p->s->rows + (size_t)o * row_bytes;
+        if (p->type == KERN_Q8_0) {
+            pack_q8(p->s->type, row, k, lane, panel);
+        } else {
+            kern_to_f32(p->s->type, row, p->row[i_thread], k);
+            pack_row(p->type, p->row[i_thread], k, lane, panel);
+        }
     }
 }
 
@@ -345,6 +375,8 @@ int kern_linear_init(struct kern_linear *l, const struct kern_exec *x, const str
 {
     size_t k = (size_t)s->n_in * (size_t)s->n_tap;
     int n_panel = (s->n_out + KERN_PANEL - 1) / KERN_PANEL;
+    if (type == KERN_AS_STORED)
+        type = s->type;
     /* A row that is not a whole number of blocks, or a type without kernels, is kept in half. */
     if ((type == KERN_Q8_0 && s->n_in % KERN_BLOCK) || type == KERN_Q4_0)
         type = type == KERN_Q4_0 && s->n_in % KERN_BLOCK == 0 ? KERN_Q8_0 : KERN_F16;
@@ -358,7 +390,7 @@ int kern_linear_init(struct kern_linear *l, const struct kern_exec *x, const str
         return rc;
     if (bias)
         memcpy(bias, s->bias, (size_t)s->n_out * sizeof *bias);
-    *l = (struct kern_linear){s->n_out, s->n_in, s->n_tap, type, packed, bias};
+    *l = (struct kern_linear){s->n_out, s->n_in, s->n_tap, type, packed, bias, s->name};
     return 0;
 }
 
@@ -383,10 +415,18 @@ static void linear_task(void *arg, int i, int i_thread)
     j->ops->linear(&t);
 }
 
+void kern_exec_set_probe(struct kern_exec *x, kern_probe probe, void *cookie)
+{
+    x->probe = probe;
+    x->cookie = cookie;
+}
+
 void kern_linear_run(struct kern_exec *x, const struct kern_linear *l, const struct kern_call *c)
 {
     struct linear_job j = {x->ops, l, c, .row_step = ROWS_TILE};
     int n_thread = pool_threads(x->pool);
+    if (x->probe)
+        x->probe(x->cookie, l, c);
     j.n_panel = (l->n_out + KERN_PANEL - 1) / KERN_PANEL;
     int n_row_task = (c->n_row + ROWS_TILE - 1) / ROWS_TILE;
     /* About four tasks a thread, in multiples of four panels; tiny calls stay on this thread. */

@@ -22,7 +22,8 @@ enum kern_type { /* how numbers are stored; values are GGUF's tensor types */
     KERN_F16 = 1,
     KERN_Q4_0 = 2, /* 32 x 4 bit + f16 scale, 18 bytes */
     KERN_Q8_0 = 8, /* 32 x 8 bit + f16 scale, 34 bytes */
-    KERN_BF16 = 30
+    KERN_BF16 = 30,
+    KERN_AS_STORED = -1 /* only as a wish: whatever the source is */
 };
 const char *kern_type_name(enum kern_type t);             /* "f32", "q8_0", ... ; "?" when unknown */
 size_t kern_type_row_bytes(enum kern_type t, size_t n);   /* bytes of n values; n % 32 == 0 for q */
@@ -56,6 +57,7 @@ struct kern_linear {
     enum kern_type type;    /* what the packed weights are */
     const void *packed;     /* private layout, in the arena */
     const float *bias;      /* [n_out] or NULL, in the arena */
+    const char *name;       /* of the source; NULL: none */
 };
 
 /* Where weights come from: rows [n_out, n_tap * n_in] of `type`, read once. */
@@ -64,10 +66,12 @@ struct kern_source {
     enum kern_type type;
     const void *rows;
     const float *bias; /* [n_out] or NULL; copied */
+    const char *name;  /* for a probe: of the tensor, must outlive the linear; or NULL */
 };
 
 /* Pack for this executor's kernels.  type is a wish: a q type needs n_in % 32 == 0 and falls back
- * to f16 otherwise.  ERR_MEMORY when the arena is out. */
+ * to f16 otherwise; q4_0 becomes q8_0, which holds its values exactly.  A source that is stored in
+ * blocks keeps their scales: nothing is rounded twice.  ERR_MEMORY when the arena is out. */
 int kern_linear_init(struct kern_linear *l, const struct kern_exec *x, const struct kern_source *s,
                      enum kern_type type, struct mem_arena *arena, struct err *e);
 
@@ -86,6 +90,11 @@ struct kern_call { /* the run-time half of the op; zero what is unused, stride a
     const float *scale;
 };
 void kern_linear_run(struct kern_exec *x, const struct kern_linear *l, const struct kern_call *c);
+
+/* Calibration looks at what every linear is given: called before the op runs, on its thread; NULL
+ * switches it off. */
+typedef void (*kern_probe)(void *cookie, const struct kern_linear *l, const struct kern_call *c);
+void kern_exec_set_probe(struct kern_exec *x, kern_probe probe, void *cookie);
 
 /* Depthwise causal convolution: out[t, c] = bias[c] + sum_j w[j, c] * in[t + j, c].
  * in [T + n_tap - 1, C], w [n_tap, C], bias [C] or NULL, out [T, C]. */

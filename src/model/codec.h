@@ -17,7 +17,7 @@
 
 struct codec;
 struct codec_options {
-    enum kern_type type; /* of the packed matrices */
+    enum kern_type type; /* wish for the packed matrices, KERN_AS_STORED included */
     bool decoder, encoder;
 };
 int codec_load(const struct gguf *g, const struct spec_codec *s, struct kern_exec *x,

@@ -99,7 +99,7 @@ static int load_linear(struct loader *l, const char *what, int n_out, int n_in, 
         } else {
             *n_tap = (int)taps;
             struct kern_source s = {n_out, n_in, (int)taps, (enum kern_type)t->type, t->data,
-                                    tiled};
+                                    tiled, t->name};
             r = kern_linear_init(ret, l->x, &s, l->type, l->arena, l->e);
             gguf_drop(l->g, t);
         }

@@ -43,7 +43,8 @@ static int load_head(struct lm *m, const struct load *l, struct err *e)
         load_find(l, s->tied ? "token_embd.weight" : "output.weight", ne, 2, e);
     if (!t)
         return ERR_FORMAT;
-    struct kern_source src = {s->n_vocab, s->slow.dim, 1, (enum kern_type)t->type, t->data, NULL};
+    struct kern_source src = {s->n_vocab, s->slow.dim, 1, (enum kern_type)t->type, t->data, NULL,
+                              t->name};
     if (m->full_head)
         return kern_linear_init(&m->head, l->exec, &src, l->type, l->arena, e);
     size_t row = kern_type_row_bytes((enum kern_type)t->type, (size_t)s->slow.dim);
@@ -110,6 +111,14 @@ static int alloc_scratch(struct lm *m, struct err *e)
     return transformer_scratch_new(&s->fast, m->max_batch, &m->fast_scratch, e);
 }
 
+/* Keys and values are f32 where the weights are. */
+static enum kern_type cache_type(const struct gguf *g, const struct lm_options *o)
+{
+    const struct gguf_tensor *t = gguf_find(g, "blk.0.attn_qkv.weight");
+    int type = o->type != KERN_AS_STORED ? (int)o->type : t ? t->type : KERN_F32;
+    return type == KERN_F32 ? KERN_F32 : KERN_F16;
+}
+
 int lm_load(const struct gguf *g, const struct spec_lm *s, struct kern_exec *x,
             const struct lm_options *o, struct mem_arena *arena, struct lm **ret, struct err *e)
 {
@@ -118,7 +127,7 @@ int lm_load(const struct gguf *g, const struct spec_lm *s, struct kern_exec *x,
     if (!m)
         return err_set(e, ERR_MEMORY, "out of memory for the language model");
     m->s = *s;
-    m->kv_type = o->type == KERN_F32 ? KERN_F32 : KERN_F16;
+    m->kv_type = cache_type(g, o);
     m->full_head = o->full_head;
     m->max_row = o->max_row > 0 ? o->max_row : 256;
     m->max_batch = o->max_batch > 0 ? o->max_batch : 8;

@@ -16,7 +16,7 @@
 
 struct lm;
 struct lm_options {
-    enum kern_type type; /* of the packed matrices; f32, f16, bf16, q8_0 */
+    enum kern_type type; /* wish for the packed matrices: f32, f16, bf16, q8_0, as stored */
     bool full_head;      /* compute the whole padded vocabulary */
     int max_row;         /* rows in one slow call: prompt chunk or batch; 0 = 256 */
     int max_batch;       /* sequences in one fast call; 0 = 8 */

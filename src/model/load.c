@@ -60,7 +60,8 @@ int load_linear(const struct load *l, const char *name, const char *bias, struct
     int rc;
     if (bias && (rc = load_vector(l, bias, (size_t)shape[0], &b, e)) < 0)
         return rc;
-    struct kern_source s = {shape[0], shape[2], shape[1], (enum kern_type)t->type, t->data, b};
+    struct kern_source s = {shape[0], shape[2], shape[1], (enum kern_type)t->type, t->data, b,
+                            t->name};
     rc = kern_linear_init(ret, l->exec, &s, l->type, l->arena, e);
     gguf_drop(l->g, t);
     return rc;

@@ -4,19 +4,11 @@
 
 #define ARENA_CHUNK ((size_t)64 << 20)
 
-/* Matrices keep the precision they have in the file. */
-static enum kern_type type_of(const struct gguf *g, const char *tensor)
-{
-    const struct gguf_tensor *t = gguf_find(g, tensor);
-    return t ? (enum kern_type)t->type : KERN_F32;
-}
-
 static int load_parts(struct model *m, const struct model_options *o, struct err *e)
 {
-    struct lm_options lm = {.type = type_of(m->file, "blk.0.attn_qkv.weight"),
-                            .max_batch = o->max_batch > 0 ? o->max_batch : 1};
-    struct codec_options codec = {.type = type_of(m->file, "codec.dec.conv_in.weight"),
-                                  .decoder = true,
+    enum kern_type type = o->f32 ? KERN_F32 : KERN_AS_STORED;
+    struct lm_options lm = {.type = type, .max_batch = o->max_batch > 0 ? o->max_batch : 1};
+    struct codec_options codec = {.type = type, .decoder = true,
                                   .encoder = m->spec.codec.has_encoder};
     int rc;
     if ((rc = tokenizer_from_gguf(m->file, &m->tokenizer, e)) < 0 ||

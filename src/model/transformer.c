@@ -59,7 +59,8 @@ static int load_gate_up(const struct load *l, int i, const struct spec_transform
         return err_set(e, ERR_MEMORY, "out of memory for layer %d", i);
     memcpy(rows, t[0]->data, t[0]->n_bytes);
     memcpy(rows + t[0]->n_bytes, t[1]->data, t[1]->n_bytes);
-    struct kern_source src = {2 * s->n_ff, s->dim, 1, (enum kern_type)t[0]->type, rows, NULL};
+    struct kern_source src = {2 * s->n_ff, s->dim, 1, (enum kern_type)t[0]->type, rows, NULL,
+                              t[0]->name};
     int rc = kern_linear_init(ret, l->exec, &src, l->type, l->arena, e);
     mem_free(rows);
     gguf_drop(l->g, t[0]);

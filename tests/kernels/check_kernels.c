@@ -150,7 +150,7 @@ static void check_linear(struct shape s, enum kern_type type, int variant)
     c.start = numbers(c.n_result, 1);
     c.bias = variant & 2 ? numbers((size_t)s.n_out, 1) : NULL;
     c.scale = variant == 3 ? numbers((size_t)s.n_out, 1) : NULL;
-    struct kern_source source = {s.n_out, s.n_in, s.n_tap, KERN_F32, c.w, c.bias};
+    struct kern_source source = {s.n_out, s.n_in, s.n_tap, KERN_F32, c.w, c.bias, NULL};
     int rc = kern_linear_init(&c.l, execs[0], &source, type, arena, &e);
     report(rc == 0, "linear_init", s.n_out, s.n_in);
     /* What the packed weights stand for: there and back through their format. */
@@ -165,6 +165,35 @@ static void check_linear(struct shape s, enum kern_type type, int variant)
     mem_free(c.start);
     mem_free(c.bias);
     mem_free(c.scale);
+    mem_arena_free(arena);
+}
+
+/* Blocks as another program may have stored them: their scale is not what their largest value would
+ * give, and no bit of them may be rounded away. */
+static void check_stored(struct shape s, enum kern_type type)
+{
+    struct linear_case c = {.s = s};
+    struct mem_arena *arena = mem_arena_new(1 << 20);
+    struct err e = {0};
+    c.n_w = (size_t)s.n_out * (size_t)s.n_in;
+    c.n_result = (size_t)s.n_row * (size_t)s.n_out;
+    size_t bytes = kern_type_row_bytes(type, c.n_w), block = kern_type_row_bytes(type, 32);
+    unsigned char *stored = mem_alloc(bytes);
+    for (size_t i = 0; i < bytes; i++) /* the second byte of each block is its scale's exponent */
+        stored[i] = (unsigned char)(i % block == 1 ? 0x20 + rng() % 8 : rng() % 256);
+    c.w = mem_alloc(c.n_w * 4);
+    kern_to_f32(type, stored, c.w, c.n_w);
+    c.in = numbers((size_t)s.n_row * (size_t)s.n_in, 2);
+    c.start = numbers(c.n_result, 1);
+    struct kern_source source = {s.n_out, s.n_in, 1, type, stored, NULL, NULL};
+    int rc = kern_linear_init(&c.l, execs[0], &source, KERN_AS_STORED, arena, &e);
+    report(rc == 0, "linear_init as stored", s.n_out, s.n_in);
+    if (rc == 0)
+        linear_compare(&c, "as stored");
+    mem_free(stored);
+    mem_free(c.w);
+    mem_free(c.in);
+    mem_free(c.start);
     mem_arena_free(arena);
 }
 
@@ -184,6 +213,8 @@ static void check_linears(void)
             check_linear((struct shape){80, 64, 1, rows[r], 1, 1}, types[t], r % 4);
         check_linear((struct shape){257, 160, 7, 130, 1, 9}, types[t], 2);
     }
+    check_stored((struct shape){33, 96, 1, 3, 1, 1}, KERN_Q8_0);
+    check_stored((struct shape){33, 96, 1, 3, 1, 1}, KERN_Q4_0);
 }
 
 /* --- ops over rows: f(x) per element, checked against double --- */
@@ -514,7 +545,7 @@ static void bench_linear(const char *name, struct shape s, enum kern_type type)
     c.w = numbers((size_t)s.n_out * k, 1);
     c.in = numbers((size_t)(s.n_row + s.n_tap * s.dilation) * (size_t)s.n_in, 1);
     float *out = mem_alloc((size_t)s.n_row * (size_t)s.n_out * 4);
-    struct kern_source source = {s.n_out, s.n_in, s.n_tap, KERN_F32, c.w, NULL};
+    struct kern_source source = {s.n_out, s.n_in, s.n_tap, KERN_F32, c.w, NULL, NULL};
     if (kern_linear_init(&c.l, execs[1], &source, type, arena, &e) == 0) {
         double start = now(), spent;
         int n = 0;
