@@ -24,7 +24,10 @@
  * of threads or of requests running beside it.
  *
  * Threads: an engine may be used from any threads; one stream by one thread at a time, except
- * jabbertts_cancel, which any thread may call while the stream exists. */
+ * jabbertts_cancel, which any thread may call while the stream exists.
+ *
+ * An event loop does not wait in jabbertts_read: it asks jabbertts_try_read, and is told by
+ * jabbertts_stream_on_ready when asking again pays. */
 #ifndef JABBERTTS_H
 #define JABBERTTS_H
 #include <stddef.h>
@@ -47,11 +50,14 @@ enum jabbertts_status {
     JABBERTTS_ERR_IO = -7,
     JABBERTTS_ERR_BUSY = -8,        /* the queue is full: try again later */
     JABBERTTS_ERR_CANCELLED = -9,
-    JABBERTTS_ERR_INTERNAL = -10
+    JABBERTTS_ERR_INTERNAL = -10,
+    JABBERTTS_ERR_DEADLINE = -11,   /* the request's deadline passed before its end */
+    JABBERTTS_AGAIN = -12           /* jabbertts_try_read: nothing there yet; not a failure */
 };
 
 struct jabbertts_error {
-    int code; /* enum jabbertts_status */
+    int code;             /* enum jabbertts_status */
+    double retry_after_s; /* with ERR_BUSY: when a place may be free; 0 otherwise */
     char message[512];
 };
 
@@ -79,6 +85,23 @@ JABBERTTS_API int jabbertts_frame_samples(const struct jabbertts *tts); /* sampl
 JABBERTTS_API int jabbertts_n_codebook(const struct jabbertts *tts);
 JABBERTTS_API const char *jabbertts_isa(const struct jabbertts *tts);   /* in use */
 JABBERTTS_API int jabbertts_threads(const struct jabbertts *tts);       /* in use */
+
+/* What the engine is doing: a consistent snapshot, cheap, from any thread. */
+struct jabbertts_load {
+    int slots, active, queued; /* sequences decoded together at most; streams speaking; waiting */
+    int batch;                 /* sequences in the last turn */
+    int loaded;                /* the weights are in memory */
+    double wait_s;             /* a request submitted now is predicted to start after so long */
+    double rtf;                /* compute time per second of sound, all streams together; recent */
+    double busy_s;             /* compute time since the engine was opened */
+    uint64_t n_frame;          /* and what came of it: frames, */
+    double audio_s;            /* seconds of sound handed over, pauses included, */
+    uint64_t n_submitted, n_refused, n_finished, n_cancelled, n_failed; /* streams, */
+    uint64_t n_truncated;      /* pieces that a limit ended before the model did */
+    size_t memory_bytes;       /* of this process, resident */
+    size_t weight_bytes;       /* packed weights in it */
+};
+JABBERTTS_API void jabbertts_load(struct jabbertts *tts, struct jabbertts_load *l);
 
 /* --- voices ------------------------------------------------------------------------------------ */
 
@@ -116,6 +139,7 @@ struct jabbertts_request {
     float repetition_penalty;                /* 1..2; < 0: the same */
     double max_seconds;                      /* of sound in all; 0: as long as the text needs */
     const char *language;                    /* espeak-ng voice for phonemes; NULL: en-us */
+    double deadline_s;                       /* from submit to the last sample made; 0: none */
 };
 JABBERTTS_API void jabbertts_request_init(struct jabbertts_request *r);
 /* Everything in the request but the reference is copied. */
@@ -124,6 +148,19 @@ JABBERTTS_API int jabbertts_submit(struct jabbertts *tts, const struct jabbertts
 /* Waits for sound.  Returns the number of samples (> 0), 0 at the end, or a negative status. */
 JABBERTTS_API int jabbertts_read(struct jabbertts_stream *s, float *pcm, int n_max,
                                  struct jabbertts_error *e);
+/* The same without waiting: JABBERTTS_AGAIN when nothing is there yet (e stays untouched). */
+JABBERTTS_API int jabbertts_try_read(struct jabbertts_stream *s, float *pcm, int n_max,
+                                     struct jabbertts_error *e);
+/* Have fn(cookie) called whenever there is something to read where there was nothing: the first
+ * samples after none, or the stream's end (made, failed, past its deadline).  What is there already
+ * calls it at once, from this thread; later calls come from the engine's.  The engine's lock is
+ * held: fn must be short, must not wait, and must not call functions of this header; write to a pipe
+ * or wake a loop.  A call may be spurious, never missing.  After this function has returned with fn
+ * NULL, or jabbertts_stream_free, it is neither running nor called again. */
+JABBERTTS_API void jabbertts_stream_on_ready(struct jabbertts_stream *s, void (*fn)(void *cookie),
+                                             void *cookie);
+/* Ends the stream (ERR_CANCELLED) and frees its place at once; ended streams are left alone.  A
+ * stream still in the queue ends here, without a call of its on_ready function. */
 JABBERTTS_API void jabbertts_cancel(struct jabbertts_stream *s);
 /* Cancels if it still runs.  NULL is fine. */
 JABBERTTS_API void jabbertts_stream_free(struct jabbertts_stream *s);

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "base/buf.h"
 
@@ -93,31 +92,30 @@ static void one_frame(struct bench *b, int i, double *slow_s, double *fast_s)
     const struct spec_lm *s = &b->model.spec.lm;
     int32_t column[1 + LIMIT_CODEBOOKS] = {s->semantic_begin + i % 7, i % 7};
     struct lm_feed feed = {b->slot, column, 1, b->hidden, b->logits};
-    struct timespec t;
     int32_t code = i % 7;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    double t = engine_now();
     lm_slow(b->model.lm, &feed, 1, b->model.exec);
     draw(b, lm_n_head_row(b->model.lm), i, 0);
-    *slow_s = engine_seconds_since(&t);
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    *slow_s = engine_now() - t;
+    t = engine_now();
     lm_fast_begin(b->model.lm, b->hidden, 1, NULL, b->model.exec);
     for (int k = 1; k < s->n_codebook; k++) {
         lm_fast_step(b->model.lm, &code, 1, k, b->logits, b->model.exec);
         code = draw(b, lm_n_candidate(b->model.lm, k), i, k);
     }
-    *fast_s = engine_seconds_since(&t);
+    *fast_s = engine_now() - t;
 }
 
 static void run_language_model(struct bench *b)
 {
     double prompt[N_PROMPT_RUN], slow[N_FRAME], fast[N_FRAME], both[N_FRAME];
     struct lm_feed feed = {b->slot, b->columns, b->n_column, b->hidden, b->logits};
-    struct timespec t;
+    double t;
     for (int i = 0; i < N_PROMPT_RUN; i++) {
         lm_slot_reset(b->slot);
-        clock_gettime(CLOCK_MONOTONIC, &t);
+        t = engine_now();
         lm_slow(b->model.lm, &feed, 1, b->model.exec);
-        prompt[i] = engine_seconds_since(&t);
+        prompt[i] = engine_now() - t;
     }
     for (int i = 0; i < N_FRAME; i++) {
         one_frame(b, i, &slow[i], &fast[i]);
@@ -133,14 +131,14 @@ static void run_codec(struct bench *b)
 {
     double run[N_CODEC_RUN];
     int n = b->model.spec.lm.n_codebook * ENGINE_CHUNK_FRAMES;
-    struct timespec t;
+    double t;
     for (int i = 0; i < n; i++)
         b->codes[i] = (i * 37) % 64;
     for (int i = 0; i < N_CODEC_RUN; i++) {
-        clock_gettime(CLOCK_MONOTONIC, &t);
+        t = engine_now();
         codec_decode(b->model.codec, b->stream, b->codes, ENGINE_CHUNK_FRAMES, b->pcm,
                      b->model.exec);
-        run[i] = engine_seconds_since(&t) / ENGINE_CHUNK_FRAMES;
+        run[i] = (engine_now() - t) / ENGINE_CHUNK_FRAMES;
     }
     b->codec_s = summarize(run, N_CODEC_RUN);
 }
@@ -151,14 +149,14 @@ static void run_first_audio(struct bench *b)
     double slow, fast;
     struct lm_feed feed = {b->slot, b->columns, b->n_column < 48 ? b->n_column : 48, b->hidden,
                            b->logits};
-    struct timespec t;
+    double t;
     lm_slot_reset(b->slot);
     codec_stream_reset(b->stream);
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    t = engine_now();
     lm_slow(b->model.lm, &feed, 1, b->model.exec);
     one_frame(b, 0, &slow, &fast);
     codec_decode(b->model.codec, b->stream, b->codes, 1, b->pcm, b->model.exec);
-    b->first_audio_s = engine_seconds_since(&t);
+    b->first_audio_s = engine_now() - t;
 }
 
 static json_t *stat_json(struct stat s, double factor)
@@ -211,12 +209,12 @@ static int bench_run(struct bench *b, const struct jabbertts_options *o, const c
                      struct err *e)
 {
     struct model_options m = {.n_thread = o->threads, .isa = o->isa, .max_batch = 1};
-    struct timespec t;
+    double t;
     int rc;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    t = engine_now();
     if ((rc = model_open(&b->model, path, &m, e)) < 0)
         return rc;
-    b->load_s = engine_seconds_since(&t);
+    b->load_s = engine_now() - t;
     if ((rc = bench_alloc(b, e)) < 0)
         return rc;
     fill_prompt(b);

@@ -35,7 +35,7 @@ struct jabbertts_stream {
     struct prompt_reference reference;
     bool has_reference;
     int max_frames;                /* of the whole request; 0: none */
-    struct timespec submitted;
+    double submitted, deadline;    /* engine_now; deadline INFINITY: none */
 
     enum stream_state state;       /* (lock) */
     bool cancel;                   /* (lock) */
@@ -44,6 +44,8 @@ struct jabbertts_stream {
     size_t ring_size, ring_head, ring_len;
     struct jabbertts_progress progress; /* (lock) */
     pthread_cond_t readable;
+    void (*on_ready)(void *cookie); /* (lock) NULL: nobody asked */
+    void *ready_cookie;
 };
 
 struct slot { /* engine thread only */
@@ -56,6 +58,7 @@ struct slot { /* engine thread only */
     int32_t *first;      /* [n_first, Q] codes of the first piece: the voice of the later ones */
     int n_first, cap_first;
     size_t pause;        /* samples of silence still to be written */
+    double since;        /* engine_now when the stream came in */
 };
 
 struct job { /* encode a clip on the engine thread */
@@ -83,6 +86,9 @@ struct jabbertts {
     int n_queued;                   /* (lock) */
     struct job *jobs;               /* (lock) */
     bool closing;                   /* (lock) */
+    struct jabbertts_load load;     /* (lock) the counts in it; the rest is filled when asked */
+    double recent_busy, recent_sound, recent_hold; /* (lock) decaying: seconds computed, seconds of
+                                                    * sound made, mean time in a slot */
 };
 
 #define ENGINE_CHUNK_FRAMES 8 /* decoded at once: the codec's weights are read once per chunk */
@@ -91,7 +97,11 @@ void *engine_main(void *tts); /* scheduler.c: the engine thread */
 int engine_slots_new(struct jabbertts *tts, struct err *e);
 void engine_slots_free(struct jabbertts *tts);
 int engine_return(struct jabbertts_error *to, const struct err *from, int rc);
-double engine_seconds_since(const struct timespec *t);
+double engine_now(void); /* seconds, monotonic */
+double engine_wait(const struct jabbertts *tts); /* (lock) predicted, for a request made now */
+/* (lock) Take a waiting stream out of the queue and end it. */
+void engine_drop(struct jabbertts_stream *s, const struct err *why);
+void engine_tell(struct jabbertts_stream *s); /* (lock) there is something to read */
 int engine_model_path(const char *given, char *path, size_t n, struct err *e);
 
 #endif

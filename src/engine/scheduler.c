@@ -1,9 +1,11 @@
 /* scheduler.c - the engine thread: admit, step, decode, deliver.  State diagram in engine.h. */
 #include "engine/engine.h"
 
+#include <math.h>
 #include <string.h>
 #include <time.h>
 
+#define RECENT 0.99              /* weight of the past: about the last hundred turns count */
 #define REFERENCE_MAX_SECONDS 20 /* of the first sentence, as a voice for the later ones */
 
 static void stream_finish(struct slot *s, const struct err *failure)
@@ -13,11 +15,20 @@ static void stream_finish(struct slot *s, const struct err *failure)
     pthread_mutex_lock(&tts->lock);
     if (failure)
         st->failure = *failure;
-    st->progress.elapsed_s = engine_seconds_since(&st->submitted);
+    if (!failure)
+        tts->load.n_finished++;
+    else if (failure->code == ERR_CANCELLED)
+        tts->load.n_cancelled++;
+    else
+        tts->load.n_failed++;
+    double now = engine_now();
+    st->progress.elapsed_s = now - st->submitted;
+    tts->recent_hold = tts->recent_hold > 0 ? 0.8 * tts->recent_hold + 0.2 * (now - s->since)
+                                            : now - s->since;
     st->state = STREAM_DONE;
-    pthread_cond_broadcast(&st->readable);
-    pthread_mutex_unlock(&tts->lock);
     s->stream = NULL;
+    engine_tell(st);
+    pthread_mutex_unlock(&tts->lock);
     ar_reset(s->ar);
 }
 
@@ -82,12 +93,15 @@ static void deliver(struct jabbertts_stream *st, const float *pcm, size_t n)
 {
     pthread_mutex_lock(&st->tts->lock);
     if (st->progress.first_audio_s < 0)
-        st->progress.first_audio_s = engine_seconds_since(&st->submitted);
+        st->progress.first_audio_s = engine_now() - st->submitted;
     for (size_t i = 0; i < n; i++)
         st->ring[(st->ring_head + st->ring_len + i) % st->ring_size] = pcm ? pcm[i] : 0;
+    bool none = st->ring_len == 0;
     st->ring_len += n;
     st->progress.n_sample += n;
-    pthread_cond_broadcast(&st->readable);
+    st->tts->load.audio_s += (double)n / st->tts->model.spec.codec.sample_rate;
+    if (none)
+        engine_tell(st);
     pthread_mutex_unlock(&st->tts->lock);
 }
 
@@ -115,6 +129,7 @@ static void take_frame(struct jabbertts *tts, struct slot *s)
         memcpy(s->first + (size_t)s->n_first++ * n_codebook, codes, n_codebook * sizeof *codes);
     pthread_mutex_lock(&tts->lock);
     s->stream->progress.n_frame++;
+    tts->load.n_frame++;
     pthread_mutex_unlock(&tts->lock);
     if (s->n_pending >= s->n_chunk)
         decode_pending(tts, s);
@@ -127,6 +142,7 @@ static void piece_end(struct jabbertts *tts, struct slot *s, bool truncated)
     pthread_mutex_lock(&tts->lock);
     st->progress.piece++;
     st->progress.n_truncated += truncated;
+    tts->load.n_truncated += truncated;
     pthread_mutex_unlock(&tts->lock);
     if (s->piece + 1 < st->pieces.n)
         s->pause = (size_t)st->pieces.piece[s->piece].pause_ms *
@@ -150,6 +166,7 @@ static bool slot_continue(struct jabbertts *tts, struct slot *s)
     if (s->piece >= st->pieces.n || spent) {
         pthread_mutex_lock(&tts->lock);
         st->progress.n_truncated += st->pieces.n - s->piece;
+        tts->load.n_truncated += (uint64_t)(st->pieces.n - s->piece);
         pthread_mutex_unlock(&tts->lock);
         stream_finish(s, NULL);
         return false;
@@ -167,6 +184,7 @@ static void slot_take(struct slot *s, struct jabbertts_stream *st)
     s->piece = s->n_pending = s->n_first = 0;
     s->n_chunk = 1; /* sound as early as possible, then larger chunks */
     s->pause = 0;
+    s->since = engine_now();
     st->state = STREAM_ACTIVE;
 }
 
@@ -183,8 +201,42 @@ static void admit(struct jabbertts *tts)
     }
 }
 
+/* With the lock held: streams that have waited longer than their deadline. */
+static void expire(struct jabbertts *tts, double now)
+{
+    struct err late = {0};
+    for (struct jabbertts_stream *st = tts->queue, *next; st; st = next) {
+        next = st->next;
+        if (now < st->deadline)
+            continue;
+        err_set(&late, ERR_DEADLINE, "the deadline of %.6g s passed while the request was waiting",
+                st->deadline - st->submitted);
+        engine_drop(st, &late);
+        engine_tell(st);
+    }
+}
+
+/* With the lock held: sleep until something changes or the next deadline. */
+static void wait_for_work(struct jabbertts *tts)
+{
+    double next = INFINITY;
+    struct timespec t;
+    for (int i = 0; i < tts->n_slot; i++)
+        if (tts->slots[i].stream)
+            next = fmin(next, tts->slots[i].stream->deadline);
+    for (const struct jabbertts_stream *st = tts->queue; st; st = st->next)
+        next = fmin(next, st->deadline);
+    if (next > 1e12) {
+        pthread_cond_wait(&tts->wake, &tts->lock);
+        return;
+    }
+    t.tv_sec = (time_t)next;
+    t.tv_nsec = (long)((next - floor(next)) * 1e9);
+    pthread_cond_timedwait(&tts->wake, &tts->lock, &t);
+}
+
 /* With the lock held: is there anything the engine could do now?  Fills can[] per slot. */
-static bool runnable(struct jabbertts *tts, bool *can)
+static bool runnable(struct jabbertts *tts, bool *can, double now)
 {
     const struct spec_codec *c = &tts->model.spec.codec;
     /* A turn may add one chunk and one pause. */
@@ -192,7 +244,8 @@ static bool runnable(struct jabbertts *tts, bool *can)
     bool any = tts->jobs != NULL;
     for (int i = 0; i < tts->n_slot; i++) {
         struct jabbertts_stream *st = tts->slots[i].stream;
-        can[i] = st && (st->cancel || tts->closing || st->ring_size - st->ring_len >= room);
+        can[i] = st && (st->cancel || tts->closing || now >= st->deadline ||
+                        st->ring_size - st->ring_len >= room);
         any = any || can[i];
     }
     return any;
@@ -226,8 +279,12 @@ static void turn(struct jabbertts *tts, const bool *can, bool closing)
         pthread_mutex_lock(&tts->lock);
         bool cancelled = s->stream->cancel || closing;
         pthread_mutex_unlock(&tts->lock);
-        if (cancelled) {
-            struct err e = {ERR_CANCELLED, "cancelled"};
+        struct err e = {ERR_CANCELLED, "cancelled"};
+        bool late = !cancelled && engine_now() >= s->stream->deadline;
+        if (late)
+            err_set(&e, ERR_DEADLINE, "the deadline of %.6g s passed with %d of %d sentences spoken",
+                    s->stream->deadline - s->stream->submitted, s->piece, s->stream->pieces.n);
+        if (cancelled || late) {
             stream_finish(s, &e);
         } else if (slot_continue(tts, s)) {
             ars[n] = s->ar;
@@ -246,24 +303,40 @@ static void turn(struct jabbertts *tts, const bool *can, bool closing)
     }
 }
 
+/* With the lock held: what a turn cost and gave. */
+static void account(struct jabbertts *tts, double seconds, int n_frame)
+{
+    const struct spec_codec *c = &tts->model.spec.codec;
+    tts->load.batch = n_frame;
+    tts->load.busy_s += seconds;
+    tts->recent_busy = RECENT * tts->recent_busy + seconds;
+    tts->recent_sound = RECENT * tts->recent_sound + n_frame * (double)c->frame_samples /
+                                                         c->sample_rate;
+}
+
 void *engine_main(void *arg)
 {
     struct jabbertts *tts = arg;
     bool can[LIMIT_SLOTS];
     pthread_mutex_lock(&tts->lock);
     for (;;) {
+        double now = engine_now();
+        expire(tts, now);
         admit(tts);
-        bool any = runnable(tts, can), closing = tts->closing;
+        bool any = runnable(tts, can, now), closing = tts->closing;
         if (closing && !any)
             break;
         if (!any) {
-            pthread_cond_wait(&tts->wake, &tts->lock);
+            wait_for_work(tts);
             continue;
         }
+        uint64_t n_frame = tts->load.n_frame;
         pthread_mutex_unlock(&tts->lock);
         run_jobs(tts);
+        double start = engine_now();
         turn(tts, can, closing);
         pthread_mutex_lock(&tts->lock);
+        account(tts, engine_now() - start, (int)(tts->load.n_frame - n_frame));
     }
     pthread_mutex_unlock(&tts->lock);
     return NULL;

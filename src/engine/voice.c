@@ -1,0 +1,116 @@
+/* voice.c - the voices of the model, and voices made from clips. */
+#include "engine/engine.h"
+
+#include <string.h>
+
+#include "audio/audio.h"
+
+/* --- voices --- */
+
+const char *jabbertts_voice_name(const struct jabbertts *tts, int i)
+{
+    const struct voice *v = voices_at(tts->model.voices, i);
+    return v ? v->name : NULL;
+}
+
+const char *jabbertts_voice_alias(const struct jabbertts *tts, int i, const char **name)
+{
+    return voices_alias(tts->model.voices, i, name);
+}
+
+const char *jabbertts_voice_default(const struct jabbertts *tts)
+{
+    return voices_default(tts->model.voices);
+}
+
+/* Run codec_encode on the engine thread and wait for it. */
+static int encode_clip(struct jabbertts *tts, const float *pcm, size_t n_sample, int32_t *codes,
+                       struct err *e)
+{
+    struct job j = {.pcm = pcm, .n_sample = n_sample, .codes = codes};
+    pthread_mutex_lock(&tts->lock);
+    struct job **p = &tts->jobs;
+    while (*p)
+        p = &(*p)->next;
+    *p = &j;
+    pthread_cond_signal(&tts->wake);
+    while (!j.done)
+        pthread_cond_wait(&tts->job_done, &tts->lock);
+    pthread_mutex_unlock(&tts->lock);
+    if (j.rc < 0)
+        *e = j.err;
+    return j.rc;
+}
+
+static int voice_text(const struct jabbertts *tts, const char *text, char **ret, struct err *e)
+{
+    if (!text || !*text)
+        return err_set(e, ERR_ARGUMENT,
+                       "a reference clip needs its transcript (--voice-text): what is said in it");
+    if (strlen(text) > LIMIT_VOICE_TEXT_BYTES)
+        return err_set(e, ERR_LIMIT, "the transcript has %zu bytes, the limit is %d", strlen(text),
+                       LIMIT_VOICE_TEXT_BYTES);
+    if (tts->model.spec.espeak_ipa)
+        return text_phonemes(text, NULL, ret, e);
+    *ret = mem_strndup(text, LIMIT_VOICE_TEXT_BYTES);
+    return *ret ? 0 : err_set(e, ERR_MEMORY, "out of memory for a transcript");
+}
+
+static int voice_make(struct jabbertts *tts, const float *pcm, size_t n_sample, const char *text,
+                      struct jabbertts_voice *v, struct err *e)
+{
+    int hz = tts->model.spec.codec.sample_rate, rc;
+    if (n_sample < (size_t)hz / 2)
+        return err_set(e, ERR_ARGUMENT, "the clip is %.2f s long, at least 0.5 s are needed",
+                       (double)n_sample / hz);
+    if (n_sample > (size_t)hz * LIMIT_REFERENCE_SECONDS)
+        return err_set(e, ERR_LIMIT, "the clip is %.1f s long, the limit is %d s",
+                       (double)n_sample / hz, LIMIT_REFERENCE_SECONDS);
+    v->n_frame = codec_n_frames(tts->model.codec, n_sample);
+    v->codes = mem_try((size_t)v->n_frame * (size_t)tts->model.spec.lm.n_codebook,
+                       sizeof *v->codes);
+    if (!v->codes)
+        return err_set(e, ERR_MEMORY, "out of memory for a voice");
+    if ((rc = voice_text(tts, text, &v->text, e)) < 0)
+        return rc;
+    return encode_clip(tts, pcm, n_sample, v->codes, e);
+}
+
+int jabbertts_voice_from_pcm(struct jabbertts *tts, const float *pcm, size_t n_sample,
+                             const char *text, struct jabbertts_voice **ret,
+                             struct jabbertts_error *error)
+{
+    struct err e = {0};
+    struct jabbertts_voice *v = mem_try(1, sizeof *v);
+    int rc = v ? voice_make(tts, pcm, n_sample, text, v, &e)
+               : err_set(&e, ERR_MEMORY, "out of memory for a voice");
+    if (rc < 0)
+        jabbertts_voice_free(v);
+    else
+        *ret = v;
+    return engine_return(error, &e, rc);
+}
+
+int jabbertts_voice_from_file(struct jabbertts *tts, const char *path, const char *text,
+                              struct jabbertts_voice **ret, struct jabbertts_error *error)
+{
+    struct err e = {0};
+    float *pcm;
+    size_t n;
+    int rc = audio_decode_file(path, tts->model.spec.codec.sample_rate, LIMIT_REFERENCE_SECONDS,
+                               &pcm, &n, &e);
+    if (rc < 0)
+        return engine_return(error, &e, rc);
+    rc = jabbertts_voice_from_pcm(tts, pcm, n, text, ret, error);
+    mem_free(pcm);
+    return rc;
+}
+
+void jabbertts_voice_free(struct jabbertts_voice *v)
+{
+    if (!v)
+        return;
+    mem_free(v->text);
+    mem_free(v->codes);
+    mem_free(v);
+}
