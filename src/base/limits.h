@@ -5,6 +5,7 @@
 #define BASE_LIMITS_H
 
 #define LIMIT_TEXT_BYTES        (4 << 20) /* one request's text, UTF-8 */
+#define LIMIT_NORMALIZED_BYTES  (64 << 20)/* that text with its numbers written out */
 #define LIMIT_PIECES            65536     /* sentences in one request */
 #define LIMIT_VOICE_NAME_BYTES  128
 #define LIMIT_VOICE_TEXT_BYTES  4096      /* transcript of one reference */

@@ -1,0 +1,289 @@
+/* The registry of languages, and what their tables say by default. */
+#include "text/language.h"
+
+#include <string.h>
+
+#include "base/err.h"
+#include "text/scan.h"
+#include "text/words.h"
+
+extern const struct text_language language_en;
+
+static const struct text_language *const languages[] = {
+    &language_en,
+};
+
+const struct text_language *language_find(const char *name)
+{
+    size_t n = strcspn(name, "-_+");
+    for (size_t i = 0; i < sizeof languages / sizeof *languages; i++)
+        if (strlen(languages[i]->code) == n && scan_match(name, n, 0, languages[i]->code, true))
+            return languages[i];
+    return NULL;
+}
+
+/* --- numbers --- */
+
+static bool put_digit(char *to, size_t room, char c)
+{
+    size_t len = strlen(to);
+    if (len + 1 >= room)
+        return false;
+    to[len] = c;
+    to[len + 1] = 0;
+    return true;
+}
+
+static size_t sign_at(const char *s, size_t n, size_t at, int *sign)
+{
+    size_t len;
+    int32_t c = scan_char(s, n, at, &len);
+    *sign = c == '-' || c == 0x2212 ? -1 : c == '+' ? 1 : 0;
+    return *sign ? len : 0;
+}
+
+/* Is there a group of thousands at s[at], its separator first?  Indian ones may have two digits when
+ * another follows. */
+static bool group_at(const struct text_language *l, const char *s, size_t n, size_t at)
+{
+    if (at >= n || !l->group || !strchr(l->group, s[at]))
+        return false;
+    size_t digits = scan_digits(s, n, at + 1), after = at + 1 + digits;
+    return digits == 3 || (digits == 2 && s[at] == ',' && after + 4 <= n && s[after] == ',' &&
+                           (scan_digits(s, n, after + 1) == 3 || scan_digits(s, n, after + 1) == 2));
+}
+
+static bool read_groups(const struct text_language *l, const char *s, size_t n, size_t *at,
+                        struct language_number *x)
+{
+    size_t lead = scan_digits(s, n, *at);
+    char separator = *at + lead < n ? s[*at + lead] : 0;
+    for (size_t i = 0; i < lead; i++)
+        if (!put_digit(x->digits, sizeof x->digits, s[*at + i]))
+            return false;
+    *at += lead;
+    if (lead > 3 || x->digits[0] == '0')
+        return true;
+    while (*at < n && s[*at] == separator && group_at(l, s, n, *at)) {
+        size_t digits = scan_digits(s, n, *at + 1);
+        for (size_t i = 0; i < digits; i++)
+            if (!put_digit(x->digits, sizeof x->digits, s[*at + 1 + i]))
+                return false;
+        *at += 1 + digits;
+        x->grouped = true;
+    }
+    return true;
+}
+
+struct language_number language_number_at(const struct text_language *l, const char *s, size_t n,
+                                          size_t at, bool signs)
+{
+    static const struct language_number none;
+    struct language_number x = {0};
+    size_t start = at;
+    if (signs && !scan_word_before(s, at))
+        at += sign_at(s, n, at, &x.sign);
+    if (at >= n)
+        return none;
+    if (scan_is_digit(s[at])) {
+        if (!read_groups(l, s, n, &at, &x))
+            return none;
+    } else if (s[at] != l->decimal || scan_word_before(s, at)) {
+        return none;
+    }
+    if (at + 1 < n && s[at] == l->decimal && scan_is_digit(s[at + 1])) {
+        for (at++; at < n && scan_is_digit(s[at]); at++)
+            if (!put_digit(x.fraction, sizeof x.fraction, s[at]))
+                return none;
+    }
+    if (!x.digits[0] && !x.fraction[0])
+        return none;
+    x.len = at - start;
+    return x;
+}
+
+void language_say_digits(const struct text_language *l, const char *digits, size_t n, struct words *w)
+{
+    for (size_t i = 0; i < n; i++)
+        if (scan_is_digit(digits[i]))
+            words_number(w, l->locale, NULL, (char[2]){digits[i], 0});
+}
+
+static void say_fraction(const struct text_language *l, const char *fraction, struct words *w)
+{
+    size_t zeros = strspn(fraction, "0"), n = strlen(fraction);
+    words_add(w, l->point);
+    if (!l->fraction_as_number || n - zeros > 3 || zeros == n) {
+        language_say_digits(l, fraction, n, w);
+        return;
+    }
+    language_say_digits(l, fraction, zeros, w);
+    words_number(w, l->locale, NULL, fraction + zeros);
+}
+
+void language_say_number(const struct text_language *l, const struct language_number *x,
+                         const char *rules, struct words *w)
+{
+    if (x->sign)
+        words_add(w, x->sign < 0 ? l->minus : l->plus);
+    size_t n = strlen(x->digits);
+    if (n > 1 && x->digits[0] == '0' && !x->fraction[0])
+        language_say_digits(l, x->digits, n, w);
+    else if (n)
+        words_number(w, l->locale, x->fraction[0] ? NULL : rules, x->digits);
+    if (x->fraction[0])
+        say_fraction(l, x->fraction, w);
+}
+
+const char *language_form(const struct text_language *l, const struct language_forms *f,
+                          const struct language_number *x)
+{
+    double value = 0, place = 1;
+    for (const char *c = x->digits; *c; c++)
+        value = value * 10 + (*c - '0');
+    for (const char *c = x->fraction; *c; c++)
+        value += (*c - '0') * (place /= 10);
+    const char *category = words_plural(l->locale, value);
+    bool whole = strspn(x->fraction, "0") == strlen(x->fraction);
+    if (x->fraction[0] && whole) /* 1.0: as 1.5 */
+        return f->other;
+    const char *form = strcmp(category, "one") == 0    ? f->one
+                       : strcmp(category, "few") == 0  ? f->few
+                       : strcmp(category, "many") == 0 ? f->many
+                       : strcmp(category, "two") == 0  ? f->two
+                                                       : f->other;
+    return form ? form : f->other;
+}
+
+/* --- money and units --- */
+
+void language_say_unit(const struct text_language *l, const struct language_number *x,
+                       const struct language_unit *u, struct words *w)
+{
+    language_say_number(l, x, u->rules, w);
+    words_add(w, language_form(l, &u->said, x));
+}
+
+/* The hundredths of x: two digits, or one, which is tens. */
+static struct language_number hundredths(const struct language_number *x)
+{
+    struct language_number p = {.len = 1};
+    p.digits[0] = x->fraction[0];
+    p.digits[1] = x->fraction[1] ? x->fraction[1] : '0';
+    if (p.digits[0] == '0')
+        memmove(p.digits, p.digits + 1, 2);
+    return p;
+}
+
+void language_say_money(const struct text_language *l, const struct language_number *x,
+                        const struct language_currency *c, struct words *w)
+{
+    size_t n = strlen(x->fraction);
+    struct language_number whole = *x;
+    if (n > 2 || (n > 0 && !c->part.other)) { /* 1.999 or yen with decimals */
+        language_say_number(l, x, c->rules, w);
+        words_add(w, c->unit.other);
+        return;
+    }
+    whole.fraction[0] = 0;
+    bool parts = n > 0 && strspn(x->fraction, "0") < n;
+    bool nothing = strspn(whole.digits, "0") == strlen(whole.digits);
+    if (!parts || !nothing) {
+        language_say_number(l, &whole, c->rules, w);
+        words_add(w, language_form(l, &c->unit, &whole));
+        if (parts)
+            words_add(w, l->money_and);
+    } else if (x->sign < 0) {
+        words_add(w, l->minus);
+    }
+    if (parts) {
+        struct language_number part = hundredths(x);
+        language_say_number(l, &part, c->part_rules, w);
+        words_add(w, language_form(l, &c->part, &part));
+    }
+}
+
+/* --- dates and times --- */
+
+static void say_int(const struct text_language *l, const char *rules, int x, struct words *w)
+{
+    char digits[12] = "", *p = digits + sizeof digits - 1;
+    unsigned left = (unsigned)(x < 0 ? 0 : x);
+    *p = 0;
+    do {
+        *--p = (char)('0' + left % 10);
+    } while (left /= 10);
+    words_number(w, l->locale, rules, p);
+}
+
+static void say_month(const struct text_language *l, int month, struct words *w)
+{
+    if (l->months && month >= 1 && month <= 12)
+        words_add_n(w, l->months[month - 1], strcspn(l->months[month - 1], "|"));
+}
+
+/* "{d} de {m}": what stands between braces is said, the rest is words. */
+static void say_template(const char *t, void (*part)(const void *, char, struct words *),
+                         const void *cookie, struct words *w)
+{
+    while (t && *t) {
+        size_t n = strcspn(t, "{");
+        size_t from = strspn(t, " ");
+        size_t to = n;
+        while (to > from && t[to - 1] == ' ')
+            to--;
+        if (to > from)
+            words_add_n(w, t + from, to - from);
+        t += n;
+        if (*t == '{' && t[1] && t[2] == '}') {
+            part(cookie, t[1], w);
+            t += 3;
+        }
+    }
+}
+
+struct dated { const struct text_language *l; const struct language_date *d; };
+static void date_part(const void *cookie, char part, struct words *w)
+{
+    const struct dated *x = cookie;
+    const struct text_language *l = x->l;
+    if (part == 'd')
+        say_int(l, x->d->day == 1 && l->first_day_rules ? l->first_day_rules : l->day_rules, x->d->day,
+                w);
+    else if (part == 'm')
+        say_month(l, x->d->month, w);
+    else
+        say_int(l, l->year_rules, x->d->year, w);
+}
+
+void language_say_date(const struct text_language *l, const struct language_date *d, struct words *w)
+{
+    if (l->say_date) {
+        l->say_date(d, w);
+        return;
+    }
+    struct dated x = {l, d};
+    const char *t = d->day == 0 ? l->date_my : d->year < 0 ? l->date_dm : l->date_dmy;
+    say_template(t, date_part, &x, w);
+}
+
+struct timed { const struct text_language *l; const struct language_time *t; };
+static void time_part(const void *cookie, char part, struct words *w)
+{
+    const struct timed *x = cookie;
+    if (part == 'h')
+        say_int(x->l, x->l->hour_rules, x->t->hour, w);
+    else
+        say_int(x->l, x->l->minute_rules, part == 'm' ? x->t->minute : x->t->second, w);
+}
+
+void language_say_time(const struct text_language *l, const struct language_time *t, struct words *w)
+{
+    if (l->say_time) {
+        l->say_time(t, w);
+        return;
+    }
+    struct timed x = {l, t};
+    const char *form = t->second > 0 ? l->time_hms : t->minute == 0 ? l->time_h : l->time_hm;
+    say_template(form, time_part, &x, w);
+}

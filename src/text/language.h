@@ -1,0 +1,122 @@
+/* language.h - what one language must say for its numbers, dates, money, units and abbreviations to
+ * be read: a table of data, and a few functions where data is not enough.
+ *
+ * A language is one file: a `const struct text_language language_xx` and its line in language.c.
+ * The spelling of numbers comes from ICU's rules for the locale; `rules` names one of its rule sets
+ * ("%spellout-cardinal-feminine", "%spellout-ordinal"; NULL: "%spellout-cardinal" or what the
+ * language has instead).  Rows of a table may be in any order; the longest match wins; all tables
+ * end with an empty row.  Everything in them is UTF-8, and so is what match gets.
+ *
+ * Threads: any, tables are constant. */
+#ifndef TEXT_LANGUAGE_H
+#define TEXT_LANGUAGE_H
+#include <stdbool.h>
+#include <stddef.h>
+
+struct words; /* words.h: where spoken words are collected */
+
+/* Forms of a noun by ICU's plural categories; a NULL one is the same as other. */
+struct language_forms { const char *other, *one, *few, *many, *two; };
+
+/* "km": kilometer(s).  rules: how the number before it is spelled (gender). */
+struct language_unit { const char *written; struct language_forms said; const char *rules; };
+
+/* "$" or "USD": dollar(s) and cent(s).  part.other NULL: has no hundredths (yen). */
+struct language_currency {
+    const char *written;
+    struct language_forms unit, part;
+    const char *rules, *part_rules;
+};
+
+enum language_when { /* where an abbreviation is one */
+    WHEN_ALWAYS,
+    WHEN_BEFORE_NUMBER,
+    WHEN_AFTER_NUMBER,
+    WHEN_BEFORE_NAME, /* a capital follows */
+    WHEN_MAY_END,     /* anywhere; a capital after it starts a sentence: "etc." */
+};
+
+/* "etc.": "et cetera".  Written with its period, if it has one; matched in this very case, or with
+ * a capital first.  The period stays where a sentence may end with it. */
+struct language_abbreviation { const char *written, *said; enum language_when when; };
+
+/* "%": percent, "&": and, "→": to; said wherever it stands and no other rule took it. */
+struct language_symbol { const char *written, *said; };
+
+/* A day of the calendar; 0 is "not given".  year < 0: not given. */
+struct language_date { int year, month, day; };
+/* Second is -1 when not given.  after: 12-hour clock marks ("am", "pm", "") in lower case. */
+struct language_time { int hour, minute, second; };
+
+struct text_language {
+    const char *code;   /* "en": for en, en-us, en-gb ... */
+    const char *locale; /* ICU's, for spelling and plurals */
+    char decimal;       /* ',' in 3,14 */
+    const char *group;  /* characters that group thousands: ".", " ", "'" */
+    bool fraction_as_number; /* 3,14: "trois virgule quatorze", not "un quatre" */
+    bool unspaced;           /* no spaces between words (Chinese, Japanese) */
+    const char *date_order;  /* of numeric dates: "dmy", "mdy" or "ymd" */
+
+    const char *minus, *plus, *point, *to; /* signs; decimal mark; between the ends of a range */
+    const char *money_and;  /* "five dollars AND ten cents"; NULL: nothing between */
+    const char *dot, *at, *slash, *dash, *underscore, *colon; /* in addresses and file names */
+    const char *hashtag;
+
+    const char *ordinal_suffixes; /* "º:%spellout-ordinal-masculine|ª:%spellout-ordinal-feminine" */
+    /* Names of the months as written, twelve and an end; several ways: "Januar|Jan.|Jan" (the first is
+     * the one that is said, unless date says it otherwise). */
+    const char *const *months;
+    /* How dates are said: {d} {m} {y} in order, with the words between.  Parts that are not given
+     * choose another: dmy, dm, my. */
+    const char *date_dmy, *date_dm, *date_my;
+    const char *day_rules, *first_day_rules, *year_rules; /* first_day: of the 1st; NULL: as others */
+    /* How times are said: {h} {m} {s}.  hm without minutes is h. */
+    const char *time_h, *time_hm, *time_hms;
+    const char *hour_rules, *minute_rules;
+    const char *const *time_words; /* what may follow a time and is said by time_*: "Uhr"; may be NULL */
+
+    const struct language_unit *units;
+    const struct language_currency *currencies;
+    const struct language_abbreviation *abbreviations;
+    const struct language_symbol *symbols;
+
+    /* Functions for what the table cannot say; each may be NULL.
+     *
+     * match is tried first wherever a word, number or symbol starts: it adds what is said for
+     * s[at..] to w and returns how many bytes that was, or 0 for "not mine".  It may look at the
+     * bytes before at. */
+    size_t (*match)(const char *s, size_t n, size_t at, struct words *w);
+    void (*say_date)(const struct language_date *d, struct words *w);
+    void (*say_time)(const struct language_time *t, struct words *w);
+};
+
+/* The language of "en", "en-us", "en_GB" or an espeak-ng name; NULL: one that we have no table for. */
+const struct text_language *language_find(const char *name);
+
+/* --- what match and say_* are made of (language.c) --- */
+
+/* A number as written, from s[at]. */
+struct language_number {
+    char digits[40];   /* before the decimal mark, groups removed; "" if none */
+    char fraction[40]; /* after it */
+    int sign;          /* -1, 0 (none), 1 */
+    bool grouped;      /* had separators of thousands */
+    size_t len;        /* bytes it has; 0: no number here */
+};
+/* signs: may it begin with one? */
+struct language_number language_number_at(const struct text_language *l, const char *s, size_t n,
+                                          size_t at, bool signs);
+void language_say_number(const struct text_language *l, const struct language_number *x,
+                         const char *rules, struct words *w);
+void language_say_digits(const struct text_language *l, const char *digits, size_t n, struct words *w);
+void language_say_date(const struct text_language *l, const struct language_date *d, struct words *w);
+void language_say_time(const struct text_language *l, const struct language_time *t, struct words *w);
+void language_say_money(const struct text_language *l, const struct language_number *x,
+                        const struct language_currency *c, struct words *w);
+void language_say_unit(const struct text_language *l, const struct language_number *x,
+                       const struct language_unit *u, struct words *w);
+/* The form of a noun that goes with a number. */
+const char *language_form(const struct text_language *l, const struct language_forms *f,
+                          const struct language_number *x);
+
+#endif

@@ -1,0 +1,188 @@
+#include "text/normalize.h"
+
+#include <string.h>
+
+#include "base/err.h"
+#include "text/scan.h"
+#include "text/words.h"
+
+struct normalizer {
+    const struct text_language *l;
+    const char *s;
+    size_t n;
+    struct mapped *out;
+    struct words words;
+};
+
+/* --- abbreviations and symbols --- */
+
+static bool when_fits(const struct normalizer *z, enum language_when when, size_t start, size_t end)
+{
+    size_t next = end + scan_spaces(z->s, z->n, end);
+    switch (when) {
+    case WHEN_BEFORE_NUMBER:
+        return next < z->n && scan_is_digit(z->s[next]);
+    case WHEN_AFTER_NUMBER:
+        while (start > 0 && z->s[start - 1] == ' ')
+            start--;
+        return start > 0 && scan_is_digit(z->s[start - 1]);
+    case WHEN_BEFORE_NAME:
+        return scan_capital_at(z->s, z->n, next);
+    default:
+        return true;
+    }
+}
+
+/* Length of the abbreviation as the text has it: "z. B." may be written "z.B.". */
+static size_t abbreviation_len(const struct normalizer *z, size_t at, const char *written)
+{
+    size_t i = at;
+    for (const char *c = written; *c; c++) {
+        if (*c == ' ') {
+            i += scan_spaces(z->s, z->n, i) > 0;
+            continue;
+        }
+        if (i >= z->n)
+            return 0;
+        bool capital = c == written && scan_is_lower(*c) && (z->s[i] | 32) == *c;
+        if (z->s[i] != *c && !capital)
+            return 0;
+        i++;
+    }
+    return i - at;
+}
+
+/* At the end of a text or line, or before a capital where it may be a sentence's, the period that
+ * was the abbreviation's is a sentence's too. */
+static bool keeps_period(const struct normalizer *z, size_t end, enum language_when when)
+{
+    size_t next = end + scan_spaces(z->s, z->n, end);
+    if (z->s[end - 1] != '.')
+        return false;
+    if (next >= z->n || z->s[next] == '\n')
+        return true;
+    return when == WHEN_MAY_END && next > end && scan_capital_at(z->s, z->n, next);
+}
+
+static size_t read_abbreviation(struct normalizer *z, size_t at)
+{
+    const struct language_abbreviation *best = NULL;
+    size_t len = 0;
+    for (const struct language_abbreviation *a = z->l->abbreviations; a && a->written; a++) {
+        if ((a->written[0] | 32) != (z->s[at] | 32))
+            continue;
+        size_t got = abbreviation_len(z, at, a->written);
+        bool whole = got && (z->s[at + got - 1] == '.' || !scan_word_at(z->s, z->n, at + got));
+        if (whole && got > len && when_fits(z, a->when, at, at + got)) {
+            best = a;
+            len = got;
+        }
+    }
+    if (!best)
+        return 0;
+    words_add(&z->words, best->said);
+    if (keeps_period(z, at + len, best->when))
+        words_join(&z->words, ".");
+    return len;
+}
+
+static size_t read_symbol(struct normalizer *z, size_t at)
+{
+    const struct language_symbol *best = NULL;
+    size_t len = 0;
+    for (const struct language_symbol *y = z->l->symbols; y && y->written; y++) {
+        size_t got = scan_match(z->s, z->n, at, y->written, false);
+        if (got > len) {
+            best = y;
+            len = got;
+        }
+    }
+    if (best)
+        words_add(&z->words, best->said);
+    return len;
+}
+
+/* --- the loop --- */
+
+static bool ends_in_word(const struct mapped *m)
+{
+    return scan_word_before(buf_str(&m->text), m->text.len);
+}
+
+/* Put the words in the place of s[at..at+len), apart from what stands around. */
+static void put_words(struct normalizer *z, size_t at, size_t len)
+{
+    const char *said = buf_str(&z->words.text);
+    size_t n = z->words.text.len;
+    bool spaced = !z->l->unspaced;
+    if (z->words.rc < 0 && z->out->rc == 0)
+        z->out->rc = z->words.rc;
+    if (n && spaced && ends_in_word(z->out) && scan_word_at(said, n, 0))
+        mapped_put(z->out, " ", 1, at, at + len);
+    mapped_put(z->out, said, n, at, at + len);
+    if (n && spaced && scan_word_before(said, n) && scan_word_at(z->s, z->n, at + len))
+        mapped_put(z->out, " ", 1, at, at + len);
+    words_clear(&z->words);
+}
+
+/* Bytes from at that are ordinary text for sure: lower-case words and the spaces between them.  A
+ * word that a period, digit or sign follows is looked at more closely. */
+static size_t plain_run(const struct normalizer *z, size_t at)
+{
+    size_t end = at, i = at;
+    for (;;) {
+        while (i < z->n && scan_is_lower(z->s[i]))
+            i++;
+        if (i < z->n && z->s[i] != ' ' && z->s[i] != ',' && z->s[i] != '\n')
+            return end - at;
+        if (i >= z->n)
+            return z->n - at;
+        while (i < z->n && (z->s[i] == ' ' || z->s[i] == ',' || z->s[i] == '\n'))
+            i++;
+        end = i;
+        if (i >= z->n || !scan_is_lower(z->s[i]))
+            return end - at;
+    }
+}
+
+/* A word or a character that nothing has to be said about. */
+static size_t as_it_is(const struct normalizer *z, size_t at)
+{
+    size_t len = scan_word(z->s, z->n, at);
+    if (len == 0)
+        scan_char(z->s, z->n, at, &len);
+    return len;
+}
+
+static size_t read_one(struct normalizer *z, size_t at)
+{
+    const struct text_language *l = z->l;
+    bool word = scan_letter(z->s, z->n, at) > 0;
+    size_t used = l->match ? l->match(z->s, z->n, at, &z->words) : 0;
+    if (!used)
+        used = addresses_read(l, z->s, z->n, at, &z->words);
+    if (!used)
+        used = numbers_read(l, z->s, z->n, at, &z->words);
+    if (!used && word)
+        used = read_abbreviation(z, at);
+    return used || word ? used : read_symbol(z, at);
+}
+
+void normalize(const char *s, size_t n, const struct text_language *l, struct mapped *out)
+{
+    struct normalizer z = {.l = l, .s = s, .n = n, .out = out};
+    words_init(&z.words, l->unspaced);
+    for (size_t at = 0; at < n && out->rc == 0;) {
+        size_t len = plain_run(&z, at);
+        if (len == 0 && (len = read_one(&z, at)) > 0) {
+            put_words(&z, at, len);
+            at += len;
+            continue;
+        }
+        if (len == 0)
+            len = as_it_is(&z, at);
+        mapped_copy(out, s, at, at + len);
+        at += len;
+    }
+    words_done(&z.words);
+}
