@@ -2,6 +2,7 @@
 #
 #   make                 build/jabbertts and the libraries
 #   make test            unit, kernel and golden tests
+#   make check-isa       kernels of other instruction sets: neon in qemu, avx512 emulated
 #   make fuzz            every fuzz target for FUZZ_SECONDS (clang)
 #   make lint            banned functions, layering, function lengths, format
 #   make bench           benchmarks of bench/
@@ -15,6 +16,7 @@
 VERSION   := 0.1.0
 SANITIZER ?=
 COVERAGE  ?=
+SIMDE     ?=
 BUILD     ?= build$(if $(SANITIZER),-$(subst $(comma),-,$(SANITIZER)))$(if $(COVERAGE),-coverage)
 PREFIX    ?= /usr/local
 FUZZ_SECONDS ?= 20
@@ -30,8 +32,8 @@ WARN      := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototyp
 ALL_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -DJABBERTTS_VERSION='"$(VERSION)"' \
              -DJABBERTTS_DATA_DIR='"$(PREFIX)/share/jabbertts"' -Iinclude -Isrc -pthread -fPIC \
              -fvisibility=hidden -ffp-contract=off $(WARN) \
-             $(shell pkg-config --cflags $(PACKAGES) | sed 's/-I/-isystem /g') $(CFLAGS)
-LIBS      := $(shell pkg-config --libs $(PACKAGES)) -lespeak-ng -lsonic -lm -pthread
+             $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES) | sed 's/-I/-isystem /g')) $(CFLAGS)
+LIBS      := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES))) -lespeak-ng -lsonic -lm -pthread
 ifneq ($(SANITIZER),)
 ALL_CFLAGS += -fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all
 LDFLAGS    += -fsanitize=$(SANITIZER)
@@ -41,6 +43,8 @@ ALL_CFLAGS += --coverage -O0
 LDFLAGS    += --coverage
 endif
 
+CROSS_CC  := aarch64-linux-gnu-gcc
+QEMU      := qemu-aarch64-static
 ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)
 ISA_x86_64  := avx2 avx512
 ISA_aarch64 := neon
@@ -50,17 +54,22 @@ FLAGS_ref    := -O3
 FLAGS_avx2   := -O3 -ffp-contract=fast -mavx2 -mfma -mf16c
 FLAGS_avx512 := -O3 -ffp-contract=fast -mprefer-vector-width=512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
 FLAGS_neon   := -O3 -ffp-contract=fast -march=armv8.2-a+dotprod+fp16
+ifneq ($(SIMDE),) # avx512.c on a machine that has avx2 only: see src/kernels/x86.h
+FLAGS_avx512 := $(FLAGS_avx2)
+ALL_CFLAGS += -DKERN_SIMDE
+endif
 
 SRC := $(filter-out $(foreach i,$(filter-out $(ISA_$(ARCH)),$(ISA_ALL)),src/kernels/$(i).c), \
        $(wildcard src/base/*.c src/kernels/*.c src/formats/*.c src/model/*.c src/text/*.c \
                   src/audio/*.c src/engine/*.c))
 CLI := $(wildcard src/server/*.c src/cli/*.c)
 OBJ := $(SRC:%.c=$(BUILD)/%.o)
+KERNEL_OBJ := $(filter $(BUILD)/src/base/% $(BUILD)/src/kernels/%,$(OBJ))
 CLI_OBJ := $(CLI:%.c=$(BUILD)/%.o)
 UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 
-.PHONY: all test lint fuzz bench coverage install clean
+.PHONY: all test check-isa lint fuzz bench coverage install clean
 all: $(BUILD)/jabbertts $(BUILD)/libjabbertts.a $(BUILD)/libjabbertts.so $(BUILD)/jabbertts.pc
 
 -include $(OBJ:.o=.d) $(CLI_OBJ:.o=.d)
@@ -90,8 +99,8 @@ $(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libjabbertts.a
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests $(LDFLAGS) $< $(BUILD)/libjabbertts.a -lcmocka $(LIBS) -o $@
 $(BUILD)/golden: $(wildcard tests/golden/*.c) $(BUILD)/libjabbertts.a
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests $(LDFLAGS) $(filter %.c,$^) $(BUILD)/libjabbertts.a $(LIBS) -o $@
-$(BUILD)/check_kernels: $(wildcard tests/kernels/*.c) $(BUILD)/libjabbertts.a
-	$(Q)$(CC) $(ALL_CFLAGS) -Itests $(LDFLAGS) $(filter %.c,$^) $(BUILD)/libjabbertts.a $(LIBS) -o $@
+$(BUILD)/check_kernels: $(wildcard tests/kernels/*.c) $(KERNEL_OBJ)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests $(LDFLAGS) $^ -lm -pthread -o $@
 $(BUILD)/bench/%: bench/%.c $(BUILD)/libjabbertts.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $< $(BUILD)/libjabbertts.a $(LIBS) -o $@
@@ -99,15 +108,23 @@ $(BUILD)/bench/%: bench/%.c $(BUILD)/libjabbertts.a
 test: $(UNIT) $(BUILD)/golden $(BUILD)/check_kernels $(BUILD)/jabbertts
 	BUILD=$(BUILD) tests/run
 
+# Instruction sets that this machine lacks: the kernels alone, which need no library.
+check-isa:
+	$(MAKE) CC=$(CROSS_CC) BUILD=build-neon PACKAGES= LDFLAGS=-static build-neon/check_kernels
+	$(QEMU) build-neon/check_kernels neon
+	$(MAKE) SIMDE=1 BUILD=build-simde PACKAGES= build-simde/check_kernels
+	build-simde/check_kernels avx512
+
 # Fuzz targets: tests/fuzz/fuzz_X.c, seeds in tests/fuzz/corpus/X; findings and new inputs stay in
 # the build directory.
 FUZZ_BUILD := build-fuzz
 FUZZ := $(patsubst tests/fuzz/%.c,$(FUZZ_BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
-$(FUZZ_BUILD)/%: tests/fuzz/%.c
+.PHONY: fuzz-lib
+fuzz-lib:
 	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD)/lib CFLAGS="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" $(FUZZ_BUILD)/lib/libjabbertts.a
+$(FUZZ_BUILD)/%: tests/fuzz/%.c fuzz-lib
 	clang $(ALL_CFLAGS) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $< \
 	    $(FUZZ_BUILD)/lib/libjabbertts.a $(LIBS) -o $@
-.NOTPARALLEL: fuzz
 fuzz: $(FUZZ)
 	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(FUZZ)
 

@@ -1,11 +1,10 @@
 /* avx2.c - the kernels of body.h, compiled for avx2 (flags in the Makefile); the matrix product has
  * a form of its own, since the compiler keeps 16-lane accumulators in memory here. */
-#include <immintrin.h>
-
 #define KERN_OPS kern_ops_avx2
 #define KERN_ISA "avx2"
 #define KERN_LINEAR linear_avx2
 #include "kernels/ops.h"
+#include "kernels/x86.h"
 static void linear_avx2(const struct kern_tile *t);
 #include "kernels/body.h"
 

@@ -22,6 +22,19 @@ struct kern_exec {
 
 /* --- executor --- */
 
+#if defined(__x86_64__)
+static bool has_avx512(void)
+{
+#ifdef KERN_SIMDE /* emulated, see x86.h */
+    return true;
+#else
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vnni");
+#endif
+}
+#endif
+
 static const struct kern_ops *usable(int i)
 {
     const struct kern_ops *list[4] = {&kern_ops_ref};
@@ -29,9 +42,7 @@ static const struct kern_ops *usable(int i)
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) /* with f16c */
         list[n++] = &kern_ops_avx2;
-    if (n == 2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vnni"))
+    if (n == 2 && has_avx512())
         list[n++] = &kern_ops_avx512;
 #elif defined(__aarch64__)
     list[n++] = &kern_ops_neon;
