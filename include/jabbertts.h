@@ -14,7 +14,7 @@
  *     r.text = "Hello there.";
  *     if (jabbertts_submit(tts, &r, &s, &e) < 0) ...
  *     while ((n = jabbertts_read(s, pcm, 4096, &e)) > 0)
- *         play(pcm, n);                                              mono, jabbertts_sample_rate
+ *         play(pcm, n);                                              mono, jabbertts_stream_rate
  *     jabbertts_stream_free(s);
  *     jabbertts_close(tts);
  *
@@ -66,7 +66,8 @@ struct jabbertts_error {
 struct jabbertts;
 
 struct jabbertts_options {
-    const char *model; /* path of a GGUF made by `jabbertts convert`; NULL: the built-in voice */
+    const char *model; /* path of a GGUF made by `jabbertts convert`; NULL: the built-in voice;
+                        * "espeak-ng": no neural model at all */
     int threads;       /* 1..256; 0: one per core */
     const char *isa;   /* instruction set: NULL for the best, or "ref", "avx2", "avx512", "neon" */
     int slots;         /* requests decoded together, 1..64 (default 4) */
@@ -80,7 +81,7 @@ JABBERTTS_API int jabbertts_open(const struct jabbertts_options *o, struct jabbe
 JABBERTTS_API void jabbertts_close(struct jabbertts *tts);
 
 JABBERTTS_API const char *jabbertts_version(void);
-JABBERTTS_API int jabbertts_sample_rate(const struct jabbertts *tts);   /* Hz */
+JABBERTTS_API int jabbertts_sample_rate(const struct jabbertts *tts);   /* Hz, of its own model */
 JABBERTTS_API int jabbertts_frame_samples(const struct jabbertts *tts); /* samples per frame */
 JABBERTTS_API int jabbertts_n_codebook(const struct jabbertts *tts);
 JABBERTTS_API const char *jabbertts_isa(const struct jabbertts *tts);   /* in use */
@@ -105,13 +106,18 @@ JABBERTTS_API void jabbertts_load(struct jabbertts *tts, struct jabbertts_load *
 
 /* --- voices ------------------------------------------------------------------------------------ */
 
-/* i-th named voice of the model, NULL after the last. */
+/* i-th named voice of the model, NULL after the last; without a neural model, as below. */
 JABBERTTS_API const char *jabbertts_voice_name(const struct jabbertts *tts, int i);
 /* i-th alias, NULL after the last; *name is the voice it stands for. */
 JABBERTTS_API const char *jabbertts_voice_alias(const struct jabbertts *tts, int i,
                                                 const char **name);
 /* The voice used when none is asked for; NULL: the model speaks without a reference. */
 JABBERTTS_API const char *jabbertts_voice_default(const struct jabbertts *tts);
+
+/* i-th voice of espeak-ng, which every engine can use beside its model: a language, as "de" or
+ * "en-us", and its name in English (name may be NULL); NULL after the last.  A request's voice may
+ * add a variant of the speaker, as in "de+f3", or be an OpenAI name (alloy, ...), which is one. */
+JABBERTTS_API const char *jabbertts_espeak_voice(int i, const char **name);
 
 /* A voice made from a clip: its codes and transcript. */
 struct jabbertts_voice;
@@ -140,11 +146,13 @@ struct jabbertts_request {
     double max_seconds;                      /* of sound in all; 0: as long as the text needs */
     const char *language;                    /* espeak-ng voice for phonemes; NULL: en-us */
     double deadline_s;                       /* from submit to the last sample made; 0: none */
+    const char *model;                       /* "espeak-ng" speaks with that; NULL: the engine's */
 };
 JABBERTTS_API void jabbertts_request_init(struct jabbertts_request *r);
 /* Everything in the request but the reference is copied. */
 JABBERTTS_API int jabbertts_submit(struct jabbertts *tts, const struct jabbertts_request *r,
                                    struct jabbertts_stream **ret, struct jabbertts_error *e);
+JABBERTTS_API int jabbertts_stream_rate(const struct jabbertts_stream *s); /* Hz of its samples */
 /* Waits for sound.  Returns the number of samples (> 0), 0 at the end, or a negative status. */
 JABBERTTS_API int jabbertts_read(struct jabbertts_stream *s, float *pcm, int n_max,
                                  struct jabbertts_error *e);

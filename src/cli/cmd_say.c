@@ -25,6 +25,7 @@ static const char usage[] =
     "      --play              play it while it is made (needs aplay, paplay or ffplay)\n"
     "      --voice NAME        a voice of the model (jabbertts voices), or a sound file to clone\n"
     "      --voice-text TEXT   what is said in that sound file\n"
+    "      --language NAME     of the text, as espeak-ng names it: en-us, de, pt-br\n"
     "      --speed X           0.25 to 4, pitch kept (default 1)\n"
     "      --seed N            other numbers, another reading (default 0)\n"
     "      --temperature X     0 to 2 (default: the model's)\n"
@@ -33,7 +34,8 @@ static const char usage[] =
     "      --max-seconds X     stop after so much sound (default: when the text is spoken)\n"
     "      --threads N         1 to 256 (default: one per core)\n"
     "      --isa NAME          ref, avx2, avx512, neon (default: the best here)\n"
-    "      --model FILE        a model made by `jabbertts convert` (default: the built-in voice)\n"
+    "      --model FILE        a model made by `jabbertts convert` (default: the built-in voice), or\n"
+    "                          espeak-ng: its own voice, in any of its languages\n"
     "      --help              this text\n\n"
     "exit code: 0 spoken, 1 failed or not finished, 2 wrong usage\n";
 
@@ -64,8 +66,8 @@ static void on_signal(int sig)
 
 /* --- options --- */
 
-enum { OPT_PLAY = 256, OPT_VOICE, OPT_VOICE_TEXT, OPT_SPEED, OPT_SEED, OPT_TEMPERATURE, OPT_TOP_P,
-       OPT_PENALTY, OPT_MAX_SECONDS, OPT_THREADS, OPT_ISA, OPT_MODEL };
+enum { OPT_PLAY = 256, OPT_VOICE, OPT_VOICE_TEXT, OPT_LANGUAGE, OPT_SPEED, OPT_SEED, OPT_TEMPERATURE,
+       OPT_TOP_P, OPT_PENALTY, OPT_MAX_SECONDS, OPT_THREADS, OPT_ISA, OPT_MODEL };
 
 static const struct option options[] = {{"output", required_argument, 0, 'o'},
                                         {"format", required_argument, 0, 'f'},
@@ -73,6 +75,7 @@ static const struct option options[] = {{"output", required_argument, 0, 'o'},
                                         {"play", no_argument, 0, OPT_PLAY},
                                         {"voice", required_argument, 0, OPT_VOICE},
                                         {"voice-text", required_argument, 0, OPT_VOICE_TEXT},
+                                        {"language", required_argument, 0, OPT_LANGUAGE},
                                         {"speed", required_argument, 0, OPT_SPEED},
                                         {"seed", required_argument, 0, OPT_SEED},
                                         {"temperature", required_argument, 0, OPT_TEMPERATURE},
@@ -123,6 +126,7 @@ static int string_option(struct say *s, int c)
                          : c == 'i'            ? &s->input
                          : c == OPT_VOICE      ? &s->request.voice
                          : c == OPT_VOICE_TEXT ? &s->voice_text
+                         : c == OPT_LANGUAGE   ? &s->request.language
                          : c == OPT_ISA        ? &s->engine.isa
                          : c == OPT_MODEL      ? &s->engine.model
                                                : NULL;
@@ -227,7 +231,7 @@ static int open_output(struct say *s)
 static int open_player(struct say *s)
 {
     char command[512];
-    int hz = jabbertts_sample_rate(s->tts);
+    int hz = jabbertts_stream_rate(s->stream);
     if (!s->play)
         return 0;
     snprintf(command, sizeof command,
@@ -257,7 +261,7 @@ static int play(struct say *s, const float *pcm, int n)
 static int open_encoder(struct say *s)
 {
     struct jabbertts_error e;
-    struct jabbertts_encoder_options o = {.format = s->format, .in_hz = jabbertts_sample_rate(s->tts),
+    struct jabbertts_encoder_options o = {.format = s->format, .in_hz = jabbertts_stream_rate(s->stream),
                                           .speed = s->speed, .sink = write_bytes, .cookie = s};
     if (!s->file)
         return 0;
@@ -271,7 +275,7 @@ static int finish_file(struct say *s)
     size_t n = strlen(s->format);
     int wav = n >= 3 && !strcasecmp(s->format + n - 3, "wav");
     if (wav && s->temporary && s->n_byte >= 44) {
-        jabbertts_wav_header(jabbertts_sample_rate(s->tts), (s->n_byte - 44) / 2, header);
+        jabbertts_wav_header(jabbertts_stream_rate(s->stream), (s->n_byte - 44) / 2, header);
         if (fseek(s->file, 0, SEEK_SET) || fwrite(header, 1, 44, s->file) != 44)
             return cli_fail("cannot write %s: %s", s->output, strerror(errno));
     }
@@ -295,7 +299,7 @@ static void show_progress(const struct say *s, int last)
     if (!isatty(2))
         return;
     jabbertts_stream_progress(s->stream, &p);
-    double seconds = (double)p.n_sample / jabbertts_sample_rate(s->tts);
+    double seconds = (double)p.n_sample / jabbertts_stream_rate(s->stream);
     fprintf(stderr, "\r%6.1f s of sound, sentence %d of %d, RTF %.2f %s", seconds,
             p.piece < p.n_piece ? p.piece + 1 : p.n_piece, p.n_piece,
             seconds > 0 ? p.elapsed_s / seconds : 0, last ? "\n" : "");

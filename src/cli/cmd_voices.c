@@ -8,7 +8,8 @@
 static const char usage[] =
     "usage: jabbertts voices [--model FILE]\n\n"
     "List the voices of a model: name, default mark, and other names it answers to.\n\n"
-    "  --model FILE   a model made by `jabbertts convert` (default: the built-in voice)\n"
+    "  --model FILE   a model made by `jabbertts convert` (default: the built-in voice),\n"
+    "                 or espeak-ng: its languages\n"
     "  --help         this text\n";
 
 static void list(const struct jabbertts *tts)
@@ -21,6 +22,13 @@ static void list(const struct jabbertts *tts)
                 printf(" %s", alias);
         putchar('\n');
     }
+}
+
+static void list_espeak(void)
+{
+    const char *voice, *name;
+    for (int i = 0; (voice = jabbertts_espeak_voice(i, &name)); i++)
+        printf("%-18s %s\n", voice, name);
 }
 
 int cmd_voices(int argc, char **argv)
@@ -48,7 +56,10 @@ int cmd_voices(int argc, char **argv)
         return cli_usage(argv[0], "unexpected argument \"%s\"", argv[optind]);
     if (jabbertts_open(&o, &tts, &e) < 0)
         return cli_fail("%s", e.message);
-    list(tts);
+    if (o.model && !strcmp(o.model, "espeak-ng"))
+        list_espeak();
+    else
+        list(tts);
     jabbertts_close(tts);
     return CLI_OK;
 }

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "text/libespeak.h"
+
 /* The two lists of codes are one list under two names. */
 #define SAME(name) ((int)JABBERTTS_##name == (int)name)
 _Static_assert(SAME(ERR_ARGUMENT) && SAME(ERR_NOT_FOUND) && SAME(ERR_FORMAT) &&
@@ -94,10 +96,14 @@ static int engine_start(struct jabbertts *tts, const struct jabbertts_options *o
     char path[PATH_MAX];
     struct model_options m = {.n_thread = o->threads, .isa = o->isa, .max_batch = o->slots};
     int rc;
-    if ((rc = check_options(o, e)) < 0 ||
-        (rc = engine_model_path(o->model, path, sizeof path, e)) < 0 ||
+    if ((rc = check_options(o, e)) < 0)
+        return rc;
+    if (o->model && strcmp(o->model, ENGINE_ESPEAK) == 0)
+        return 0;
+    if ((rc = engine_model_path(o->model, path, sizeof path, e)) < 0 ||
         (rc = model_open(&tts->model, path, &m, e)) < 0)
         return rc;
+    tts->has_model = true;
     int longest = tts->model.spec.lm.slow.n_position;
     if (o->context > longest)
         return err_set(e, ERR_ARGUMENT, "context is %d, this model's is %d", o->context, longest);
@@ -155,7 +161,7 @@ void jabbertts_close(struct jabbertts *tts)
 
 int jabbertts_sample_rate(const struct jabbertts *tts)
 {
-    return tts->model.spec.codec.sample_rate;
+    return tts->has_model ? tts->model.spec.codec.sample_rate : libespeak_rate();
 }
 
 int jabbertts_frame_samples(const struct jabbertts *tts)
@@ -170,12 +176,12 @@ int jabbertts_n_codebook(const struct jabbertts *tts)
 
 const char *jabbertts_isa(const struct jabbertts *tts)
 {
-    return kern_exec_isa(tts->model.exec);
+    return tts->has_model ? kern_exec_isa(tts->model.exec) : "none";
 }
 
 int jabbertts_threads(const struct jabbertts *tts)
 {
-    return pool_threads(tts->model.pool);
+    return tts->has_model ? pool_threads(tts->model.pool) : 1;
 }
 
 /* --- load --- */
@@ -187,7 +193,7 @@ double engine_wait(const struct jabbertts *tts)
     for (int i = 0; i < tts->n_slot; i++)
         n_free += !tts->slots[i].stream;
     int n_before = tts->n_queued + 1 - n_free;
-    return n_before > 0 ? n_before * tts->recent_hold / tts->n_slot : 0;
+    return n_before > 0 && tts->n_slot > 0 ? n_before * tts->recent_hold / tts->n_slot : 0;
 }
 
 static size_t resident_bytes(void)
@@ -213,7 +219,7 @@ void jabbertts_load(struct jabbertts *tts, struct jabbertts_load *l)
     l->wait_s = engine_wait(tts);
     l->rtf = tts->recent_sound > 0 ? tts->recent_busy / tts->recent_sound : 0;
     pthread_mutex_unlock(&tts->lock);
-    l->loaded = 1;
-    l->weight_bytes = mem_arena_bytes(tts->model.arena);
+    l->loaded = tts->has_model;
+    l->weight_bytes = tts->has_model ? mem_arena_bytes(tts->model.arena) : 0;
     l->memory_bytes = resident_bytes();
 }

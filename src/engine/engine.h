@@ -9,6 +9,8 @@
  * one frame for all active slots in one pass over the weights (ar_step), decodes what is due and
  * hands the samples over.  A stream whose reader is slow is left out until there is room.
  *
+ * Streams of espeak-ng (espeak.c) never enter the queue: the reader makes their sound.
+ *
  * One mutex guards the queue, the jobs and every field of a stream marked (lock). */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
@@ -27,8 +29,11 @@ struct jabbertts_voice {
 
 enum stream_state { STREAM_QUEUED, STREAM_ACTIVE, STREAM_DONE };
 
+struct espeak_stream;
+
 struct jabbertts_stream {
     struct jabbertts *tts;
+    struct espeak_stream *espeak;  /* spoken by espeak-ng; NULL: by the model */
     struct jabbertts_stream *next; /* in the queue (lock) */
     struct text_pieces pieces;
     struct ar_params params;
@@ -73,6 +78,7 @@ struct job { /* encode a clip on the engine thread */
 
 struct jabbertts {
     struct model model;
+    bool has_model;  /* no: espeak-ng is all there is, and no engine thread */
     int n_slot, n_queue_max, n_context;
     struct slot *slots;
     float *pcm;      /* [chunk] samples being decoded */
@@ -93,6 +99,8 @@ struct jabbertts {
 
 #define ENGINE_CHUNK_FRAMES 8 /* decoded at once: the codec's weights are read once per chunk */
 
+#define ENGINE_ESPEAK "espeak-ng" /* as the name of a model */
+
 void *engine_main(void *tts); /* scheduler.c: the engine thread */
 int engine_slots_new(struct jabbertts *tts, struct err *e);
 void engine_slots_free(struct jabbertts *tts);
@@ -103,5 +111,13 @@ double engine_wait(const struct jabbertts *tts); /* (lock) predicted, for a requ
 void engine_drop(struct jabbertts_stream *s, const struct err *why);
 void engine_tell(struct jabbertts_stream *s); /* (lock) there is something to read */
 int engine_model_path(const char *given, char *path, size_t n, struct err *e);
+
+/* espeak.c: streams that espeak-ng speaks */
+bool engine_wants_espeak(const struct jabbertts *tts, const struct jabbertts_request *r);
+int engine_espeak_fill(struct jabbertts_stream *s, const struct jabbertts_request *r, struct err *e);
+int engine_espeak_read(struct jabbertts_stream *s, float *pcm, int n_max, struct err *e);
+void engine_espeak_free(struct jabbertts_stream *s);
+const char *engine_espeak_alias(int i);  /* i-th OpenAI voice; NULL after the last */
+#define ENGINE_ESPEAK_VOICE "en-us" /* the default */
 
 #endif

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "text/libespeak.h"
+
 #define RING_SECONDS 8 /* sound made ahead of its reader */
 
 /* --- submit --- */
@@ -58,13 +60,8 @@ static int find_voice(const struct jabbertts *tts, const struct jabbertts_reques
     return 0;
 }
 
-static int stream_fill(struct jabbertts *tts, const struct jabbertts_request *r,
-                       struct jabbertts_stream *s, struct err *e)
+static int check_request(const struct jabbertts_request *r, struct err *e)
 {
-    const struct spec_codec *c = &tts->model.spec.codec;
-    struct text_options text = {.frontend = tts->model.spec.espeak_ipa ? TEXT_IPA : TEXT_PLAIN,
-                                .language = r->language};
-    int rc;
     if (!r->text)
         return err_set(e, ERR_ARGUMENT, "there is no text");
     if (!(r->max_seconds >= 0 && r->max_seconds <= LIMIT_AUDIO_SECONDS))
@@ -72,6 +69,19 @@ static int stream_fill(struct jabbertts *tts, const struct jabbertts_request *r,
                        r->max_seconds, LIMIT_AUDIO_SECONDS);
     if (!(r->deadline_s >= 0))
         return err_set(e, ERR_ARGUMENT, "deadline_s is %g, must be 0 (none) or more", r->deadline_s);
+    if (r->model && strcmp(r->model, ENGINE_ESPEAK) != 0)
+        return err_set(e, ERR_NOT_FOUND, "a request's model is \"%.64s\", must be NULL (the "
+                       "engine's own) or " ENGINE_ESPEAK, r->model);
+    return 0;
+}
+
+static int stream_fill(struct jabbertts *tts, const struct jabbertts_request *r,
+                       struct jabbertts_stream *s, struct err *e)
+{
+    const struct spec_codec *c = &tts->model.spec.codec;
+    struct text_options text = {.frontend = tts->model.spec.espeak_ipa ? TEXT_IPA : TEXT_PLAIN,
+                                .language = r->language};
+    int rc;
     if ((rc = read_sampling(tts, r, &s->params, e)) < 0 || (rc = find_voice(tts, r, s, e)) < 0 ||
         (rc = text_split(r->text, strlen(r->text), &text, &s->pieces, e)) < 0)
         return rc;
@@ -90,6 +100,7 @@ static int stream_fill(struct jabbertts *tts, const struct jabbertts_request *r,
 
 static void stream_delete(struct jabbertts_stream *s)
 {
+    engine_espeak_free(s);
     text_pieces_done(&s->pieces);
     mem_free(s->ring);
     pthread_cond_destroy(&s->readable);
@@ -125,8 +136,10 @@ int jabbertts_submit(struct jabbertts *tts, const struct jabbertts_request *r,
     s->tts = tts;
     pthread_cond_init(&s->readable, NULL);
     s->submitted = engine_now();
-    int rc = stream_fill(tts, r, s, &e);
-    if (rc == 0) {
+    int rc = check_request(r, &e);
+    if (rc == 0 && engine_wants_espeak(tts, r)) {
+        rc = engine_espeak_fill(s, r, &e);
+    } else if (rc == 0 && (rc = stream_fill(tts, r, s, &e)) == 0) {
         pthread_mutex_lock(&tts->lock);
         rc = enqueue(tts, s, &e);
         if (rc < 0)
@@ -144,6 +157,11 @@ int jabbertts_submit(struct jabbertts *tts, const struct jabbertts_request *r,
 }
 
 /* --- read, cancel, free --- */
+
+int jabbertts_stream_rate(const struct jabbertts_stream *s)
+{
+    return s->espeak ? libespeak_rate() : jabbertts_sample_rate(s->tts);
+}
 
 void engine_tell(struct jabbertts_stream *s)
 {
@@ -174,6 +192,8 @@ int jabbertts_try_read(struct jabbertts_stream *s, float *pcm, int n_max,
                        struct jabbertts_error *error)
 {
     struct err e = {0};
+    if (s->espeak)
+        return engine_return(error, &e, engine_espeak_read(s, pcm, n_max, &e));
     pthread_mutex_lock(&s->tts->lock);
     int n = take(s, pcm, n_max, &e);
     pthread_mutex_unlock(&s->tts->lock);
@@ -184,6 +204,8 @@ int jabbertts_read(struct jabbertts_stream *s, float *pcm, int n_max, struct jab
 {
     struct err e = {0};
     int n;
+    if (s->espeak)
+        return engine_return(error, &e, engine_espeak_read(s, pcm, n_max, &e));
     pthread_mutex_lock(&s->tts->lock);
     while ((n = take(s, pcm, n_max, &e)) == JABBERTTS_AGAIN)
         pthread_cond_wait(&s->readable, &s->tts->lock);

@@ -9,18 +9,23 @@
 
 const char *jabbertts_voice_name(const struct jabbertts *tts, int i)
 {
+    if (!tts->has_model)
+        return jabbertts_espeak_voice(i, NULL);
     const struct voice *v = voices_at(tts->model.voices, i);
     return v ? v->name : NULL;
 }
 
 const char *jabbertts_voice_alias(const struct jabbertts *tts, int i, const char **name)
 {
-    return voices_alias(tts->model.voices, i, name);
+    if (tts->has_model)
+        return voices_alias(tts->model.voices, i, name);
+    *name = ENGINE_ESPEAK_VOICE;
+    return engine_espeak_alias(i);
 }
 
 const char *jabbertts_voice_default(const struct jabbertts *tts)
 {
-    return voices_default(tts->model.voices);
+    return tts->has_model ? voices_default(tts->model.voices) : ENGINE_ESPEAK_VOICE;
 }
 
 /* Run codec_encode on the engine thread and wait for it. */
@@ -59,7 +64,9 @@ static int voice_text(const struct jabbertts *tts, const char *text, char **ret,
 static int voice_make(struct jabbertts *tts, const float *pcm, size_t n_sample, const char *text,
                       struct jabbertts_voice *v, struct err *e)
 {
-    int hz = tts->model.spec.codec.sample_rate, rc;
+    int hz = jabbertts_sample_rate(tts), rc;
+    if (!tts->has_model)
+        return err_set(e, ERR_UNSUPPORTED, "espeak-ng cannot clone a voice");
     if (n_sample < (size_t)hz / 2)
         return err_set(e, ERR_ARGUMENT, "the clip is %.2f s long, at least 0.5 s are needed",
                        (double)n_sample / hz);
@@ -97,8 +104,8 @@ int jabbertts_voice_from_file(struct jabbertts *tts, const char *path, const cha
     struct err e = {0};
     float *pcm;
     size_t n;
-    int rc = audio_decode_file(path, tts->model.spec.codec.sample_rate, LIMIT_REFERENCE_SECONDS,
-                               &pcm, &n, &e);
+    int rc = audio_decode_file(path, jabbertts_sample_rate(tts), LIMIT_REFERENCE_SECONDS, &pcm, &n,
+                               &e);
     if (rc < 0)
         return engine_return(error, &e, rc);
     rc = jabbertts_voice_from_pcm(tts, pcm, n, text, ret, error);

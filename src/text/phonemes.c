@@ -1,8 +1,6 @@
 /* Sentences to IPA with libespeak-ng, the way the built-in voice was taught: punctuation is kept
  * by us, only the words between it go to espeak-ng (docs/MODEL.md, "Text and tokens"). */
 #include <ctype.h>
-#include <espeak-ng/speak_lib.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -16,6 +14,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "text/abbreviation.h"
+#include "text/libespeak.h"
 #include "text/text.h"
 
 /* espeak-ng works in fixed buffers of 800 characters a clause and 160 a word, and older releases
@@ -23,82 +22,6 @@
 #define MAX_WORD_CHARS 60
 #define MAX_CLAUSE_BYTES 600
 #define MAX_CLAUSE_DOTS 8 /* 1.51 overruns its stack on some ninety: e.e.e.e. and so on */
-
-#define PHONEMES_IPA 0x02 /* speak_lib.h: phoneme_mode, bit 1 */
-
-/* --- the one user of espeak-ng --- */
-
-static pthread_mutex_t espeak_lock = PTHREAD_MUTEX_INITIALIZER;
-static bool espeak_ready;
-static char espeak_voice[64]; /* the voice it has now; "" = unknown */
-
-/* Voice names are also file names to espeak-ng: nothing that could leave its directory. */
-static bool is_voice_name(const char *s)
-{
-    size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_+");
-    return n > 0 && n < sizeof espeak_voice && s[n] == 0;
-}
-
-static int espeak_select(const char *voice, struct err *e)
-{
-    if (!is_voice_name(voice))
-        return err_set(e, ERR_NOT_FOUND, "'%.40s' is no language name, want one like en-us", voice);
-    if (!espeak_ready) {
-        int rate = espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, NULL, espeakINITIALIZE_DONT_EXIT);
-        if (rate <= 0)
-            return err_set(e, ERR_NOT_FOUND, "espeak-ng finds no data: install espeak-ng-data or "
-                           "set ESPEAK_DATA_PATH");
-        espeak_ready = true;
-    }
-    if (strcmp(espeak_voice, voice) == 0)
-        return 0;
-    espeak_voice[0] = 0;
-    if (espeak_SetVoiceByName(voice) != EE_OK)
-        return err_set(e, ERR_NOT_FOUND, "espeak-ng has no language '%s'", voice);
-    memcpy(espeak_voice, voice, strlen(voice) + 1);
-    return 0;
-}
-
-/* Append s without white space at its ends, runs of it as one space, and without the "(fr)" marks
- * espeak-ng puts where it changes language. */
-static int add_trimmed(struct buf *out, const char *s)
-{
-    bool gap = out->len > 0;
-    int rc = 0;
-    for (; *s && rc == 0; s++) {
-        const char *close = *s == '(' ? strchr(s, ')') : NULL;
-        if (close) {
-            s = close;
-            continue;
-        }
-        if (isspace((unsigned char)*s)) {
-            gap = out->len > 0;
-            continue;
-        }
-        if (gap)
-            rc = buf_add(out, " ", 1);
-        gap = false;
-        if (rc == 0)
-            rc = buf_add(out, s, 1);
-    }
-    return rc;
-}
-
-/* Append the IPA of words[0..n), which end in a NUL.  The lock is held. */
-static int add_ipa(struct buf *out, const char *words)
-{
-    const void *at = words;
-    int rc = 0;
-    while (at && rc == 0) {
-        const void *before = at;
-        const char *ipa = espeak_TextToPhonemes(&at, espeakCHARS_UTF8, PHONEMES_IPA);
-        if (ipa)
-            rc = add_trimmed(out, ipa);
-        if (at == before) /* it never does; a loop without end would hold the lock */
-            break;
-    }
-    return rc;
-}
 
 /* --- scripts --- */
 
@@ -149,7 +72,8 @@ static bool needs_roman(const struct scripts *s, const char *text)
     return false;
 }
 
-/* text in Latin letters (CLDR's rules), into out.  The lock is held. */
+/* text in Latin letters (CLDR's rules), into out.  espeak-ng's lock is held: the transliterator is
+ * made once. */
 static int romanize(const char *text, struct buf *out, struct err *e)
 {
     static UTransliterator *latin;
@@ -289,13 +213,18 @@ static bool ends_clause(const char *s, size_t i, bool *keep)
     return kind == ABBREVIATION_NONE;
 }
 
-/* Give the words collected so far to espeak-ng, then put the mark (0: none) after its answer. */
-static int clause_done(struct buf *words, char mark, struct buf *out)
+enum form { FORM_IPA, FORM_WORDS };
+
+/* Give the words collected so far to espeak-ng, or keep them for later, then put the mark (0: none)
+ * after them. */
+static int clause_done(struct buf *words, char mark, enum form form, struct buf *out)
 {
     size_t before = out->len;
     int rc = 0;
-    if (words->len)
-        rc = add_ipa(out, buf_str(words));
+    if (words->len && form == FORM_IPA)
+        rc = libespeak_ipa(buf_str(words), out);
+    else if (words->len && (!out->len || (rc = buf_add(out, " ", 1)) == 0))
+        rc = buf_add(out, words->data, words->len);
     buf_clear(words);
     if (rc == 0 && mark && out->len > before)
         rc = buf_add(out, &mark, 1);
@@ -303,7 +232,7 @@ static int clause_done(struct buf *words, char mark, struct buf *out)
 }
 
 /* Steps 2 and 3: clause by clause, with the first mark of each run of marks behind it. */
-static int cut(const char *s, struct buf *words, struct buf *out)
+static int cut(const char *s, enum form form, struct buf *words, struct buf *out)
 {
     int rc = 0, dots = 0;
     for (size_t i = 0; s[i] && rc == 0; i++) {
@@ -315,28 +244,27 @@ static int cut(const char *s, struct buf *words, struct buf *out)
             while (s[i + 1] && strchr(",.?! ", s[i + 1]))
                 i++;
             /* "and so on," has no more words: what was a comma ends the sentence */
-            rc = clause_done(words, first == ',' && !s[i + 1] ? '.' : first, out);
+            rc = clause_done(words, first == ',' && !s[i + 1] ? '.' : first, form, out);
             continue;
         }
         dots += s[i] == '.' && keep;
         if ((s[i] == ' ' && words->len > MAX_CLAUSE_BYTES) || dots > MAX_CLAUSE_DOTS) {
-            rc = clause_done(words, 0, out);
+            /* espeak-ng needs a mark to see an end there */
+            rc = clause_done(words, form == FORM_IPA ? 0 : ',', form, out);
             continue;
         }
         if (keep && (s[i] != ' ' || words->len))
             rc = buf_add(words, s + i, 1);
     }
-    return rc < 0 ? rc : clause_done(words, '.', out);
+    return rc < 0 ? rc : clause_done(words, '.', form, out);
 }
 
-/* Everything between the lock and the unlock. */
-static int convert(const char *sentence, const char *language, struct buf *out, struct err *e)
+static int convert(const char *sentence, const char *language, enum form form, struct buf *out,
+                   struct err *e)
 {
     struct buf roman, plain, words;
     struct scripts own;
-    int rc = espeak_select(language, e);
-    if (rc < 0)
-        return rc;
+    int rc = 0;
     buf_init(&roman, 32 * (size_t)LIMIT_TEXT_BYTES);
     buf_init(&plain, 64 * (size_t)LIMIT_TEXT_BYTES);
     buf_init(&words, 64 * (size_t)LIMIT_TEXT_BYTES);
@@ -347,7 +275,7 @@ static int convert(const char *sentence, const char *language, struct buf *out, 
     if (rc == 0) {
         rc = clean(foreign ? buf_str(&roman) : sentence, &own, &plain);
         if (rc == 0)
-            rc = cut(buf_str(&plain), &words, out);
+            rc = cut(buf_str(&plain), form, &words, out);
         if (rc < 0)
             err_set(e, rc, "no room for the phonemes of %zu bytes of text", strlen(sentence));
         else if (out->len == 0)
@@ -366,12 +294,34 @@ int text_phonemes(const char *sentence, const char *language, char **ret, struct
     if (strlen(sentence) > LIMIT_TEXT_BYTES)
         return err_set(e, ERR_LIMIT, "sentence has %zu bytes, the limit is %d", strlen(sentence),
                        LIMIT_TEXT_BYTES);
+    language = language ? language : "en-us";
+    int rc = libespeak_begin(language, e);
+    if (rc < 0)
+        return rc;
     buf_init(&out, 64 * (size_t)LIMIT_TEXT_BYTES);
-    pthread_mutex_lock(&espeak_lock);
-    int rc = convert(sentence, language ? language : "en-us", &out, e);
-    pthread_mutex_unlock(&espeak_lock);
+    rc = convert(sentence, language, FORM_IPA, &out, e);
+    libespeak_end();
     if (rc == 0 && !(*ret = buf_take(&out)))
         rc = err_set(e, ERR_MEMORY, "out of memory for phonemes");
     buf_done(&out);
+    return rc;
+}
+
+int text_speech(const char *sentence, const char *voice, int (*sink)(void *, const int16_t *, int),
+                void *cookie, struct err *e)
+{
+    struct buf words;
+    if (strlen(sentence) > LIMIT_TEXT_BYTES)
+        return err_set(e, ERR_LIMIT, "sentence has %zu bytes, the limit is %d", strlen(sentence),
+                       LIMIT_TEXT_BYTES);
+    int rc = libespeak_begin(voice, e);
+    if (rc < 0)
+        return rc;
+    buf_init(&words, 64 * (size_t)LIMIT_TEXT_BYTES);
+    rc = convert(sentence, voice, FORM_WORDS, &words, e);
+    if (rc == 0)
+        rc = libespeak_speak(buf_str(&words), sink, cookie);
+    libespeak_end();
+    buf_done(&words);
     return rc;
 }

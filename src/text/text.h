@@ -5,10 +5,11 @@
  *     for each piece: generate(pieces.piece[i].text), then pause_ms of silence
  *     text_pieces_done(&pieces);
  *
- * Threads: any.  espeak-ng is all globals: one lock, in phonemes.c only. */
+ * Threads: any.  espeak-ng is all globals: one lock, in libespeak.c only. */
 #ifndef TEXT_TEXT_H
 #define TEXT_TEXT_H
 #include <stddef.h>
+#include <stdint.h>
 #include "base/err.h"
 
 enum text_frontend {
@@ -38,5 +39,11 @@ void text_pieces_done(struct text_pieces *p);
 /* One sentence to IPA: clauses with their final punctuation, as docs/MODEL.md specifies.  Free with
  * mem_free. */
 int text_phonemes(const char *sentence, const char *language, char **ret, struct err *e);
+
+/* One sentence to sound by espeak-ng itself: mono, 16 bits, libespeak_rate() a second, handed to sink
+ * piece by piece; what the sink returns ends it and comes back.  voice: language, or language+variant.
+ * espeak-ng is locked meanwhile (a millisecond or two a sentence). */
+int text_speech(const char *sentence, const char *voice, int (*sink)(void *, const int16_t *, int),
+                void *cookie, struct err *e);
 
 #endif
