@@ -73,6 +73,8 @@ struct jabbertts_options {
     int slots;         /* requests decoded together, 1..64 (default 4) */
     int queue;         /* requests waiting for a slot, 0..65536 (default 64) */
     int context;       /* tokens and frames per sentence, reference included; 0: the model's */
+    int prefix_mb;     /* MiB for what the model remembers of voices' prompts, so that a voice's
+                          second request starts at its own text; 0: nothing (default 256) */
 };
 JABBERTTS_API void jabbertts_options_init(struct jabbertts_options *o);
 JABBERTTS_API int jabbertts_open(const struct jabbertts_options *o, struct jabbertts **ret,

@@ -74,7 +74,7 @@ int engine_model_path(const char *given, char *path, size_t n, struct err *e)
 
 void jabbertts_options_init(struct jabbertts_options *o)
 {
-    *o = (struct jabbertts_options){.slots = 4, .queue = 64};
+    *o = (struct jabbertts_options){.slots = 4, .queue = 64, .prefix_mb = 256};
 }
 
 static int check_options(const struct jabbertts_options *o, struct err *e)
@@ -86,6 +86,8 @@ static int check_options(const struct jabbertts_options *o, struct err *e)
         return err_set(e, ERR_ARGUMENT, "slots is %d, must be 1 to %d", o->slots, LIMIT_SLOTS);
     if (o->queue < 0 || o->queue > 65536)
         return err_set(e, ERR_ARGUMENT, "queue is %d, must be 0 to 65536", o->queue);
+    if (o->prefix_mb < 0 || o->prefix_mb > 65536)
+        return err_set(e, ERR_ARGUMENT, "prefix_mb is %d, must be 0 (none) to 65536", o->prefix_mb);
     if (o->context < 0)
         return err_set(e, ERR_ARGUMENT, "context is %d, must not be negative", o->context);
     return 0;
@@ -110,7 +112,8 @@ static int engine_start(struct jabbertts *tts, const struct jabbertts_options *o
     tts->n_context = o->context ? o->context : longest;
     tts->n_slot = o->slots;
     tts->n_queue_max = o->queue;
-    if ((rc = engine_slots_new(tts, e)) < 0)
+    if ((rc = engine_slots_new(tts, e)) < 0 ||
+        (rc = prefix_cache_new((size_t)o->prefix_mb << 20, &tts->prefix, e)) < 0)
         return rc;
     if (pthread_create(&tts->thread, NULL, engine_main, tts) != 0)
         return err_set(e, ERR_IO, "cannot start the engine thread: %s", strerror(errno));
@@ -152,6 +155,7 @@ void jabbertts_close(struct jabbertts *tts)
         pthread_join(tts->thread, NULL);
     }
     engine_slots_free(tts);
+    prefix_cache_free(tts->prefix);
     model_close(&tts->model);
     pthread_cond_destroy(&tts->job_done);
     pthread_cond_destroy(&tts->wake);

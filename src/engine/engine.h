@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include "base/err.h"
+#include "engine/prefix.h"
 #include "jabbertts.h"
 #include "model/model.h"
 #include "text/text.h"
@@ -81,6 +82,7 @@ struct jabbertts {
     bool has_model;  /* no: espeak-ng is all there is, and no engine thread */
     int n_slot, n_queue_max, n_context;
     struct slot *slots;
+    struct prefix_cache *prefix;
     float *pcm;      /* [chunk] samples being decoded */
     int32_t *chunk;  /* [Q, chunk] codes, codebook first */
 

@@ -82,6 +82,8 @@ static int piece_start(struct jabbertts *tts, struct slot *s, struct err *e)
         params.max_frames = piece_max_frames(tts, s);
         rc = ar_start(s->ar, &p, &params, e);
     }
+    if (rc == 0)
+        prefix_restore(tts->prefix, &p, ar_slot(s->ar));
     prompt_done(&p);
     codec_stream_reset(s->codec);
     s->n_pending = 0;
@@ -133,6 +135,8 @@ static void take_frame(struct jabbertts *tts, struct slot *s)
     pthread_mutex_unlock(&tts->lock);
     if (s->n_pending >= s->n_chunk)
         decode_pending(tts, s);
+    if (ar_n_frame(s->ar) == 1) /* after the first sound, which somebody waits for */
+        prefix_save(tts->prefix, ar_prompt(s->ar), ar_slot(s->ar));
 }
 
 static void piece_end(struct jabbertts *tts, struct slot *s, bool truncated)

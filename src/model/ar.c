@@ -15,7 +15,6 @@ struct ar {
     struct ar_params params;
     int n_codebook;
     struct prompt prompt;  /* own copy */
-    int n_fed;             /* columns of the prompt fed so far */
     int32_t *history;      /* [n_frame, 1 + Q] */
     int n_frame, cap;
     float *hidden, *logits, *probs; /* [dim], [widest head] */
@@ -80,6 +79,7 @@ int ar_start(struct ar *a, const struct prompt *p, const struct ar_params *param
     ar_reset(a);
     memcpy(a->prompt.columns, p->columns, (size_t)p->n_column * width * sizeof *p->columns);
     a->prompt.n_column = p->n_column;
+    a->prompt.n_prefix = p->n_prefix;
     a->params = *params;
     a->state = AR_READY;
     return 0;
@@ -88,7 +88,7 @@ int ar_start(struct ar *a, const struct prompt *p, const struct ar_params *param
 void ar_reset(struct ar *a)
 {
     lm_slot_reset(a->slot);
-    a->n_fed = a->n_frame = a->prompt.n_column = 0;
+    a->n_frame = a->prompt.n_column = 0;
     a->state = AR_IDLE;
 }
 
@@ -106,6 +106,16 @@ const int32_t *ar_codes(const struct ar *a)
 int ar_n_frame(const struct ar *a)
 {
     return a->n_frame;
+}
+
+const struct prompt *ar_prompt(const struct ar *a)
+{
+    return &a->prompt;
+}
+
+struct lm_slot *ar_slot(struct ar *a)
+{
+    return a->slot;
 }
 
 /* --- penalty windows: inference.py:decode_n_tokens --- */
@@ -192,8 +202,9 @@ static int feed(struct lm *m, struct ar *const *seqs, int n, struct ar **live, s
             continue;
         }
         if (a->state == AR_READY) {
-            f.columns = a->prompt.columns;
-            f.n_column = a->prompt.n_column;
+            int n_fed = lm_slot_length(a->slot);
+            f.columns = a->prompt.columns + (size_t)n_fed * width;
+            f.n_column = a->prompt.n_column - n_fed;
         } else {
             f.columns = a->history + (size_t)(a->n_frame - 1) * width;
         }

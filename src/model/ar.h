@@ -18,7 +18,11 @@
 
 /* --- prompt ----------------------------------------------------------------------------------- */
 
-struct prompt { int32_t *columns; int n_column, cap, n_codebook; }; /* [n_column, 1 + Q] */
+struct prompt {
+    int32_t *columns; /* [n_column, 1 + Q] */
+    int n_column, cap, n_codebook;
+    int n_prefix; /* columns in front of the text: the same for every text with these references */
+};
 void prompt_init(struct prompt *p, int n_codebook);
 void prompt_done(struct prompt *p);
 struct prompt_reference {
@@ -69,6 +73,10 @@ void ar_reset(struct ar *a);
 enum ar_state ar_state(const struct ar *a);
 const int32_t *ar_codes(const struct ar *a); /* [Q] of the last frame */
 int ar_n_frame(const struct ar *a);
+/* The prompt, and the slot it goes into.  Between ar_start and the first step a slot may be given
+ * the state of the prompt's first columns (lm_slot_load): the step feeds only the others. */
+const struct prompt *ar_prompt(const struct ar *a);
+struct lm_slot *ar_slot(struct ar *a);
 /* One frame for each; those in state AR_READY first take their prompt (at most the lm's max_row
  * columns per call: a long prompt needs several steps and stays AR_READY meanwhile). */
 void ar_step(struct lm *m, struct ar *const *seqs, int n, struct kern_exec *x);

@@ -225,6 +225,24 @@ int lm_slot_capacity(const struct lm_slot *s)
     return s->capacity;
 }
 
+size_t lm_slot_bytes(const struct lm_slot *s, int n_column)
+{
+    return transformer_kv_span_bytes(s->kv, n_column);
+}
+
+void lm_slot_save(const struct lm_slot *s, int n_column, void *out)
+{
+    assert(n_column <= s->length);
+    transformer_kv_save(s->kv, n_column, out);
+}
+
+void lm_slot_load(struct lm_slot *s, int n_column, const void *in)
+{
+    assert(s->length == 0 && n_column <= s->capacity);
+    transformer_kv_load(s->kv, n_column, in);
+    s->length = n_column;
+}
+
 /* --- slow --- */
 
 static void add_row(const struct gguf_tensor *t, size_t row, int dim, float *tmp, float *x)

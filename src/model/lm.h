@@ -37,6 +37,12 @@ void lm_slot_reset(struct lm_slot *s);
 int lm_slot_length(const struct lm_slot *s);   /* columns seen */
 int lm_slot_capacity(const struct lm_slot *s);
 
+/* What a slot remembers of its first n columns (n <= length), and back into an empty slot of the same
+ * model with capacity >= n: it goes on as if it had been fed them. */
+size_t lm_slot_bytes(const struct lm_slot *s, int n_column);
+void lm_slot_save(const struct lm_slot *s, int n_column, void *out);
+void lm_slot_load(struct lm_slot *s, int n_column, const void *in);
+
 struct lm_feed {
     struct lm_slot *slot;
     const int32_t *columns; /* [n_column, 1 + Q] */

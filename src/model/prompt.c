@@ -114,5 +114,6 @@ int prompt_build(struct prompt *p, const struct tokenizer *t, const struct spec_
             return rc;
         rc = add_special(p, t, "<|im_end|>", e);
     }
+    p->n_prefix = p->n_column;
     return rc < 0 ? rc : add_spoken(p, t, text, specials, e);
 }

@@ -167,6 +167,43 @@ int transformer_kv_new(const struct transformer *t, int capacity, enum kern_type
     return 0;
 }
 
+/* Bytes of n positions of one head. */
+static size_t head_bytes(const struct kern_kv *kv, int n)
+{
+    return kern_type_row_bytes(kv->type, (size_t)n * (size_t)kv->head_dim);
+}
+
+size_t transformer_kv_span_bytes(const struct transformer_kv *kv, int n)
+{
+    return kv->n_layer ? 2 * (size_t)kv->n_layer * (size_t)kv->layer[0].n_head *
+                             head_bytes(&kv->layer[0], n)
+                       : 0;
+}
+
+void transformer_kv_save(const struct transformer_kv *kv, int n, void *out)
+{
+    char *to = out;
+    assert(n <= kv->capacity);
+    for (int i = 0; i < kv->n_layer * 2; i++) {
+        const struct kern_kv *y = &kv->layer[i / 2];
+        const char *from = i % 2 ? y->v : y->k;
+        for (int h = 0; h < y->n_head; h++, to += head_bytes(y, n))
+            memcpy(to, from + (size_t)h * head_bytes(y, y->capacity), head_bytes(y, n));
+    }
+}
+
+void transformer_kv_load(struct transformer_kv *kv, int n, const void *in)
+{
+    const char *from = in;
+    assert(n <= kv->capacity);
+    for (int i = 0; i < kv->n_layer * 2; i++) {
+        struct kern_kv *y = &kv->layer[i / 2];
+        char *to = i % 2 ? y->v : y->k;
+        for (int h = 0; h < y->n_head; h++, from += head_bytes(y, n))
+            memcpy(to + (size_t)h * head_bytes(y, y->capacity), from, head_bytes(y, n));
+    }
+}
+
 void transformer_kv_reset(struct transformer_kv *kv)
 {
     mem_pages_drop(kv->pages, kv->bytes * 2 * (size_t)kv->n_layer);

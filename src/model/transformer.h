@@ -25,6 +25,12 @@ int transformer_kv_new(const struct transformer *t, int capacity, enum kern_type
                        struct transformer_kv **ret, struct err *e);
 void transformer_kv_reset(struct transformer_kv *kv); /* forget everything, give memory back */
 void transformer_kv_free(struct transformer_kv *kv);
+/* Positions 0..n-1 of a cache that holds them, packed; load puts them into a cache of the same model
+ * and type and of any capacity >= n, bit for bit.  The layout is the caller's business only where it
+ * keeps the bytes beyond this version of the program. */
+size_t transformer_kv_span_bytes(const struct transformer_kv *kv, int n);
+void transformer_kv_save(const struct transformer_kv *kv, int n, void *out);
+void transformer_kv_load(struct transformer_kv *kv, int n, const void *in);
 size_t transformer_kv_bytes(const struct spec_transformer *s, int capacity, enum kern_type type);
 
 /* Scratch for calls of up to max_row rows, shared by all calls of one executor. */

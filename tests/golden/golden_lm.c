@@ -292,7 +292,7 @@ static void check_greedy(struct golden *g, const char *name, const char *prompt,
         ar_new(g->lm, 4096, &a, NULL) < 0)
         return;
     struct prompt p = {columns_of(&columns), columns.shape[1], columns.shape[1],
-                       g->spec.lm.n_codebook};
+                       g->spec.lm.n_codebook, 0};
     int n = want.shape[1], wrong = 0, zero = 0;
     params.max_frames = n + 8;
     ar_start(a, &p, &params, NULL);

@@ -1,0 +1,32 @@
+/* prefix.h - what the model remembers of the prompts that come again and again.
+ *
+ * A prompt begins with its references, the same columns for every text spoken with a voice.  The keys
+ * and values that the slow transformer computes for them depend on nothing behind them, so they are
+ * computed once, kept, and copied into the slot of each later request; samples are the same bit for
+ * bit.  Entries are found by their columns, not by a voice's name; the least recently used one goes
+ * when the limit is reached.
+ *
+ *     if (prefix_restore(c, ar_prompt(a), ar_slot(a)) == 0) ...     the step feeds the whole prompt
+ *     ar_step(...);
+ *     prefix_save(c, ar_prompt(a), ar_slot(a));                     does nothing when it is known
+ *
+ * Threads: the engine thread. */
+#ifndef ENGINE_PREFIX_H
+#define ENGINE_PREFIX_H
+#include "model/ar.h"
+
+#define PREFIX_MIN_COLUMNS 16  /* shorter ones are computed sooner than looked up */
+#define PREFIX_MAX_ENTRIES 256
+
+struct prefix_cache;
+/* max_bytes of keys and values in memory; 0: nothing is kept. */
+int prefix_cache_new(size_t max_bytes, struct prefix_cache **ret, struct err *e);
+void prefix_cache_free(struct prefix_cache *c);
+size_t prefix_cache_bytes(const struct prefix_cache *c); /* kept now */
+
+/* Fill an empty slot with the prompt's prefix; returns its columns, 0 when it is not known. */
+int prefix_restore(struct prefix_cache *c, const struct prompt *p, struct lm_slot *slot);
+/* Keep the prefix of a prompt that the slot has seen.  Without memory nothing is kept. */
+void prefix_save(struct prefix_cache *c, const struct prompt *p, const struct lm_slot *slot);
+
+#endif

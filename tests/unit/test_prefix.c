@@ -1,0 +1,230 @@
+/* The prefix cache: what comes out of it is what was computed, to the last bit; it keeps to its limit
+ * and forgets what was not used for the longest time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "engine/prefix.h"
+#include "jabbertts.h"
+#include "model/model.h"
+
+#define MODEL     "models/jabber-tiny.gguf"
+#define N_CONTEXT 400
+
+static struct model model;
+
+static int setup(void **state)
+{
+    (void)state;
+    struct model_options o = {.n_thread = 2, .max_batch = 1};
+    struct err e = {0};
+    if (model_open(&model, MODEL, &o, &e) == 0)
+        return 0;
+    print_error("%s\n", e.msg);
+    return -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    model_close(&model);
+    return 0;
+}
+
+static struct prompt prompt_of(int voice, const char *text)
+{
+    struct prompt p;
+    struct err e = {0};
+    const struct voice *v = voices_at(model.voices, voice);
+    struct prompt_reference r = {v->text, v->codes, v->n_frame};
+    prompt_init(&p, model.spec.lm.n_codebook);
+    assert_int_equal(
+        prompt_build(&p, model.tokenizer, &model.spec.lm, &r, 1, text, false, &e), 0);
+    assert_true(p.n_prefix > v->n_frame && p.n_prefix < p.n_column);
+    return p;
+}
+
+static struct lm_slot *slot_new(void)
+{
+    struct lm_slot *s;
+    struct err e = {0};
+    assert_int_equal(lm_slot_new(model.lm, N_CONTEXT, &s, &e), 0);
+    return s;
+}
+
+/* The rest of a prompt into a slot; hidden state of its last column. */
+static float *feed(struct lm_slot *s, const struct prompt *p)
+{
+    int n = lm_slot_length(s);
+    float *hidden = mem_alloc((size_t)model.spec.lm.slow.dim * sizeof *hidden);
+    struct lm_feed f = {s, p->columns + (size_t)n * (size_t)(1 + p->n_codebook), p->n_column - n,
+                        hidden, NULL};
+    lm_slow(model.lm, &f, 1, model.exec);
+    return hidden;
+}
+
+static struct prefix_cache *cache_new(size_t max_bytes)
+{
+    struct prefix_cache *c;
+    struct err e = {0};
+    assert_int_equal(prefix_cache_new(max_bytes, &c, &e), 0);
+    return c;
+}
+
+static void test_same_state(void **state)
+{
+    struct prompt first = prompt_of(0, "hello."), other = prompt_of(0, "something else.");
+    struct lm_slot *a = slot_new(), *b = slot_new(), *c = slot_new();
+    struct prefix_cache *cache = cache_new(64 << 20);
+    (void)state;
+    assert_int_equal(prefix_restore(cache, &first, a), 0);
+    mem_free(feed(a, &first));
+    prefix_save(cache, &first, a);
+    assert_int_equal(prefix_cache_bytes(cache), lm_slot_bytes(a, first.n_prefix));
+    assert_int_equal(prefix_restore(cache, &other, b), other.n_prefix);
+    assert_int_equal(lm_slot_length(b), other.n_prefix);
+    float *restored = feed(b, &other), *computed = feed(c, &other);
+    assert_memory_equal(restored, computed, (size_t)model.spec.lm.slow.dim * sizeof *computed);
+    size_t n = lm_slot_bytes(b, other.n_column);
+    char *x = mem_alloc(n), *y = mem_alloc(n);
+    lm_slot_save(b, other.n_column, x);
+    lm_slot_save(c, other.n_column, y);
+    assert_memory_equal(x, y, n);
+    mem_free(x);
+    mem_free(y);
+    mem_free(restored);
+    mem_free(computed);
+    prefix_cache_free(cache);
+    lm_slot_free(a);
+    lm_slot_free(b);
+    lm_slot_free(c);
+    prompt_done(&first);
+    prompt_done(&other);
+}
+
+/* Is the prefix of a voice known?  Asking counts as use. */
+static bool known(struct prefix_cache *cache, const struct prompt *p, struct lm_slot *s)
+{
+    lm_slot_reset(s);
+    return prefix_restore(cache, p, s) > 0;
+}
+
+static void test_limit(void **state)
+{
+    struct prompt p[3] = {prompt_of(0, "hello."), prompt_of(1, "hello."), prompt_of(2, "hello.")};
+    struct lm_slot *s = slot_new();
+    size_t n[3], most = 0;
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        n[i] = lm_slot_bytes(s, p[i].n_prefix);
+        most = n[i] > most ? n[i] : most;
+    }
+    struct prefix_cache *cache = cache_new(n[0] + n[1] + n[2] - 1), *none = cache_new(most - 1);
+    for (int i = 0; i < 3; i++) {
+        if (i == 2)
+            assert_true(known(cache, &p[0], s)); /* so that 1 is the one to go */
+        lm_slot_reset(s);
+        mem_free(feed(s, &p[i]));
+        prefix_save(cache, &p[i], s);
+        if (n[i] == most)
+            prefix_save(none, &p[i], s);
+        prefix_save(cache, &p[i], s); /* known already: no second entry */
+    }
+    assert_true(known(cache, &p[0], s) && !known(cache, &p[1], s) && known(cache, &p[2], s));
+    assert_int_equal(prefix_cache_bytes(cache), n[0] + n[2]);
+    assert_int_equal(prefix_cache_bytes(none), 0);
+    prefix_cache_free(cache);
+    prefix_cache_free(none);
+    prefix_cache_free(NULL);
+    lm_slot_free(s);
+    for (int i = 0; i < 3; i++)
+        prompt_done(&p[i]);
+}
+
+static void test_no_memory(void **state)
+{
+    struct prompt p = prompt_of(0, "hello.");
+    struct lm_slot *s = slot_new();
+    struct prefix_cache *cache = cache_new(64 << 20);
+    (void)state;
+    mem_free(feed(s, &p));
+    for (long n = 0; n < 2; n++) {
+        mem_fail_after(n);
+        prefix_save(cache, &p, s);
+        mem_fail_after(-1);
+        assert_int_equal(prefix_cache_bytes(cache), 0);
+    }
+    prefix_save(cache, &p, s);
+    assert_true(known(cache, &p, s));
+    prefix_cache_free(cache);
+    lm_slot_free(s);
+    prompt_done(&p);
+}
+
+/* --- through the public interface: the same samples with and without --- */
+
+static float *speak(struct jabbertts *tts, const char *voice, const char *text, size_t *n_total)
+{
+    struct jabbertts_request r;
+    struct jabbertts_stream *s;
+    struct jabbertts_error e = {0};
+    size_t cap = 1 << 19;
+    float *pcm = mem_alloc(cap * sizeof *pcm);
+    int n;
+    *n_total = 0;
+    jabbertts_request_init(&r);
+    r.text = text;
+    r.voice = voice;
+    assert_int_equal(jabbertts_submit(tts, &r, &s, &e), 0);
+    while ((n = jabbertts_read(s, pcm + *n_total, (int)(cap - *n_total), &e)) > 0)
+        *n_total += (size_t)n;
+    assert_int_equal(n, 0);
+    jabbertts_stream_free(s);
+    return pcm;
+}
+
+static void test_same_sound(void **state)
+{
+    static const char *const voices[] = {"amy", "bella", "amy", "bella"};
+    struct jabbertts_options o;
+    struct jabbertts *with, *without;
+    struct jabbertts_error e = {0};
+    (void)state;
+    jabbertts_options_init(&o);
+    o.model = MODEL;
+    o.threads = 2;
+    assert_int_equal(jabbertts_open(&o, &with, &e), 0);
+    o.prefix_mb = 0;
+    assert_int_equal(jabbertts_open(&o, &without, &e), 0);
+    for (int i = 0; i < 4; i++) {
+        size_t n, m;
+        float *a = speak(with, voices[i], "Good morning. It is late.", &n);
+        float *b = speak(without, voices[i], "Good morning. It is late.", &m);
+        assert_int_equal(n, m);
+        assert_true(n > 4000);
+        assert_memory_equal(a, b, n * sizeof *a);
+        mem_free(a);
+        mem_free(b);
+    }
+    jabbertts_close(with);
+    jabbertts_close(without);
+    o.prefix_mb = -1;
+    assert_int_equal(jabbertts_open(&o, &with, &e), JABBERTTS_ERR_ARGUMENT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_same_state),
+        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_same_sound),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
