@@ -3,12 +3,15 @@
 #define KERN_OPS kern_ops_avx2
 #define KERN_ISA "avx2"
 #define KERN_LINEAR linear_avx2
+#define KERN_Q_BLOCK
+#define KERN_QUANTIZE quantize_avx2
 #include "kernels/ops.h"
 #include "kernels/x86.h"
 static void linear_avx2(const struct kern_tile *t);
+static void quantize_avx2(const float *in, int n, int8_t *q, float *scale, int32_t *sum);
 #include "kernels/body.h"
 
-/* Eight weights of any type as floats. */
+/* Eight weights of any float type as floats. */
 INLINE __m256 weights8(enum kern_type type, const char *p)
 {
     switch (type) {
@@ -16,12 +19,9 @@ INLINE __m256 weights8(enum kern_type type, const char *p)
         return _mm256_loadu_ps((const float *)(const void *)p);
     case KERN_F16:
         return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
-    case KERN_BF16:
+    default:
         return _mm256_castsi256_ps(_mm256_slli_epi32(
             _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)), 16));
-    default:
-        return _mm256_cvtepi32_ps(
-            _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
     }
 }
 
@@ -29,7 +29,7 @@ INLINE __m256 weights8(enum kern_type type, const char *p)
 INLINE void chain(int P, int R, enum kern_type type, int k, const char *const *w,
                   const float *const *x, __m256 acc[4][6][2])
 {
-    size_t size = type == KERN_F32 ? 4 : type == KERN_Q8_0 ? 1 : 2;
+    size_t size = type == KERN_F32 ? 4 : 2;
     for (int i = 0; i < k; i++)
 #pragma GCC unroll 4
         for (int p = 0; p < P; p++) {
@@ -42,30 +42,6 @@ INLINE void chain(int P, int R, enum kern_type type, int k, const char *const *w
                 acc[p][r][1] = _mm256_fmadd_ps(high, v, acc[p][r][1]);
             }
         }
-}
-
-INLINE void chain_q8(int P, int R, int k, const char *const *w, const float *const *x,
-                     __m256 acc[4][6][2])
-{
-    for (int b = 0; b < k / KERN_BLOCK; b++) {
-        __m256 part[4][6][2] = {0};
-        const char *q[4];
-        const float *v[6];
-        for (int p = 0; p < P; p++)
-            q[p] = w[p] + (size_t)b * (64 + KERN_BLOCK * 16) + 64;
-        for (int r = 0; r < R; r++)
-            v[r] = x[r] + (size_t)b * KERN_BLOCK;
-        chain(P, R, KERN_Q8_0, KERN_BLOCK, q, v, part);
-#pragma GCC unroll 4
-        for (int p = 0; p < P; p++)
-#pragma GCC unroll 6
-            for (int r = 0; r < R; r++)
-                for (int h = 0; h < 2; h++)
-                    acc[p][r][h] = _mm256_fmadd_ps(
-                        part[p][r][h],
-                        _mm256_loadu_ps((const float *)(const void *)(q[p] - 64 + h * 32)),
-                        acc[p][r][h]);
-    }
 }
 
 INLINE void tile_avx2(int P, int R, enum kern_type type, const struct kern_tile *t, int panel,
@@ -85,10 +61,7 @@ INLINE void tile_avx2(int P, int R, enum kern_type type, const struct kern_tile 
                    (size_t)j * (bytes / (size_t)l->n_tap);
         for (int r = 0; r < R; r++)
             x[r] = c->in + ((size_t)(row + r) * stride + (size_t)j * dilation) * (size_t)l->n_in;
-        if (type == KERN_Q8_0)
-            chain_q8(P, R, l->n_in, w, x, acc);
-        else
-            chain(P, R, type, l->n_in, w, x, acc);
+        chain(P, R, type, l->n_in, w, x, acc);
     }
 #pragma GCC unroll 4
     for (int p = 0; p < P; p++)
@@ -127,10 +100,127 @@ static void linear_avx2(const struct kern_tile *t)
     case KERN_F16:
         linear_type(KERN_F16, t);
         break;
-    case KERN_BF16:
-        linear_type(KERN_BF16, t);
-        break;
     default:
-        linear_type(KERN_Q8_0, t);
+        linear_type(KERN_BF16, t);
+    }
+}
+
+/* --- int8 rows --- */
+
+/* vpmaddubsw multiplies unsigned by signed bytes and adds pairs in 16 bits, saturating.
+ * q8_0: |w| and x with w's sign: a pair is at most 2 * 128 * 127, below 2^15.
+ * q4_0: codes 0..15 as they are, less 8 * sum(x) in the end: all 8 pairs of a block together are at
+ * most 16 * 15 * 127, below 2^15 too, so they are added in 16 bits. */
+INLINE __m256i bytes32(const uint8_t *p)
+{
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+
+INLINE __m256i four(const int8_t *p) /* 4 bytes, 8 times */
+{
+    int32_t v;
+    memcpy(&v, p, sizeof v);
+    return _mm256_set1_epi32(v);
+}
+
+INLINE void sums_q8(int R, const uint8_t *w, const struct q_row *x, size_t b, __m256i acc[4][2])
+{
+    const __m256i ones = _mm256_set1_epi16(1);
+#pragma GCC unroll 8
+    for (int g = 0; g < 8; g++) {
+        __m256i w0 = bytes32(w + g * 64), w1 = bytes32(w + g * 64 + 32);
+        __m256i a0 = _mm256_abs_epi8(w0), a1 = _mm256_abs_epi8(w1);
+#pragma GCC unroll 4
+        for (int r = 0; r < R; r++) {
+            __m256i v = four(x[r].q + b * KERN_BLOCK + g * 4);
+            __m256i p0 = _mm256_maddubs_epi16(a0, _mm256_sign_epi8(v, w0));
+            __m256i p1 = _mm256_maddubs_epi16(a1, _mm256_sign_epi8(v, w1));
+            acc[r][0] = _mm256_add_epi32(acc[r][0], _mm256_madd_epi16(p0, ones));
+            acc[r][1] = _mm256_add_epi32(acc[r][1], _mm256_madd_epi16(p1, ones));
+        }
+    }
+}
+
+INLINE void sums_q4(int R, const uint8_t *w, const struct q_row *x, size_t b, __m256i acc[4][2])
+{
+    const __m256i ones = _mm256_set1_epi16(1), low = _mm256_set1_epi8(15);
+#pragma GCC unroll 4
+    for (int g = 0; g < 8; g += 2) {
+        __m256i w0 = bytes32(w + g * 32), w1 = bytes32(w + g * 32 + 32);
+        __m256i h0 = _mm256_and_si256(_mm256_srli_epi16(w0, 4), low);
+        __m256i h1 = _mm256_and_si256(_mm256_srli_epi16(w1, 4), low);
+        w0 = _mm256_and_si256(w0, low);
+        w1 = _mm256_and_si256(w1, low);
+#pragma GCC unroll 4
+        for (int r = 0; r < R; r++) {
+            __m256i v = four(x[r].q + b * KERN_BLOCK + g * 4);
+            __m256i u = four(x[r].q + b * KERN_BLOCK + g * 4 + 4);
+            acc[r][0] = _mm256_add_epi16(acc[r][0], _mm256_maddubs_epi16(w0, v));
+            acc[r][1] = _mm256_add_epi16(acc[r][1], _mm256_maddubs_epi16(w1, v));
+            acc[r][0] = _mm256_add_epi16(acc[r][0], _mm256_maddubs_epi16(h0, u));
+            acc[r][1] = _mm256_add_epi16(acc[r][1], _mm256_maddubs_epi16(h1, u));
+        }
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < R; r++) {
+        __m256i offset = _mm256_set1_epi32(-8 * x[r].sum[b]);
+        acc[r][0] = _mm256_add_epi32(_mm256_madd_epi16(acc[r][0], ones), offset);
+        acc[r][1] = _mm256_add_epi32(_mm256_madd_epi16(acc[r][1], ones), offset);
+    }
+}
+
+INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const uint16_t *ws,
+                    const struct q_row *x, size_t b, float (*y)[KERN_PANEL])
+{
+    __m256i acc[4][2];
+#pragma GCC unroll 4
+    for (int r = 0; r < R; r++)
+        acc[r][0] = acc[r][1] = _mm256_setzero_si256();
+    if (type == KERN_Q8_0)
+        sums_q8(R, w, x, b, acc);
+    else
+        sums_q4(R, w, x, b, acc);
+    __m256 s0 = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)ws));
+    __m256 s1 = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(ws + 8)));
+#pragma GCC unroll 4
+    for (int r = 0; r < R; r++) {
+        __m256 s = _mm256_broadcast_ss(x[r].scale + b);
+        _mm256_storeu_ps(y[r], _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc[r][0]), _mm256_mul_ps(s0, s),
+                                               _mm256_loadu_ps(y[r])));
+        _mm256_storeu_ps(y[r] + 8,
+                         _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc[r][1]), _mm256_mul_ps(s1, s),
+                                         _mm256_loadu_ps(y[r] + 8)));
+    }
+}
+
+INLINE float largest(__m256 v)
+{
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
+
+static void quantize_avx2(const float *in, int n, int8_t *q, float *scale, int32_t *sum)
+{
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    for (int b = 0; b < n / KERN_BLOCK; b++, in += KERN_BLOCK, q += KERN_BLOCK) {
+        __m256 v[4], top8 = _mm256_setzero_ps();
+        __m256i k[4];
+        for (int i = 0; i < 4; i++) {
+            v[i] = _mm256_loadu_ps(in + 8 * i);
+            top8 = _mm256_max_ps(top8, _mm256_andnot_ps(sign, v[i]));
+        }
+        float top = largest(top8), inverse = top > 1e-30f ? 127.0f / top : 0;
+        for (int i = 0; i < 4; i++)
+            k[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], _mm256_set1_ps(inverse)));
+        __m256i low = _mm256_packs_epi32(k[0], k[1]), high = _mm256_packs_epi32(k[2], k[3]);
+        __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
+        _mm256_storeu_si256((__m256i *)(void *)q, bytes);
+        __m256i pairs = _mm256_madd_epi16(_mm256_add_epi16(low, high), _mm256_set1_epi16(1));
+        __m128i s = _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
+        s = _mm_hadd_epi32(s, s);
+        sum[b] = _mm_cvtsi128_si32(_mm_hadd_epi32(s, s));
+        scale[b] = top > 1e-30f ? top / 127.0f : 0;
     }
 }

@@ -30,6 +30,27 @@ INLINE v16 splat(float x)
     return (v16){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
 }
 
+/* n values at p, the missing ones zero. */
+INLINE v16 load_part(const float *p, int n)
+{
+    if (n >= 16)
+        return load(p);
+    float v[16] = {0};
+    memcpy(v, p, (size_t)n * sizeof *v);
+    return load(v);
+}
+
+INLINE void store_part(float *p, v16 v, int n)
+{
+    if (n >= 16) {
+        store(p, v);
+        return;
+    }
+    float s[16];
+    store(s, v);
+    memcpy(p, s, (size_t)n * sizeof *s);
+}
+
 /* Sum of the lanes, always in the same tree. */
 INLINE float sum(v16 v)
 {
@@ -39,6 +60,13 @@ INLINE float sum(v16 v)
         for (int i = 0; i < n; i++)
             s[i] += s[i + n];
     return s[0];
+}
+
+/* Nearest integer, for |v| < 2^22: the sum pushes the fraction out of the mantissa. */
+INLINE v16 nearest(v16 v)
+{
+    v16 magic = splat(12582912.0f);
+    return (v + magic) - magic;
 }
 
 /* --- number formats --- */
@@ -59,13 +87,6 @@ INLINE v16 from_f16(const uint16_t *p)
     v16u u = __builtin_convertvector(h, v16u);
     v16 v = (v16)((u & 0x7fff) << 13) * 0x1p112f;
     return (v16)((v16u)v | (u & 0x8000) << 16);
-}
-
-INLINE v16 from_i8(const int8_t *p)
-{
-    v16b b;
-    memcpy(&b, p, sizeof b);
-    return __builtin_convertvector(__builtin_convertvector(b, v16i), v16);
 }
 
 /* --- linear --- */
@@ -95,30 +116,11 @@ INLINE void dot_half(int P, int R, int k, int bf16, const uint16_t *const *w,
         }
 }
 
-INLINE void dot_q8(int P, int R, int k, const char *const *w, const float *const *x, v16 acc[][8])
-{
-    for (int b = 0; b < k / KERN_BLOCK; b++)
-        for (int p = 0; p < P; p++) {
-            const char *block = w[p] + (size_t)b * (64 + KERN_BLOCK * 16);
-            const int8_t *q = (const int8_t *)block + 64;
-            v16 part[8] = {0}, scale = load((const float *)(const void *)block);
-            for (int i = 0; i < KERN_BLOCK; i++) {
-                v16 wv = from_i8(q + i * 16);
-                for (int r = 0; r < R; r++)
-                    part[r] += wv * x[r][b * KERN_BLOCK + i];
-            }
-            for (int r = 0; r < R; r++)
-                acc[p][r] += part[r] * scale;
-        }
-}
-
 INLINE void dot(int P, int R, const struct kern_linear *l, const char *const *w,
                 const float *const *x, v16 acc[][8])
 {
     if (l->type == KERN_F32)
         dot_f32(P, R, l->n_in, (const float *const *)(const void *)w, x, acc);
-    else if (l->type == KERN_Q8_0)
-        dot_q8(P, R, l->n_in, w, x, acc);
     else if (l->type == KERN_BF16)
         dot_half(P, R, l->n_in, 1, (const uint16_t *const *)(const void *)w, x, acc);
     else
@@ -126,21 +128,18 @@ INLINE void dot(int P, int R, const struct kern_linear *l, const char *const *w,
 }
 #endif
 
+/* Same operations whether the panel is whole or not: else the compiler might fuse them differently. */
 INLINE void put(const struct kern_tile *t, int panel, int row, v16 y)
 {
     const struct kern_linear *l = t->l;
     const struct kern_call *c = t->c;
-    int first = panel * KERN_PANEL, n = l->n_out - first < 16 ? l->n_out - first : 16;
+    int first = panel * KERN_PANEL, n = l->n_out - first;
     float *out = c->out + (size_t)row * (c->out_stride ? c->out_stride : (size_t)l->n_out) + first;
-    float v[16];
-    store(v, y);
-    for (int i = 0; i < n; i++) {
-        float b = l->bias ? v[i] + l->bias[first + i] : v[i];
-        if (c->epilogue == KERN_ADD)
-            out[i] += c->scale ? c->scale[first + i] * b : b;
-        else
-            out[i] = b;
-    }
+    if (l->bias)
+        y += load_part(l->bias + first, n);
+    if (c->epilogue == KERN_ADD)
+        y = load_part(out, n) + (c->scale ? load_part(c->scale + first, n) * y : y);
+    store_part(out, y, n);
 }
 
 #ifndef KERN_LINEAR /* unless the file brings its own */
@@ -189,28 +188,9 @@ static void op_linear(const struct kern_tile *t)
 }
 #endif
 
+#include "kernels/quant.h"
+
 /* --- norms and activations --- */
-
-/* n values at p, the missing ones zero. */
-INLINE v16 load_part(const float *p, int n)
-{
-    if (n >= 16)
-        return load(p);
-    float v[16] = {0};
-    memcpy(v, p, (size_t)n * sizeof *v);
-    return load(v);
-}
-
-INLINE void store_part(float *p, v16 v, int n)
-{
-    if (n >= 16) {
-        store(p, v);
-        return;
-    }
-    float s[16];
-    store(s, v);
-    memcpy(p, s, (size_t)n * sizeof *s);
-}
 
 static void op_rms_norm(const float *in, const float *w, float eps, int n, float *out)
 {
@@ -238,13 +218,6 @@ static void op_layer_norm(const float *in, const float *w, const float *b, float
         v16 v = (load_part(in + i, n - i) - splat(mean)) * scale;
         store_part(out + i, v * load_part(w + i, n - i) + load_part(b + i, n - i), n - i);
     }
-}
-
-/* Nearest integer, for |v| < 2^22: the sum pushes the fraction out of the mantissa. */
-INLINE v16 nearest(v16 v)
-{
-    v16 magic = splat(12582912.0f);
-    return (v + magic) - magic;
 }
 
 /* e^v: v = k ln2 + r, Taylor series of r to degree 7 (|r| <= 0.347: error below 1e-8). */
@@ -387,5 +360,6 @@ const struct kern_ops KERN_OPS = {
     .isa = KERN_ISA,           .linear = KERN_LINEAR,     .rms_norm = op_rms_norm,
     .layer_norm = op_layer_norm, .silu_mul = op_silu_mul, .snake = op_snake,
     .depthwise = op_depthwise, .rope = op_rope,           .add = op_add,
-    .attend = op_attend,       .to_f32 = op_to_f32,
+    .attend = op_attend,       .to_f32 = op_to_f32,       .linear_q = op_linear_q,
+    .quantize = KERN_QUANTIZE,
 };

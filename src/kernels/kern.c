@@ -1,6 +1,7 @@
 /* kern.c - choose the instruction set, pack weights, split ops over the pool. */
 #include "kernels/kern.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -11,11 +12,14 @@
 #define SCORES_MAX  ((size_t)1 << 20) /* positions one query can see */
 #define GRAIN       16384             /* floats worth a task of an elementwise op */
 #define ROWS_TILE   64                /* rows of a task of a wide linear call */
+#define INPUT_MAX   ((size_t)4 << 20) /* input values normalized or quantized at a time */
 
 struct kern_exec {
     const struct kern_ops *ops;
     struct pool *pool;
-    float **scores; /* [threads][SCORES_MAX] scratch of attention */
+    float **scores;     /* [threads][SCORES_MAX] scratch of attention */
+    float *normed;      /* [INPUT_MAX] scratch of linear: input rows after the norm, */
+    struct kern_int8 x; /* and quantized */
     kern_probe probe;
     void *cookie;
 };
@@ -86,6 +90,13 @@ int kern_exec_new(const char *isa, struct pool *pool, struct kern_exec **ret, st
         x->scores = mem_try((size_t)pool_threads(pool), sizeof *x->scores);
     }
     bool whole = x && x->scores;
+    if (whole) {
+        x->normed = mem_pages_new(INPUT_MAX * sizeof *x->normed);
+        x->x.q = mem_pages_new(INPUT_MAX);
+        x->x.scale = mem_pages_new(INPUT_MAX / KERN_BLOCK * sizeof *x->x.scale);
+        x->x.sum = mem_pages_new(INPUT_MAX / KERN_BLOCK * sizeof *x->x.sum);
+        whole = x->normed && x->x.q && x->x.scale && x->x.sum;
+    }
     for (int i = 0; whole && i < pool_threads(pool); i++) /* backed as it is used */
         whole = (x->scores[i] = mem_pages_new(SCORES_MAX * sizeof(float))) != NULL;
     if (!whole) {
@@ -103,6 +114,10 @@ void kern_exec_free(struct kern_exec *x)
     for (int i = 0; x->scores && i < pool_threads(x->pool); i++)
         mem_pages_free(x->scores[i], SCORES_MAX * sizeof(float));
     mem_free(x->scores);
+    mem_pages_free(x->normed, INPUT_MAX * sizeof *x->normed);
+    mem_pages_free(x->x.q, INPUT_MAX);
+    mem_pages_free(x->x.scale, INPUT_MAX / KERN_BLOCK * sizeof *x->x.scale);
+    mem_pages_free(x->x.sum, INPUT_MAX / KERN_BLOCK * sizeof *x->x.sum);
     mem_free(x);
 }
 
@@ -289,49 +304,54 @@ void kern_from_f32(enum kern_type t, const float *in, void *out, size_t n)
 
 /* --- packing --- */
 
+static bool is_q(enum kern_type t)
+{
+    return t == KERN_Q8_0 || t == KERN_Q4_0;
+}
+
+size_t kern_scale_bytes(size_t n_block)
+{
+    return (n_block * KERN_PANEL * 2 + 63) / 64 * 64;
+}
+
 size_t kern_panel_bytes(enum kern_type t, size_t k)
 {
-    if (t == KERN_Q8_0)
-        return k / KERN_BLOCK * (KERN_PANEL * sizeof(float) + KERN_BLOCK * KERN_PANEL);
-    return kern_type_row_bytes(t, k) * KERN_PANEL;
+    if (!is_q(t))
+        return kern_type_row_bytes(t, k) * KERN_PANEL;
+    size_t n_block = k / KERN_BLOCK;
+    return kern_scale_bytes(n_block) + n_block * KERN_PANEL * (t == KERN_Q8_0 ? 32 : 16);
 }
 
-/* One block of a row as q8_0: a stored block keeps its scale, whatever its largest value is. */
-static void q8_block(enum kern_type t, const void *row, size_t b, uint8_t block[34])
+/* One row of n_block blocks, as stored, into its lane of a panel; the layout is quant.h's. */
+static void pack_blocks(enum kern_type t, const uint8_t *row, size_t n_block, int lane, char *panel)
 {
-    const uint8_t *in = (const uint8_t *)row + b * kern_type_row_bytes(t, KERN_BLOCK);
-    float v[KERN_BLOCK];
-    if (t == KERN_Q8_0) {
-        memcpy(block, in, 34);
-    } else if (t == KERN_Q4_0) {
-        memcpy(block, in, 2);
-        for (int i = 0; i < 16; i++) {
-            block[2 + i] = (uint8_t)((in[2 + i] & 15) - 8);
-            block[18 + i] = (uint8_t)((in[2 + i] >> 4) - 8);
+    char *codes = panel + kern_scale_bytes(n_block) + lane * 4;
+    for (size_t b = 0; b < n_block; b++, row += kern_type_row_bytes(t, KERN_BLOCK)) {
+        memcpy(panel + (b * KERN_PANEL + (size_t)lane) * 2, row, 2);
+        for (int i = 0; i < KERN_BLOCK; i++) {
+            if (t == KERN_Q8_0) {
+                codes[b * 512 + (size_t)(i / 4 * 64 + i % 4)] = (char)row[2 + i];
+            } else {
+                int code = i < 16 ? row[2 + i] & 15 : row[2 + i - 16] >> 4;
+                codes[b * 256 + (size_t)(i / 8 * 64 + i % 4)] |= (char)(code << (i % 8 / 4 * 4));
+            }
         }
-    } else {
-        kern_to_f32(t, in, v, KERN_BLOCK);
-        f32_to_q8(v, block, KERN_BLOCK);
     }
 }
 
-static void pack_q8(enum kern_type t, const void *row, size_t k, int lane, char *panel)
+/* One float row into its lane of a panel; the row is spent. */
+static void pack_row(enum kern_type t, float *row, size_t k, int lane, char *panel)
 {
-    uint8_t block[34];
-    for (size_t b = 0; b < k / KERN_BLOCK; b++, panel += 64 + KERN_BLOCK * KERN_PANEL) {
-        uint16_t h;
-        q8_block(t, row, b, block);
-        memcpy(&h, block, 2);
-        float scale = from_f16_scalar(h);
-        memcpy(panel + 4 * lane, &scale, 4);
-        for (int i = 0; i < KERN_BLOCK; i++)
-            panel[64 + i * KERN_PANEL + lane] = (char)block[2 + i];
+    if (is_q(t)) {
+        size_t step = kern_type_row_bytes(t, KERN_BLOCK); /* never ahead of what is read */
+        uint8_t block[34], *out = (uint8_t *)row;
+        for (size_t b = 0; b < k / KERN_BLOCK; b++) {
+            kern_from_f32(t, row + b * KERN_BLOCK, block, KERN_BLOCK);
+            memcpy(out + b * step, block, step);
+        }
+        pack_blocks(t, out, k / KERN_BLOCK, lane, panel);
+        return;
     }
-}
-
-/* One row into its lane of a panel. */
-static void pack_row(enum kern_type t, const float *row, size_t k, int lane, char *panel)
-{
     size_t size = kern_type_row_bytes(t, 1);
     for (size_t i = 0; i < k; i++)
         kern_from_f32(t, row + i, panel + (i * KERN_PANEL + (size_t)lane) * size, 1);
@@ -355,8 +375,8 @@ static void pack_panel(void *arg, int i_panel, int i_thread)
         if (o >= p->s->n_out)
             break; /* the arena is zeroed */
         const char *row = (const char *)p->s->rows + (size_t)o * row_bytes;
-        if (p->type == KERN_Q8_0) {
-            pack_q8(p->s->type, row, k, lane, panel);
+        if (is_q(p->type) && p->type == p->s->type) {
+            pack_blocks(p->type, (const uint8_t *)row, k / KERN_BLOCK, lane, panel);
         } else {
             kern_to_f32(p->s->type, row, p->row[i_thread], k);
             pack_row(p->type, p->row[i_thread], k, lane, panel);
@@ -388,9 +408,8 @@ int kern_linear_init(struct kern_linear *l, const struct kern_exec *x, const str
     int n_panel = (s->n_out + KERN_PANEL - 1) / KERN_PANEL;
     if (type == KERN_AS_STORED)
         type = s->type;
-    /* A row that is not a whole number of blocks, or a type without kernels, is kept in half. */
-    if ((type == KERN_Q8_0 && s->n_in % KERN_BLOCK) || type == KERN_Q4_0)
-        type = type == KERN_Q4_0 && s->n_in % KERN_BLOCK == 0 ? KERN_Q8_0 : KERN_F16;
+    if (is_q(type) && s->n_in % KERN_BLOCK)
+        type = KERN_F16; /* a tap is not a whole number of blocks */
     char *packed = mem_arena_alloc(arena, kern_panel_bytes(type, k) * (size_t)n_panel);
     float *bias = s->bias ? mem_arena_alloc(arena, (size_t)s->n_out * sizeof *bias) : NULL;
     if (!packed || (s->bias && !bias))
@@ -405,51 +424,6 @@ int kern_linear_init(struct kern_linear *l, const struct kern_exec *x, const str
     return 0;
 }
 
-/* --- linear --- */
-
-struct linear_job {
-    const struct kern_ops *ops;
-    const struct kern_linear *l;
-    const struct kern_call *c;
-    int n_panel, panel_step, n_panel_task, row_step;
-};
-
-static void linear_task(void *arg, int i, int i_thread)
-{
-    const struct linear_job *j = arg;
-    struct kern_tile t = {.l = j->l, .c = j->c};
-    (void)i_thread;
-    t.panel = i % j->n_panel_task * j->panel_step;
-    t.row = i / j->n_panel_task * j->row_step;
-    t.n_panel = j->n_panel - t.panel < j->panel_step ? j->n_panel - t.panel : j->panel_step;
-    t.n_row = j->c->n_row - t.row < j->row_step ? j->c->n_row - t.row : j->row_step;
-    j->ops->linear(&t);
-}
-
-void kern_exec_set_probe(struct kern_exec *x, kern_probe probe, void *cookie)
-{
-    x->probe = probe;
-    x->cookie = cookie;
-}
-
-void kern_linear_run(struct kern_exec *x, const struct kern_linear *l, const struct kern_call *c)
-{
-    struct linear_job j = {x->ops, l, c, .row_step = ROWS_TILE};
-    int n_thread = pool_threads(x->pool);
-    if (x->probe)
-        x->probe(x->cookie, l, c);
-    j.n_panel = (l->n_out + KERN_PANEL - 1) / KERN_PANEL;
-    int n_row_task = (c->n_row + ROWS_TILE - 1) / ROWS_TILE;
-    /* About four tasks a thread, in multiples of four panels; tiny calls stay on this thread. */
-    int want = (size_t)l->n_out * (size_t)l->n_in * (size_t)l->n_tap * (size_t)c->n_row < 32768
-                   ? 1
-                   : n_thread * 4;
-    int per_row = want / n_row_task > 1 ? want / n_row_task : 1;
-    j.panel_step = ((j.n_panel + per_row - 1) / per_row + 3) / 4 * 4;
-    j.n_panel_task = (j.n_panel + j.panel_step - 1) / j.panel_step;
-    pool_run(x->pool, linear_task, &j, j.n_panel_task * n_row_task);
-}
-
 /* --- ops over rows --- */
 
 struct rows_job {
@@ -462,6 +436,7 @@ struct rows_job {
     size_t stride;
     const int32_t *position;
     int n_head, head_dim;
+    bool quantize;
 };
 
 static void rows_task(void *arg, int i, int i_thread)
@@ -481,6 +456,97 @@ static void run_rows(struct kern_exec *x, struct rows_job *j, size_t n_per_row)
         j->step = 1;
     pool_run(x->pool, rows_task, j, (j->n_row + j->step - 1) / j->step);
 }
+
+/* --- linear --- */
+
+struct linear_job {
+    const struct kern_ops *ops;
+    const struct kern_linear *l;
+    const struct kern_call *c;
+    const struct kern_int8 *x;
+    int n_panel, panel_step, n_panel_task, row_step;
+};
+
+static void linear_task(void *arg, int i, int i_thread)
+{
+    const struct linear_job *j = arg;
+    struct kern_tile t = {.l = j->l, .c = j->c, .x = j->x};
+    (void)i_thread;
+    t.panel = i % j->n_panel_task * j->panel_step;
+    t.row = i / j->n_panel_task * j->row_step;
+    t.n_panel = j->n_panel - t.panel < j->panel_step ? j->n_panel - t.panel : j->panel_step;
+    t.n_row = j->c->n_row - t.row < j->row_step ? j->c->n_row - t.row : j->row_step;
+    if (is_q(j->l->type))
+        j->ops->linear_q(&t);
+    else
+        j->ops->linear(&t);
+}
+
+static void linear_rows(struct kern_exec *x, const struct kern_linear *l, const struct kern_call *c)
+{
+    struct linear_job j = {x->ops, l, c, &x->x, .row_step = ROWS_TILE};
+    int n_thread = pool_threads(x->pool);
+    if (x->probe)
+        x->probe(x->cookie, l, c);
+    j.n_panel = (l->n_out + KERN_PANEL - 1) / KERN_PANEL;
+    int n_row_task = (c->n_row + ROWS_TILE - 1) / ROWS_TILE;
+    /* About four tasks a thread, in multiples of four panels; tiny calls stay on this thread. */
+    int want = (size_t)l->n_out * (size_t)l->n_in * (size_t)l->n_tap * (size_t)c->n_row < 32768
+                   ? 1
+                   : n_thread * 4;
+    int per_row = want / n_row_task > 1 ? want / n_row_task : 1;
+    j.panel_step = ((j.n_panel + per_row - 1) / per_row + 3) / 4 * 4;
+    j.n_panel_task = (j.n_panel + j.panel_step - 1) / j.panel_step;
+    pool_run(x->pool, linear_task, &j, j.n_panel_task * n_row_task);
+}
+
+/* An input row of a linear call on its way: normalized if the call says so, quantized if the weights
+ * are. */
+static void row_prepare(const struct rows_job *j, int r)
+{
+    size_t n = (size_t)j->n, at = (size_t)r * n;
+    const float *in = j->in + at;
+    if (j->a) {
+        j->x->ops->rms_norm(in, j->a, j->eps, j->n, j->x->normed + at);
+        in = j->x->normed + at;
+    }
+    if (j->quantize)
+        j->x->ops->quantize(in, j->n, j->x->x.q + at, j->x->x.scale + at / KERN_BLOCK,
+                            j->x->x.sum + at / KERN_BLOCK);
+}
+
+void kern_exec_set_probe(struct kern_exec *x, kern_probe probe, void *cookie)
+{
+    x->probe = probe;
+    x->cookie = cookie;
+}
+
+void kern_linear_run(struct kern_exec *x, const struct kern_linear *l, const struct kern_call *c)
+{
+    struct kern_call part = *c;
+    int stride = c->stride ? c->stride : 1, reach = (l->n_tap - 1) * (c->dilation ? c->dilation : 1);
+    size_t out_stride = c->out_stride ? c->out_stride : (size_t)l->n_out;
+    if (!c->norm && !is_q(l->type)) {
+        linear_rows(x, l, c);
+        return;
+    }
+    assert((size_t)(reach + 1) * (size_t)l->n_in <= INPUT_MAX && (!c->norm || l->n_tap == 1));
+    int step = ((int)(INPUT_MAX / (size_t)l->n_in) - reach - 1) / stride + 1;
+    for (int r = 0; r < c->n_row; r += step) {
+        part.n_row = c->n_row - r < step ? c->n_row - r : step;
+        part.in = c->in + (size_t)r * (size_t)stride * (size_t)l->n_in;
+        part.out = c->out + (size_t)r * out_stride;
+        struct rows_job j = {row_prepare, .in = part.in, .a = c->norm, .eps = c->norm_eps,
+                             .n_row = (part.n_row - 1) * stride + reach + 1, .n = l->n_in,
+                             .quantize = is_q(l->type)};
+        run_rows(x, &j, (size_t)l->n_in);
+        if (c->norm)
+            part.in = x->normed;
+        linear_rows(x, l, &part);
+    }
+}
+
+/* --- norms and activations --- */
 
 static void row_rms_norm(const struct rows_job *j, int r)
 {

@@ -69,7 +69,10 @@ struct kern_source {
     const char *name;  /* for a probe: of the tensor, must outlive the linear; or NULL */
 };
 
-/* Pack for this executor's kernels.  type is a wish: a q type needs n_in % 32 == 0 and falls back
+/* Weights in f32, f16 and bf16 meet the input as float.  For q8_0 and q4_0 each input row is quantized
+ * to int8 first, in blocks of 32 with a scale each (largest magnitude / 127): products are integers.
+ *
+ * Pack for this executor's kernels.  type is a wish: a q type needs n_in % 32 == 0 and falls back
  * to f16 otherwise; q4_0 becomes q8_0, which holds its values exactly.  A source that is stored in
  * blocks keeps their scales: nothing is rounded twice.  ERR_MEMORY when the arena is out. */
 int kern_linear_init(struct kern_linear *l, const struct kern_exec *x, const struct kern_source *s,
@@ -88,6 +91,8 @@ struct kern_call { /* the run-time half of the op; zero what is unused, stride a
     int stride, dilation;
     enum kern_epilogue epilogue;
     const float *scale;
+    const float *norm;       /* [n_in] or NULL: in goes through kern_rms_norm first; one tap only */
+    float norm_eps;
 };
 void kern_linear_run(struct kern_exec *x, const struct kern_linear *l, const struct kern_call *c);
 

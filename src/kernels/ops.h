@@ -4,24 +4,33 @@
  * compiler maps to one, two or four registers); ref.c, avx2.c, avx512.c and neon.c compile it with
  * their own flags.  A kernel runs on one thread; kern.c splits the work.
  *
- * Packed weights: panels of 16 outputs, lane = output.  A panel is [n_tap][n_in][16] numbers; q8_0:
- * [n_tap][n_in / 32] blocks of 16 float scales and [32][16] int8. */
+ * Packed weights: panels of 16 outputs, lane = output.  A panel is [n_tap][n_in][16] numbers; of q8_0
+ * and q4_0 see quant.h. */
 #ifndef KERNELS_OPS_H
 #define KERNELS_OPS_H
 #include "kernels/kern.h"
 
 #define KERN_PANEL 16 /* outputs per panel */
-#define KERN_BLOCK 32 /* values that share a q8_0 scale */
+#define KERN_BLOCK 32 /* values that share a scale in the q types */
+
+struct kern_int8 { /* rows quantized in blocks of 32; one after the other */
+    int8_t *q;      /* [n_row, n_in], -127..127 */
+    float *scale;   /* [n_row, n_in / 32]: value = q * scale */
+    int32_t *sum;   /* [n_row, n_in / 32] sums of q */
+};
 
 struct kern_tile { /* rows [row, row + n_row) x panels [panel, panel + n_panel) of one call */
     const struct kern_linear *l;
     const struct kern_call *c;
+    const struct kern_int8 *x; /* the call's input, when the weights are q8_0 or q4_0 */
     int row, n_row, panel, n_panel;
 };
 
 struct kern_ops {
     const char *isa;
-    void (*linear)(const struct kern_tile *t);
+    void (*linear)(const struct kern_tile *t);   /* weights f32, f16, bf16 */
+    void (*linear_q)(const struct kern_tile *t); /* weights q8_0, q4_0 */
+    void (*quantize)(const float *in, int n, int8_t *q, float *scale, int32_t *sum);
     void (*rms_norm)(const float *in, const float *w, float eps, int n, float *out);
     void (*layer_norm)(const float *in, const float *w, const float *b, float eps, int n,
                        float *out);
@@ -45,5 +54,6 @@ extern const struct kern_ops kern_ops_neon;
 #endif
 
 size_t kern_panel_bytes(enum kern_type t, size_t k); /* of one panel with k values per output */
+size_t kern_scale_bytes(size_t n_block);             /* of the scales in front of it */
 
 #endif
