@@ -98,9 +98,11 @@ static void one_frame(struct bench *b, int i, double *slow_s, double *fast_s)
     draw(b, lm_n_head_row(b->model.lm), i, 0);
     *slow_s = engine_now() - t;
     t = engine_now();
-    lm_fast_begin(b->model.lm, b->hidden, 1, NULL, b->model.exec);
     for (int k = 1; k < s->n_codebook; k++) {
-        lm_fast_step(b->model.lm, &code, 1, k, b->logits, b->model.exec);
+        if (k == 1)
+            lm_fast_begin(b->model.lm, b->hidden, &code, 1, b->logits, b->model.exec);
+        else
+            lm_fast_step(b->model.lm, &code, 1, k, b->logits, b->model.exec);
         code = draw(b, lm_n_candidate(b->model.lm, k), i, k);
     }
     *fast_s = engine_now() - t;

@@ -6,6 +6,8 @@
 #include "kernels/ops.h"
 
 typedef float v16 __attribute__((vector_size(64)));
+typedef float v4 __attribute__((vector_size(16)));
+typedef float v8 __attribute__((vector_size(32)));
 typedef int32_t v16i __attribute__((vector_size(64)));
 typedef uint32_t v16u __attribute__((vector_size(64)));
 typedef uint16_t v16h __attribute__((vector_size(32)));
@@ -51,15 +53,21 @@ INLINE void store_part(float *p, v16 v, int n)
     memcpy(p, s, (size_t)n * sizeof *s);
 }
 
-/* Sum of the lanes, always in the same tree. */
+/* Sum of the lanes, always in the same tree: halves onto each other. */
+INLINE float sum4(v4 v)
+{
+    return (v[0] + v[2]) + (v[1] + v[3]);
+}
+
+INLINE float sum8(v8 v)
+{
+    return sum4(__builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7));
+}
+
 INLINE float sum(v16 v)
 {
-    float s[16];
-    store(s, v);
-    for (int n = 8; n > 0; n /= 2)
-        for (int i = 0; i < n; i++)
-            s[i] += s[i + n];
-    return s[0];
+    return sum8(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+                __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15));
 }
 
 /* Nearest integer, for |v| < 2^22: the sum pushes the fraction out of the mantissa. */
@@ -188,20 +196,26 @@ static void op_linear(const struct kern_tile *t)
 }
 #endif
 
+#include "kernels/native.h"
 #include "kernels/quant.h"
 
 /* --- norms and activations --- */
 
 static void op_rms_norm(const float *in, const float *w, float eps, int n, float *out)
 {
-    v16 s = {0};
-    for (int i = 0; i < n; i += 16) {
-        v16 v = load_part(in + i, n - i);
-        s += v * v;
-    }
-    v16 scale = splat(1.0f / sqrtf(sum(s) / (float)n + eps));
-    for (int i = 0; i < n; i += 16)
-        store_part(out + i, load_part(in + i, n - i) * scale * load_part(w + i, n - i), n - i);
+    vf s[4] = {{0}};
+    float rest = 0;
+    int i = 0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES)
+        for (int k = 0; k < 4; k++)
+            s[k] += load_n(in + i + k * LANES) * load_n(in + i + k * LANES);
+    for (; i < n; i++)
+        rest += in[i] * in[i];
+    float scale = 1.0f / sqrtf((sum_n((s[0] + s[1]) + (s[2] + s[3])) + rest) / (float)n + eps);
+    for (i = 0; i + LANES <= n; i += LANES)
+        store_n(out + i, load_n(in + i) * scale * load_n(w + i));
+    for (; i < n; i++)
+        out[i] = in[i] * scale * w[i];
 }
 
 static void op_layer_norm(const float *in, const float *w, const float *b, float eps, int n,
@@ -218,23 +232,6 @@ static void op_layer_norm(const float *in, const float *w, const float *b, float
         v16 v = (load_part(in + i, n - i) - splat(mean)) * scale;
         store_part(out + i, v * load_part(w + i, n - i) + load_part(b + i, n - i), n - i);
     }
-}
-
-/* e^v: v = k ln2 + r, Taylor series of r to degree 7 (|r| <= 0.347: error below 1e-8). */
-INLINE v16 exp16(v16 v)
-{
-    v16i low = (v16i)(v < splat(-87.0f)), high = (v16i)(v > splat(88.0f));
-    v = (v16)((low & (v16i)splat(-87.0f)) | (high & (v16i)splat(88.0f)) | (~(low | high) & (v16i)v));
-    v16 k = nearest(v * 1.44269504088896341f);
-    v16 r = v - k * 0.693359375f - k * -2.12194440054690583e-4f;
-    v16 y = r * (1.0f / 5040) + 1.0f / 720;
-    y = y * r + 1.0f / 120;
-    y = y * r + 1.0f / 24;
-    y = y * r + 1.0f / 6;
-    y = y * r + 0.5f;
-    y = y * r + 1.0f;
-    y = y * r + 1.0f;
-    return y * (v16)((__builtin_convertvector(k, v16i) + 127) << 23);
 }
 
 /* sin(v)^2: v = k pi + r, pi in three parts (Cody and Waite), Taylor series to degree 13; the sign
@@ -256,10 +253,13 @@ INLINE v16 sin2(v16 v)
 
 static void op_silu_mul(const float *in, int n, float *out)
 {
-    for (int i = 0; i < n; i += 16) {
-        v16 a = load_part(in + i, n - i), b = load_part(in + n + i, n - i);
-        store_part(out + i, a / (1.0f + exp16(-a)) * b, n - i);
+    int i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vf a = load_n(in + i);
+        store_n(out + i, a / (1.0f + exp_n(-a)) * load_n(in + n + i));
     }
+    for (; i < n; i++)
+        out[i] = in[i] / (1.0f + exp_n(splat_n(-in[i]))[0]) * in[n + i];
 }
 
 static void op_snake(const float *in, const float *alpha, const float *inv, int n, float *out)
@@ -286,12 +286,18 @@ static void op_depthwise(const float *in, const float *w, const float *bias, int
 
 static void op_rope(float *p, const float *table, int n_head, int head_dim)
 {
-    for (int h = 0; h < n_head; h++, p += head_dim)
-        for (int i = 0; i < head_dim; i += 2) {
+    for (int h = 0; h < n_head; h++, p += head_dim) {
+        int i = 0;
+        for (; i + LANES <= head_dim; i += LANES) {
+            vf v = load_n(p + i), t = load_n(table + i);
+            store_n(p + i, v * even_n(t) + swap_n(v) * odd_n(t) * minus_plus);
+        }
+        for (; i < head_dim; i += 2) {
             float a = p[i], b = p[i + 1], c = table[i], s = table[i + 1];
             p[i] = a * c - b * s;
             p[i + 1] = b * c + a * s;
         }
+    }
 }
 
 static void op_add(const float *in, float *out, size_t n)
@@ -300,50 +306,7 @@ static void op_add(const float *in, float *out, size_t n)
         out[i] += in[i];
 }
 
-/* --- attention --- */
-
-INLINE v16 load_kv(const struct kern_kv *kv, const void *base, size_t at, int n)
-{
-    if (kv->type == KERN_F32)
-        return load_part((const float *)base + at, n);
-    uint16_t h[16] = {0};
-    const uint16_t *p = (const uint16_t *)base + at;
-    if (n < 16) {
-        memcpy(h, p, (size_t)n * sizeof *h);
-        p = h;
-    }
-    return from_f16(p);
-}
-
-static void op_attend(const float *q, const struct kern_kv *kv, int head, int first, int last,
-                      float *scores, float *out)
-{
-    int n = last - first + 1, d = kv->head_dim;
-    size_t base = (size_t)head * (size_t)kv->capacity;
-    float scale = 1.0f / sqrtf((float)d), top = -INFINITY, total = 0;
-    for (int i = 0; i < n; i++) {
-        size_t at = (base + (size_t)((first + i) % kv->capacity)) * (size_t)d;
-        v16 s = {0};
-        for (int j = 0; j < d; j += 16)
-            s += load_part(q + j, d - j) * load_kv(kv, kv->k, at + (size_t)j, d - j);
-        scores[i] = sum(s) * scale;
-        top = scores[i] > top ? scores[i] : top;
-    }
-    for (int i = n; i % 16; i++)
-        scores[i] = -INFINITY;
-    for (int i = 0; i < n; i += 16)
-        store(scores + i, exp16(load(scores + i) - splat(top)));
-    for (int i = 0; i < n; i++)
-        total += scores[i];
-    for (int j = 0; j < d; j += 16) {
-        v16 y = {0};
-        for (int i = 0; i < n; i++) {
-            size_t at = (base + (size_t)((first + i) % kv->capacity)) * (size_t)d + (size_t)j;
-            y += load_kv(kv, kv->v, at, d - j) * scores[i];
-        }
-        store_part(out + j, y / total, d - j);
-    }
-}
+#include "kernels/attend.h"
 
 static void op_to_f32(enum kern_type t, const void *in, float *out, size_t n)
 {
@@ -356,10 +319,20 @@ static void op_to_f32(enum kern_type t, const void *in, float *out, size_t n)
     }
 }
 
+static void op_to_f16(const float *in, uint16_t *out, size_t n)
+{
+    size_t i = 0;
+#ifdef NATIVE_HALF
+    for (; i + LANES <= n; i += LANES)
+        store_half(out + i, load_n(in + i));
+#endif
+    kern_from_f32(KERN_F16, in + i, out + i, n - i);
+}
+
 const struct kern_ops KERN_OPS = {
     .isa = KERN_ISA,           .linear = KERN_LINEAR,     .rms_norm = op_rms_norm,
     .layer_norm = op_layer_norm, .silu_mul = op_silu_mul, .snake = op_snake,
     .depthwise = op_depthwise, .rope = op_rope,           .add = op_add,
     .attend = op_attend,       .to_f32 = op_to_f32,       .linear_q = op_linear_q,
-    .quantize = KERN_QUANTIZE,
+    .quantize = KERN_QUANTIZE, .to_f16 = op_to_f16,
 };

@@ -9,7 +9,6 @@
 #include "base/limits.h"
 #include "kernels/ops.h"
 
-#define SCORES_MAX  ((size_t)1 << 20) /* positions one query can see */
 #define GRAIN       16384             /* floats worth a task of an elementwise op */
 #define ROWS_TILE   64                /* rows of a task of a wide linear call */
 #define INPUT_MAX   ((size_t)4 << 20) /* input values normalized or quantized at a time */
@@ -17,7 +16,6 @@
 struct kern_exec {
     const struct kern_ops *ops;
     struct pool *pool;
-    float **scores;     /* [threads][SCORES_MAX] scratch of attention */
     float *normed;      /* [INPUT_MAX] scratch of linear: input rows after the norm, */
     struct kern_int8 x; /* and quantized */
     kern_probe probe;
@@ -84,21 +82,16 @@ int kern_exec_new(const char *isa, struct pool *pool, struct kern_exec **ret, st
     if (!ops)
         return ERR_ARGUMENT;
     struct kern_exec *x = mem_try(1, sizeof *x);
-    if (x) {
+    bool whole = x != NULL;
+    if (x) { /* backed as it is used */
         x->ops = ops;
         x->pool = pool;
-        x->scores = mem_try((size_t)pool_threads(pool), sizeof *x->scores);
-    }
-    bool whole = x && x->scores;
-    if (whole) {
         x->normed = mem_pages_new(INPUT_MAX * sizeof *x->normed);
         x->x.q = mem_pages_new(INPUT_MAX);
         x->x.scale = mem_pages_new(INPUT_MAX / KERN_BLOCK * sizeof *x->x.scale);
         x->x.sum = mem_pages_new(INPUT_MAX / KERN_BLOCK * sizeof *x->x.sum);
         whole = x->normed && x->x.q && x->x.scale && x->x.sum;
     }
-    for (int i = 0; whole && i < pool_threads(pool); i++) /* backed as it is used */
-        whole = (x->scores[i] = mem_pages_new(SCORES_MAX * sizeof(float))) != NULL;
     if (!whole) {
         kern_exec_free(x);
         return err_set(e, ERR_MEMORY, "out of memory for an executor");
@@ -111,9 +104,6 @@ void kern_exec_free(struct kern_exec *x)
 {
     if (!x)
         return;
-    for (int i = 0; x->scores && i < pool_threads(x->pool); i++)
-        mem_pages_free(x->scores[i], SCORES_MAX * sizeof(float));
-    mem_free(x->scores);
     mem_pages_free(x->normed, INPUT_MAX * sizeof *x->normed);
     mem_pages_free(x->x.q, INPUT_MAX);
     mem_pages_free(x->x.scale, INPUT_MAX / KERN_BLOCK * sizeof *x->x.scale);
@@ -705,12 +695,16 @@ size_t kern_kv_bytes(enum kern_type t, int n_head, int head_dim, int capacity)
 void kern_kv_store(struct kern_exec *x, const struct kern_kv *kv, int position, const float *k,
                    const float *v)
 {
-    size_t size = kern_type_row_bytes(kv->type, 1), d = (size_t)kv->head_dim;
-    (void)x;
-    for (int h = 0; h < kv->n_head; h++) {
-        size_t at = ((size_t)h * (size_t)kv->capacity + (size_t)(position % kv->capacity)) * d * size;
-        kern_from_f32(kv->type, k + (size_t)h * d, (char *)kv->k + at, d);
-        kern_from_f32(kv->type, v + (size_t)h * d, (char *)kv->v + at, d);
+    size_t d = (size_t)kv->head_dim;
+    for (size_t h = 0; h < (size_t)kv->n_head; h++) {
+        size_t at = (h * (size_t)kv->capacity + (size_t)(position % kv->capacity)) * d;
+        if (kv->type == KERN_F32) {
+            memcpy((float *)kv->k + at, k + h * d, d * sizeof *k);
+            memcpy((float *)kv->v + at, v + h * d, d * sizeof *v);
+        } else {
+            x->ops->to_f16(k + h * d, (uint16_t *)kv->k + at, d);
+            x->ops->to_f16(v + h * d, (uint16_t *)kv->v + at, d);
+        }
     }
 }
 
@@ -726,17 +720,18 @@ struct attend_job {
 static void attend_task(void *arg, int i, int i_thread)
 {
     const struct attend_job *j = arg;
-    int r = i / j->n_head, h = i % j->n_head;
+    int n_kv = j->rows[0].kv->n_head, r = i / n_kv, h = i % n_kv, n_q = j->n_head / n_kv;
     const struct kern_attend_row *row = &j->rows[r];
-    size_t d = (size_t)row->kv->head_dim;
-    j->x->ops->attend(j->q + (size_t)r * j->q_stride + (size_t)h * d, row->kv,
-                      h / (j->n_head / row->kv->n_head), row->first, row->last,
-                      j->x->scores[i_thread], j->out + ((size_t)r * (size_t)j->n_head + (size_t)h) * d);
+    size_t first = (size_t)h * (size_t)n_q * (size_t)row->kv->head_dim;
+    size_t out_stride = (size_t)j->n_head * (size_t)row->kv->head_dim;
+    (void)i_thread;
+    j->x->ops->attend(j->q + (size_t)r * j->q_stride + first, n_q, row->kv, h, row->first, row->last,
+                      j->out + (size_t)r * out_stride + first);
 }
 
 void kern_attend(struct kern_exec *x, const float *q, size_t q_stride, int n_head,
                  const struct kern_attend_row *rows, int n_row, float *out)
 {
     struct attend_job j = {x, q, q_stride, n_head, rows, out};
-    pool_run(x->pool, attend_task, &j, n_row * n_head);
+    pool_run(x->pool, attend_task, &j, n_row * rows[0].kv->n_head);
 }

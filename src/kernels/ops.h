@@ -40,10 +40,11 @@ struct kern_ops {
                       float *out);
     void (*rope)(float *p, const float *table, int n_head, int head_dim);
     void (*add)(const float *in, float *out, size_t n);
-    /* One query head: q [head_dim], scores [last - first + 1 rounded up to 16], out [head_dim]. */
-    void (*attend)(const float *q, const struct kern_kv *kv, int head, int first, int last,
-                   float *scores, float *out);
+    /* The n_q query heads of one key head: q, out [n_q, head_dim]. */
+    void (*attend)(const float *q, int n_q, const struct kern_kv *kv, int head, int first, int last,
+                   float *out);
     void (*to_f32)(enum kern_type t, const void *in, float *out, size_t n);
+    void (*to_f16)(const float *in, uint16_t *out, size_t n);
 };
 
 extern const struct kern_ops kern_ops_ref;

@@ -226,11 +226,13 @@ static void run_fast(struct lm *m, struct ar *const *live, int n, struct batch *
     size_t dim = (size_t)s->slow.dim, width = 1 + (size_t)s->n_codebook;
     for (int i = 0; i < n; i++)
         memcpy(b->hidden + (size_t)i * dim, live[i]->hidden, dim * sizeof(float));
-    lm_fast_begin(m, b->hidden, n, NULL, x);
     for (int k = 1; k < s->n_codebook; k++) {
         for (int i = 0; i < n; i++)
             b->code[i] = live[i]->history[(size_t)live[i]->n_frame * width + (size_t)k];
-        lm_fast_step(m, b->code, n, k, b->logits, x);
+        if (k == 1)
+            lm_fast_begin(m, b->hidden, b->code, n, b->logits, x);
+        else
+            lm_fast_step(m, b->code, n, k, b->logits, x);
         for (int i = 0; i < n; i++)
             live[i]->history[(size_t)live[i]->n_frame * width + 1 + (size_t)k] =
                 draw_code(m, live[i], k, b->logits + (size_t)i * (size_t)s->codebook_size);

@@ -20,7 +20,8 @@ struct lm {
     struct transformer_scratch *slow_scratch, *fast_scratch;
     struct transformer_kv **fast_kv; /* [max_batch] */
     float *x;                        /* [max_row, dim] */
-    float *fast_x, *normed;          /* [max_batch, fast dim]; [max_row or batch, widest dim] */
+    float *fast_x;                   /* [2 max_batch, fast dim] */
+    float *work, *head_out;          /* [max_batch, widest dim]; [max_batch, head rows] */
     float *row;                      /* [widest dim] */
     struct transformer_kv **row_kv;  /* [max_row] */
     int32_t *row_position;           /* [max_row] */
@@ -61,19 +62,33 @@ static int load_head(struct lm *m, const struct load *l, struct err *e)
     return rc;
 }
 
+/* Fast head: residual codes are few, so only the first rows can be drawn. */
+static int load_fast_head(struct lm *m, const struct load *l, struct err *e)
+{
+    const struct spec_lm *s = &m->s;
+    int64_t ne[2] = {s->fast.dim, s->codebook_size};
+    const struct gguf_tensor *t = load_find(l, "fast.output.weight", ne, 2, e);
+    if (!t)
+        return ERR_FORMAT;
+    struct kern_source src = {m->full_head ? s->codebook_size : lm_n_candidate(m, 1), s->fast.dim, 1,
+                              (enum kern_type)t->type, t->data, NULL, t->name};
+    int rc = kern_linear_init(&m->fast_head, l->exec, &src, l->type, l->arena, e);
+    gguf_drop(l->g, t);
+    return rc;
+}
+
 static int load_weights(struct lm *m, const struct load *l, struct err *e)
 {
     const struct spec_lm *s = &m->s;
     int64_t token[2] = {s->slow.dim, s->n_vocab};
     int64_t book[2] = {s->slow.dim, (int64_t)s->codebook_size * s->n_codebook};
     int64_t fast[2] = {s->fast.dim, s->codebook_size};
-    int out[3] = {s->codebook_size, 1, s->fast.dim}, in[3] = {s->fast.dim, 1, s->slow.dim}, rc;
+    int in[3] = {s->fast.dim, 1, s->slow.dim}, rc;
     if (!(m->token_embd = load_find(l, "token_embd.weight", token, 2, e)) ||
         !(m->codebook_embd = load_find(l, "codebook_embd.weight", book, 2, e)) ||
         !(m->fast_embd = load_find(l, "fast.token_embd.weight", fast, 2, e)))
         return ERR_FORMAT;
-    if ((rc = load_head(m, l, e)) < 0 ||
-        (rc = load_linear(l, "fast.output.weight", NULL, &m->fast_head, out, e)) < 0)
+    if ((rc = load_head(m, l, e)) < 0 || (rc = load_fast_head(m, l, e)) < 0)
         return rc;
     if (s->fast_project_in)
         rc = load_linear(l, "fast.proj_in.weight", "fast.proj_in.bias", &m->project, in, e);
@@ -93,22 +108,23 @@ static int alloc_scratch(struct lm *m, struct err *e)
     size_t widest = (size_t)(s->slow.dim > s->fast.dim ? s->slow.dim : s->fast.dim);
     int rc;
     m->x = mem_try(n * (size_t)s->slow.dim, sizeof(float));
-    m->fast_x = mem_try(b * (size_t)s->fast.dim, sizeof(float));
-    m->normed = mem_try((n > b ? n : b) * widest, sizeof(float));
+    m->fast_x = mem_try(2 * b * (size_t)s->fast.dim, sizeof(float));
+    m->work = mem_try(b * widest, sizeof(float));
+    m->head_out = mem_try(b * (size_t)m->head.n_out, sizeof(float));
     m->row = mem_try(widest, sizeof(float));
-    m->row_kv = mem_try(n > b ? n : b, sizeof *m->row_kv);
-    m->row_position = mem_try(n > b ? n : b, sizeof *m->row_position);
+    m->row_kv = mem_try(n, sizeof *m->row_kv);
+    m->row_position = mem_try(n, sizeof *m->row_position);
     m->last_row = mem_try(n, sizeof *m->last_row);
     m->fast_kv = mem_try(b, sizeof *m->fast_kv);
-    if (!m->x || !m->fast_x || !m->normed || !m->row || !m->row_kv || !m->row_position ||
-        !m->last_row || !m->fast_kv)
+    if (!m->x || !m->fast_x || !m->work || !m->head_out || !m->row || !m->row_kv ||
+        !m->row_position || !m->last_row || !m->fast_kv)
         return err_set(e, ERR_MEMORY, "out of memory for the language model's scratch");
     for (size_t i = 0; i < b; i++)
         if ((rc = transformer_kv_new(m->fast, s->n_codebook, m->kv_type, &m->fast_kv[i], e)) < 0)
             return rc;
     if ((rc = transformer_scratch_new(&s->slow, m->max_row, &m->slow_scratch, e)) < 0)
         return rc;
-    return transformer_scratch_new(&s->fast, m->max_batch, &m->fast_scratch, e);
+    return transformer_scratch_new(&s->fast, 2 * m->max_batch, &m->fast_scratch, e);
 }
 
 /* Keys and values are f32 where the weights are. */
@@ -131,8 +147,8 @@ int lm_load(const struct gguf *g, const struct spec_lm *s, struct kern_exec *x,
     m->full_head = o->full_head;
     m->max_row = o->max_row > 0 ? o->max_row : 256;
     m->max_batch = o->max_batch > 0 ? o->max_batch : 8;
-    if (m->max_row < m->max_batch)
-        m->max_row = m->max_batch;
+    if (m->max_row < 2 * m->max_batch)
+        m->max_row = 2 * m->max_batch;
     int rc = load_weights(m, &l, e);
     if (rc == 0)
         rc = alloc_scratch(m, e);
@@ -154,7 +170,8 @@ void lm_free(struct lm *m)
     mem_free(m->fast_kv);
     mem_free(m->x);
     mem_free(m->fast_x);
-    mem_free(m->normed);
+    mem_free(m->work);
+    mem_free(m->head_out);
     mem_free(m->row);
     mem_free(m->row_kv);
     mem_free(m->row_position);
@@ -266,7 +283,7 @@ static void embed(struct lm *m, const int32_t *column, float *x)
     memset(x, 0, (size_t)dim * sizeof *x);
     add_row(m->token_embd, (size_t)clamp(column[0], s->n_vocab), dim, m->row, x);
     if (column[0] >= s->semantic_begin && column[0] <= s->semantic_end) {
-        float *sum = m->normed;
+        float *sum = m->work;
         memset(sum, 0, (size_t)dim * sizeof *sum);
         for (int q = 0; q < s->n_codebook; q++)
             add_row(m->codebook_embd,
@@ -294,23 +311,27 @@ static int gather(struct lm *m, const struct lm_feed *f, int from, int n, int n_
     return n_row;
 }
 
-static void finish_feed(struct lm *m, const struct lm_feed *f, int row, struct kern_exec *x)
+static void finish_feed(struct lm *m, const struct lm_feed *f, int row)
 {
-    const float *h = m->x + (size_t)row * (size_t)m->s.slow.dim;
     if (f->hidden)
-        memcpy(f->hidden, h, (size_t)m->s.slow.dim * sizeof *h);
-    if (f->logits)
-        transformer_norm(m->slow, h, 1, m->normed + (size_t)row * (size_t)m->s.slow.dim, x);
+        memcpy(f->hidden, m->x + (size_t)row * (size_t)m->s.slow.dim,
+               (size_t)m->s.slow.dim * sizeof *f->hidden);
 }
 
-/* Head over the finished feeds; one pass over its weights when several end in the same call. */
+/* Head over the finished feeds, max_batch at a time in one pass over its weights. */
 static void run_head(struct lm *m, const struct lm_feed *feeds, int n, struct kern_exec *x)
 {
-    for (int i = 0; i < n; i++) {
-        struct kern_call c = {.in = m->normed + (size_t)m->last_row[i] * (size_t)m->s.slow.dim,
-                              .out = feeds[i].logits, .n_row = 1};
-        if (m->last_row[i] >= 0 && feeds[i].logits)
-            kern_linear_run(x, &m->head, &c);
+    size_t dim = (size_t)m->s.slow.dim, width = (size_t)m->head.n_out;
+    for (int i = 0, end; i < n; i = end) {
+        int k = 0;
+        for (end = i; end < n && k < m->max_batch; end++)
+            if (m->last_row[end] >= 0 && feeds[end].logits)
+                memcpy(m->work + dim * (size_t)k++, m->x + dim * (size_t)m->last_row[end],
+                       dim * sizeof *m->x);
+        transformer_head(m->slow, &m->head, m->work, k, m->head_out, 0, x);
+        for (int f = i, j = 0; f < end; f++)
+            if (m->last_row[f] >= 0 && feeds[f].logits)
+                memcpy(feeds[f].logits, m->head_out + width * (size_t)j++, width * sizeof *m->x);
     }
 }
 
@@ -332,7 +353,7 @@ void lm_slow(struct lm *m, const struct lm_feed *feeds, int n_feed, struct kern_
         struct transformer_rows r = {n_row, m->row_kv, m->row_position};
         transformer_run(m->slow, &r, m->x, m->slow_scratch, x);
         for (int i = first; i < feed; i++)
-            finish_feed(m, &feeds[i], m->last_row[i - first], x);
+            finish_feed(m, &feeds[i], m->last_row[i - first]);
         run_head(m, feeds + first, feed - first, x);
     }
 }
@@ -346,24 +367,21 @@ void lm_slow_layers(struct lm *m, const struct lm_feed *f, float *out, struct ke
         transformer_layer(m->slow, i, &r, m->x, m->slow_scratch, x);
         memcpy(out + (size_t)(i + 1) * n, m->x, n * sizeof *out);
     }
-    finish_feed(m, f, f->n_column - 1, x);
+    finish_feed(m, f, f->n_column - 1);
     m->last_row[0] = f->n_column - 1;
     run_head(m, f, 1, x);
 }
 
 /* --- fast --- */
 
+/* One position of each of n sequences. */
 static void run_fast(struct lm *m, int n, int position, float *logits, struct kern_exec *x)
 {
     for (int i = 0; i < n; i++)
         m->row_position[i] = position;
     struct transformer_rows r = {n, m->fast_kv, m->row_position};
     transformer_run(m->fast, &r, m->fast_x, m->fast_scratch, x);
-    if (!logits)
-        return;
-    struct kern_call c = {.in = m->normed, .out = logits, .n_row = n};
-    transformer_norm(m->fast, m->fast_x, n, m->normed, x);
-    kern_linear_run(x, &m->fast_head, &c);
+    transformer_head(m->fast, &m->fast_head, m->fast_x, n, logits, (size_t)m->s.codebook_size, x);
 }
 
 static void project(struct lm *m, const float *hidden, int n, float *out, struct kern_exec *x)
@@ -380,11 +398,34 @@ void lm_fast_input(struct lm *m, const float *hidden, float *out, struct kern_ex
     project(m, hidden, 1, out, x);
 }
 
-void lm_fast_begin(struct lm *m, const float *hidden, int n, float *logits, struct kern_exec *x)
+static void embed_code(struct lm *m, int32_t code, float *x)
 {
+    int dim = m->s.fast.dim;
+    memset(x, 0, (size_t)dim * sizeof *x);
+    add_row(m->fast_embd, (size_t)clamp(code, m->s.codebook_size), dim, m->row, x);
+}
+
+void lm_fast_begin(struct lm *m, const float *hidden, const int32_t *code, int n, float *logits,
+                   struct kern_exec *x)
+{
+    size_t dim = (size_t)m->s.fast.dim;
     assert(n <= m->max_batch);
-    project(m, hidden, n, m->fast_x, x);
-    run_fast(m, n, 0, logits, x);
+    project(m, hidden, n, m->work, x);
+    for (int i = 0; i < n; i++) {
+        float *rows = m->fast_x + 2 * dim * (size_t)i;
+        memcpy(rows, m->work + dim * (size_t)i, dim * sizeof *rows);
+        embed_code(m, code[i], rows + dim);
+        for (int k = 0; k < 2; k++) {
+            m->row_kv[2 * i + k] = m->fast_kv[i];
+            m->row_position[2 * i + k] = k;
+        }
+    }
+    struct transformer_rows r = {2 * n, m->row_kv, m->row_position};
+    transformer_run(m->fast, &r, m->fast_x, m->fast_scratch, x);
+    for (int i = 0; i < n; i++)
+        memcpy(m->work + dim * (size_t)i, m->fast_x + dim * (size_t)(2 * i + 1),
+               dim * sizeof *m->work);
+    transformer_head(m->fast, &m->fast_head, m->work, n, logits, (size_t)m->s.codebook_size, x);
 }
 
 void lm_fast_begin_at(struct lm *m, const float *in, int n, float *logits, struct kern_exec *x)
@@ -397,10 +438,7 @@ void lm_fast_begin_at(struct lm *m, const float *in, int n, float *logits, struc
 void lm_fast_step(struct lm *m, const int32_t *code, int n, int k, float *logits,
                   struct kern_exec *x)
 {
-    int dim = m->s.fast.dim;
-    memset(m->fast_x, 0, (size_t)n * (size_t)dim * sizeof *m->fast_x);
     for (int i = 0; i < n; i++)
-        add_row(m->fast_embd, (size_t)clamp(code[i], m->s.codebook_size), dim, m->row,
-                m->fast_x + (size_t)i * (size_t)dim);
+        embed_code(m, code[i], m->fast_x + (size_t)i * (size_t)m->s.fast.dim);
     run_fast(m, n, k, logits, x);
 }

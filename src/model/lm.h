@@ -5,8 +5,8 @@
  * Fast: per frame, position 0 takes the hidden state, position k the code k-1, predicting code k.
  * Source: fish_speech/models/text2semantic/llama.py:DualARTransformer; quirks in docs/MODEL.md.
  *
- * Head: by default only the rows that can be generated (semantic tokens, then im_end) are computed;
- * lm_head_* maps between row and token.  The full head stays selectable for exact comparison.
+ * Heads: by default only the rows that can be generated (semantic tokens, then im_end; residual codes)
+ * are computed; lm_head_* maps between row and token.  The full head stays selectable for exact comparison.
  *
  * Threads: the engine thread. */
 #ifndef MODEL_LM_H
@@ -56,14 +56,17 @@ void lm_slow(struct lm *m, const struct lm_feed *feeds, int n_feed, struct kern_
  * [n_layer + 1, n_column, dim]. n_column <= max_row. */
 void lm_slow_layers(struct lm *m, const struct lm_feed *feed, float *out, struct kern_exec *x);
 
-/* Fast transformer over n sequences together (n <= max_batch): begin with the hidden states
- * [n, dim], then one call per codebook k = 1..Q-1 with the previous codes [n]; logits
- * [n, codebook_size], of which lm_n_candidate(k) first may be drawn.  Begin gives no logits
- * unless logits is not NULL. */
-void lm_fast_begin(struct lm *m, const float *hidden, int n, float *logits, struct kern_exec *x);
+/* Fast transformer over n sequences together (n <= max_batch): begin with the hidden states [n, dim]
+ * and the semantic codes [n], which gives logits of code 1; then one call per codebook k = 2..Q-1
+ * with the codes k-1 [n], for logits of code k.  Begin takes positions 0 and 1 in one pass over the
+ * weights: nobody wants the logits of position 0.  logits [n, codebook_size], of which the
+ * lm_n_candidate(k) first are computed (all, with a full head). */
+void lm_fast_begin(struct lm *m, const float *hidden, const int32_t *code, int n, float *logits,
+                   struct kern_exec *x);
 void lm_fast_step(struct lm *m, const int32_t *code, int n, int k, float *logits,
                   struct kern_exec *x);
-/* The same from what the stack itself consumes, [n, fast_dim], behind the projection (golden test). */
+/* Position 0 alone, from what the stack itself consumes, [n, fast_dim], behind the projection (golden
+ * test); k = 1 may follow. */
 void lm_fast_begin_at(struct lm *m, const float *in, int n, float *logits, struct kern_exec *x);
 int lm_n_candidate(const struct lm *m, int k); /* min(codebook_size, 1024) for k >= 1 */
 /* [fast_dim] what the fast transformer consumes for hidden [dim] (golden test). */

@@ -29,7 +29,6 @@ struct transformer_kv {
 
 struct transformer_scratch {
     int max_row;
-    float *normed;  /* [max_row, dim] */
     float *qkv;     /* [max_row, (H + 2K) D] */
     float *heads;   /* [max_row, H D] */
     float *gate_up; /* [max_row, 2 F] */
@@ -224,14 +223,13 @@ int transformer_scratch_new(const struct spec_transformer *s, int max_row,
     size_t n = (size_t)max_row, d = (size_t)s->head_dim;
     if (x) {
         x->max_row = max_row;
-        x->normed = mem_try(n * (size_t)s->dim, sizeof(float));
         x->qkv = mem_try(n * (size_t)(s->n_head + 2 * s->n_head_kv) * d, sizeof(float));
         x->heads = mem_try(n * (size_t)s->n_head * d, sizeof(float));
         x->gate_up = mem_try(n * 2 * (size_t)s->n_ff, sizeof(float));
         x->ff = mem_try(n * (size_t)s->n_ff, sizeof(float));
         x->rows = mem_try(n, sizeof *x->rows);
     }
-    if (!x || !x->normed || !x->qkv || !x->heads || !x->gate_up || !x->ff || !x->rows) {
+    if (!x || !x->qkv || !x->heads || !x->gate_up || !x->ff || !x->rows) {
         transformer_scratch_free(x);
         return err_set(e, ERR_MEMORY, "out of memory for the scratch of %d rows", max_row);
     }
@@ -243,7 +241,6 @@ void transformer_scratch_free(struct transformer_scratch *x)
 {
     if (!x)
         return;
-    mem_free(x->normed);
     mem_free(x->qkv);
     mem_free(x->heads);
     mem_free(x->gate_up);
@@ -262,11 +259,11 @@ static void attention(const struct transformer *t, int i, const struct transform
     size_t d = (size_t)c->head_dim, q_len = (size_t)c->n_head * d, kv_len = (size_t)c->n_head_kv * d;
     size_t stride = q_len + 2 * kv_len;
     float *q = s->qkv, *k = q + q_len, *v = k + kv_len;
-    struct kern_call qkv = {.in = s->normed, .out = s->qkv, .n_row = r->n_row};
+    struct kern_call qkv = {.in = x, .out = s->qkv, .n_row = r->n_row, .norm = y->attn_norm,
+                            .norm_eps = c->norm_eps};
     struct kern_call out = {.in = s->heads, .out = x, .n_row = r->n_row, .epilogue = KERN_ADD,
                             .scale = y->attn_scale};
 
-    kern_rms_norm(exec, x, y->attn_norm, c->norm_eps, r->n_row, c->dim, s->normed);
     kern_linear_run(exec, &y->qkv, &qkv);
     if (c->qk_norm) {
         kern_head_norm(exec, q, y->q_norm, c->norm_eps, r->n_row, stride, c->n_head, c->head_dim);
@@ -290,11 +287,11 @@ static void feed_forward(const struct transformer *t, int i, int n_row, float *x
 {
     const struct spec_transformer *c = &t->s;
     const struct layer *y = &t->layers[i];
-    struct kern_call gate_up = {.in = s->normed, .out = s->gate_up, .n_row = n_row};
+    struct kern_call gate_up = {.in = x, .out = s->gate_up, .n_row = n_row, .norm = y->ffn_norm,
+                                .norm_eps = c->norm_eps};
     struct kern_call down = {.in = s->ff, .out = x, .n_row = n_row, .epilogue = KERN_ADD,
                              .scale = y->ffn_scale};
 
-    kern_rms_norm(exec, x, y->ffn_norm, c->norm_eps, n_row, c->dim, s->normed);
     kern_linear_run(exec, &y->gate_up, &gate_up);
     kern_silu_mul(exec, s->gate_up, n_row, c->n_ff, s->ff);
     kern_linear_run(exec, &y->down, &down);
@@ -313,6 +310,14 @@ void transformer_run(const struct transformer *t, const struct transformer_rows 
 {
     for (int i = 0; i < t->s.n_layer; i++)
         transformer_layer(t, i, r, x, s, exec);
+}
+
+void transformer_head(const struct transformer *t, const struct kern_linear *head, const float *x,
+                      int n_row, float *out, size_t out_stride, struct kern_exec *exec)
+{
+    struct kern_call c = {.in = x, .out = out, .out_stride = out_stride, .n_row = n_row,
+                          .norm = t->norm, .norm_eps = t->s.norm_eps};
+    kern_linear_run(exec, head, &c);
 }
 
 void transformer_norm(const struct transformer *t, const float *x, int n_row, float *out,

@@ -367,9 +367,11 @@ static void check_sampled(struct golden *g)
         const int32_t *column = f.history + (size_t)i * (size_t)(1 + s->n_codebook);
         lm_slow(g->lm, &feed, 1, g->exec);
         check_draw(&f, logits, lm_n_head_row(g->lm), i, 0);
-        lm_fast_begin(g->lm, hidden, 1, NULL, g->exec);
         for (int k = 1; k < s->n_codebook; k++) {
-            lm_fast_step(g->lm, column + k, 1, k, logits, g->exec);
+            if (k == 1)
+                lm_fast_begin(g->lm, hidden, column + k, 1, logits, g->exec);
+            else
+                lm_fast_step(g->lm, column + k, 1, k, logits, g->exec);
             check_draw(&f, logits, lm_n_candidate(g->lm, k), i, k);
         }
         feed.columns = column;

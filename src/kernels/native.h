@@ -1,0 +1,121 @@
+/* native.h - vectors of as many floats as a register holds, for what does not work on panels; included
+ * by body.h. */
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define LANES 16
+#define LANE_LIST(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), \
+                     f(13), f(14), f(15)
+#elif defined(__AVX2__)
+#include <immintrin.h>
+#define LANES 8
+#define LANE_LIST(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)
+#else
+#define LANES 4
+#define LANE_LIST(f) f(0), f(1), f(2), f(3)
+#endif
+
+typedef float vf __attribute__((vector_size(LANES * 4)));
+typedef int32_t vi __attribute__((vector_size(LANES * 4)));
+typedef uint32_t vu __attribute__((vector_size(LANES * 4)));
+typedef uint16_t vh __attribute__((vector_size(LANES * 2)));
+
+INLINE vf load_n(const float *p)
+{
+    vf v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+INLINE void store_n(float *p, vf v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+INLINE vf splat_n(float x)
+{
+    return x - (vf){0};
+}
+
+INLINE float sum_n(vf v)
+{
+#if LANES == 16
+    return sum(v);
+#elif LANES == 8
+    return sum8(v);
+#else
+    return sum4(v);
+#endif
+}
+
+/* Neighbours exchanged; the even or the odd lanes twice. */
+#define LANE_SWAP(i) (i) ^ 1
+#define LANE_EVEN(i) (i) & ~1
+#define LANE_ODD(i)  (i) | 1
+#define LANE_SIGN(i) (i) % 2 ? 1.0f : -1.0f
+#define swap_n(v) __builtin_shufflevector(v, v, LANE_LIST(LANE_SWAP))
+#define even_n(v) __builtin_shufflevector(v, v, LANE_LIST(LANE_EVEN))
+#define odd_n(v)  __builtin_shufflevector(v, v, LANE_LIST(LANE_ODD))
+static const vf minus_plus = {LANE_LIST(LANE_SIGN)};
+
+/* Halves to floats and back, nearest even. */
+#if LANES == 16
+#define NATIVE_HALF
+INLINE vf load_half(const uint16_t *p)
+{
+    return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+
+INLINE void store_half(uint16_t *p, vf v)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT));
+}
+#elif LANES == 8
+#define NATIVE_HALF
+INLINE vf load_half(const uint16_t *p)
+{
+    return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+INLINE void store_half(uint16_t *p, vf v)
+{
+    _mm_storeu_si128((__m128i *)(void *)p, _mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT));
+}
+#elif defined(__aarch64__)
+#define NATIVE_HALF
+INLINE vf load_half(const uint16_t *p)
+{
+    return (vf)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+}
+
+INLINE void store_half(uint16_t *p, vf v)
+{
+    vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32((float32x4_t)v)));
+}
+#else
+INLINE vf load_half(const uint16_t *p) /* as from_f16 */
+{
+    vh h;
+    memcpy(&h, p, sizeof h);
+    vu u = __builtin_convertvector(h, vu);
+    vf v = (vf)((u & 0x7fff) << 13) * 0x1p112f;
+    return (vf)((vu)v | (u & 0x8000) << 16);
+}
+#endif
+
+/* e^v: v = k ln2 + r, Taylor series of r to degree 7 (|r| <= 0.347: error below 1e-8). */
+INLINE vf exp_n(vf v)
+{
+    vi low = (vi)(v < splat_n(-87.0f)), high = (vi)(v > splat_n(88.0f));
+    v = (vf)((low & (vi)splat_n(-87.0f)) | (high & (vi)splat_n(88.0f)) | (~(low | high) & (vi)v));
+    vf magic = splat_n(12582912.0f);
+    vf k = (v * 1.44269504088896341f + magic) - magic; /* nearest integer, as in nearest() */
+    vf r = v - k * 0.693359375f - k * -2.12194440054690583e-4f;
+    vf y = r * (1.0f / 5040) + 1.0f / 720;
+    y = y * r + 1.0f / 120;
+    y = y * r + 1.0f / 24;
+    y = y * r + 1.0f / 6;
+    y = y * r + 0.5f;
+    y = y * r + 1.0f;
+    y = y * r + 1.0f;
+    return y * (vf)((__builtin_convertvector(k, vi) + 127) << 23);
+}
