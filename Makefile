@@ -27,12 +27,14 @@ Q         := $(if $(V),,@)
 CFLAGS    ?= -O2 -g
 PACKAGES  := jansson yaml-0.1 libzip libpcre2-8 icu-uc icu-i18n libavformat libavcodec libavutil \
              libswresample
+SERVER_PACKAGES := libmicrohttpd gnutls
 WARN      := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
              -Wpointer-arith -Wwrite-strings -Wno-psabi
 ALL_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -DJABBERTTS_VERSION='"$(VERSION)"' \
              -DJABBERTTS_DATA_DIR='"$(PREFIX)/share/jabbertts"' -Iinclude -Isrc -pthread -fPIC \
              -fvisibility=hidden -ffp-contract=off $(WARN) \
-             $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES) | sed 's/-I/-isystem /g')) $(CFLAGS)
+             $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES) $(SERVER_PACKAGES) | sed 's/-I/-isystem /g')) $(CFLAGS)
+SERVER_LIBS := $(if $(PACKAGES),$(shell pkg-config --libs $(SERVER_PACKAGES)))
 LIBS      := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES))) -lespeak-ng -lsonic -lm -pthread
 ifneq ($(SANITIZER),)
 ALL_CFLAGS += -fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all
@@ -62,9 +64,11 @@ endif
 SRC := $(filter-out $(foreach i,$(filter-out $(ISA_$(ARCH)),$(ISA_ALL)),src/kernels/$(i).c), \
        $(wildcard src/base/*.c src/kernels/*.c src/formats/*.c src/model/*.c src/text/*.c \
                   src/audio/*.c src/engine/*.c))
-CLI := $(wildcard src/server/*.c src/cli/*.c)
+SERVER := $(wildcard src/server/*.c)
+CLI := $(wildcard src/cli/*.c)
 OBJ := $(SRC:%.c=$(BUILD)/%.o)
 KERNEL_OBJ := $(filter $(BUILD)/src/base/% $(BUILD)/src/kernels/%,$(OBJ))
+SERVER_OBJ := $(SERVER:%.c=$(BUILD)/%.o)
 CLI_OBJ := $(CLI:%.c=$(BUILD)/%.o)
 UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
@@ -72,7 +76,7 @@ BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 .PHONY: all test check-isa lint fuzz bench coverage install clean
 all: $(BUILD)/jabbertts $(BUILD)/libjabbertts.a $(BUILD)/libjabbertts.so $(BUILD)/jabbertts.pc
 
--include $(OBJ:.o=.d) $(CLI_OBJ:.o=.d)
+-include $(OBJ:.o=.d) $(SERVER_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -85,18 +89,22 @@ $(BUILD)/libjabbertts.a: $(OBJ)
 $(BUILD)/libjabbertts.so: $(OBJ)
 	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libjabbertts.so.0 $^ $(LIBS) -o $@
 
-$(BUILD)/jabbertts: $(CLI_OBJ) $(BUILD)/libjabbertts.a
+# The server is no part of the library, but its unit tests and fuzz targets link it.
+$(BUILD)/libserver.a: $(SERVER_OBJ)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/jabbertts: $(CLI_OBJ) $(BUILD)/libserver.a $(BUILD)/libjabbertts.a
 	$(if $(Q),@echo "  LD $@")
-	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(CC) $(LDFLAGS) $^ $(SERVER_LIBS) $(LIBS) -o $@
 
 $(BUILD)/jabbertts.pc: packaging/jabbertts.pc.in Makefile
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
 
 # tests/unit/test_X.c is one cmocka program; tests/golden and tests/kernels are one program each.
-$(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libjabbertts.a
+$(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libserver.a $(BUILD)/libjabbertts.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -Itests $(LDFLAGS) $< $(BUILD)/libjabbertts.a -lcmocka $(LIBS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests $(LDFLAGS) $< $(filter %.a,$^) -lcmocka $(SERVER_LIBS) $(LIBS) -o $@
 $(BUILD)/golden: $(wildcard tests/golden/*.c) $(BUILD)/libjabbertts.a
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests $(LDFLAGS) $(filter %.c,$^) $(BUILD)/libjabbertts.a $(LIBS) -o $@
 $(BUILD)/check_kernels: $(wildcard tests/kernels/*.c) $(KERNEL_OBJ)
@@ -121,10 +129,10 @@ FUZZ_BUILD := build-fuzz
 FUZZ := $(patsubst tests/fuzz/%.c,$(FUZZ_BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 .PHONY: fuzz-lib
 fuzz-lib:
-	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD)/lib CFLAGS="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" $(FUZZ_BUILD)/lib/libjabbertts.a
+	$(MAKE) CC=clang BUILD=$(FUZZ_BUILD)/lib CFLAGS="-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" $(FUZZ_BUILD)/lib/libserver.a $(FUZZ_BUILD)/lib/libjabbertts.a
 $(FUZZ_BUILD)/%: tests/fuzz/%.c fuzz-lib
 	clang $(ALL_CFLAGS) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $< \
-	    $(FUZZ_BUILD)/lib/libjabbertts.a $(LIBS) -o $@
+	    $(FUZZ_BUILD)/lib/libserver.a $(FUZZ_BUILD)/lib/libjabbertts.a $(SERVER_LIBS) $(LIBS) -o $@
 fuzz: $(FUZZ)
 	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(FUZZ)
 

@@ -177,6 +177,7 @@ JABBERTTS_API void jabbertts_stream_free(struct jabbertts_stream *s);
 
 struct jabbertts_progress {
     int n_piece, piece;   /* sentences in the text; finished so far */
+    int n_token;          /* of the text, read so far; references not counted */
     int n_frame;          /* frames made */
     int n_truncated;      /* sentences that a limit ended before the model did */
     size_t n_sample;      /* samples made, pauses included */

@@ -12,6 +12,8 @@ int cmd_voices(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
+int cmd_config(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
 /* "jabbertts NAME: message", then where to get help; returns CLI_USAGE. */

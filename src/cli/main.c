@@ -15,10 +15,12 @@ static const struct command {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"say", "speak a text to a file, to standard output or to the loudspeaker", cmd_say},
+    {"serve", "serve the OpenAI speech API over HTTP", cmd_serve},
     {"voices", "list the voices of a model", cmd_voices},
     {"convert", "turn a checkpoint directory into one model file", cmd_convert},
     {"inspect", "show what is in a model file, and what it costs to run", cmd_inspect},
     {"bench", "measure a model's speed and memory on this machine", cmd_bench},
+    {"config", "show the server's options and where they come from", cmd_config},
     {"version", "print the version", cmd_version},
 };
 #define N_COMMAND (sizeof commands / sizeof *commands)

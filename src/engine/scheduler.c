@@ -84,6 +84,9 @@ static int piece_start(struct jabbertts *tts, struct slot *s, struct err *e)
     }
     if (rc == 0)
         prefix_restore(tts->prefix, &p, ar_slot(s->ar));
+    pthread_mutex_lock(&tts->lock);
+    st->progress.n_token += p.n_column - p.n_prefix;
+    pthread_mutex_unlock(&tts->lock);
     prompt_done(&p);
     codec_stream_reset(s->codec);
     s->n_pending = 0;

@@ -1,0 +1,480 @@
+/* http.c - requests and replies over libmicrohttpd; its types end here and in watch.c. */
+#include "server/http.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <microhttpd.h>
+
+#include "base/mem.h"
+
+#define CONNECTION_MEMORY (64 << 10) /* request line and headers, and a reply's next bytes */
+#define BODY_HARD_FACTOR  4          /* so many times the limit and the connection is cut */
+
+double http_seconds_since(const struct timespec *t)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - t->tv_sec) + (double)(now.tv_nsec - t->tv_nsec) * 1e-9;
+}
+
+const char *http_header(const struct request *r, const char *name)
+{
+    return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
+}
+
+const char *http_query(const struct request *r, const char *name)
+{
+    return MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+/* --- replies --- */
+
+static void reply_body(struct request *r, int status, const char *type, const char *s, size_t n)
+{
+    r->reply.status = status;
+    r->reply.type = type;
+    buf_clear(&r->reply.body);
+    if (buf_add(&r->reply.body, s, n) < 0)
+        r->reply.status = 500;
+}
+
+void http_reply_text(struct request *r, int status, const char *type, const char *text)
+{
+    reply_body(r, status, type, text, strlen(text));
+}
+
+void http_reply_json(struct request *r, int status, json_t *json)
+{
+    char *s = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    reply_body(r, s ? status : 500, "application/json", s ? s : "", s ? strlen(s) : 0);
+    free(s);
+    json_decref(json);
+}
+
+void http_reply_error(struct request *r, const struct api_error *e)
+{
+    r->error = *e;
+    http_reply_json(r, api_status(e->fault), api_error_json(e));
+    if (e->retry_after_s > 0) {
+        http_reply_header(r, "retry-after", "%.0f", e->retry_after_s < 1 ? 1 : e->retry_after_s);
+        http_reply_header(r, "retry-after-ms", "%.0f", e->retry_after_s * 1000);
+        http_reply_header(r, "x-should-retry", "true");
+    } else if (r->reply.status >= 500) {
+        /* What failed for a reason of its own will fail again. */
+        http_reply_header(r, "x-should-retry", "false");
+    }
+}
+
+void http_reply_header(struct request *r, const char *name, const char *format, ...)
+{
+    struct reply *p = &r->reply;
+    va_list args;
+    if (p->n_header == HTTP_HEADERS)
+        return;
+    snprintf(p->header[p->n_header].name, sizeof p->header->name, "%s", name);
+    va_start(args, format);
+    vsnprintf(p->header[p->n_header].value, sizeof p->header->value, format, args);
+    va_end(args);
+    p->n_header++;
+}
+
+/* --- what handlers on workers tell the HTTP thread --- */
+
+/* With r's lock held. */
+static void resume(struct request *r)
+{
+    if (r->suspended) {
+        r->suspended = false;
+        MHD_resume_connection(r->connection);
+    }
+}
+
+void http_ready(struct request *r)
+{
+    pthread_mutex_lock(&r->lock);
+    r->ready = true;
+    resume(r);
+    pthread_mutex_unlock(&r->lock);
+}
+
+int http_write(struct request *r, const void *data, size_t n)
+{
+    pthread_mutex_lock(&r->lock);
+    int rc = buf_add(&r->out, data, n);
+    if (r->ready)
+        resume(r);
+    pthread_mutex_unlock(&r->lock);
+    return rc;
+}
+
+void http_write_end(struct request *r, bool broken)
+{
+    pthread_mutex_lock(&r->lock);
+    r->out_end = true;
+    r->out_broken = r->out_broken || broken;
+    if (r->ready)
+        resume(r);
+    pthread_mutex_unlock(&r->lock);
+}
+
+bool http_has_room(struct request *r)
+{
+    pthread_mutex_lock(&r->lock);
+    bool room = r->out.len - r->out_head < HTTP_OUT_BYTES;
+    r->out_full = !room;
+    pthread_mutex_unlock(&r->lock);
+    return room;
+}
+
+bool http_gone(struct request *r)
+{
+    pthread_mutex_lock(&r->lock);
+    bool gone = r->gone;
+    pthread_mutex_unlock(&r->lock);
+    return gone;
+}
+
+bool http_over(struct request *r)
+{
+    pthread_mutex_lock(&r->lock);
+    bool over = r->over;
+    pthread_mutex_unlock(&r->lock);
+    return over;
+}
+
+void http_schedule(struct request *r)
+{
+    pthread_mutex_lock(&r->lock);
+    bool push = r->task == TASK_IDLE;
+    if (push)
+        r->task = TASK_QUEUED;
+    else
+        r->again = true;
+    /* Under the lock: once queued, r may run and be freed. */
+    if (push)
+        queue_push(&r->server->queue, r);
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* --- sending --- */
+
+static ssize_t read_out(void *cookie, uint64_t pos, char *to, size_t max)
+{
+    struct request *r = cookie;
+    bool room = false;
+    ssize_t n;
+    (void)pos;
+    pthread_mutex_lock(&r->lock);
+    size_t have = r->out.len - r->out_head;
+    if (have > 0) {
+        n = (ssize_t)(have < max ? have : max);
+        memcpy(to, r->out.data + r->out_head, (size_t)n);
+        r->out_head += (size_t)n;
+        r->n_sent += (size_t)n;
+        if (r->out_head == r->out.len) {
+            buf_clear(&r->out);
+            r->out_head = 0;
+        }
+        room = r->out_full && r->out.len - r->out_head < HTTP_OUT_BYTES / 2;
+        if (room)
+            r->out_full = false;
+    } else if (r->out_end) {
+        n = r->out_broken ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
+    } else {
+        n = 0;
+        r->suspended = true;
+        MHD_suspend_connection(r->connection);
+    }
+    pthread_mutex_unlock(&r->lock);
+    if (room)
+        http_schedule(r);
+    return n;
+}
+
+static struct MHD_Response *make_response(struct request *r)
+{
+    struct reply *p = &r->reply;
+    struct MHD_Response *m;
+    if (p->stream)
+        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32 << 10, read_out, r, NULL);
+    r->n_sent = p->body.len;
+    m = MHD_create_response_from_buffer_with_free_callback(p->body.len, p->body.data, mem_free);
+    if (m)
+        p->body = (struct buf){.max = p->body.max}; /* the response owns the bytes now */
+    return m;
+}
+
+static enum MHD_Result send_reply(struct request *r)
+{
+    struct reply *p = &r->reply;
+    if (p->status == 0)
+        http_reply_error(r, &(struct api_error){.fault = FAULT_INTERNAL,
+                                                .message = "the request got no answer"});
+    struct MHD_Response *m = make_response(r);
+    if (!m)
+        return MHD_NO;
+    if (p->type)
+        MHD_add_response_header(m, "Content-Type", p->type);
+    MHD_add_response_header(m, "x-request-id", r->id);
+    for (int i = 0; i < p->n_header; i++)
+        MHD_add_response_header(m, p->header[i].name, p->header[i].value);
+    r->first_byte_s = http_seconds_since(&r->started);
+    enum MHD_Result ok = MHD_queue_response(r->connection, (unsigned)p->status, m);
+    MHD_destroy_response(m);
+    return ok;
+}
+
+/* --- receiving --- */
+
+static void make_id(char id[40])
+{
+    unsigned char random[16] = {0};
+    if (getrandom(random, sizeof random, 0) < 0)
+        clock_gettime(CLOCK_REALTIME, (struct timespec *)random);
+    size_t n = (size_t)snprintf(id, 40, "req_");
+    for (size_t i = 0; i < sizeof random; i++, n += 2)
+        snprintf(id + n, 40 - n, "%02x", random[i]);
+}
+
+static struct conn *conn_of(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+static struct request *request_new(struct server *s, struct MHD_Connection *connection,
+                                   const char *method, const char *path)
+{
+    struct request *r = mem_try(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->server = s;
+    r->connection = connection;
+    r->conn = conn_of(connection);
+    r->first_byte_s = -1;
+    clock_gettime(CLOCK_MONOTONIC, &r->started);
+    pthread_mutex_init(&r->lock, NULL);
+    buf_init(&r->reply.body, HTTP_WHOLE_BYTES);
+    buf_init(&r->out, 2 * HTTP_OUT_BYTES);
+    make_id(r->id);
+    snprintf(r->method, sizeof r->method, "%s", method);
+    snprintf(r->path, sizeof r->path, "%s", path);
+    pthread_mutex_lock(&s->lock);
+    r->conn->request = r;
+    r->conn->used = true;
+    s->n_request++;
+    pthread_mutex_unlock(&s->lock);
+    return r;
+}
+
+void request_free(struct request *r)
+{
+    struct server *s = r->server;
+    buf_done(&r->body);
+    buf_done(&r->reply.body);
+    buf_done(&r->out);
+    pthread_mutex_destroy(&r->lock);
+    mem_free(r);
+    pthread_mutex_lock(&s->lock);
+    s->n_request--;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static int body_limit_kib(const struct request *r)
+{
+    int kib = r->route ? r->route->max_body_kib : 0;
+    return kib < 0 ? r->server->o.max_body_kib : kib;
+}
+
+static bool server_stopping(struct server *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool stopping = s->stopping;
+    pthread_mutex_unlock(&s->lock);
+    return stopping;
+}
+
+/* What can be refused before the body is read; 0: nothing. */
+static int check_head(struct request *r, const char *path, struct api_error *e)
+{
+    char methods[64];
+    const char *length = http_header(r, "Content-Length");
+    if (strlen(path) >= HTTP_PATH_BYTES)
+        return api_fail(e, FAULT_URL_TOO_LONG, NULL, "the path is %zu bytes, the limit is %d",
+                        strlen(path), HTTP_PATH_BYTES - 1);
+    r->route = route_find(r->method, r->path, &r->argument);
+    if (!r->route && route_methods(r->path, methods, sizeof methods)) {
+        http_reply_header(r, "Allow", "%s", methods);
+        return api_fail(e, FAULT_METHOD, NULL, "%s does not answer to %s, only to %s", r->path,
+                        r->method, methods);
+    }
+    if (!r->route)
+        return api_fail(e, FAULT_NO_URL, NULL, "there is nothing at %s %s", r->method, r->path);
+    if (server_stopping(r->server)) {
+        e->retry_after_s = 5;
+        api_fail(e, FAULT_STOPPING, NULL, "the server is stopping; try again in a moment");
+        e->retry_after_s = 5;
+        return -1;
+    }
+    if (length && strtoull(length, NULL, 10) > (unsigned long long)body_limit_kib(r) << 10)
+        return api_fail(e, FAULT_BODY_TOO_LARGE, NULL,
+                        "the body is %s bytes, the limit is %d KiB", length, body_limit_kib(r));
+    buf_init(&r->body, (size_t)body_limit_kib(r) << 10);
+    return 0;
+}
+
+/* The request's head has come.  Refused with a body that may be large: answer at once, the
+ * connection is closed; else read on and answer at the end, so that it can be used again. */
+static enum MHD_Result on_head(struct request *r, const char *path)
+{
+    struct api_error e = {0};
+    const char *length = http_header(r, "Content-Length");
+    if (check_head(r, path, &e) == 0)
+        return MHD_YES;
+    http_reply_error(r, &e);
+    r->ready = r->running = true;
+    if (length && strtoull(length, NULL, 10) > (unsigned long long)r->server->o.max_body_kib << 10)
+        return send_reply(r);
+    return MHD_YES;
+}
+
+static enum MHD_Result on_body(struct request *r, const char *data, size_t n)
+{
+    size_t hard = (size_t)r->server->o.max_body_kib * 1024 * BODY_HARD_FACTOR;
+    if (r->ready || r->body_dropped > 0 || buf_add(&r->body, data, n) < 0)
+        r->body_dropped += n;
+    return r->body_dropped > hard ? MHD_NO : MHD_YES;
+}
+
+/* Start the handler; true: its reply is ready. */
+static bool start(struct request *r)
+{
+    struct api_error e;
+    bool quick = r->route->kind == ROUTE_QUICK;
+    if (r->body_dropped > 0) {
+        api_fail(&e, FAULT_BODY_TOO_LARGE, NULL, "the body is larger than the limit of %d KiB",
+                 body_limit_kib(r));
+        http_reply_error(r, &e);
+        return true;
+    }
+    if (quick) {
+        r->route->run(r);
+        return true;
+    }
+    pthread_mutex_lock(&r->server->lock);
+    pthread_mutex_lock(&r->lock);
+    r->gone = r->conn->peer_gone;
+    r->suspended = true;
+    MHD_suspend_connection(r->connection);
+    pthread_mutex_unlock(&r->lock);
+    pthread_mutex_unlock(&r->server->lock);
+    http_schedule(r);
+    return false;
+}
+
+static enum MHD_Result on_complete(struct request *r)
+{
+    bool ready;
+    pthread_mutex_lock(&r->lock);
+    r->complete = true;
+    ready = r->ready;
+    if (!ready && r->running) { /* woken for nothing */
+        r->suspended = true;
+        MHD_suspend_connection(r->connection);
+    }
+    pthread_mutex_unlock(&r->lock);
+    if (ready)
+        return send_reply(r);
+    if (r->running)
+        return MHD_YES;
+    r->running = true;
+    return start(r) ? send_reply(r) : MHD_YES;
+}
+
+static enum MHD_Result on_access(void *cookie, struct MHD_Connection *connection, const char *path,
+                                 const char *method, const char *version, const char *data,
+                                 size_t *n_data, void **state)
+{
+    struct request *r = *state;
+    (void)version;
+    if (!r) {
+        r = *state = request_new(cookie, connection, method, path);
+        return r ? on_head(r, path) : MHD_NO;
+    }
+    if (*n_data > 0) {
+        size_t n = *n_data;
+        *n_data = 0;
+        return on_body(r, data, n);
+    }
+    return on_complete(r);
+}
+
+/* Sent, or broken off: the connection is free for the next request. */
+static void on_done(void *cookie, struct MHD_Connection *connection, void **state,
+                    enum MHD_RequestTerminationCode why)
+{
+    struct server *s = cookie;
+    struct request *r = *state;
+    (void)connection;
+    (void)why;
+    if (!r)
+        return;
+    *state = NULL;
+    pthread_mutex_lock(&s->lock);
+    r->conn->request = NULL;
+    clock_gettime(CLOCK_MONOTONIC, &r->conn->since);
+    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_lock(&r->lock);
+    r->gone = r->over = true;
+    bool now = r->task == TASK_IDLE && !r->speech;
+    pthread_mutex_unlock(&r->lock);
+    if (now)
+        request_free(r);
+    else
+        http_schedule(r);
+}
+
+static void on_connection(void *cookie, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct server *s = cookie;
+    struct conn *c = *context;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        c = *context = mem_alloc(sizeof *c);
+        c->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        watch_add(s, c);
+        return;
+    }
+    pthread_mutex_lock(&s->lock);
+    *c->link = c->next;
+    if (c->next)
+        c->next->link = c->link;
+    pthread_mutex_unlock(&s->lock);
+    mem_free(c);
+}
+
+static void on_log(void *cookie, const char *format, va_list args)
+{
+    struct server *s = cookie;
+    if (s->o.log == SERVER_LOG_NONE)
+        return;
+    fputs("http: ", stderr);
+    vfprintf(stderr, format, args);
+}
+
+int http_start(struct server *s, int listen_fd, struct err *e)
+{
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    s->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s,
+        MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)s->o.max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)(s->o.idle_timeout_s < 1 ? 1 : s->o.idle_timeout_s),
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED,
+        on_done, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
+    return s->daemon ? 0 : err_set(e, ERR_IO, "cannot start the HTTP server: %s", strerror(errno));
+}

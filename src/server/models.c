@@ -1,0 +1,105 @@
+/* models.c - the lists of models and voices. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/near.h"
+#include "server/http.h"
+
+/* What OpenAI's clients ask for by default, and S1-mini's other names. */
+static const char *const aliases[] = {"tts-1", "tts-1-hd", "gpt-4o-mini-tts",
+                                      "gpt-4o-mini-tts-2025-12-15"};
+#define N_ALIAS (int)(sizeof aliases / sizeof *aliases)
+
+/* i-th id, the model's own first; NULL after the last */
+static const char *id_at(const struct server *s, int i)
+{
+    if (i == 0)
+        return s->model_id;
+    return i <= N_ALIAS ? aliases[i - 1] : NULL;
+}
+
+bool models_known(const struct server *s, const char *id)
+{
+    const char *known;
+    for (int i = 0; (known = id_at(s, i)); i++)
+        if (strcmp(known, id) == 0)
+            return true;
+    return false;
+}
+
+const char *models_nearest(const struct server *s, const char *id)
+{
+    const char *known;
+    struct near near;
+    near_init(&near, id);
+    for (int i = 0; (known = id_at(s, i)); i++)
+        near_try(&near, known);
+    return near_found(&near);
+}
+
+static json_t *model_json(const struct server *s, const char *id)
+{
+    return json_pack("{s:s,s:s,s:I,s:s}", "id", id, "object", "model", "created",
+                     (json_int_t)s->model_created, "owned_by", "jabbertts");
+}
+
+static json_t *all_models(const struct server *s)
+{
+    json_t *list = json_array();
+    const char *id;
+    for (int i = 0; (id = id_at(s, i)); i++)
+        json_array_append_new(list, model_json(s, id));
+    return list;
+}
+
+void models_list(struct request *r)
+{
+    http_reply_json(r, 200, json_pack("{s:s,s:o}", "object", "list", "data",
+                                      all_models(r->server)));
+}
+
+/* Open WebUI reads "models", everyone else "data". */
+void audio_models_list(struct request *r)
+{
+    json_t *list = all_models(r->server);
+    http_reply_json(r, 200, json_pack("{s:s,s:O,s:o}", "object", "list", "models", list, "data",
+                                      list));
+}
+
+void models_get(struct request *r)
+{
+    struct api_error e;
+    if (models_known(r->server, r->argument)) {
+        http_reply_json(r, 200, model_json(r->server, r->argument));
+        return;
+    }
+    const char *best = models_nearest(r->server, r->argument);
+    api_fail(&e, FAULT_NO_MODEL, "model", "there is no model '%.64s'%s%s%s GET /v1/models lists "
+             "those there are.", r->argument, best ? "; did you mean '" : ".", best ? best : "",
+             best ? "'?" : "");
+    http_reply_error(r, &e);
+}
+
+static json_t *voice_json(const struct server *s, const char *name, const char *target)
+{
+    char text[160];
+    if (target)
+        snprintf(text, sizeof text, "another name of %s", target);
+    return json_pack("{s:s,s:s,s:s,s:s,s:s?,s:I}", "id", name, "name", name, "object",
+                     "audio.voice", "model", s->model_id, "description", target ? text : NULL,
+                     "created_at", (json_int_t)s->model_created);
+}
+
+/* Open WebUI reads "voices", everyone else "data". */
+void voices_list(struct request *r)
+{
+    const struct server *s = r->server;
+    const char *name, *target;
+    json_t *list = json_array();
+    for (int i = 0; (name = jabbertts_voice_name(s->tts, i)); i++)
+        json_array_append_new(list, voice_json(s, name, NULL));
+    for (int i = 0; (name = jabbertts_voice_alias(s->tts, i, &target)); i++)
+        json_array_append_new(list, voice_json(s, name, target));
+    http_reply_json(r, 200, json_pack("{s:s,s:O,s:o}", "object", "list", "voices", list, "data",
+                                      list));
+}

@@ -1,0 +1,58 @@
+/* routes.c - the one table of what the server answers to. */
+#include <stdio.h>
+#include <string.h>
+
+#include "server/http.h"
+
+static const struct route routes[] = {
+    {"POST", "/v1/audio/speech", "speech", speech_run, ROUTE_STREAM, -1, false},
+    {"GET", "/v1/models", "models", models_list, ROUTE_QUICK, 0, false},
+    {"GET", "/v1/models/*", "model", models_get, ROUTE_QUICK, 0, false},
+    {"GET", "/v1/audio/models", "models", audio_models_list, ROUTE_QUICK, 0, false},
+    {"GET", "/v1/audio/voices", "voices", voices_list, ROUTE_QUICK, 0, false},
+    {"GET", "/v1/voices", "voices", voices_list, ROUTE_QUICK, 0, false},
+    {"GET", "/health", "health", health_live, ROUTE_QUICK, 0, true},
+    {"GET", "/healthz", "health", health_live, ROUTE_QUICK, 0, true},
+    {"GET", "/readyz", "ready", health_ready, ROUTE_QUICK, 0, true},
+};
+#define N_ROUTE (sizeof routes / sizeof *routes)
+
+/* The rest of path behind a pattern's '*'; NULL: no match.  One trailing '/' does not matter. */
+static const char *match(const char *pattern, const char *path)
+{
+    size_t n = strlen(pattern);
+    if (pattern[n - 1] == '*')
+        return strncmp(pattern, path, n - 1) == 0 && path[n - 1] ? path + n - 1 : NULL;
+    if (strncmp(pattern, path, n) != 0)
+        return NULL;
+    return !path[n] || (path[n] == '/' && !path[n + 1] && n > 1) ? path + n : NULL;
+}
+
+/* HEAD is GET without the body, which the HTTP library leaves out. */
+const struct route *route_find(const char *method, const char *path, const char **argument)
+{
+    if (strcmp(method, "HEAD") == 0)
+        method = "GET";
+    for (size_t i = 0; i < N_ROUTE; i++) {
+        const char *rest = match(routes[i].path, path);
+        if (rest && strcmp(method, routes[i].method) == 0) {
+            *argument = rest;
+            return &routes[i];
+        }
+    }
+    return NULL;
+}
+
+bool route_methods(const char *path, char *ret, size_t n)
+{
+    size_t len = 0;
+    ret[0] = 0;
+    for (size_t i = 0; i < N_ROUTE; i++)
+        if (match(routes[i].path, path) && !strstr(ret, routes[i].method))
+            len += (size_t)snprintf(ret + len, n - len, "%s%s", routes[i].method,
+                                    strcmp(routes[i].method, "GET") ? ", " : ", HEAD, ");
+    if (len == 0)
+        return false;
+    snprintf(ret + len, n - len, "OPTIONS");
+    return true;
+}
