@@ -152,7 +152,8 @@ struct kern_attend_row {
     int first, last; /* attends to positions first..last inclusive; last - first < capacity */
 };
 /* out[r, h, :] = sum_p softmax_p(q[r, h] . k[p, h / (H / K)] / sqrt(D)) v[p, ...]
- * All rows' caches have the same K and D.  q: row r at q + r * q_stride, [n_head, head_dim]; out [n_row, n_head * head_dim]. */
+ * All rows' caches have the same K and D.  q: row r at q + r * q_stride, [n_head, head_dim];
+ * out [n_row, n_head * head_dim]. */
 void kern_attend(struct kern_exec *x, const float *q, size_t q_stride, int n_head,
                  const struct kern_attend_row *rows, int n_row, float *out);
 
