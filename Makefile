@@ -60,8 +60,9 @@ ifneq ($(SIMDE),) # avx512.c on a machine that has avx2 only: see src/kernels/x8
 FLAGS_avx512 := $(FLAGS_avx2)
 ALL_CFLAGS += -DKERN_SIMDE
 endif
+$(foreach i,ref $(ISA_ALL),$(eval FLAGS_conv8_$(i) := $(FLAGS_$(i))))
 
-SRC := $(filter-out $(foreach i,$(filter-out $(ISA_$(ARCH)),$(ISA_ALL)),src/kernels/$(i).c), \
+SRC := $(filter-out $(foreach i,$(filter-out $(ISA_$(ARCH)),$(ISA_ALL)),src/kernels/$(i).c src/kernels/conv8_$(i).c), \
        $(wildcard src/base/*.c src/kernels/*.c src/formats/*.c src/model/*.c src/text/*.c \
                   src/audio/*.c src/engine/*.c))
 SERVER := $(wildcard src/server/*.c)

@@ -56,11 +56,13 @@ struct codec_chain { /* weights and sizes of one direction */
     int n_stack;
     size_t n_state; /* floats of all histories */
     size_t n_work;  /* floats of each buffer for one pass */
+    size_t n_work8; /* bytes that integer convolutions need for one pass */
     int max_rows;   /* of a transformer in one pass */
 };
 
 struct codec_work { /* scratch of a chain; x, mid and work hold n_work floats each */
     float *x, *work, *mid;
+    void *work8;
     struct transformer_scratch *scratch[CODEC_MAX_STACKS];
     struct transformer_kv **kv; /* [max_rows] */
     int32_t *position;          /* [max_rows] */

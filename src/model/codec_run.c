@@ -26,7 +26,8 @@ int codec_work_init(struct codec_work *w, const struct codec_chain *chain, struc
     w->mid = mem_try(chain->n_work, sizeof *w->mid);
     w->kv = mem_try((size_t)chain->max_rows + 1, sizeof *w->kv);
     w->position = mem_try((size_t)chain->max_rows + 1, sizeof *w->position);
-    if (!w->x || !w->work || !w->mid || !w->kv || !w->position) {
+    w->work8 = mem_pages_new(chain->n_work8 + 1);
+    if (!w->x || !w->work || !w->mid || !w->work8 || !w->kv || !w->position) {
         codec_work_done(w, chain);
         return err_set(e, ERR_MEMORY, "no memory for the codec's work space, %zu floats",
                        3 * chain->n_work);
@@ -50,6 +51,8 @@ void codec_work_done(struct codec_work *w, const struct codec_chain *chain)
     mem_free(w->x);
     mem_free(w->work);
     mem_free(w->mid);
+    if (w->work8)
+        mem_pages_free(w->work8, chain->n_work8 + 1);
     mem_free(w->kv);
     mem_free(w->position);
     *w = (struct codec_work){0};
@@ -99,24 +102,31 @@ void codec_show(struct codec_pass *p, int n_channel, const char *format, ...)
     p->c->probe(p->c->cookie, name, p->w->x, p->n_row, n_channel);
 }
 
+static struct conv_space space(const struct codec_pass *p, float *work)
+{
+    return (struct conv_space){p->carry->state, work, p->w->work8, p->exec};
+}
+
 void codec_run_unit(struct codec_pass *p, const struct codec_unit *u)
 {
     struct codec_work *w = p->w;
+    struct conv_space in1 = space(p, w->work), in2 = space(p, w->mid);
     kern_snake(p->exec, w->x, u->snake1.alpha, u->snake1.inv, p->n_row, u->snake1.n,
                conv_input(&u->conv1, w->work));
     float *mid = conv_input(&u->conv2, w->mid);
-    conv_run(&u->conv1, p->carry->state, w->work, p->n_row, mid, KERN_STORE, p->exec);
+    conv_run(&u->conv1, &in1, p->n_row, mid, KERN_STORE);
     kern_snake(p->exec, mid, u->snake2.alpha, u->snake2.inv, p->n_row, u->snake2.n, mid);
-    conv_run(&u->conv2, p->carry->state, w->mid, p->n_row, w->x, KERN_ADD, p->exec);
+    conv_run(&u->conv2, &in2, p->n_row, w->x, KERN_ADD);
 }
 
 void codec_run_next(struct codec_pass *p, const struct codec_next *n)
 {
     struct codec_work *w = p->w;
+    struct conv_space in = space(p, w->work);
     int n_channel = n->dw.n_in;
     memcpy(conv_input(&n->dw, w->work), w->x,
            (size_t)p->n_row * (size_t)n_channel * sizeof *w->x);
-    conv_run(&n->dw, p->carry->state, w->work, p->n_row, w->mid, KERN_STORE, p->exec);
+    conv_run(&n->dw, &in, p->n_row, w->mid, KERN_STORE);
     kern_layer_norm(p->exec, w->mid, n->norm_w, n->norm_b, NEXT_EPS, p->n_row, n_channel, w->mid);
     struct kern_call wide = {.in = w->mid, .out = w->work, .n_row = p->n_row};
     kern_linear_run(p->exec, &n->pw1, &wide);
@@ -140,7 +150,8 @@ void codec_run_stack(struct codec_pass *p, const struct codec_stack *s)
 
 static void run_conv_of_work(struct codec_pass *p, const struct conv *c)
 {
-    conv_run(c, p->carry->state, p->w->work, p->n_row, p->w->x, KERN_STORE, p->exec);
+    struct conv_space in = space(p, p->w->work);
+    conv_run(c, &in, p->n_row, p->w->x, KERN_STORE);
     p->n_row = conv_rows(c, p->n_row);
 }
 

@@ -68,43 +68,91 @@ static int load_floats(struct loader *l, const char *what, size_t n, const float
     return 0;
 }
 
-/* Weights [n_out, taps, n_in]; *n_tap 0 means whatever the tensor has, else exactly that.  up > 1
- * repeats the bias [n_out / up] for each phase. */
-static int load_linear(struct loader *l, const char *what, int n_out, int n_in, int *n_tap,
-                       int up, struct kern_linear *ret)
+/* Weights [n_out, taps, n_in] and a bias of n_out / up numbers, repeated for each phase. */
+struct wanted { int n_out, n_in, n_tap, up; }; /* n_tap 0: as the tensor has it */
+
+/* Bias for every output, to be freed, or NULL. */
+static float *load_bias(struct loader *l, const char *what, const struct wanted *m, int *r)
+{
+    char part[64];
+    const float *bias;
+    size_t n = (size_t)(m->n_out / m->up);
+    snprintf(part, sizeof part, "%s.bias", what);
+    *r = load_floats(l, part, n, &bias);
+    if (*r < 0)
+        return NULL;
+    float *tiled = mem_try((size_t)m->n_out, sizeof *tiled);
+    if (!tiled)
+        *r = err_set(l->e, ERR_MEMORY, "no memory for tensor %s", l->name);
+    for (int i = 0; tiled && i < m->up; i++)
+        memcpy(tiled + (size_t)i * n, bias, n * sizeof *tiled);
+    return tiled;
+}
+
+/* The tensor, its shape checked and its taps filled in. */
+static int find_matrix(struct loader *l, const char *what, struct wanted *m,
+                       const struct gguf_tensor **ret)
 {
     char part[64];
     const struct gguf_tensor *t;
-    const float *bias;
-    snprintf(part, sizeof part, "%s.bias", what);
-    int n_bias = n_out / up;
-    int r = load_floats(l, part, (size_t)n_bias, &bias);
+    snprintf(part, sizeof part, "%s.weight", what);
+    int r = find(l, part, &t);
     if (r < 0)
         return r;
-    float *tiled = mem_try((size_t)n_out, sizeof *tiled);
-    if (!tiled)
-        return err_set(l->e, ERR_MEMORY, "no memory for tensor %s", l->name);
-    for (int i = 0; i < up; i++)
-        memcpy(tiled + (size_t)i * (size_t)n_bias, bias, (size_t)n_bias * sizeof *tiled);
-    snprintf(part, sizeof part, "%s.weight", what);
-    r = find(l, part, &t);
-    if (r == 0) {
-        int64_t taps = t->n_dim <= 2 ? 1 : t->ne[1], out = t->n_dim <= 2 ? t->ne[1] : t->ne[2];
-        if (t->n_dim > 3 || t->ne[0] != n_in || out != n_out || taps < 1 || taps > LIMIT_DIM ||
-            (*n_tap > 0 && taps != *n_tap)) {
-            r = err_set(l->e, ERR_FORMAT,
-                        "tensor %s is [%lld, %lld, %lld], wanted [%d, taps, %d] with %d taps "
-                        "(0: any)", l->name, (long long)out, (long long)taps,
-                        (long long)t->ne[0], n_out, n_in, *n_tap);
-        } else {
-            *n_tap = (int)taps;
-            struct kern_source s = {n_out, n_in, (int)taps, (enum kern_type)t->type, t->data,
-                                    tiled, t->name};
-            r = kern_linear_init(ret, l->x, &s, l->type, l->arena, l->e);
-            gguf_drop(l->g, t);
-        }
+    int64_t taps = t->n_dim <= 2 ? 1 : t->ne[1], out = t->n_dim <= 2 ? t->ne[1] : t->ne[2];
+    if (t->n_dim > 3 || t->ne[0] != m->n_in || out != m->n_out || taps < 1 || taps > LIMIT_DIM ||
+        (m->n_tap > 0 && taps != m->n_tap))
+        return err_set(l->e, ERR_FORMAT,
+                       "tensor %s is [%lld, %lld, %lld], wanted [%d, taps, %d] with %d taps "
+                       "(0: any)", l->name, (long long)out, (long long)taps,
+                       (long long)t->ne[0], m->n_out, m->n_in, m->n_tap);
+    m->n_tap = (int)taps;
+    *ret = t;
+    return 0;
+}
+
+/* A matrix of one tap. */
+static int load_linear(struct loader *l, const char *what, int n_out, int n_in,
+                       struct kern_linear *ret)
+{
+    const struct gguf_tensor *t;
+    struct wanted m = {n_out, n_in, 1, 1};
+    int r;
+    float *bias = load_bias(l, what, &m, &r);
+    if (r == 0 && (r = find_matrix(l, what, &m, &t)) == 0) {
+        struct kern_source s = {n_out, n_in, 1, (enum kern_type)t->type, t->data, bias, t->name};
+        r = kern_linear_init(ret, l->x, &s, l->type, l->arena, l->e);
+        gguf_drop(l->g, t);
     }
-    mem_free(tiled);
+    mem_free(bias);
+    return r;
+}
+
+/* Whether a convolution runs in 8-bit integers: when its weights are in 8 bits or fewer, but for the
+ * last one, whose single output would make every rounding heard and costs nothing. */
+static bool in_bytes(const struct loader *l, const struct gguf_tensor *t, const struct wanted *m)
+{
+    int type = l->type == KERN_AS_STORED ? t->type : (int)l->type;
+    return (type == KERN_Q8_0 || type == KERN_Q4_0) && m->n_out > 1 &&
+           conv8_fits(m->n_in, m->n_tap);
+}
+
+static int load_conv_weights(struct loader *l, const char *what, struct conv *c)
+{
+    const struct gguf_tensor *t;
+    struct wanted m = {c->n_out * c->up, c->n_in, 0, c->up};
+    int r;
+    float *bias = load_bias(l, what, &m, &r);
+    if (r == 0 && (r = find_matrix(l, what, &m, &t)) == 0) {
+        struct kern_source s = {m.n_out, m.n_in, m.n_tap, (enum kern_type)t->type, t->data, bias,
+                                t->name};
+        c->n_tap = m.n_tap;
+        r = in_bytes(l, t, &m)
+                ? conv8_init(&c->bytes, l->x, &s, c->stride, c->dilation, l->arena, l->e)
+                : kern_linear_init(&c->linear, l->x, &s, l->type, l->arena, l->e);
+        gguf_drop(l->g, t);
+    }
+    mem_free(bias);
     return r;
 }
 
@@ -127,6 +175,10 @@ static int place_conv(struct loader *l, struct conv *c)
                        l->name, c->n_tap, c->stride);
     c->state = l->chain->n_state;
     l->chain->n_state += conv_state_floats(c);
+    c->frame = l->rows;
+    size_t work8 = conv_work8_bytes(c, CODEC_PASS);
+    if (work8 > l->chain->n_work8)
+        l->chain->n_work8 = work8;
     need(l, (size_t)c->history, (size_t)l->rows, (size_t)c->n_in);
     l->rows = conv_rows(c, l->rows);
     need(l, 0, (size_t)l->rows, (size_t)c->n_out);
@@ -138,7 +190,7 @@ static int load_conv(struct loader *l, const char *what, int n_in, int n_out, in
 {
     *c = (struct conv){.n_in = n_in, .n_out = n_out, .stride = stride, .dilation = dilation,
                        .up = 1};
-    int r = load_linear(l, what, n_out, n_in, &c->n_tap, 1, &c->linear);
+    int r = load_conv_weights(l, what, c);
     return r < 0 ? r : place_conv(l, c);
 }
 
@@ -150,7 +202,7 @@ static int load_conv_up(struct loader *l, const char *what, int n_in, int n_out,
     if (n_out > INT_MAX / 2 / up)
         return err_set(l->e, ERR_LIMIT, "codec.%s%s: %d channels times %d phases are too many",
                        l->prefix, what, n_out, up);
-    int r = load_linear(l, what, n_out * up, n_in, &c->n_tap, up, &c->linear);
+    int r = load_conv_weights(l, what, c);
     return r < 0 ? r : place_conv(l, c);
 }
 
@@ -205,16 +257,16 @@ static int load_units(struct loader *l, const char *chain, int i_block, int n,
 
 static int load_next(struct loader *l, int n, struct codec_next *x)
 {
-    int r, tap = 1;
+    int r;
     int wide = 4 * n; /* modded_dac.py:ConvNeXtBlock, mlp_ratio 4 */
     need(l, 0, (size_t)l->rows, (size_t)wide);
     if ((r = load_depthwise(l, n, &x->dw)) < 0 ||
         (r = load_floats(l, "norm.weight", (size_t)n, &x->norm_w)) < 0 ||
         (r = load_floats(l, "norm.bias", (size_t)n, &x->norm_b)) < 0 ||
         (r = load_floats(l, "gamma.weight", (size_t)n, &x->gamma)) < 0 ||
-        (r = load_linear(l, "pw1", wide, n, &tap, 1, &x->pw1)) < 0)
+        (r = load_linear(l, "pw1", wide, n, &x->pw1)) < 0)
         return r;
-    return load_linear(l, "pw2", n, wide, &tap, 1, &x->pw2);
+    return load_linear(l, "pw2", n, wide, &x->pw2);
 }
 
 static int load_stack(struct loader *l, const char *prefix, const struct spec_transformer *s,
@@ -245,7 +297,6 @@ static int load_books(struct loader *l, struct codec *c)
     const struct spec_codec *s = &c->s;
     for (int i = 0; i < s->n_codebook; i++) {
         struct rvq_book *b = &c->book[i];
-        int tap = 1;
         at(l, "rvq.%d.", i);
         b->size = i == 0 ? s->semantic_size : s->residual_size;
         b->dim = s->codebook_dim;
@@ -253,14 +304,14 @@ static int load_books(struct loader *l, struct codec *c)
         int r = load_floats(l, "codebook.weight", n, &b->entry);
         bool last_of_encoder = !c->has_decoder && i + 1 == s->n_codebook;
         if (r == 0 && !last_of_encoder)
-            r = load_linear(l, "out_proj", s->latent_dim, b->dim, &tap, 1, &b->out);
+            r = load_linear(l, "out_proj", s->latent_dim, b->dim, &b->out);
         if (r == 0 && c->has_encoder) {
             float *unit = mem_arena_alloc(l->arena, n * sizeof *unit);
             if (!unit)
                 return err_set(l->e, ERR_MEMORY, "no memory for codebook %d", i);
             rvq_unit(b->entry, b->size, b->dim, unit);
             b->unit = unit;
-            r = load_linear(l, "in_proj", b->dim, s->latent_dim, &tap, 1, &b->in);
+            r = load_linear(l, "in_proj", b->dim, s->latent_dim, &b->in);
         }
         if (r < 0)
             return r;

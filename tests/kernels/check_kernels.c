@@ -9,16 +9,13 @@
 #include <string.h>
 #include <time.h>
 
-#include "kernels/kern.h"
-
-#define N_POOL 3
-#define LEN(a) ((int)(sizeof(a) / sizeof *(a)))
+#include "kernels/check.h"
 
 static int n_pass, n_fail;
 static const char *isa;
-static struct kern_exec *execs[N_POOL]; /* with 1, 2 and 3 threads */
+struct kern_exec *execs[N_POOL];
 
-static void report(bool ok, const char *what, int a, int b)
+void report(bool ok, const char *what, int a, int b)
 {
     if (ok) {
         n_pass++;
@@ -30,7 +27,7 @@ static void report(bool ok, const char *what, int a, int b)
 
 static uint32_t rng_state = 1;
 
-static uint32_t rng(void)
+uint32_t rng(void)
 {
     rng_state ^= rng_state << 13;
     rng_state ^= rng_state >> 17;
@@ -43,8 +40,7 @@ static float uniform(float top)
     return ((float)(rng() >> 8) / 8388608.0f - 1.0f) * top;
 }
 
-/* Mostly ordinary numbers; some zeros, large ones and denormals. */
-static float *numbers(size_t n, float top)
+float *numbers(size_t n, float top)
 {
     float *p = mem_alloc((n + 1) * sizeof *p);
     for (size_t i = 0; i < n; i++) {
@@ -630,6 +626,7 @@ static void check_isa(void)
     }
     for (int i = 1; i < 5; i++)
         check_rope(i, 8 * i);
+    check_conv8();
 }
 
 /* --- bench --- */

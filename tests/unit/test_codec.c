@@ -1,4 +1,5 @@
 /* test_codec.c - a small random codec: splits, threads, clamping, encoding, missing tensors. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,6 +39,7 @@ struct maker {
     struct gguf_writer *w;
     const char *omit; /* leave this tensor out */
     size_t n[MAX_TENSOR];
+    float top[MAX_TENSOR]; /* of the tensor's numbers, so that sound neither dies nor saturates */
     int n_tensor;
 };
 
@@ -65,7 +67,9 @@ static void tensor(struct maker *m, int64_t out, int64_t tap, int64_t in, const 
     int64_t ne[3] = {in, tap > 0 ? tap : out, out};
     int n_dim = out == 0 ? 1 : tap == 0 ? 2 : 3;
     assert_true(m->n_tensor < MAX_TENSOR);
-    m->n[m->n_tensor++] = (size_t)(in * (tap > 0 ? tap : 1) * (out > 0 ? out : 1));
+    size_t n_in = (size_t)(in * (tap > 0 ? tap : 1));
+    m->top[m->n_tensor] = out > 0 ? 1.2 / sqrtf((float)n_in) : 0.5f;
+    m->n[m->n_tensor++] = n_in * (size_t)(out > 0 ? out : 1);
     assert_int_equal(0, gguf_writer_tensor(m->w, name, KERN_F32, n_dim, ne, &e));
 }
 
@@ -174,7 +178,7 @@ static struct gguf *make_model(const char *omit)
     for (int i = 0; i < m.n_tensor; i++) {
         float *data = mem_alloc(m.n[i] * sizeof *data);
         for (size_t j = 0; j < m.n[i]; j++)
-            data[j] = random_float();
+            data[j] = random_float() * 2 * m.top[i];
         assert_int_equal(0, gguf_writer_data(m.w, data, m.n[i] * sizeof *data, &e));
         mem_free(data);
     }
@@ -193,9 +197,11 @@ struct fixture {
     struct codec *c;
 };
 
+static enum kern_type fixture_type = KERN_F32; /* of the next fixture; q8_0: integer convolutions */
+
 static int open_fixture(struct fixture *f, int n_thread, const char *omit, struct err *e)
 {
-    struct codec_options o = {KERN_F32, true, true};
+    struct codec_options o = {fixture_type, true, true};
     *f = (struct fixture){.g = make_model(omit)};
     assert_int_equal(0, pool_new(n_thread, &f->pool, e));
     assert_int_equal(0, kern_exec_new(NULL, f->pool, &f->x, e));
@@ -237,13 +243,12 @@ static void decode(struct fixture *f, struct codec_stream *s, const int32_t *cod
     assert_int_equal(total, codec_stream_frames(s));
 }
 
-static void test_splits_and_threads(void **state)
+static void check_splits_and_threads(float *want)
 {
     static const int split[][2] = {{N_FRAME, 1}, {1, 1}, {3, N_FRAME}, {2, 5}, {9, 8}};
     int32_t codes[3 * N_FRAME];
-    float want[N_FRAME * 18], got[N_FRAME * 18];
+    float got[N_FRAME * 18];
     struct err e = {0};
-    (void)state;
     fill_codes(codes, 3 * N_FRAME);
     for (int threads = 1; threads <= 3; threads++) {
         struct fixture f;
@@ -257,7 +262,7 @@ static void test_splits_and_threads(void **state)
             codec_stream_reset(s);
             decode(&f, s, codes, N_FRAME, split[i][0], split[i][1], reference ? want : got);
             if (!reference)
-                assert_memory_equal(want, got, sizeof want);
+                assert_memory_equal(want, got, sizeof got);
         }
         codec_stream_free(s);
         close_fixture(&f);
@@ -265,6 +270,23 @@ static void test_splits_and_threads(void **state)
     for (int i = 1; i < N_FRAME * 18; i++)
         assert_true(want[i] > -1.0001f && want[i] < 1.0001f);
     assert_memory_not_equal(want, want + 18, 18 * sizeof *want);
+}
+
+static void test_splits_and_threads(void **state)
+{
+    float in_floats[N_FRAME * 18], in_bytes[N_FRAME * 18], signal = 0, noise = 0;
+    (void)state;
+    check_splits_and_threads(in_floats);
+    fixture_type = KERN_Q8_0;
+    check_splits_and_threads(in_bytes);
+    fixture_type = KERN_F32;
+    for (int i = 0; i < N_FRAME * 18; i++) {
+        float d = in_floats[i] - in_bytes[i];
+        signal += in_floats[i] * in_floats[i];
+        noise += d * d;
+    }
+    /* 45 dB here; a wrong scale or tap leaves less than 10. */
+    assert_true(noise > 0 && noise < 1e-3f * signal);
 }
 
 static void test_two_streams_do_not_meet(void **state)

@@ -1,0 +1,219 @@
+/* conv8.c - choose the kernels, quantize weights, split a call over the pool. */
+#include "kernels/conv8.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/conv8_ops.h"
+
+#define MAX_TERMS 133144 /* terms of 127 * 127 that fit 31 bits */
+#define GRAIN 16384      /* floats worth a task */
+#define SILENT 1e-30f    /* magnitudes below count as zero: their inverse might be infinite */
+
+static float scale_of(float top)
+{
+    return top < SILENT ? 0 : top / 127;
+}
+
+bool conv8_fits(int n_in, int n_tap)
+{
+    return n_in <= MAX_TERMS / n_tap;
+}
+
+static const struct conv8_ops *ops_of(const struct kern_exec *x)
+{
+    static const struct conv8_ops *const list[] = {
+        &conv8_ops_ref,
+#if defined(__x86_64__)
+        &conv8_ops_avx2, &conv8_ops_avx512,
+#elif defined(__aarch64__)
+        &conv8_ops_neon,
+#endif
+    };
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+        if (!strcmp(list[i]->isa, kern_exec_isa(x)))
+            return list[i];
+    return list[0];
+}
+
+/* --- weights --- */
+
+struct pack {
+    const struct kern_source *s;
+    struct conv8 *c;
+    char *packed;
+    float *scale;
+    float **row;  /* [threads] one row of weights */
+    int8_t **q;   /* [threads] a panel of them */
+};
+
+static void pack_panel(void *arg, int i_panel, int i_thread)
+{
+    struct pack *p = arg;
+    size_t k = (size_t)p->s->n_in * (size_t)p->s->n_tap;
+    size_t row_bytes = kern_type_row_bytes(p->s->type, k);
+    float *row = p->row[i_thread];
+    int first = i_panel * CONV8_PANEL;
+    int n = p->s->n_out - first < CONV8_PANEL ? p->s->n_out - first : CONV8_PANEL;
+    for (int o = 0; o < n; o++) {
+        int8_t *q = p->q[i_thread] + (size_t)o * k;
+        float top = 0;
+        kern_to_f32(p->s->type, (const char *)p->s->rows + (size_t)(first + o) * row_bytes, row, k);
+        for (size_t i = 0; i < k; i++)
+            top = fabsf(row[i]) > top ? fabsf(row[i]) : top;
+        float scale = scale_of(top), inverse = scale > 0 ? 1 / scale : 0;
+        p->scale[first + o] = scale;
+        for (size_t i = 0; i < k; i++)
+            q[i] = (int8_t)lrintf(row[i] * inverse);
+    }
+    p->c->ops->pack(p->c, p->q[i_thread], n,
+                    p->packed + (size_t)i_panel * p->c->ops->panel_bytes(p->c));
+}
+
+static int pack(struct kern_exec *x, struct pack *p, int n_panel, struct err *e)
+{
+    float *rows[POOL_MAX_THREADS] = {0};
+    int8_t *q[POOL_MAX_THREADS] = {0};
+    size_t k = (size_t)p->s->n_in * (size_t)p->s->n_tap;
+    struct pool *pool = kern_exec_pool(x);
+    int n = pool_threads(pool), rc = 0;
+    p->row = rows;
+    p->q = q;
+    for (int i = 0; i < n && rc == 0; i++) {
+        rows[i] = mem_try(k, sizeof **rows);
+        q[i] = mem_try(k, CONV8_PANEL);
+        if (!rows[i] || !q[i])
+            rc = err_set(e, ERR_MEMORY, "out of memory while packing weights");
+    }
+    if (rc == 0)
+        pool_run(pool, pack_panel, p, n_panel);
+    for (int i = 0; i < n; i++) {
+        mem_free(rows[i]);
+        mem_free(q[i]);
+    }
+    return rc;
+}
+
+int conv8_init(struct conv8 *c, struct kern_exec *x, const struct kern_source *s, int stride,
+               int dilation, struct mem_arena *arena, struct err *e)
+{
+    struct conv8 made = {s->n_out, s->n_in, s->n_tap, stride, dilation, .ops = ops_of(x)};
+    int n_panel = (s->n_out + CONV8_PANEL - 1) / CONV8_PANEL;
+    size_t n_scale = (size_t)n_panel * CONV8_PANEL;
+    char *packed = mem_arena_alloc(arena, made.ops->panel_bytes(&made) * (size_t)n_panel);
+    float *scale = mem_arena_alloc(arena, n_scale * sizeof *scale);
+    float *bias = mem_arena_alloc(arena, n_scale * sizeof *bias);
+    if (!packed || !scale || !bias)
+        return err_set(e, ERR_MEMORY, "out of memory for a convolution of %d x %d x %d", s->n_out,
+                       s->n_tap, s->n_in);
+    made.packed = packed;
+    made.scale = scale;
+    made.bias = bias;
+    if (s->bias)
+        memcpy(bias, s->bias, (size_t)s->n_out * sizeof *bias);
+    struct pack p = {.s = s, .c = &made, .packed = packed, .scale = scale};
+    int rc = pack(x, &p, n_panel, e);
+    if (rc == 0)
+        *c = made;
+    return rc;
+}
+
+/* --- running --- */
+
+/* The work buffer: largest magnitude of each input row, scales, prepared input. */
+static size_t work_head(const struct conv8 *c, int n_piece, int n_row)
+{
+    size_t n = (size_t)conv8_rows_in(c, n_piece * n_row) +
+               (size_t)(c->n_tap == 1 ? n_piece * n_row : n_piece);
+    return (n * sizeof(float) + 63) / 64 * 64;
+}
+
+size_t conv8_work_bytes(const struct conv8 *c, int n_piece, int n_row)
+{
+    return work_head(c, n_piece, n_row) + c->ops->input_bytes(c, n_piece, n_row);
+}
+
+struct rows_job {
+    const struct conv8_job *j;
+    float *top;
+    int n, step;
+};
+
+static void top_task(void *arg, int i, int i_thread)
+{
+    const struct rows_job *r = arg;
+    const struct conv8 *c = r->j->c;
+    int end = (i + 1) * r->step < r->n ? (i + 1) * r->step : r->n;
+    (void)i_thread;
+    for (int row = i * r->step; row < end; row++)
+        r->top[row] = c->ops->top(r->j->call->in + (size_t)row * (size_t)c->n_in, (size_t)c->n_in);
+}
+
+static void prepare_task(void *arg, int i, int i_thread)
+{
+    const struct rows_job *r = arg;
+    int end = (i + 1) * r->step < r->n ? (i + 1) * r->step : r->n;
+    (void)i_thread;
+    r->j->c->ops->prepare(r->j, i * r->step, end);
+}
+
+static void find_scales(const struct conv8_job *j, const float *top, float *scale)
+{
+    const struct conv8 *c = j->c;
+    const struct conv8_call *call = j->call;
+    if (c->n_tap == 1) {
+        for (int r = 0; r < call->n_piece * call->n_row; r++)
+            scale[r] = scale_of(top[(size_t)r * (size_t)c->stride]);
+        return;
+    }
+    int n = conv8_rows_in(c, call->n_row);
+    for (int p = 0; p < call->n_piece; p++) {
+        const float *t = top + conv8_piece(j, p);
+        float most = 0;
+        for (int r = 0; r < n; r++)
+            most = t[r] > most ? t[r] : most;
+        scale[p] = scale_of(most);
+    }
+}
+
+struct run_job {
+    const struct conv8_job *j;
+    int n_unit, n_panel, panel_step, n_panel_task;
+};
+
+static void run_task(void *arg, int i, int i_thread)
+{
+    const struct run_job *r = arg;
+    int block = r->j->c->ops->run_block;
+    int panel = i % r->n_panel_task * r->panel_step, unit = i / r->n_panel_task * block;
+    int panel_end = panel + r->panel_step, unit_end = unit + block;
+    (void)i_thread;
+    struct conv8_range range = {unit, unit_end < r->n_unit ? unit_end : r->n_unit, panel,
+                                panel_end < r->n_panel ? panel_end : r->n_panel};
+    r->j->c->ops->run(r->j, &range);
+}
+
+static void run_rows(struct kern_exec *x, struct rows_job *r, pool_task task)
+{
+    r->step = GRAIN / r->j->c->n_in > 1 ? GRAIN / r->j->c->n_in : 1;
+    pool_run(kern_exec_pool(x), task, r, (r->n + r->step - 1) / r->step);
+}
+
+void conv8_run(struct kern_exec *x, const struct conv8 *c, const struct conv8_call *call)
+{
+    int n_row_in = conv8_rows_in(c, call->n_piece * call->n_row);
+    float *top = call->work, *scale = top + n_row_in;
+    struct conv8_job j = {c, call, scale, (char *)call->work + work_head(c, call->n_piece, call->n_row)};
+    struct rows_job rows = {&j, top, .n = n_row_in};
+    run_rows(x, &rows, top_task);
+    find_scales(&j, top, scale);
+    rows.n = c->ops->n_prepare(&j);
+    run_rows(x, &rows, prepare_task);
+
+    struct run_job run = {&j, c->ops->n_run(&j), (c->n_out + CONV8_PANEL - 1) / CONV8_PANEL, 1, 1};
+    int n_unit_task = (run.n_unit + c->ops->run_block - 1) / c->ops->run_block;
+    int want = (pool_threads(kern_exec_pool(x)) * 4 + n_unit_task - 1) / n_unit_task;
+    run.panel_step = (run.n_panel + want - 1) / want;
+    run.n_panel_task = (run.n_panel + run.panel_step - 1) / run.panel_step;
+    pool_run(kern_exec_pool(x), run_task, &run, run.n_panel_task * n_unit_task);
+}
