@@ -15,11 +15,11 @@
  * With dilation d a tile is 4 outputs d apart; tile (b, f) of a piece begins at row 4 b d + f, f < d.
  * Tile (b + 1, f) is d tiles on and holds the second group's inputs.  Inputs past the piece count as
  * zero: they meet only weights that are zero or outputs that are not wanted. */
-#include <immintrin.h>
 #include <math.h>
 #include <string.h>
 
 #include "kernels/conv8_ops.h"
+#include "kernels/x86.h"
 
 #define INLINE static inline __attribute__((always_inline))
 #define POINTS 7
