@@ -13,6 +13,7 @@
 #define LIMIT_AUDIO_SECONDS     7200      /* sound read from one file */
 #define LIMIT_SLOTS             64        /* sequences decoded together */
 #define LIMIT_JSON_BYTES        (64 << 20)/* config, special tokens, voice files */
+#define LIMIT_YAML_BYTES        (1 << 20) /* the codec's configuration */
 #define LIMIT_HEADER_BYTES      (64 << 20)/* metadata part of gguf, safetensors, pickle */
 #define LIMIT_TENSORS           65536     /* in one file */
 #define LIMIT_VOCAB             4194304   /* tokens */

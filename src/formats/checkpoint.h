@@ -1,13 +1,15 @@
-/* checkpoint.h - tensors by name from a PyTorch .pth archive or a safetensors file.
+/* checkpoint.h - tensors by name from a PyTorch .pth archive, a safetensors file, or the
+ * model.safetensors.index.json of several.
  *
  * A .pth is a zip with a pickle; the pickle is read by a machine that knows only the handful of
  * names a state dict needs and can execute nothing (pickle.c).  Nothing but the header is read on
- * opening; tensors are read one at a time.
+ * opening; tensors are read one at a time, large ones in pieces.
  * Formats: torch/serialization.py (zip), https://github.com/huggingface/safetensors .
  *
  * Threads: a checkpoint belongs to one thread. */
 #ifndef FORMATS_CHECKPOINT_H
 #define FORMATS_CHECKPOINT_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
@@ -21,7 +23,11 @@ struct checkpoint_tensor {
     int64_t shape[CHECKPOINT_MAX_DIMS]; /* outermost first */
     size_t n;           /* values */
     char *key;          /* .pth: name of the storage */
+    int shard;          /* safetensors: which file */
     uint64_t offset;    /* values (.pth) or bytes (safetensors) into it */
+    bool strided;       /* .pth: not in row-major order; only checkpoint_read can read it */
+    int64_t stride[CHECKPOINT_MAX_DIMS]; /* of a strided one, in values */
+    size_t span;        /* values from its first to its last in the storage; >= n */
 };
 
 struct checkpoint;
@@ -33,6 +39,13 @@ struct checkpoint_tensor *checkpoint_find(const struct checkpoint *c, const char
 /* All values as float; free with mem_free. */
 int checkpoint_read(struct checkpoint *c, const struct checkpoint_tensor *t, float **ret,
                     struct err *e);
+
+/* The values of a tensor that is not strided, in order, n at a time: memory for a piece only. */
+struct checkpoint_reader;
+int checkpoint_reader_new(struct checkpoint *c, const struct checkpoint_tensor *t,
+                          struct checkpoint_reader **ret, struct err *e);
+int checkpoint_reader_next(struct checkpoint_reader *r, float *out, size_t n, struct err *e);
+void checkpoint_reader_free(struct checkpoint_reader *r);
 
 /* pickle.c: the state dict of a pickle: tensors appended to *list (grown), count in *n. */
 int pickle_read(const unsigned char *data, size_t n_bytes, struct checkpoint_tensor **list, int *n,

@@ -66,7 +66,7 @@ static struct object *push(struct machine *m, enum kind kind)
         struct object *o =
             cap <= MAX_OBJECTS ? mem_grow(m->objects, (size_t)cap, sizeof *o) : NULL;
         if (!o) {
-            fail(m, ERR_LIMIT, "too many objects, or out of memory");
+            fail(m, ERR_MEMORY, "too many objects, or out of memory");
             return NULL;
         }
         m->objects = o;
@@ -425,18 +425,26 @@ static int step(struct machine *m, int op)
 
 /* --- the state dict --- */
 
-/* The shape was checked: its product is at most 2^40, unless it is 0. */
-static bool contiguous(struct machine *m, const struct object *shape, const struct object *stride)
+/* Strides of the tensor and how far it reaches; the shape was checked: its product is at most 2^40.
+ * A tensor whose values overlap (expanded ones do) is listed, but cannot be read. */
+static int fill_strides(struct machine *m, const struct object *stride, struct checkpoint_tensor *t)
 {
-    int64_t want = 1;
-    for (int i = shape->n_item - 1; i >= 0; i--) {
-        int64_t n = m->objects[shape->items[i]].i;
+    int64_t want = 1, last = 0;
+    for (int i = t->n_dim - 1; i >= 0; i--) {
         const struct object *step = &m->objects[stride->items[i]];
-        if (step->kind != INT || (n != 1 && step->i != want))
-            return false;
-        want *= n;
+        if (step->kind != INT || step->i < 0 || step->i > (int64_t)1 << 40)
+            return fail(m, ERR_FORMAT, "tensor has an impossible stride");
+        if (step->i > 0 && t->shape[i] - 1 > ((int64_t)1 << 40) / step->i)
+            return fail(m, ERR_FORMAT, "tensor reaches further than any storage");
+        t->strided = t->strided || (t->shape[i] != 1 && step->i != want);
+        t->stride[i] = step->i;
+        last += (t->shape[i] - 1) * step->i;
+        want *= t->shape[i];
     }
-    return true;
+    t->span = (size_t)last + 1;
+    if (t->span < t->n)
+        t->type = -1;
+    return 0;
 }
 
 static int fill_tensor(struct machine *m, const struct object *name, const struct object *o,
@@ -462,9 +470,7 @@ static int fill_tensor(struct machine *m, const struct object *name, const struc
         t->shape[i] = d->i;
         t->n *= (size_t)d->i;
     }
-    if (t->n > 0 && !contiguous(m, shape, &m->objects[o->items[2]]))
-        t->type = -1;
-    return 0;
+    return t->n > 0 ? fill_strides(m, &m->objects[o->items[2]], t) : 0;
 }
 
 static int collect(struct machine *m, int root, struct checkpoint_tensor **list, int *n)

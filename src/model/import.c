@@ -17,6 +17,7 @@
 #define ARCH "openaudio-s1"
 #define NAME 256 /* bytes of a tensor name */
 #define MAX_PLAN 8192
+#define COPY_VALUES ((size_t)1 << 20) /* values of a large tensor in memory at a time */
 
 enum op { COPY, VECTOR, CONV, TRANSPOSED, DEPTHWISE };
 
@@ -266,7 +267,7 @@ static int shape_step(const struct import *m, struct step *s, struct err *e)
     if (!t || t->n == 0)
         return err_set(e, ERR_FORMAT, "checkpoint lacks %s", s->source);
     if (t->type < 0)
-        return err_set(e, ERR_UNSUPPORTED, "%s is not a contiguous f32, f16 or bf16 tensor",
+        return err_set(e, ERR_UNSUPPORTED, "%s is not a f32, f16 or bf16 tensor, or overlaps itself",
                        t->name);
     const int64_t *d = t->shape;
     s->n_dim = 2;
@@ -373,6 +374,28 @@ static int write_values(struct gguf_writer *w, const struct step *s, const float
     return rc;
 }
 
+/* A tensor that stays as it is, rows at a time: an embedding is too large to hold as float. */
+static int copy_step(struct checkpoint *c, struct gguf_writer *w, const struct step *s,
+                     const struct checkpoint_tensor *t, struct err *e)
+{
+    struct checkpoint_reader *r;
+    size_t row = (size_t)s->ne[0], piece = row < COPY_VALUES ? COPY_VALUES / row * row : row;
+    int rc = checkpoint_reader_new(c, t, &r, e);
+    if (rc < 0)
+        return rc;
+    float *v = mem_try(piece, sizeof *v);
+    if (!v)
+        rc = err_set(e, ERR_MEMORY, "out of memory for %s", s->name);
+    for (size_t i = 0; i < t->n && rc == 0; i += piece) {
+        size_t n = t->n - i < piece ? t->n - i : piece;
+        if ((rc = checkpoint_reader_next(r, v, n, e)) == 0)
+            rc = write_values(w, s, v, n, e);
+    }
+    mem_free(v);
+    checkpoint_reader_free(r);
+    return rc;
+}
+
 static int write_step(struct import *m, struct gguf_writer *w, const struct step *s, struct err *e)
 {
     struct checkpoint *c = s->codec ? m->codec : m->lm;
@@ -381,6 +404,8 @@ static int write_step(struct import *m, struct gguf_writer *w, const struct step
     float *v, *out = NULL;
     snprintf(name, sizeof name, "%s.bias", s->source);
     t = s->bias ? source(m, s->codec, name) : weight(m, s->codec, s->source, &g);
+    if (!g && !t->strided && (s->op == COPY || s->op == VECTOR))
+        return copy_step(c, w, s, t, e);
     int rc = checkpoint_read(c, t, &v, e);
     if (rc < 0)
         return rc;
@@ -401,10 +426,11 @@ static int write_step(struct import *m, struct gguf_writer *w, const struct step
 
 /* --- hyper-parameters --- */
 
+/* Absent, null and -1 mean the fallback; a negative one: the key must be there. */
 static int config_int(const struct import *m, const char *key, int fallback, int *ret, struct err *e)
 {
     json_t *v = json_object_get(m->config, key);
-    if (!v || json_is_null(v)) {
+    if (!v || json_is_null(v) || (json_integer_value(v) == -1 && fallback >= 0)) {
         if (fallback < 0)
             return err_set(e, ERR_FORMAT, "config.json lacks %s", key);
         *ret = fallback;
@@ -429,6 +455,13 @@ static float config_float(const struct import *m, const char *key, double fallba
     return (float)(json_is_number(v) ? json_number_value(v) : fallback);
 }
 
+/* Width of the slow feed-forward layers, from their weights: S1's configurations may leave it out. */
+static int ff_of(const struct import *m)
+{
+    struct checkpoint_tensor *t = source(m, false, "layers.0.feed_forward.w1.weight");
+    return t && t->n_dim == 2 && t->shape[0] <= LIMIT_DIM ? (int)t->shape[0] : -1;
+}
+
 /* Slow stack from the plain keys, fast stack from the fast_ ones, which fall back to the slow. */
 static int config_stack(const struct import *m, const char *prefix, struct spec_transformer *s,
                         const struct spec_transformer *slow, struct err *e)
@@ -440,7 +473,7 @@ static int config_stack(const struct import *m, const char *prefix, struct spec_
         {"n_head", &s->n_head, slow ? slow->n_head : -1},
         {"n_local_heads", &s->n_head_kv, slow ? slow->n_head_kv : 0},
         {"head_dim", &s->head_dim, slow ? slow->head_dim : 0},
-        {"intermediate_size", &s->n_ff, slow ? slow->n_ff : -1}};
+        {"intermediate_size", &s->n_ff, slow ? slow->n_ff : ff_of(m)}};
     for (int i = 0; i < 5 && rc == 0; i++) {
         snprintf(key, sizeof key, "%s%s", prefix, ints[i].name);
         rc = config_int(m, key, ints[i].fallback, ints[i].to, e);
@@ -537,6 +570,13 @@ static double yaml_number(const struct import *m, const char *path, double fallb
     return s && (end == s || *end || !isfinite(v)) ? fallback : v;
 }
 
+/* Out of any sensible range means -1, which the check of the whole specification refuses. */
+static int yaml_int(const struct import *m, const char *path, int fallback)
+{
+    double v = yaml_number(m, path, fallback);
+    return v >= 0 && v <= LIMIT_VOCAB ? (int)v : -1;
+}
+
 static int64_t dim_of(const struct import *m, const char *base, int axis)
 {
     struct checkpoint_tensor *g, *t = weight(m, true, base, &g);
@@ -570,9 +610,9 @@ static void codec_stack(const struct import *m, const char *tensors, const char 
     s->head_dim = table && table->n_dim == 3 ? (int)table->shape[1] * 2 : 64;
     s->n_position = table && table->n_dim == 3 ? (int)table->shape[0] : s->n_position;
     snprintf(path, sizeof path, "%s.head_dim", yaml);
-    s->head_dim = (int)yaml_number(m, path, s->head_dim);
+    s->head_dim = yaml_int(m, path, s->head_dim);
     snprintf(path, sizeof path, "%s.block_size", yaml);
-    s->n_position = (int)yaml_number(m, path, s->n_position);
+    s->n_position = yaml_int(m, path, s->n_position);
     snprintf(path, sizeof path, "%s.rope_base", yaml);
     s->rope_base = (float)yaml_number(m, path, 10000);
     snprintf(path, sizeof path, "%s.norm_eps", yaml);
@@ -585,7 +625,7 @@ static int codec_spec_read(struct import *m, struct err *e)
 {
     struct spec_codec *c = &m->spec.codec;
     char name[NAME + 16];
-    c->sample_rate = (int)yaml_number(m, "sample_rate", 44100);
+    c->sample_rate = yaml_int(m, "sample_rate", 44100);
     c->n_codebook = m->spec.lm.n_codebook;
     c->latent_dim = (int)dim_of(m, "decoder.model.0.conv", 1);
     c->decoder_dim = (int)dim_of(m, "decoder.model.0.conv", 0);
@@ -622,10 +662,13 @@ static int codec_spec_read(struct import *m, struct err *e)
     c->residual_size = c->residual_size ? c->residual_size : c->semantic_size;
     c->post.n_position = c->pre.n_position = 4096;
     codec_stack(m, "quantizer.post_module", "quantizer.post_module.config", &c->post);
-    codec_stack(m, "quantizer.pre_module", "quantizer.post_module.config", &c->pre);
+    bool same = !yaml_value(m, "quantizer.pre_module.window_size"); /* usually an alias */
+    codec_stack(m, "quantizer.pre_module",
+                same ? "quantizer.post_module.config" : "quantizer.pre_module.config", &c->pre);
+    c->post.window = yaml_int(m, "quantizer.post_module.window_size", 128);
+    c->pre.window = yaml_int(m, "quantizer.pre_module.window_size", c->post.window);
     if (c->pre.n_layer == 0)
         c->pre = c->post;
-    c->post.window = c->pre.window = (int)yaml_number(m, "quantizer.post_module.window_size", 128);
     return 0;
 }
 
@@ -634,23 +677,22 @@ static int codec_spec_read(struct import *m, struct err *e)
 static int open_either(const struct import *m, const char *stem, struct checkpoint **ret,
                        struct err *e)
 {
+    static const char *const endings[] = {".pth", ".safetensors", ".safetensors.index.json"};
     char path[4096];
-    snprintf(path, sizeof path, "%s/%s.pth", m->o->directory, stem);
-    if (access(path, F_OK) != 0)
-        snprintf(path, sizeof path, "%s/%s.safetensors", m->o->directory, stem);
-    if (access(path, F_OK) != 0)
-        return err_set(e, ERR_NOT_FOUND, "%s has neither %s.pth nor %s.safetensors",
-                       m->o->directory, stem, stem);
-    return checkpoint_open(path, ret, e);
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s%s", m->o->directory, stem, endings[i]);
+        if (access(path, F_OK) == 0)
+            return checkpoint_open(path, ret, e);
+    }
+    return err_set(e, ERR_NOT_FOUND, "%s has neither %s.pth nor %s.safetensors, whole or in parts",
+                   m->o->directory, stem, stem);
 }
 
-static bool any_name(const struct checkpoint *c, const char *part, bool at_start)
+static bool any_name(const struct checkpoint *c, const char *part)
 {
-    for (int i = 0; i < checkpoint_n(c); i++) {
-        const char *found = strstr(checkpoint_at(c, i)->name, part);
-        if (found && (!at_start || found == checkpoint_at(c, i)->name))
+    for (int i = 0; i < checkpoint_n(c); i++)
+        if (strstr(checkpoint_at(c, i)->name, part))
             return true;
-    }
     return false;
 }
 
@@ -662,6 +704,11 @@ static int open_yaml(struct import *m, struct err *e)
     FILE *f = fopen(path, "rb");
     if (!f)
         return 0; /* S1-mini's values hold */
+    if (fseek(f, 0, SEEK_END) != 0 || ftell(f) > LIMIT_YAML_BYTES) {
+        fclose(f);
+        return err_set(e, ERR_LIMIT, "%s is over %d bytes", path, LIMIT_YAML_BYTES);
+    }
+    rewind(f);
     if (!yaml_parser_initialize(&parser)) {
         fclose(f);
         return err_set(e, ERR_MEMORY, "out of memory for %s", path);
@@ -705,8 +752,8 @@ static int import_open(struct import *m, struct err *e)
         (rc = open_either(m, "model", &m->lm, e)) < 0 ||
         (rc = open_either(m, "codec", &m->codec, e)) < 0 || (rc = open_yaml(m, e)) < 0)
         return rc;
-    m->codec_prefix = any_name(m->codec, "generator.", false) ? "generator." : "";
-    m->lm_prefix = any_name(m->lm, "model.", true) ? "model." : "";
+    m->codec_prefix = any_name(m->codec, "generator.") ? "generator." : "";
+    m->lm_prefix = checkpoint_find(m->lm, "embeddings.weight") ? "" : "model.";
     if ((rc = lm_spec_read(m, e)) < 0)
         return rc;
     return codec_spec_read(m, e);

@@ -3,12 +3,15 @@
  * A set is a directory with golden/NAME.npy; the model is made from its checkpoint. */
 #ifndef GOLDEN_GOLDEN_H
 #define GOLDEN_GOLDEN_H
+#include <jansson.h>
+
 #include "model/ar.h"
 #include "model/codec.h"
 #include "model/import.h"
 
 struct golden {
     const char *dir; /* of the set */
+    json_t *manifest; /* golden/manifest.json, or NULL */
     struct gguf *file;
     struct spec spec;
     struct tokenizer *tokenizer;
@@ -26,7 +29,10 @@ struct npy {
     float *f;
     int32_t *i;
 };
-int golden_npy(struct golden *g, const char *name, struct npy *a); /* counts a failure if absent */
+/* A file that the set lacks is an error when its manifest lists it, and else no concern of ours. */
+int golden_npy(struct golden *g, const char *name, struct npy *a);
+/* The number behind WORD in what the manifest says about a file. */
+float golden_number(const struct golden *g, const char *name, const char *word, float fallback);
 void npy_done(struct npy *a);
 
 void golden_fail(struct golden *g, const char *what, const char *why);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <zip.h>
 
 #include "base/mem.h"
 #include "formats/checkpoint.h"
@@ -133,11 +134,78 @@ static void test_pickle(void **state)
     assert_int_equal(list[0].type, KERN_F32);
     assert_int_equal(list[0].n, 4);
     checkpoint_tensors_free(list, n);
-    /* Transposed: listed, but not to be read. */
-    assert_int_equal(pickle_read(PICKLE(TENSOR_HEAD "K\2K\2\x86K\1K\2\x86" TENSOR_TAIL "."), &list,
+    assert_int_equal(list[0].strided, 0);
+    /* Transposed, and every second column of a wider one. */
+    assert_int_equal(pickle_read(PICKLE(TENSOR_HEAD "K\2K\3\x86K\1K\2\x86" TENSOR_TAIL "."), &list,
+                                 &n, &e), 0);
+    assert_true(list[0].strided && list[0].span == 6);
+    checkpoint_tensors_free(list, n);
+    assert_int_equal(pickle_read(PICKLE(TENSOR_HEAD "K\2K\3\x86K\6K\2\x86" TENSOR_TAIL "."), &list,
+                                 &n, &e), 0);
+    assert_true(list[0].strided && list[0].span == 11);
+    checkpoint_tensors_free(list, n);
+    /* Expanded: its values overlap; listed, but not to be read. */
+    assert_int_equal(pickle_read(PICKLE(TENSOR_HEAD "K\2K\3\x86K\0K\1\x86" TENSOR_TAIL "."), &list,
                                  &n, &e), 0);
     assert_int_equal(list[0].type, -1);
     checkpoint_tensors_free(list, n);
+}
+
+/* An archive with this index and these values in its one storage. */
+static void write_archive(const unsigned char *index, size_t n_index, const float *values, size_t n)
+{
+    int code;
+    unlink(path);
+    zip_t *z = zip_open(path, ZIP_CREATE, &code);
+    assert_non_null(z);
+    assert_true(zip_file_add(z, "m/data.pkl", zip_source_buffer(z, index, n_index, 0), 0) >= 0);
+    zip_int64_t i = zip_file_add(z, "m/data/0", zip_source_buffer(z, values, n * 4, 0), 0);
+    assert_true(i >= 0);
+    assert_int_equal(zip_set_file_compression(z, (zip_uint64_t)i, n % 2 ? ZIP_CM_STORE : ZIP_CM_DEFLATE,
+                                              0), 0);
+    assert_int_equal(zip_close(z), 0);
+}
+
+static void test_strided(void **state)
+{
+    (void)state;
+    static const float values[13] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+    /* offset 0, [2, 3], strides (6, 2): compressed; then transposed, stored */
+    static const float want[2][6] = {{0, 2, 4, 6, 8, 10}, {0, 2, 4, 1, 3, 5}};
+    struct checkpoint *c;
+    struct err e = {0};
+    for (int k = 0; k < 2; k++) {
+        float *v;
+        if (k == 0)
+            write_archive(PICKLE(TENSOR_HEAD "K\2K\3\x86K\6K\2\x86" TENSOR_TAIL "."), values, 12);
+        else
+            write_archive(PICKLE(TENSOR_HEAD "K\2K\3\x86K\1K\2\x86" TENSOR_TAIL "."), values, 13);
+        assert_int_equal(checkpoint_open(path, &c, &e), 0);
+        assert_int_equal(checkpoint_read(c, checkpoint_at(c, 0), &v, &e), 0);
+        assert_memory_equal(v, want[k], sizeof want[k]);
+        mem_free(v);
+        checkpoint_close(c);
+    }
+}
+
+/* A tensor of 2^37 values in a storage of two: refused before memory is asked for. */
+static void test_short_member(void **state)
+{
+    (void)state;
+    static const float values[3] = {1, 2, 3};
+    for (size_t n = 2; n < 4; n++) {
+        struct checkpoint *c;
+        struct err e = {0};
+        float *v;
+        write_archive(PICKLE(TENSOR_HEAD "\x8a\5\0\0\0\0\x20K\1\x86K\1K\1\x86" TENSOR_TAIL "."),
+                      values, n);
+        assert_int_equal(checkpoint_open(path, &c, &e), 0);
+        assert_int_equal(checkpoint_at(c, 0)->n, (size_t)1 << 37);
+        mem_fail_after(2); /* the reader, but no values */
+        assert_int_equal(checkpoint_read(c, checkpoint_at(c, 0), &v, &e), ERR_FORMAT);
+        mem_fail_after(-1);
+        checkpoint_close(c);
+    }
 }
 
 static void test_hostile_pickle(void **state)
@@ -194,6 +262,56 @@ static void test_safetensors(void **state)
     checkpoint_close(c);
 }
 
+static void write_text(const char *name, const char *text)
+{
+    FILE *f = fopen(name, "wb");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+/* Two files behind an index; then indices that lead nowhere. */
+static void test_sharded(void **state)
+{
+    (void)state;
+    static const float data[2] = {3, 4};
+    static const char *const hostile[] = {
+        "", "{}", "{\"weight_map\": {}}", "{\"weight_map\": {\"a\": 1}}",
+        "{\"weight_map\": {\"a\": \"../../etc/passwd\"}}", "{\"weight_map\": {\"a\": \"..\"}}",
+        "{\"weight_map\": {\"a\": \"no-such-file\"}}"};
+    char shard[2][96], index[96], text[512];
+    const char *base = strrchr(path, '/') + 1;
+    struct checkpoint *c;
+    struct err e = {0};
+    float *v;
+    for (int i = 0; i < 2; i++) {
+        snprintf(shard[i], sizeof shard[i], "%s-%d", path, i);
+        snprintf(text, sizeof text, "{\"t%d\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[%d,%d]}}",
+                 i, 4 * i, 4 * i + 4);
+        write_safetensors(text, strlen(text), data, sizeof data);
+        assert_int_equal(rename(path, shard[i]), 0);
+    }
+    snprintf(index, sizeof index, "%s.index.json", path);
+    snprintf(text, sizeof text, "{\"metadata\":{},\"weight_map\":{\"t0\":\"%s-0\",\"t1\":\"%s-1\"}}",
+             base, base);
+    write_text(index, text);
+    assert_int_equal(checkpoint_open(index, &c, &e), 0);
+    assert_int_equal(checkpoint_n(c), 2);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(checkpoint_read(c, checkpoint_find(c, i ? "t1" : "t0"), &v, &e), 0);
+        assert_true(v[0] == data[i]);
+        mem_free(v);
+    }
+    checkpoint_close(c);
+    for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
+        write_text(index, hostile[i]);
+        assert_true(checkpoint_open(index, &c, &e) < 0);
+    }
+    unlink(shard[0]);
+    unlink(shard[1]);
+    unlink(index);
+}
+
 static void test_hostile_safetensors(void **state)
 {
     (void)state;
@@ -229,14 +347,17 @@ static void test_files(void **state)
     checkpoint_close(NULL);
 }
 
+/* Each allocation in turn. */
 static void test_no_memory(void **state)
 {
     (void)state;
     struct checkpoint *c;
-    for (long n = 0; n < 150; n += 3) {
+    for (int rc = ERR_MEMORY, n = 0; rc < 0; n++) {
+        struct err e = {0};
         mem_fail_after(n);
-        int rc = checkpoint_open(NANO "model.pth", &c, NULL);
+        rc = checkpoint_open(NANO "model.pth", &c, &e);
         mem_fail_after(-1);
+        assert_int_equal(rc, e.code);
         if (rc == 0)
             checkpoint_close(c);
     }
@@ -248,7 +369,8 @@ int main(void)
         cmocka_unit_test(test_archives), cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_pickle), cmocka_unit_test(test_hostile_pickle),
         cmocka_unit_test(test_safetensors), cmocka_unit_test(test_hostile_safetensors),
-        cmocka_unit_test(test_files), cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_strided), cmocka_unit_test(test_short_member),
+        cmocka_unit_test(test_sharded), cmocka_unit_test(test_files), cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
