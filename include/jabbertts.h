@@ -219,6 +219,31 @@ JABBERTTS_API void jabbertts_wav_header(int hz, size_t n_sample, unsigned char h
 
 /* --- tools ------------------------------------------------------------------------------------- */
 
+/* A checkpoint directory as published, or random weights of a known shape, to one model file, which
+ * appears when it is whole. */
+struct jabbertts_convert_options {
+    const char *directory; /* config.json, model.pth, codec.pth, ...; NULL with random */
+    const char *random;    /* "s1-mini": its shape, random weights; only output, type and progress apply */
+    const char *output;
+    const char *type;      /* of matrices: "f32", "f16", "bf16", "q8_0"; NULL: as in the directory */
+    const char *name;      /* NULL: the directory's */
+    const char *default_voice;      /* NULL: none */
+    const char *const *aliases;     /* n_alias of "ALIAS=VOICE" */
+    int n_alias;
+    float temperature, top_p, repetition_penalty; /* recommended, stored; < 0: S1-mini's */
+    int no_encoder;                 /* leave out what only cloning needs */
+    int (*progress)(void *cookie, double fraction); /* NULL: none; not 0 stops the conversion */
+    void *cookie;
+};
+JABBERTTS_API void jabbertts_convert_options_init(struct jabbertts_convert_options *o);
+JABBERTTS_API int jabbertts_convert(const struct jabbertts_convert_options *o,
+                                    struct jabbertts_error *e);
+
+/* What is in a model file and what it costs to run with a context of so many tokens (0: the model's):
+ * text, or JSON if json is not 0.  Free *ret with free(). */
+JABBERTTS_API int jabbertts_inspect(const char *path, int context, int json, char **ret,
+                                    struct jabbertts_error *e);
+
 /* Measure a model's speed and memory: a table, or JSON if json is not 0.  Free *ret with free().
  * options as for jabbertts_open. */
 JABBERTTS_API int jabbertts_bench(const struct jabbertts_options *o, int json, char **ret,

@@ -1,11 +1,12 @@
+#include "cli/cli.h"
+
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
-#include "kernels/kern.h"
-#include "model/import.h"
+#include "jabbertts.h"
 
 static const char usage[] =
     "usage: jabbertts convert DIR -o FILE.gguf [OPTION]...\n"
@@ -40,37 +41,36 @@ static const struct option options[] = {{"output", required_argument, 0, 'o'},
                                         {"help", no_argument, 0, 'h'},
                                         {0}};
 
-static void show(void *cookie, double fraction)
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int sig)
 {
-    (void)cookie;
-    if (isatty(2))
-        fprintf(stderr, "\r%3.0f %%%s", 100 * fraction, fraction < 1 ? "" : "\n");
+    (void)sig;
+    stopped = 1;
 }
 
-static int parse_type(const char *s, int *type)
+static int show(void *cookie, double fraction)
 {
-    static const enum kern_type types[] = {KERN_F32, KERN_F16, KERN_BF16, KERN_Q8_0,
-                                           KERN_Q4_0};
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (!strcmp(s, kern_type_name(types[i]))) {
-            *type = types[i];
-            return 0;
-        }
-    return cli_usage("convert", "--type is \"%s\", must be f32, f16, bf16, q8_0 or q4_0", s);
+    int *last = cookie, now = (int)(100 * fraction);
+    if (isatty(2) && now != *last)
+        fprintf(stderr, "\r%3d %%%s", now, fraction < 1 ? "" : "\n");
+    *last = now;
+    return stopped;
 }
 
-static int take(struct import_options *o, int c, const char **aliases)
+static int take(struct jabbertts_convert_options *o, int c, const char **aliases)
 {
-    float *to = c == OPT_TEMPERATURE ? &o->sampling.temperature
-                : c == OPT_TOP_P     ? &o->sampling.top_p
-                                     : &o->sampling.repetition_penalty;
+    float *to = c == OPT_TEMPERATURE ? &o->temperature
+                : c == OPT_TOP_P     ? &o->top_p
+                                     : &o->repetition_penalty;
     double v;
     switch (c) {
     case 'o':
         o->output = optarg;
         return 0;
     case OPT_TYPE:
-        return parse_type(optarg, &o->type);
+        o->type = optarg;
+        return 0;
     case OPT_NAME:
         o->name = optarg;
         return 0;
@@ -82,13 +82,20 @@ static int take(struct import_options *o, int c, const char **aliases)
             return cli_usage("convert", "more than 256 aliases");
         aliases[o->n_alias++] = optarg;
         return 0;
+    case OPT_RANDOM:
+        o->random = optarg;
+        return 0;
     case OPT_NO_ENCODER:
-        o->no_encoder = true;
+        o->no_encoder = 1;
         return 0;
     case OPT_TEMPERATURE:
     case OPT_TOP_P:
     case OPT_PENALTY:
-        if (cli_float("convert", "sampling", optarg, 0, 2, &v))
+        if (cli_float("convert",
+                      c == OPT_TEMPERATURE ? "temperature"
+                      : c == OPT_TOP_P     ? "top-p"
+                                           : "repetition-penalty",
+                      optarg, 0, 2, &v))
             return CLI_USAGE;
         *to = (float)v;
         return 0;
@@ -97,45 +104,47 @@ static int take(struct import_options *o, int c, const char **aliases)
     }
 }
 
-static int convert_random(const struct import_options *o, const char *preset, int n_argument)
+static int check(const struct jabbertts_convert_options *o, int n_argument)
 {
-    struct err e = {0};
-    if (strcmp(preset, "s1-mini"))
-        return cli_usage("convert", "--random is \"%s\", must be s1-mini", preset);
+    if (!o->random)
+        return n_argument == 1 && o->output ? 0
+                                            : cli_usage("convert", "wanted one directory and -o FILE.gguf");
     if (n_argument != 0 || !o->output)
         return cli_usage("convert", "--random wants -o FILE.gguf and no directory");
-    if (o->name || o->default_voice || o->n_alias || o->no_encoder || o->sampling.temperature >= 0 ||
-        o->sampling.top_p >= 0 || o->sampling.repetition_penalty >= 0)
+    if (o->name || o->default_voice || o->n_alias || o->no_encoder || o->temperature >= 0 ||
+        o->top_p >= 0 || o->repetition_penalty >= 0)
         return cli_usage("convert", "of the other options --random takes only --type");
-    return import_random(o->output, o->type, o->progress, o->cookie, &e) < 0
-               ? cli_fail("%s", e.msg)
-               : CLI_OK;
+    return 0;
 }
 
 int cmd_convert(int argc, char **argv)
 {
     const char *aliases[256];
-    struct import_options o = {.type = -1, .sampling = {-1, -1, -1}, .aliases = aliases,
-                               .progress = show};
-    struct err e = {0};
-    const char *preset = NULL;
-    int c;
+    struct sigaction act = {.sa_handler = on_signal};
+    struct jabbertts_convert_options o;
+    struct jabbertts_error e;
+    int c, shown = -1;
+    jabbertts_convert_options_init(&o);
+    o.aliases = aliases;
+    o.progress = show;
+    o.cookie = &shown;
     while ((c = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
         if (c == 'h') {
             fputs(usage, stdout);
             return CLI_OK;
         }
-        if (c == OPT_RANDOM)
-            preset = optarg;
-        else if (take(&o, c, aliases))
+        if (take(&o, c, aliases))
             return CLI_USAGE;
     }
-    if (preset)
-        return convert_random(&o, preset, argc - optind);
-    if (argc - optind != 1 || !o.output)
-        return cli_usage(argv[0], "wanted one directory and -o FILE.gguf");
-    if (o.type == KERN_Q4_0)
-        return cli_usage(argv[0], "--type q4_0 goes with --random only");
-    o.directory = argv[optind];
-    return import_convert(&o, &e) < 0 ? cli_fail("%s", e.msg) : CLI_OK;
+    if (check(&o, argc - optind))
+        return CLI_USAGE;
+    o.directory = o.random ? NULL : argv[optind];
+    sigaction(SIGINT, &act, NULL);
+    sigaction(SIGTERM, &act, NULL);
+    int rc = jabbertts_convert(&o, &e);
+    if (rc < 0 && shown >= 0 && shown < 100 && isatty(2))
+        fputc('\n', stderr);
+    if (rc == JABBERTTS_ERR_ARGUMENT)
+        return cli_usage("convert", "%s", e.message);
+    return rc < 0 ? cli_fail("%s", e.message) : CLI_OK;
 }

@@ -216,13 +216,11 @@ static int feed(struct lm *m, struct ar *const *seqs, int n, struct ar **live, s
     return n_live;
 }
 
-struct batch { float *hidden, *logits; int32_t *code; };
-
 /* Codes of the frames of n sequences: one pass of the fast transformer per codebook for all. */
-static void run_fast(struct lm *m, struct ar *const *live, int n, struct batch *b,
-                     struct kern_exec *x)
+static void run_fast(struct lm *m, struct ar *const *live, int n, struct kern_exec *x)
 {
     const struct spec_lm *s = lm_spec(m);
+    struct lm_batch *b = lm_batch(m);
     size_t dim = (size_t)s->slow.dim, width = 1 + (size_t)s->n_codebook;
     for (int i = 0; i < n; i++)
         memcpy(b->hidden + (size_t)i * dim, live[i]->hidden, dim * sizeof(float));
@@ -239,27 +237,10 @@ static void run_fast(struct lm *m, struct ar *const *live, int n, struct batch *
     }
 }
 
-static bool batch_new(const struct lm *m, int n, struct batch *b)
-{
-    const struct spec_lm *s = lm_spec(m);
-    b->hidden = mem_try((size_t)n * (size_t)s->slow.dim, sizeof(float));
-    b->logits = mem_try((size_t)n * (size_t)s->codebook_size, sizeof(float));
-    b->code = mem_try((size_t)n, sizeof *b->code);
-    return b->hidden && b->logits && b->code;
-}
-
-static void batch_done(struct batch *b)
-{
-    mem_free(b->hidden);
-    mem_free(b->logits);
-    mem_free(b->code);
-}
-
 void ar_step(struct lm *m, struct ar *const *seqs, int n, struct kern_exec *x)
 {
     const struct spec_lm *s = lm_spec(m);
     struct ar *live[LIMIT_SLOTS];
-    struct batch b = {0};
     int n_live = feed(m, seqs, n, live, x), n_frame = 0;
     for (int i = 0; i < n_live; i++) {
         struct ar *a = live[i];
@@ -274,15 +255,10 @@ void ar_step(struct lm *m, struct ar *const *seqs, int n, struct kern_exec *x)
         else
             live[n_frame++] = a;
     }
-    if (n_frame > 0 && batch_new(m, n_frame, &b)) {
-        run_fast(m, live, n_frame, &b, x);
-        for (int i = 0; i < n_frame; i++) {
-            live[i]->n_frame++;
-            live[i]->state = AR_FRAME;
-        }
-    } else {
-        for (int i = 0; i < n_frame; i++)
-            live[i]->state = AR_LIMIT;
+    if (n_frame > 0)
+        run_fast(m, live, n_frame, x);
+    for (int i = 0; i < n_frame; i++) {
+        live[i]->n_frame++;
+        live[i]->state = AR_FRAME;
     }
-    batch_done(&b);
 }

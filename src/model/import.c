@@ -41,6 +41,7 @@ struct import {
     bool has_yaml;
     struct step *plan;
     int n_plan;
+    double n_value, n_done; /* of the output */
 };
 
 /* --- finding source tensors --- */
@@ -374,10 +375,20 @@ static int write_values(struct gguf_writer *w, const struct step *s, const float
     return rc;
 }
 
+/* n more values are written; an error when the caller wants to stop. */
+static int advance(struct import *m, size_t n, struct err *e)
+{
+    m->n_done += (double)n;
+    if (m->o->progress && m->o->progress(m->o->cookie, m->n_done / m->n_value))
+        return err_set(e, ERR_CANCELLED, "stopped; nothing was written");
+    return 0;
+}
+
 /* A tensor that stays as it is, rows at a time: an embedding is too large to hold as float. */
-static int copy_step(struct checkpoint *c, struct gguf_writer *w, const struct step *s,
+static int copy_step(struct import *m, struct gguf_writer *w, const struct step *s,
                      const struct checkpoint_tensor *t, struct err *e)
 {
+    struct checkpoint *c = s->codec ? m->codec : m->lm;
     struct checkpoint_reader *r;
     size_t row = (size_t)s->ne[0], piece = row < COPY_VALUES ? COPY_VALUES / row * row : row;
     int rc = checkpoint_reader_new(c, t, &r, e);
@@ -388,8 +399,9 @@ static int copy_step(struct checkpoint *c, struct gguf_writer *w, const struct s
         rc = err_set(e, ERR_MEMORY, "out of memory for %s", s->name);
     for (size_t i = 0; i < t->n && rc == 0; i += piece) {
         size_t n = t->n - i < piece ? t->n - i : piece;
-        if ((rc = checkpoint_reader_next(r, v, n, e)) == 0)
-            rc = write_values(w, s, v, n, e);
+        if ((rc = checkpoint_reader_next(r, v, n, e)) == 0 &&
+            (rc = write_values(w, s, v, n, e)) == 0)
+            rc = advance(m, n, e);
     }
     mem_free(v);
     checkpoint_reader_free(r);
@@ -405,7 +417,7 @@ static int write_step(struct import *m, struct gguf_writer *w, const struct step
     snprintf(name, sizeof name, "%s.bias", s->source);
     t = s->bias ? source(m, s->codec, name) : weight(m, s->codec, s->source, &g);
     if (!g && !t->strided && (s->op == COPY || s->op == VECTOR))
-        return copy_step(c, w, s, t, e);
+        return copy_step(m, w, s, t, e);
     int rc = checkpoint_read(c, t, &v, e);
     if (rc < 0)
         return rc;
@@ -417,8 +429,8 @@ static int write_step(struct import *m, struct gguf_writer *w, const struct step
         arrange_transposed(s, t, v, out);
     else if (rc == 0 && out)
         arrange(s, v, out);
-    if (rc == 0)
-        rc = write_values(w, s, out ? out : v, t->n, e);
+    if (rc == 0 && (rc = write_values(w, s, out ? out : v, t->n, e)) == 0)
+        rc = advance(m, t->n, e);
     mem_free(out);
     mem_free(v);
     return rc;
@@ -866,14 +878,15 @@ static int write_all(struct import *m, struct gguf_writer *w, struct err *e)
         struct step *s = &m->plan[i];
         if ((rc = shape_step(m, s, e)) == 0)
             rc = gguf_writer_tensor(w, s->name, s->type, s->n_dim, s->ne, e);
+        double n = 1;
+        for (int k = 0; k < s->n_dim; k++)
+            n *= (double)s->ne[k];
+        m->n_value += n;
     }
     if (rc == 0)
         rc = gguf_writer_begin(w, e);
-    for (int i = 0; i < m->n_plan && rc == 0; i++) {
+    for (int i = 0; i < m->n_plan && rc == 0; i++)
         rc = write_step(m, w, &m->plan[i], e);
-        if (m->o->progress)
-            m->o->progress(m->o->cookie, (double)(i + 1) / m->n_plan);
-    }
     return rc < 0 ? rc : gguf_writer_finish(w, e);
 }
 

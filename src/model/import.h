@@ -1,6 +1,6 @@
 /* import.h - a checkpoint directory in the hub's layout to one GGUF (names and layouts: docs/MODEL.md).
  *
- * DIR holds config.json, model.pth or model.safetensors, codec.pth or codec.safetensors,
+ * DIR holds config.json, model.pth or model.safetensors (or the index of several), the same for codec,
  * tokenizer.tiktoken, special_tokens.json, and perhaps modded_dac_vq.yaml (else S1-mini's values)
  * and voices/NAME.json.  Tensors are read, folded and written one by one. */
 #ifndef MODEL_IMPORT_H
@@ -18,12 +18,12 @@ struct import_options {
     const char *const *aliases; /* "alias=voice", n_alias of them */
     int n_alias;
     bool no_encoder;           /* leave out what only encoding needs */
-    void (*progress)(void *cookie, double fraction); /* may be NULL */
+    int (*progress)(void *cookie, double fraction); /* may be NULL; not 0: stop, ERR_CANCELLED */
     void *cookie;
 };
 int import_convert(const struct import_options *o, struct err *e);
 /* S1-mini's shape with random weights, for benchmarks; type of the matrices, -1: q8_0. */
-int import_random(const char *output, int type, void (*progress)(void *, double), void *cookie,
+int import_random(const char *output, int type, int (*progress)(void *, double), void *cookie,
                   struct err *e);
 
 #endif

@@ -45,15 +45,45 @@ static uint64_t values(const struct gguf_tensor *t)
 }
 
 struct cost {
-    uint64_t params, bytes, slow_macs, fast_macs, frame_bytes, kv_bytes;
+    uint64_t params, bytes, slow_macs, fast_macs, codec_macs, frame_bytes, kv_bytes, window_bytes;
+    int context;
 };
+
+/* Rows that a matrix of the decoder sees per frame: the time steps at its input.  A transposed
+ * convolution is one row of all its phases per input step. */
+static uint64_t decoder_rows(const struct spec_codec *c, const char *name)
+{
+    uint64_t step = 1;
+    int stage;
+    char rest[16] = "";
+    if (sscanf(name, "codec.up.%d.%15s", &stage, rest) == 2) {
+        int n = !strncmp(rest, "conv.", 5) ? stage : stage + 1;
+        for (int i = 0; i < n && i < c->n_factor; i++)
+            step *= (uint64_t)c->factor[c->n_factor - 1 - i];
+    } else if (!strncmp(name, "codec.dec.", 10)) {
+        for (int i = 0; i < c->n_factor; i++)
+            step *= (uint64_t)c->factor[i];
+        int n = sscanf(name, "codec.dec.%d.%15s", &stage, rest) == 2
+                    ? !strncmp(rest, "up.", 3) ? stage : stage + 1
+                    : strstr(name, ".conv_in.") ? 0 : c->n_rate;
+        for (int i = 0; i < n && i < c->n_rate; i++)
+            step *= (uint64_t)c->decoder_rate[i];
+    } else if (strncmp(name, "codec.post.", 11) && !strstr(name, ".out_proj."))
+        step = 0; /* the encoder's */
+    return step;
+}
+
+static uint64_t cache_bytes(const struct spec_transformer *t, int n_position, size_t size)
+{
+    return 2ull * (uint64_t)t->n_layer * (uint64_t)t->n_head_kv * (uint64_t)t->head_dim *
+           (uint64_t)n_position * size;
+}
 
 /* Per frame: the slow matrices once, the fast ones once per codebook (the slow state, then the codes
  * but the last); embeddings are looked up, except that a tied one is the output matrix, of which
  * only the semantic rows and <|im_end|> are computed. */
-static void measure(const struct gguf *g, const struct spec *s, struct cost *c)
+static void measure(const struct gguf *g, const struct spec *s, int context, struct cost *c)
 {
-    const struct spec_transformer *t = &s->lm.slow;
     uint64_t head = (uint64_t)(s->lm.semantic_end - s->lm.semantic_begin + 2);
     memset(c, 0, sizeof *c);
     for (int i = 0; i < gguf_n_tensors(g); i++) {
@@ -62,8 +92,11 @@ static void measure(const struct gguf *g, const struct spec *s, struct cost *c)
         bool embedding = strstr(x->name, "_embd.") != NULL;
         c->params += n;
         c->bytes += x->n_bytes;
-        if (!strncmp(x->name, "codec.", 6))
+        if (!strncmp(x->name, "codec.", 6)) {
+            if (x->n_dim > 1)
+                c->codec_macs += n * decoder_rows(&s->codec, x->name);
             continue;
+        }
         if (!strcmp(x->name, s->lm.tied ? "token_embd.weight" : "output.weight")) {
             c->slow_macs += head * (uint64_t)x->ne[0];
             c->frame_bytes += x->n_bytes / (uint64_t)x->ne[1] * head;
@@ -74,8 +107,9 @@ static void measure(const struct gguf *g, const struct spec *s, struct cost *c)
             c->frame_bytes += x->n_bytes * times;
         }
     }
-    c->kv_bytes = 2ull * (uint64_t)t->n_layer * (uint64_t)t->n_head_kv * (uint64_t)t->head_dim *
-                  (uint64_t)t->n_position * 2;
+    c->context = context;
+    c->kv_bytes = cache_bytes(&s->lm.slow, context, 2);
+    c->window_bytes = cache_bytes(&s->codec.post, s->codec.post.window, 4);
 }
 
 static void sum_part(const struct gguf *g, const char *part, uint64_t *params, uint64_t *bytes)
@@ -150,13 +184,16 @@ static char *as_json(const struct gguf *g, const struct cost *c)
                             json_pack("{s:I, s:I}", "parameters", (json_int_t)params, "bytes",
                                       (json_int_t)bytes));
     }
-    json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
+    json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:I, s:o, s:o, s:o}",
                           "file_bytes", (json_int_t)gguf_file_bytes(g),
                           "parameters", (json_int_t)c->params, "tensor_bytes", (json_int_t)c->bytes,
                           "slow_macs_per_frame", (json_int_t)c->slow_macs,
                           "fast_macs_per_frame", (json_int_t)c->fast_macs,
                           "lm_bytes_read_per_frame", (json_int_t)c->frame_bytes,
-                          "kv_bytes_full_context_f16", (json_int_t)c->kv_bytes,
+                          "codec_macs_per_frame", (json_int_t)c->codec_macs,
+                          "context", c->context, "kv_bytes_f16", (json_int_t)c->kv_bytes,
+                          "codec_window_bytes", (json_int_t)c->window_bytes,
+                          "memory_bytes", (json_int_t)(c->bytes + c->kv_bytes + c->window_bytes),
                           "parts", sums, "metadata", metadata(g), "tensors", tensors(g));
     char *dump = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
     char *copy = dump ? mem_strndup(dump, strlen(dump)) : NULL;
@@ -200,10 +237,13 @@ static char *as_text(const struct gguf *g, const struct cost *c)
         buf_add_format(&b, "  %-18s %9.2f M %9.1f MB\n", parts[i].name, (double)params / 1e6,
                        (double)bytes / 1e6);
     }
-    buf_add_format(&b, "per frame: %.1f M multiply-adds slow, %.1f M fast; %.1f MB of weights read\n"
-                   "key/value cache of a full context in f16: %.1f MB\n\nmetadata:\n",
+    buf_add_format(&b, "per frame: %.1f M multiply-adds slow, %.1f M fast, %.1f M codec; %.1f MB of "
+                   "weights read by the first two\n"
+                   "memory: %.1f MB of weights, and for each sequence of %d tokens and frames %.1f MB "
+                   "of keys and values (f16), %.1f MB of codec window\n\nmetadata:\n",
                    (double)c->slow_macs / 1e6, (double)c->fast_macs / 1e6,
-                   (double)c->frame_bytes / 1e6, (double)c->kv_bytes / 1e6);
+                   (double)c->codec_macs / 1e6, (double)c->frame_bytes / 1e6, (double)c->bytes / 1e6,
+                   c->context, (double)c->kv_bytes / 1e6, (double)c->window_bytes / 1e6);
     text_metadata(g, &b);
     buf_add_str(&b, "\ntensors:\n");
     for (int i = 0; i < gguf_n_tensors(g); i++) {
@@ -216,7 +256,7 @@ static char *as_text(const struct gguf *g, const struct cost *c)
     return buf_take(&b);
 }
 
-int inspect_file(const char *path, bool json, char **text, struct err *e)
+int inspect_file(const char *path, int context, bool json, char **text, struct err *e)
 {
     struct gguf *g;
     struct spec s;
@@ -224,8 +264,11 @@ int inspect_file(const char *path, bool json, char **text, struct err *e)
     int rc = gguf_open(path, &g, e);
     if (rc < 0)
         return rc;
-    if ((rc = spec_read(g, &s, e)) == 0) {
-        measure(g, &s, &c);
+    if ((rc = spec_read(g, &s, e)) == 0 && (context < 0 || context > s.lm.slow.n_position))
+        rc = err_set(e, ERR_LIMIT, "a context of %d, the model's limit is %d", context,
+                     s.lm.slow.n_position);
+    if (rc == 0) {
+        measure(g, &s, context ? context : s.lm.slow.n_position, &c);
         *text = json ? as_json(g, &c) : as_text(g, &c);
         if (!*text)
             rc = err_set(e, ERR_MEMORY, "out of memory for the description of %s", path);

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include "base/err.h"
 
-/* *text is freed with mem_free. */
-int inspect_file(const char *path, bool json, char **text, struct err *e);
+/* context: tokens and frames of a sequence, 0 for the model's own.  *text is freed with mem_free. */
+int inspect_file(const char *path, int context, bool json, char **text, struct err *e);
 
 #endif

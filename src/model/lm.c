@@ -26,6 +26,7 @@ struct lm {
     struct transformer_kv **row_kv;  /* [max_row] */
     int32_t *row_position;           /* [max_row] */
     int *last_row;                   /* [max_row] row of each feed's last column */
+    struct lm_batch batch;
 };
 
 struct lm_slot {
@@ -116,8 +117,12 @@ static int alloc_scratch(struct lm *m, struct err *e)
     m->row_position = mem_try(n, sizeof *m->row_position);
     m->last_row = mem_try(n, sizeof *m->last_row);
     m->fast_kv = mem_try(b, sizeof *m->fast_kv);
+    m->batch.hidden = mem_try(b * (size_t)s->slow.dim, sizeof(float));
+    m->batch.logits = mem_try(b * (size_t)s->codebook_size, sizeof(float));
+    m->batch.code = mem_try(b, sizeof *m->batch.code);
     if (!m->x || !m->fast_x || !m->work || !m->head_out || !m->row || !m->row_kv ||
-        !m->row_position || !m->last_row || !m->fast_kv)
+        !m->row_position || !m->last_row || !m->fast_kv || !m->batch.hidden ||
+        !m->batch.logits || !m->batch.code)
         return err_set(e, ERR_MEMORY, "out of memory for the language model's scratch");
     for (size_t i = 0; i < b; i++)
         if ((rc = transformer_kv_new(m->fast, s->n_codebook, m->kv_type, &m->fast_kv[i], e)) < 0)
@@ -176,6 +181,9 @@ void lm_free(struct lm *m)
     mem_free(m->row_kv);
     mem_free(m->row_position);
     mem_free(m->last_row);
+    mem_free(m->batch.hidden);
+    mem_free(m->batch.logits);
+    mem_free(m->batch.code);
     mem_free(m);
 }
 
@@ -403,6 +411,11 @@ static void embed_code(struct lm *m, int32_t code, float *x)
     int dim = m->s.fast.dim;
     memset(x, 0, (size_t)dim * sizeof *x);
     add_row(m->fast_embd, (size_t)clamp(code, m->s.codebook_size), dim, m->row, x);
+}
+
+struct lm_batch *lm_batch(struct lm *m)
+{
+    return &m->batch;
 }
 
 void lm_fast_begin(struct lm *m, const float *hidden, const int32_t *code, int n, float *logits,

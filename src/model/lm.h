@@ -65,6 +65,14 @@ void lm_fast_begin(struct lm *m, const float *hidden, const int32_t *code, int n
                    struct kern_exec *x);
 void lm_fast_step(struct lm *m, const int32_t *code, int n, int k, float *logits,
                   struct kern_exec *x);
+/* Room for the arrays of those calls, of max_batch sequences; the model's, so that a frame allocates
+ * nothing. */
+struct lm_batch {
+    float *hidden; /* [max_batch, dim] */
+    float *logits; /* [max_batch, codebook_size] */
+    int32_t *code; /* [max_batch] */
+};
+struct lm_batch *lm_batch(struct lm *m);
 /* Position 0 alone, from what the stack itself consumes, [n, fast_dim], behind the projection (golden
  * test); k = 1 may follow. */
 void lm_fast_begin_at(struct lm *m, const float *in, int n, float *logits, struct kern_exec *x);

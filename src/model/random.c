@@ -265,7 +265,7 @@ static void fill(float *v, size_t n, const struct item *t, uint64_t *state)
 }
 
 static int write_items(struct gguf_writer *w, const struct plan *p,
-                       void (*progress)(void *, double), void *cookie, struct err *e)
+                       int (*progress)(void *, double), void *cookie, struct err *e)
 {
     float *v = mem_try(CHUNK, sizeof *v);
     void *out = mem_try(CHUNK, sizeof *v);
@@ -283,8 +283,8 @@ static int write_items(struct gguf_writer *w, const struct plan *p,
             rc = gguf_writer_data(w, out, kern_type_row_bytes((enum kern_type)t->type, n), e);
             left -= n;
         }
-        if (progress)
-            progress(cookie, (double)(i + 1) / p->n);
+        if (rc == 0 && progress && progress(cookie, (double)(i + 1) / p->n))
+            rc = err_set(e, ERR_CANCELLED, "stopped; nothing was written");
     }
     mem_free(v);
     mem_free(out);
@@ -292,7 +292,7 @@ static int write_items(struct gguf_writer *w, const struct plan *p,
 }
 
 static int write_file(const char *output, struct spec *s, const struct plan *p,
-                      void (*progress)(void *, double), void *cookie, struct err *e)
+                      int (*progress)(void *, double), void *cookie, struct err *e)
 {
     struct gguf_writer *w;
     int rc = gguf_writer_new(output, &w, e);
@@ -311,7 +311,7 @@ static int write_file(const char *output, struct spec *s, const struct plan *p,
     return rc;
 }
 
-int import_random(const char *output, int type, void (*progress)(void *, double), void *cookie,
+int import_random(const char *output, int type, int (*progress)(void *, double), void *cookie,
                   struct err *e)
 {
     struct spec s;

@@ -178,7 +178,7 @@ static int run(struct golden *g, const char *path, const char *isa, struct pool 
 {
     struct mem_arena *arena = mem_arena_new(ARENA);
     struct codec_options codec = {KERN_F32, true, true};
-    struct lm_options lm = {.type = KERN_F32, .full_head = true, .max_row = 512};
+    struct lm_options lm = {.type = KERN_F32, .full_head = true, .max_row = 2048};
     int r = kern_exec_new(isa, pool, &g->exec, e);
     if (r == 0)
         r = gguf_open(path, &g->file, e);

@@ -150,6 +150,7 @@ static void generate(const char *const *texts, const uint64_t *seeds, int n, int
         prompt_done(&p);
         n_frame[i] = 0;
     }
+    mem_fail_after(0); /* a frame allocates nothing */
     for (int s = 0; s < N_FRAME; s++) {
         ar_step(model.lm, a, n, model.exec);
         for (int i = 0; i < n; i++)
@@ -157,6 +158,7 @@ static void generate(const char *const *texts, const uint64_t *seeds, int n, int
                 memcpy(codes + (i * N_FRAME + n_frame[i]++) * q, ar_codes(a[i]),
                        (size_t)q * sizeof *codes);
     }
+    mem_fail_after(-1);
     for (int i = 0; i < n; i++)
         ar_free(a[i]);
 }
