@@ -1,21 +1,28 @@
 /* The registry of languages, and what their tables say by default. */
 #include "text/language.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "text/scan.h"
 #include "text/words.h"
 
-extern const struct text_language language_en;
+extern const struct text_language language_de, language_en, language_es, language_fr, language_it,
+    language_ja, language_ko, language_nl, language_pl, language_pt, language_ru, language_zh;
 
 static const struct text_language *const languages[] = {
-    &language_en,
+    &language_en, &language_de, &language_es, &language_fr, &language_it, &language_nl, &language_pt,
+    &language_pl, &language_ru, &language_zh, &language_ja, &language_ko,
 };
 
 const struct text_language *language_find(const char *name)
 {
     size_t n = strcspn(name, "-_+");
+    if (scan_match(name, n, 0, "cmn", true)) { /* as espeak-ng calls Mandarin */
+        name = "zh";
+        n = 2;
+    }
     for (size_t i = 0; i < sizeof languages / sizeof *languages; i++)
         if (strlen(languages[i]->code) == n && scan_match(name, n, 0, languages[i]->code, true))
             return languages[i];
@@ -81,7 +88,8 @@ struct language_number language_number_at(const struct text_language *l, const c
     static const struct language_number none;
     struct language_number x = {0};
     size_t start = at;
-    if (signs && !scan_word_before(s, at))
+    bool glued = scan_word_before(s, at) && !(l->unspaced && (unsigned char)s[at - 1] >= 0x80);
+    if (signs && !glued)
         at += sign_at(s, n, at, &x.sign);
     if (at >= n)
         return none;
@@ -129,7 +137,12 @@ void language_say_number(const struct text_language *l, const struct language_nu
     size_t n = strlen(x->digits);
     if (n > 1 && x->digits[0] == '0' && !x->fraction[0])
         language_say_digits(l, x->digits, n, w);
-    else if (n)
+    else if (n && x->fraction[0] && l->decimal_by_rules && n + strlen(x->fraction) < 18) {
+        char decimal[90];
+        snprintf(decimal, sizeof decimal, "%s.%s", x->digits, x->fraction);
+        words_number(w, l->locale, NULL, decimal);
+        return;
+    } else if (n)
         words_number(w, l->locale, x->fraction[0] ? NULL : rules, x->digits);
     if (x->fraction[0])
         say_fraction(l, x->fraction, w);
@@ -153,6 +166,56 @@ const char *language_form(const struct text_language *l, const struct language_f
                        : strcmp(category, "two") == 0  ? f->two
                                                        : f->other;
     return form ? form : f->other;
+}
+
+/* --- words --- */
+
+static int roman_digit(char c)
+{
+    static const struct { char c; int value; } digits[] = {
+        {'I', 1}, {'V', 5}, {'X', 10}, {'L', 50}, {'C', 100}, {'D', 500}, {'M', 1000}};
+    for (size_t i = 0; i < sizeof digits / sizeof *digits; i++)
+        if (c == digits[i].c)
+            return digits[i].value;
+    return 0;
+}
+
+int language_roman(const char *s, size_t n, size_t at, bool may_be_one, size_t *len)
+{
+    int sum = 0;
+    size_t end = at;
+    for (int here; end < n && (here = roman_digit(s[end])) > 0; end++) {
+        int next = end + 1 < n ? roman_digit(s[end + 1]) : 0;
+        sum += here < next ? -here : here;
+        if (end - at > 15)
+            return 0;
+    }
+    *len = end - at;
+    if (*len < (may_be_one ? 1 : 2) || scan_capital_at(s, n, end) || scan_word_before(s, at))
+        return 0;
+    return sum > 0 && sum < 4000 ? sum : 0;
+}
+
+/* A word of list, "a|b|c", that stands at the end of word, or is all of it. */
+static bool find_word(const char *word, size_t n, const char *list, bool whole)
+{
+    while (*list) {
+        size_t len = strcspn(list, "|");
+        if (len && (whole ? len == n : len <= n) && memcmp(word + n - len, list, len) == 0)
+            return true;
+        list += len + (list[len] == '|');
+    }
+    return false;
+}
+
+bool language_ends(const char *word, size_t n, const char *endings)
+{
+    return find_word(word, n, endings, false);
+}
+
+bool language_is_one_of(const char *word, size_t n, const char *words)
+{
+    return find_word(word, n, words, true);
 }
 
 /* --- money and units --- */
@@ -198,8 +261,9 @@ void language_say_money(const struct text_language *l, const struct language_num
     }
     if (parts) {
         struct language_number part = hundredths(x);
-        language_say_number(l, &part, c->part_rules, w);
-        words_add(w, language_form(l, &c->part, &part));
+        language_say_number(l, &part, l->part_unnamed && !nothing ? NULL : c->part_rules, w);
+        if (!l->part_unnamed || nothing)
+            words_add(w, language_form(l, &c->part, &part));
     }
 }
 
@@ -247,9 +311,9 @@ static void date_part(const void *cookie, char part, struct words *w)
 {
     const struct dated *x = cookie;
     const struct text_language *l = x->l;
+    const char *day = x->d->day == 1 && l->first_day_rules ? l->first_day_rules : l->day_rules;
     if (part == 'd')
-        say_int(l, x->d->day == 1 && l->first_day_rules ? l->first_day_rules : l->day_rules, x->d->day,
-                w);
+        say_int(l, x->d->day_rules ? x->d->day_rules : day, x->d->day, w);
     else if (part == 'm')
         say_month(l, x->d->month, w);
     else

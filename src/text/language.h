@@ -43,10 +43,20 @@ struct language_abbreviation { const char *written, *said; enum language_when wh
 /* "%": percent, "&": and, "→": to; said wherever it stands and no other rule took it. */
 struct language_symbol { const char *written, *said; };
 
-/* A day of the calendar; 0 is "not given".  year < 0: not given. */
-struct language_date { int year, month, day; };
+/* A day of the calendar; 0 is "not given".  year < 0: not given.  day_rules: as the words before ask
+ * for (day_rules_after); NULL: the language's. */
+struct language_date { int year, month, day; const char *day_rules; };
 /* Second is -1 when not given.  after: 12-hour clock marks ("am", "pm", "") in lower case. */
 struct language_time { int hour, minute, second; };
+
+/* A number as written, from s[at]. */
+struct language_number {
+    char digits[40];   /* before the decimal mark, groups removed; "" if none */
+    char fraction[40]; /* after it */
+    int sign;          /* -1, 0 (none), 1 */
+    bool grouped;      /* had separators of thousands */
+    size_t len;        /* bytes it has; 0: no number here */
+};
 
 struct text_language {
     const char *code;   /* "en": for en, en-us, en-gb ... */
@@ -54,14 +64,17 @@ struct text_language {
     char decimal;       /* ',' in 3,14 */
     const char *group;  /* characters that group thousands: ".", " ", "'" */
     bool fraction_as_number; /* 3,14: "trois virgule quatorze", not "un quatre" */
+    bool decimal_by_rules;   /* ICU's rules know how decimals are said ("пять целых две десятых") */
     bool unspaced;           /* no spaces between words (Chinese, Japanese) */
     const char *date_order;  /* of numeric dates: "dmy", "mdy" or "ymd" */
 
     const char *minus, *plus, *point, *to; /* signs; decimal mark; between the ends of a range */
     const char *money_and;  /* "five dollars AND ten cents"; NULL: nothing between */
+    bool part_unnamed;      /* fünf Euro zehn: the hundredths' name is left out after the unit */
     const char *dot, *at, *slash, *dash, *underscore, *colon; /* in addresses and file names */
     const char *hashtag;
 
+    const char *bare_year_rules; /* of 1100 to 1999 without a separator, which may be a year */
     const char *ordinal_suffixes; /* "º:%spellout-ordinal-masculine|ª:%spellout-ordinal-feminine" */
     /* Names of the months as written, twelve and an end; several ways: "Januar|Jan.|Jan" (the first is
      * the one that is said, unless date says it otherwise). */
@@ -86,6 +99,11 @@ struct text_language {
      * s[at..] to w and returns how many bytes that was, or 0 for "not mine".  It may look at the
      * bytes before at. */
     size_t (*match)(const char *s, size_t n, size_t at, struct words *w);
+    /* Rules for a plain number before a word that may be a noun, whose gender its ending may tell
+     * (un coche, una casa); NULL: as any other. */
+    const char *(*noun_rules)(const struct language_number *x, const char *word, size_t n);
+    /* Rules for the ordinal at s[at] by the words before it (am dritten, der dritte); NULL: no idea. */
+    const char *(*day_rules_after)(const char *s, size_t at);
     void (*say_date)(const struct language_date *d, struct words *w);
     void (*say_time)(const struct language_time *t, struct words *w);
 };
@@ -95,14 +113,6 @@ const struct text_language *language_find(const char *name);
 
 /* --- what match and say_* are made of (language.c) --- */
 
-/* A number as written, from s[at]. */
-struct language_number {
-    char digits[40];   /* before the decimal mark, groups removed; "" if none */
-    char fraction[40]; /* after it */
-    int sign;          /* -1, 0 (none), 1 */
-    bool grouped;      /* had separators of thousands */
-    size_t len;        /* bytes it has; 0: no number here */
-};
 /* signs: may it begin with one? */
 struct language_number language_number_at(const struct text_language *l, const char *s, size_t n,
                                           size_t at, bool signs);
@@ -115,6 +125,12 @@ void language_say_money(const struct text_language *l, const struct language_num
                         const struct language_currency *c, struct words *w);
 void language_say_unit(const struct text_language *l, const struct language_number *x,
                        const struct language_unit *u, struct words *w);
+/* The Roman numeral of two letters or more (one, if may_be_one) at s[at], which ends before a character
+ * that is no capital: its value, 0: none. */
+int language_roman(const char *s, size_t n, size_t at, bool may_be_one, size_t *len);
+/* Does word end in one of "as|os|ción"?  Is it one of them? */
+bool language_ends(const char *word, size_t n, const char *endings);
+bool language_is_one_of(const char *word, size_t n, const char *words);
 /* The form of a noun that goes with a number. */
 const char *language_form(const struct text_language *l, const struct language_forms *f,
                           const struct language_number *x);

@@ -131,6 +131,7 @@ static size_t plain_run(const struct normalizer *z, size_t at)
 {
     size_t end = at, i = at;
     for (;;) {
+        size_t word = i;
         while (i < z->n && scan_is_lower(z->s[i]))
             i++;
         if (i < z->n && z->s[i] != ' ' && z->s[i] != ',' && z->s[i] != '\n')
@@ -139,6 +140,8 @@ static size_t plain_run(const struct normalizer *z, size_t at)
             return z->n - at;
         while (i < z->n && (z->s[i] == ' ' || z->s[i] == ',' || z->s[i] == '\n'))
             i++;
+        if (i < z->n && (scan_is_digit(z->s[i]) || scan_is_upper(z->s[i]))) /* nr 5, dr Who */
+            return word - at;
         end = i;
         if (i >= z->n || !scan_is_lower(z->s[i]))
             return end - at;

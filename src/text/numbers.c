@@ -43,20 +43,20 @@ static bool order_date(const struct text_language *l, const int part[3], const s
                        struct language_date *d)
 {
     if (len[0] == 4) {
-        *d = (struct language_date){part[0], part[1], part[2]};
+        *d = (struct language_date){part[0], part[1], part[2], NULL};
         return is_date(d) && len[1] <= 2 && len[2] <= 2;
     }
     if (len[0] > 2 || len[1] > 2 || (len[2] != 2 && len[2] != 4))
         return false;
     const char *order = l->date_order ? l->date_order : "dmy";
     if (strcmp(order, "ymd") == 0 && len[2] == 2) {
-        *d = (struct language_date){full_year(part[0], 2), part[1], part[2]};
+        *d = (struct language_date){full_year(part[0], 2), part[1], part[2], NULL};
         return is_date(d);
     }
     bool month_first = order[0] == 'm' && part[0] <= 12;
-    *d = (struct language_date){full_year(part[2], len[2]), part[!month_first], part[month_first]};
+    *d = (struct language_date){full_year(part[2], len[2]), part[!month_first], part[month_first], NULL};
     if (!is_date(d) && order[0] != 'm')
-        *d = (struct language_date){d->year, part[0], part[1]};
+        *d = (struct language_date){d->year, part[0], part[1], NULL};
     return is_date(d);
 }
 
@@ -83,6 +83,7 @@ static size_t read_date(const struct reader *r, size_t at)
         return 0;
     if (separator == '.' && len[2] == 2 && (len[0] != 2 || len[1] != 2))
         return 0; /* rather a version */
+    d.day_rules = r->l->day_rules_after ? r->l->day_rules_after(r->s, at) : NULL;
     language_say_date(r->l, &d, r->w);
     return end - at;
 }
@@ -151,6 +152,7 @@ static size_t read_day_month(const struct reader *r, size_t at)
         return 0;
     end += between + month;
     end += year_at(r, end, &d.year);
+    d.day_rules = r->l->day_rules_after ? r->l->day_rules_after(r->s, at) : NULL;
     language_say_date(r->l, &d, r->w);
     return end - at;
 }
@@ -256,6 +258,13 @@ static const struct language_unit *unit_at(const struct reader *r, size_t at, si
     return best;
 }
 
+/* The period of a unit ("21 руб.") that the text ends with is the sentence's, too. */
+static void end_sentence(const struct reader *r, size_t end)
+{
+    if (r->s[end - 1] == '.' && (end >= r->n || r->s[end] == '\n'))
+        words_join(r->w, ".");
+}
+
 /* Say x with the unit or currency at s[at], perhaps after a space.  Bytes of what follows x. */
 static size_t say_with_unit(const struct reader *r, const struct language_number *x, size_t at)
 {
@@ -263,11 +272,13 @@ static size_t say_with_unit(const struct reader *r, const struct language_number
     const struct language_currency *c = currency_at(r, at + spaces, &len);
     if (c) {
         language_say_money(r->l, x, c, r->w);
+        end_sentence(r, at + spaces + len);
         return spaces + len;
     }
     const struct language_unit *u = unit_at(r, at + spaces, &len);
     if (u) {
         language_say_unit(r->l, x, u, r->w);
+        end_sentence(r, at + spaces + len);
         return spaces + len;
     }
     return 0;
@@ -309,6 +320,16 @@ static size_t read_range(const struct reader *r, const struct language_number *x
     return stop + unit - at;
 }
 
+/* How a number is spelled that nothing we know follows. */
+static const char *plain_rules(const struct reader *r, const struct language_number *x, size_t end)
+{
+    bool bare = strlen(x->digits) == 4 && !x->grouped && !x->sign && !x->fraction[0];
+    if (bare && x->digits[0] == '1' && x->digits[1] != '0' && r->l->bare_year_rules)
+        return r->l->bare_year_rules;
+    size_t word = scan_spaces(r->s, r->n, end) == 1 ? scan_word(r->s, r->n, end + 1) : 0;
+    return word && r->l->noun_rules ? r->l->noun_rules(x, r->s + end + 1, word) : NULL;
+}
+
 static size_t read_number(const struct reader *r, size_t at)
 {
     char rules[56];
@@ -325,7 +346,7 @@ static size_t read_number(const struct reader *r, size_t at)
     if (!len)
         len = say_with_unit(r, &x, end);
     if (!len)
-        language_say_number(r->l, &x, NULL, r->w);
+        language_say_number(r->l, &x, plain_rules(r, &x, end), r->w);
     return x.len + len;
 }
 
@@ -362,7 +383,7 @@ static size_t read_dotted(const struct reader *r, size_t at)
 static size_t read_phone(const struct reader *r, size_t at)
 {
     size_t end = at + 1, digits = 0, groups = 0;
-    if (r->s[at] != '+' || scan_word_before(r->s, at))
+    if (r->s[at] != '+' || (scan_word_before(r->s, at) && !r->l->unspaced))
         return 0;
     for (size_t from = end; from < r->n;) {
         size_t len = scan_digits(r->s, r->n, from);

@@ -11,7 +11,7 @@
 
 #define MAX_WORDS_BYTES  (64 << 20) /* what one thing read may become */
 #define MAX_SPELLED      18         /* digits: ICU's rules are for 64-bit integers */
-#define N_SPELLER        64         /* pairs of locale and rules in use: a few a language */
+#define N_SPELLER        128        /* pairs of locale and rules in use: a few a language */
 #define N_PLURAL         24
 
 void words_init(struct words *w, bool unspaced)
@@ -62,8 +62,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct speller { char locale[16], rules[56]; UNumberFormat *format; } spellers[N_SPELLER];
 static struct plural { char locale[16]; UPluralRules *rules; } plurals[N_PLURAL];
 
-static const char *const cardinals[] = {"%spellout-cardinal", "%spellout-cardinal-masculine",
-                                        "%spellout-numbering"};
+static const char *const cardinals[] = {"%spellout-cardinal", "%spellout-numbering",
+                                        "%spellout-cardinal-masculine"};
 
 static bool use_rules(UNumberFormat *f, const char *rules)
 {
@@ -123,6 +123,31 @@ static int32_t spell(const char *locale, const char *rules, const char *digits, 
     return kept;
 }
 
+/* What ICU spells otherwise than it is said.  whole: only where nothing else is spelled. */
+static const struct correction { const char *locale, *from, *to; bool whole; } corrections[] = {
+    {"nl", "een", "één", true}, /* else it is the article */
+    {"ru", "одна тысяча", "тысяча", false},
+    {"ru", "четверт", "четвёрт", false},
+    {"ru", "трех", "трёх", false},
+    {"ru", "четырех", "четырёх", false},
+    {"zh", "〇", "零", false},
+    {"ja", "〇", "零", true},
+    {"ko", "공", "영", true}, /* 공 is for telephone numbers */
+};
+
+static void correct(const char *locale, char *s, size_t room)
+{
+    for (size_t i = 0; i < sizeof corrections / sizeof *corrections; i++) {
+        const struct correction *c = &corrections[i];
+        size_t from = strlen(c->from), to = strlen(c->to);
+        char *at = strcmp(c->locale, locale) == 0 ? strstr(s, c->from) : NULL;
+        if (!at || (c->whole && strlen(s) != from) || strlen(s) + to >= room)
+            continue;
+        memmove(at + to, at + from, strlen(at + from) + 1);
+        memcpy(at, c->to, to);
+    }
+}
+
 static void each_digit(struct words *w, const char *locale, const char *digits)
 {
     for (; *digits; digits++)
@@ -145,8 +170,10 @@ void words_number(struct words *w, const char *locale, const char *rules, const 
         u_strToUTF8(narrow, sizeof narrow, &n8, wide, n, &status);
     if (n < 0 || U_FAILURE(status)) /* no rules: as written */
         words_add(w, digits);
-    else
-        words_add_n(w, narrow, (size_t)n8);
+    else {
+        correct(locale, narrow, sizeof narrow);
+        words_add(w, narrow);
+    }
 }
 
 const char *words_plural(const char *locale, double x)
