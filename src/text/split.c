@@ -8,7 +8,6 @@
 #include <unicode/utext.h>
 #include <unicode/utf8.h>
 
-#include "base/buf.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "text/abbreviation.h"
@@ -33,9 +32,9 @@ struct sentence {
 };
 
 struct splitter {
+    const struct mapped *in;
     const char *s;
     size_t n;
-    const struct text_options *options;
     size_t max;           /* cost of a piece, see char_cost */
     struct sentence held; /* a tiny sentence that waits for the next */
     size_t held_cost;
@@ -53,20 +52,6 @@ static UChar32 char_at(const char *s, size_t *i, size_t n)
     U8_NEXT(s, at, (int32_t)n, c);
     *i = (size_t)at;
     return c;
-}
-
-static int validate(const char *s, size_t n, struct err *e)
-{
-    for (size_t i = 0, at; i < n;) {
-        at = i;
-        UChar32 c = char_at(s, &i, n);
-        if (c < 0)
-            return err_set(e, ERR_FORMAT, "text is not UTF-8 at byte %zu (0x%02x)", at,
-                           (unsigned char)s[at]);
-        if (c == 0)
-            return err_set(e, ERR_FORMAT, "text has a NUL at byte %zu", at);
-    }
-    return 0;
 }
 
 /* How long a character takes to say, in letters: "7" is a word, and so is nearly every character
@@ -136,51 +121,12 @@ static int out_of_memory(struct err *e)
     return err_set(e, ERR_MEMORY, "out of memory for the pieces of a text");
 }
 
-/* The bytes a character becomes for a model that reads letters; NULL: itself, "": nothing. */
-static const char *plain_form(UChar32 c)
+/* A stretch of the text on one line. */
+static char *line_text(const char *s, size_t start, size_t end)
 {
-    switch (c) {
-    case 0x2018: case 0x2019: case 0x201a: case 0x201b: case 0x2bc:
-        return "'";
-    case 0x201c: case 0x201d: case 0x201e: case 0x201f: case 0xab: case 0xbb:
-        return "\"";
-    case 0x2026:
-        return "...";
-    case 0x200c: case 0x200d: /* joiners are spelling in some scripts */
-        return NULL;
-    }
-    switch (u_charType(c)) {
-    case U_CONTROL_CHAR: case U_FORMAT_CHAR: case U_PRIVATE_USE_CHAR: case U_SURROGATE:
-        return "";
-    default:
-        return NULL;
-    }
-}
-
-/* Text as a person would have typed it: single spaces, ASCII quotes, nothing invisible. */
-static char *plain_text(const char *s, size_t start, size_t end)
-{
-    struct buf b;
-    bool gap = false;
-    int rc = 0;
-    buf_init(&b, 3 * (size_t)LIMIT_TEXT_BYTES);
-    for (size_t at = start; at < end && rc == 0; start = at) {
-        UChar32 c = char_at(s, &at, end);
-        const char *form = plain_form(c);
-        if (is_space(c)) {
-            gap = b.len > 0;
-            continue;
-        }
-        if (form && !*form)
-            continue;
-        if (gap)
-            rc = buf_add(&b, " ", 1);
-        gap = false;
-        if (rc == 0)
-            rc = form ? buf_add_str(&b, form) : buf_add(&b, s + start, at - start);
-    }
-    char *text = rc == 0 ? buf_take(&b) : NULL;
-    buf_done(&b);
+    char *text = mem_try(end - start + 1, 1);
+    for (size_t i = start; text && i < end; i++)
+        text[i - start] = s[i] == '\n' ? ' ' : s[i];
     return text;
 }
 
@@ -199,17 +145,12 @@ static int piece_add(struct splitter *p, size_t start, size_t end, int pause)
         p->pieces.piece = grown;
         p->cap = cap;
     }
-    char *text = plain_text(p->s, start, end);
+    char *text = line_text(p->s, start, end);
     if (!text)
         return out_of_memory(p->e);
-    if (p->options->frontend == TEXT_IPA) {
-        char *plain = text;
-        int rc = text_phonemes(plain, p->options->language, &text, p->e);
-        mem_free(plain);
-        if (rc < 0)
-            return rc == ERR_ARGUMENT ? 0 : rc; /* letters that are never spoken */
-    }
-    p->pieces.piece[p->pieces.n++] = (struct text_piece){text, pause, start, end};
+    struct text_piece *piece = &p->pieces.piece[p->pieces.n++];
+    *piece = (struct text_piece){.text = text, .pause_ms = pause};
+    mapped_range(p->in, start, end, &piece->start, &piece->end);
     return 0;
 }
 
@@ -398,23 +339,19 @@ void text_pieces_done(struct text_pieces *p)
     *p = (struct text_pieces){0};
 }
 
-int text_split(const char *text, size_t n, const struct text_options *o, struct text_pieces *ret,
-               struct err *e)
+int text_cut(const struct mapped *normalized, const struct text_options *o, struct text_pieces *ret,
+             struct err *e)
 {
     *ret = (struct text_pieces){0};
-    if (n > LIMIT_TEXT_BYTES)
-        return err_set(e, ERR_LIMIT, "text has %zu bytes, the limit is %d", n, LIMIT_TEXT_BYTES);
     int max = o->max_piece_chars ? o->max_piece_chars : o->frontend == TEXT_IPA ? 110 : 300;
     if (max < MIN_PIECE_CHARS)
         return err_set(e, ERR_ARGUMENT, "max_piece_chars is %d, want 0 or at least %d", max,
                        MIN_PIECE_CHARS);
-    int rc = validate(text, n, e);
-    if (rc < 0)
-        return rc;
-    if (!says_something(text, 0, n))
-        return err_set(e, ERR_ARGUMENT, "text has nothing to say: no letter or digit in %zu bytes", n);
-    struct splitter p = {.s = text, .n = n, .options = o, .max = (size_t)max, .e = e};
-    rc = split(&p);
+    struct splitter p = {.in = normalized, .s = buf_str(&normalized->text),
+                         .n = normalized->text.len, .max = (size_t)max, .e = e};
+    if (!says_something(p.s, 0, p.n))
+        return err_set(e, ERR_ARGUMENT, "text has nothing to say: no letter or digit is left of it");
+    int rc = split(&p);
     if (rc == 0 && p.pieces.n == 0)
         rc = err_set(e, ERR_ARGUMENT, "text has nothing to say");
     if (rc < 0) {

@@ -2,15 +2,26 @@
  *
  *     struct text_options o = {.frontend = TEXT_IPA, .language = "en-us"};
  *     if (text_split(utf8, n, &o, &pieces, &e) < 0) ...
- *     for each piece: generate(pieces.piece[i].text), then pause_ms of silence
+ *     for each piece:
+ *         if (text_piece_read(&pieces.piece[i], &o, &e) < 0) ...
+ *         generate(pieces.piece[i].text), then pause_ms of silence; nothing when text is ""
  *     text_pieces_done(&pieces);
+ *
+ * The stages, each a mapped text (mapped.h) that points into the input:
+ *
+ *     text_clean        markup.h, then clean.h
+ *     text_normalize    normalize.h, for languages that have a table (language.h)
+ *     text_cut          sentences of a length that suits the model (split.c)
+ *     text_piece_read   IPA of one piece, if that is what the model reads (phonemes.c)
  *
  * Threads: any.  espeak-ng is all globals: one lock, in libespeak.c only. */
 #ifndef TEXT_TEXT_H
 #define TEXT_TEXT_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
+#include "text/mapped.h"
 
 enum text_frontend {
     TEXT_PLAIN, /* the model reads letters (S1-mini) */
@@ -21,10 +32,13 @@ struct text_options {
     enum text_frontend frontend;
     const char *language; /* espeak-ng voice for IPA; NULL = "en-us" */
     int max_piece_chars;  /* aim for pieces no longer than this; 0 = 110 for IPA, 300 for plain */
+    bool emoji;           /* say what emoji show; else they are dropped */
+    bool as_written;      /* no normalization: numbers and the like are left to the model */
+    const char *marker;   /* clean.h: in front of each piece, for models that read letters; or NULL */
 };
 
 struct text_piece {
-    char *text;            /* what the model reads: UTF-8, never empty */
+    char *text;            /* normalized; what the model reads after text_piece_read */
     int pause_ms;          /* silence after this piece */
     size_t start, end;     /* bytes of the input it came from */
 };
@@ -35,6 +49,18 @@ struct text_pieces { struct text_piece *piece; int n; };
 int text_split(const char *text, size_t n, const struct text_options *o, struct text_pieces *ret,
                struct err *e);
 void text_pieces_done(struct text_pieces *p);
+
+/* The stages of text_split.  out is not initialized before, and to be freed with mapped_done, after
+ * failure too. */
+int text_clean(const char *text, size_t n, const struct text_options *o, struct mapped *out,
+               struct err *e);
+int text_normalize(const struct mapped *clean, const struct text_options *o, struct mapped *out,
+                   struct err *e);
+int text_cut(const struct mapped *normalized, const struct text_options *o, struct text_pieces *ret,
+             struct err *e);
+
+/* Make the piece's text what the model reads.  "" when nothing of it is ever spoken. */
+int text_piece_read(struct text_piece *p, const struct text_options *o, struct err *e);
 
 /* One sentence to IPA: clauses with their final punctuation, as docs/MODEL.md specifies.  Free with
  * mem_free. */
