@@ -108,7 +108,7 @@ int engine_espeak_fill(struct jabbertts_stream *s, const struct jabbertts_reques
     int rc = choose_voice(r, es->voice, e);
     if (rc < 0)
         return rc;
-    struct text_options text = {.frontend = TEXT_PLAIN, .language = r->language};
+    struct text_options text = {.frontend = TEXT_WORDS, .language = r->language};
     if ((rc = text_split(r->text, strlen(r->text), &text, &s->pieces, e)) < 0)
         return rc;
     es->n_left = r->max_seconds > 0 ? (size_t)ceil(r->max_seconds * libespeak_rate()) : SIZE_MAX;

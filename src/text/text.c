@@ -104,8 +104,8 @@ static int add_marker(struct text_piece *p, const char *marker, struct err *e)
 int text_piece_read(struct text_piece *p, const struct text_options *o, struct err *e)
 {
     char *ipa;
-    if (o->frontend == TEXT_PLAIN)
-        return o->marker ? add_marker(p, o->marker, e) : 0;
+    if (o->frontend != TEXT_IPA)
+        return o->marker && o->frontend == TEXT_PLAIN ? add_marker(p, o->marker, e) : 0;
     int rc = text_phonemes(p->text, o->language, &ipa, e);
     if (rc == ERR_ARGUMENT) { /* letters that are never spoken */
         p->text[0] = 0;

@@ -25,7 +25,8 @@
 
 enum text_frontend {
     TEXT_PLAIN, /* the model reads letters (S1-mini) */
-    TEXT_IPA    /* the model reads IPA (built-in voice) */
+    TEXT_IPA,   /* the model reads IPA (built-in voice) */
+    TEXT_WORDS  /* letters too, but S1's markers mean nothing to it (espeak-ng) */
 };
 
 struct text_options {
