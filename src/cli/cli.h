@@ -11,6 +11,9 @@ int cmd_say(int argc, char **argv);
 int cmd_voices(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
+int cmd_quantize(int argc, char **argv);
+int cmd_calibrate(int argc, char **argv);
+int cmd_eval(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_config(int argc, char **argv);
@@ -27,5 +30,8 @@ int cli_int(const char *command, const char *option, const char *s, int min, int
 int cli_float(const char *command, const char *option, const char *s, double min, double max,
               double *ret);
 int cli_u64(const char *command, const char *option, const char *s, uint64_t *ret);
+
+/* A progress bar on standard error where that is a terminal; the cookie is not used. */
+void cli_progress(void *cookie, double fraction);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "jabbertts.h"
 
@@ -19,6 +20,9 @@ static const struct command {
     {"voices", "list the voices of a model", cmd_voices},
     {"convert", "turn a checkpoint directory into one model file", cmd_convert},
     {"inspect", "show what is in a model file, and what it costs to run", cmd_inspect},
+    {"quantize", "make a model file smaller and faster", cmd_quantize},
+    {"calibrate", "find out which inputs of a model matter, for quantize", cmd_calibrate},
+    {"eval", "compare a quantized model with its original", cmd_eval},
     {"bench", "measure a model's speed and memory on this machine", cmd_bench},
     {"config", "show the server's options and where they come from", cmd_config},
     {"version", "print the version", cmd_version},
@@ -45,6 +49,20 @@ int cli_fail(const char *format, ...)
     va_end(args);
     fputc('\n', stderr);
     return CLI_FAILED;
+}
+
+void cli_progress(void *cookie, double fraction)
+{
+    enum { WIDTH = 40 };
+    static const char bar[] = "########################################";
+    static int shown = -1;
+    int percent = (int)(100 * fraction);
+    (void)cookie;
+    if (percent == shown || !isatty(2))
+        return;
+    shown = percent;
+    fprintf(stderr, "\r[%-*.*s] %3d %%%s", WIDTH, percent * WIDTH / 100, bar, percent,
+            percent < 100 ? "" : "\n");
 }
 
 int cli_float(const char *command, const char *option, const char *s, double min, double max,

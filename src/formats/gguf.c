@@ -614,6 +614,28 @@ void gguf_put_strings(struct gguf_writer *w, const char *key, const char *const 
         add_string(w, v[i], len ? len[i] : strlen(v[i]));
 }
 
+void gguf_put_copy(struct gguf_writer *w, const struct gguf *from, int i)
+{
+    if (i < 0 || i >= from->n_value)
+        return;
+    const struct value *v = &from->values[i];
+    if (v->kind == GGUF_STRING) {
+        gguf_put_string(w, v->key, (const char *)v->data, v->n);
+    } else if (v->kind != GGUF_ARRAY) {
+        add_key(w, v->key, v->kind);
+        add(w, v->data, kind_size(v->kind));
+    } else {
+        size_t n_bytes = v->n * kind_size(v->item);
+        if (v->item == GGUF_STRING && v->n > 0) { /* to the end of the last one */
+            uint64_t len;
+            memcpy(&len, v->data + v->offset[v->n - 1], 8);
+            n_bytes = v->offset[v->n - 1] + 8 + (size_t)len;
+        }
+        add_array(w, v->key, v->item, v->n);
+        add(w, v->data, n_bytes);
+    }
+}
+
 int gguf_writer_tensor(struct gguf_writer *w, const char *name, int type, int n_dim,
                        const int64_t *ne, struct err *e)
 {

@@ -71,6 +71,8 @@ void gguf_put_string(struct gguf_writer *w, const char *key, const char *v, size
 void gguf_put_ints(struct gguf_writer *w, const char *key, const int32_t *v, size_t n);
 void gguf_put_strings(struct gguf_writer *w, const char *key, const char *const *v,
                       const size_t *len, size_t n);
+/* The i-th key of another file as it is there; nothing beyond its last. */
+void gguf_put_copy(struct gguf_writer *w, const struct gguf *from, int i);
 int gguf_writer_tensor(struct gguf_writer *w, const char *name, int type, int n_dim,
                        const int64_t *ne, struct err *e);
 int gguf_writer_begin(struct gguf_writer *w, struct err *e);

@@ -152,7 +152,7 @@ int codec_n_frames(const struct codec *c, size_t n_sample)
 }
 
 /* Frames that every transformer of the encoder has positions for. */
-static int encode_max_frames(const struct codec *c)
+int codec_max_encode_frames(const struct codec *c)
 {
     int n = INT_MAX;
     for (int i = 0; i < c->enc.n_stack; i++) {
@@ -223,7 +223,7 @@ int codec_encode(struct codec *c, const float *pcm, size_t n_sample, int32_t *co
 {
     if (!c->has_encoder)
         return err_set(e, ERR_UNSUPPORTED, "this model has no codec encoder");
-    int n_frame = codec_n_frames(c, n_sample), max = encode_max_frames(c);
+    int n_frame = codec_n_frames(c, n_sample), max = codec_max_encode_frames(c);
     if (n_frame > max)
         return err_set(e, ERR_LIMIT, "the clip has %d frames, the codec can encode at most %d",
                        n_frame, max);

@@ -42,6 +42,7 @@ void codec_decode(struct codec *c, struct codec_stream *s, const int32_t *codes,
 
 /* Encode a clip (zero-padded to whole frames): codes [Q, T], T = codec_n_frames(c, n_sample).
  * ERR_UNSUPPORTED without an encoder, ERR_LIMIT when longer than the rotary tables, ERR_MEMORY. */
+int codec_max_encode_frames(const struct codec *c);
 int codec_n_frames(const struct codec *c, size_t n_sample);
 int codec_encode(struct codec *c, const float *pcm, size_t n_sample, int32_t *codes,
                  struct kern_exec *x, struct err *e);

@@ -1,0 +1,61 @@
+#!/bin/sh
+# Smaller models from the command line: they speak, eval tells them from the original and the original
+# from nothing, and wrong use is told.
+set -u
+bin=${BUILD:-build}/jabbertts
+model=models/jabber-tiny.gguf
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+bad=0
+
+fail() {
+    echo "FAIL: $*"
+    bad=1
+}
+
+expect() { # expect CODE TEXT COMMAND...: exit code, and a text in what it says
+    code=$1 text=$2
+    shift 2
+    "$@" >"$dir/out" 2>"$dir/err" </dev/null
+    got=$?
+    [ $got = "$code" ] || fail "$*: exit code $got, wanted $code: $(cat "$dir/err")"
+    grep -q -e "$text" "$dir/out" "$dir/err" || fail "$*: said \"$(cat "$dir/err")\", wanted \"$text\""
+}
+
+expect 2 "wanted IN.gguf" "$bin" quantize $model "$dir/a.gguf"
+expect 2 "must be q8, q4 or mixed" "$bin" quantize $model "$dir/a.gguf" --type q3
+expect 1 "cannot open" "$bin" quantize "$dir/none" "$dir/a.gguf" --type q8
+expect 1 "not a gguf" "$bin" quantize $model "$dir/a.gguf" --type q8 --imatrix "$0"
+expect 1 "not an importance matrix" "$bin" quantize $model "$dir/a.gguf" --type q8 --imatrix $model
+expect 1 "cannot write" "$bin" quantize $model "$dir/none/a.gguf" --type q8
+expect 2 "wanted -o FILE" "$bin" calibrate
+expect 1 "cannot open" "$bin" calibrate $model --text "$dir/none" -o "$dir/i.gguf"
+expect 2 "reference" "$bin" eval $model
+ls "$dir" | grep -q gguf && fail "files were left behind: $(ls "$dir")"
+
+works() {
+    "$@" >"$dir/out" 2>&1 </dev/null || fail "$*: $(cat "$dir/out")"
+}
+
+works "$bin" calibrate $model --text tests/cases/calibrate.txt --threads 1 -o "$dir/i.imatrix"
+for type in q8 q4 mixed; do
+    works "$bin" quantize $model "$dir/$type.gguf" --type $type --imatrix "$dir/i.imatrix"
+    works "$bin" say "Yes." --model "$dir/$type.gguf" --threads 1 -o "$dir/$type.wav"
+done
+value() { # value FILE PATTERN: the number behind a pattern in a report
+    sed -n "s/.*$2 \([0-9.einf]*\).*/\1/p" "$1" | head -n 1
+}
+for type in q8 q4; do
+    "$bin" eval "$dir/$type.gguf" --reference $model --text tests/cases/calibrate.txt --threads 1 \
+        >"$dir/$type.txt" || fail "eval of $type"
+done
+"$bin" eval $model --reference $model --text tests/cases/calibrate.txt --threads 1 \
+    >"$dir/same.txt" || fail "eval of the original"
+grep -q "slow: divergence 0.000000" "$dir/same.txt" && grep -q "codec: inf dB" "$dir/same.txt" ||
+    fail "the original differs from itself: $(cat "$dir/same.txt")"
+awk -v a="$(value "$dir/q8.txt" divergence)" -v b="$(value "$dir/q4.txt" divergence)" \
+    'BEGIN { exit !(a > 0 && b > 4 * a && b < 0.5) }' ||
+    fail "q4 must cost more than q8, and not everything: $(cat "$dir/q8.txt" "$dir/q4.txt")"
+awk -v s="$(value "$dir/q8.txt" codec:)" 'BEGIN { exit !(s > 25 && s < 90) }' ||
+    fail "codec in 8 bits: $(cat "$dir/q8.txt")"
+exit $bad
