@@ -22,7 +22,7 @@ static struct model model;
 static int setup(void **state)
 {
     (void)state;
-    struct model_options o = {.n_thread = 2, .max_batch = 1};
+    struct model_options o = {.n_thread = 1, .max_batch = 1};
     struct err e = {0};
     if (model_open(&model, MODEL, &o, &e) == 0)
         return 0;
@@ -198,7 +198,7 @@ static void test_same_sound(void **state)
     (void)state;
     jabbertts_options_init(&o);
     o.model = MODEL;
-    o.threads = 2;
+    o.threads = 1;
     assert_int_equal(jabbertts_open(&o, &with, &e), 0);
     o.prefix_mb = 0;
     assert_int_equal(jabbertts_open(&o, &without, &e), 0);
