@@ -16,3 +16,52 @@ void health_ready(struct request *r)
                                       l.loaded, "slots", l.slots, "active", l.active, "queued",
                                       l.queued, "wait_seconds", l.wait_s));
 }
+
+static int print_engine(struct request *r, struct buf *to)
+{
+    struct server *s = r->server;
+    struct jabbertts_load l;
+    jabbertts_load(s->tts, &l);
+    const struct {
+        const char *name, *type, *help;
+        double value;
+    } rows[] = {
+        {"jabbertts_slots", "gauge", "Requests that are spoken together, at most.", l.slots},
+        {"jabbertts_requests_active", "gauge", "Requests being spoken.", l.active},
+        {"jabbertts_requests_queued", "gauge", "Requests waiting for a slot.", l.queued},
+        {"jabbertts_batch_size", "gauge", "Requests in the last pass over the weights.", l.batch},
+        {"jabbertts_predicted_wait_seconds", "gauge", "Wait of a request that came now.", l.wait_s},
+        {"jabbertts_recent_rtf", "gauge", "Compute time a second of sound, recently.", l.rtf},
+        {"jabbertts_model_loaded", "gauge", "1 when the model's weights are in memory.", l.loaded},
+        {"jabbertts_busy_seconds_total", "counter", "Compute time of the engine.", l.busy_s},
+        {"jabbertts_frames_total", "counter", "Frames made.", (double)l.n_frame},
+        {"jabbertts_truncated_total", "counter", "Sentences that a limit cut short.",
+         (double)l.n_truncated},
+        {"jabbertts_connections", "gauge", "Open connections.", server_connections(s)},
+    };
+    int rc = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows && rc == 0; i++)
+        rc = metrics_print_value(to, rows[i].name, rows[i].type, rows[i].help, rows[i].value);
+    if (rc < 0)
+        return rc;
+    return buf_add_format(to,
+                          "# HELP jabbertts_build_info Version, model and processor in use.\n"
+                          "# TYPE jabbertts_build_info gauge\n"
+                          "jabbertts_build_info{version=\"%s\",model=\"%s\",isa=\"%s\","
+                          "threads=\"%d\"} 1\n",
+                          jabbertts_version(), s->model_id, jabbertts_isa(s->tts),
+                          jabbertts_threads(s->tts));
+}
+
+void metrics_get(struct request *r)
+{
+    struct buf b;
+    buf_init(&b, 4 << 20);
+    if (metrics_print(&r->server->metrics, &b) < 0 || print_engine(r, &b) < 0 ||
+        metrics_print_process(&r->server->metrics, &b) < 0)
+        http_reply_error(r, &(struct api_error){.fault = FAULT_MEMORY,
+                                                .message = "out of memory for the metrics"});
+    else
+        http_reply_text(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&b));
+    buf_done(&b);
+}

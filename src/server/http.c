@@ -220,7 +220,7 @@ static enum MHD_Result send_reply(struct request *r)
         return MHD_NO;
     if (p->type)
         MHD_add_response_header(m, "Content-Type", p->type);
-    MHD_add_response_header(m, "x-request-id", r->id);
+    access_headers(r);
     for (int i = 0; i < p->n_header; i++)
         MHD_add_response_header(m, p->header[i].name, p->header[i].value);
     r->first_byte_s = http_seconds_since(&r->started);
@@ -246,6 +246,34 @@ static struct conn *conn_of(struct MHD_Connection *connection)
     return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
+static void copy_header(const struct request *r, const char *name, char *to, size_t n)
+{
+    const char *s = http_header(r, name);
+    snprintf(to, n, "%s", s ? s : "");
+}
+
+static bool is_hex(const char *s, size_t n)
+{
+    return strspn(s, "0123456789abcdef") >= n;
+}
+
+/* What tells this request from others to its client.
+ * traceparent: https://www.w3.org/TR/trace-context/, version-trace-parent-flags */
+static void read_ids(struct request *r)
+{
+    char trace[56], retry[16];
+    copy_header(r, "X-Client-Request-Id", r->client_id, sizeof r->client_id);
+    copy_header(r, "X-Stainless-Retry-Count", retry, sizeof retry);
+    copy_header(r, "traceparent", trace, sizeof trace);
+    long n = strtol(retry, NULL, 10);
+    r->n_retry = n > 0 && n < 100 ? (int)n : 0;
+    if (strlen(trace) >= 55 && is_hex(trace, 2) && trace[2] == '-' && is_hex(trace + 3, 32) &&
+        trace[35] == '-' && is_hex(trace + 36, 16) && trace[52] == '-') {
+        snprintf(r->trace_id, sizeof r->trace_id, "%.32s", trace + 3);
+        snprintf(r->parent_id, sizeof r->parent_id, "%.16s", trace + 36);
+    }
+}
+
 static struct request *request_new(struct server *s, struct MHD_Connection *connection,
                                    const char *method, const char *path)
 {
@@ -256,6 +284,7 @@ static struct request *request_new(struct server *s, struct MHD_Connection *conn
     r->connection = connection;
     r->conn = conn_of(connection);
     r->first_byte_s = -1;
+    r->stats = (struct speech_stats){.queue_s = -1, .first_audio_s = -1, .made_s = -1};
     clock_gettime(CLOCK_MONOTONIC, &r->started);
     pthread_mutex_init(&r->lock, NULL);
     buf_init(&r->reply.body, HTTP_WHOLE_BYTES);
@@ -263,6 +292,8 @@ static struct request *request_new(struct server *s, struct MHD_Connection *conn
     make_id(r->id);
     snprintf(r->method, sizeof r->method, "%s", method);
     snprintf(r->path, sizeof r->path, "%s", path);
+    read_ids(r);
+    access_origin(r);
     pthread_mutex_lock(&s->lock);
     r->conn->request = r;
     r->conn->used = true;
@@ -274,6 +305,8 @@ static struct request *request_new(struct server *s, struct MHD_Connection *conn
 void request_free(struct request *r)
 {
     struct server *s = r->server;
+    log_request(r);
+    mem_free(r->stats.text);
     buf_done(&r->body);
     buf_done(&r->reply.body);
     buf_done(&r->out);
@@ -315,11 +348,12 @@ static int check_head(struct request *r, const char *path, struct api_error *e)
     if (!r->route)
         return api_fail(e, FAULT_NO_URL, NULL, "there is nothing at %s %s", r->method, r->path);
     if (server_stopping(r->server)) {
-        e->retry_after_s = 5;
         api_fail(e, FAULT_STOPPING, NULL, "the server is stopping; try again in a moment");
         e->retry_after_s = 5;
         return -1;
     }
+    if (access_check(r, e) < 0)
+        return -1;
     if (length && strtoull(length, NULL, 10) > (unsigned long long)body_limit_kib(r) << 10)
         return api_fail(e, FAULT_BODY_TOO_LARGE, NULL,
                         "the body is %s bytes, the limit is %d KiB", length, body_limit_kib(r));
@@ -333,9 +367,12 @@ static enum MHD_Result on_head(struct request *r, const char *path)
 {
     struct api_error e = {0};
     const char *length = http_header(r, "Content-Length");
-    if (check_head(r, path, &e) == 0)
+    if (strcmp(r->method, "OPTIONS") == 0 && strlen(path) < HTTP_PATH_BYTES)
+        access_preflight(r);
+    else if (check_head(r, path, &e) == 0)
         return MHD_YES;
-    http_reply_error(r, &e);
+    else
+        http_reply_error(r, &e);
     r->ready = r->running = true;
     if (length && strtoull(length, NULL, 10) > (unsigned long long)r->server->o.max_body_kib << 10)
         return send_reply(r);
@@ -469,8 +506,20 @@ static void on_log(void *cookie, const char *format, va_list args)
 int http_start(struct server *s, int listen_fd, struct err *e)
 {
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    int rc = tls_read(s, e);
+    if (rc < 0)
+        return rc;
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)buf_str(&s->tls_cert)},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)buf_str(&s->tls_key)},
+        {MHD_OPTION_END, 0, NULL}};
+    if (s->o.tls_cert)
+        flags |= MHD_USE_TLS;
+    else
+        tls[0].option = MHD_OPTION_END;
     s->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s,
+        MHD_OPTION_ARRAY, tls,
         MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)s->o.max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)(s->o.idle_timeout_s < 1 ? 1 : s->o.idle_timeout_s),

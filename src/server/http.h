@@ -26,12 +26,14 @@
 #include <time.h>
 #include "base/buf.h"
 #include "base/err.h"
+#include "server/keys.h"
+#include "server/metrics.h"
 #include "server/server.h"
 
 #define HTTP_OUT_BYTES    (256 << 10) /* encoded sound waiting for a slow client */
 #define HTTP_WHOLE_BYTES  (256 << 20) /* a body that is sent whole */
 #define HTTP_PATH_BYTES   1024
-#define HTTP_HEADERS      16          /* a handler may set */
+#define HTTP_HEADERS      24          /* of a reply */
 
 struct MHD_Connection;
 struct request;
@@ -90,13 +92,20 @@ json_t *api_error_json(const struct api_error *e);
 
 enum route_kind { ROUTE_QUICK, ROUTE_WORK, ROUTE_STREAM };
 
+enum route_access {
+    ACCESS_KEY,
+    ACCESS_LIST,   /* needs no key with the option public_lists */
+    ACCESS_PUBLIC
+};
+
 struct route {
     const char *method, *path; /* a path that ends in '*' takes the rest as the argument */
     const char *name;          /* in logs and metrics */
     void (*run)(struct request *r);
     enum route_kind kind;
     int max_body_kib;          /* 0: no body; -1: the option max_body_kib */
-    bool is_public;            /* needs no key */
+    enum route_access access;
+    bool is_quiet;             /* not logged unless it fails */
 };
 const struct route *route_find(const char *method, const char *path, const char **argument);
 /* "GET, POST": what a path answers to; false: there is no such path. */
@@ -107,10 +116,20 @@ struct reply {
     const char *type; /* static; NULL: no body */
     struct buf body;
     struct {
-        char name[32], value[256];
+        char name[40], value[768];
     } header[HTTP_HEADERS];
     int n_header;
     bool stream;      /* the body is what http_write adds, as it comes */
+};
+
+struct speech_stats { /* of a speech request, for logs and metrics */
+    const char *format;    /* static; NULL: not one, or refused before anything was known */
+    char voice[64];
+    char *text;            /* with the option log_text */
+    size_t n_char;
+    double queue_s, first_audio_s, made_s; /* from its head to the start, to sound; start to end; < 0: no */
+    double audio_s;
+    bool cancelled;
 };
 
 enum task_state { TASK_IDLE, TASK_QUEUED, TASK_RUNNING };
@@ -123,6 +142,12 @@ struct request {
     char method[16], path[HTTP_PATH_BYTES];
     const char *argument;      /* rest of the path after the route's '*' */
     char id[40];
+    struct key *key;           /* NULL: not known */
+    struct quota quota;
+    char origin[128];          /* of a web page that may call; "" */
+    char client_id[64], trace_id[33], parent_id[17]; /* as the client sent them; "" */
+    int n_retry;
+    struct speech_stats stats;
     struct timespec started;
     struct buf body;
     size_t body_dropped;       /* bytes over the limit, not kept */
@@ -201,6 +226,9 @@ struct server {
     struct jabbertts *tts;
     struct MHD_Daemon *daemon;
     struct queue queue;
+    struct metrics metrics;
+    struct keys keys;
+    struct buf tls_cert, tls_key;
     char url[128], model_id[128];
     long model_created;            /* seconds since 1970 */
     int watch_fd;
@@ -215,6 +243,7 @@ struct server {
     bool closing;                  /* (lock) the watch thread ends */
 };
 
+int server_connections(struct server *s);
 double http_seconds_since(const struct timespec *t);
 int http_start(struct server *s, int listen_fd, struct err *e); /* http.c: the HTTP library */
 int watch_start(struct server *s, struct err *e);               /* watch.c */
@@ -222,6 +251,12 @@ void watch_stop(struct server *s);
 void watch_leave_all(struct server *s); /* cut every connection, give up what runs for it */
 void watch_add(struct server *s, struct conn *c);
 void request_free(struct request *r);
+void log_request(const struct request *r);                      /* log.c */
+int tls_read(struct server *s, struct err *e);                   /* tls.c */
+int access_check(struct request *r, struct api_error *e);       /* access.c: key and rate */
+void access_origin(struct request *r);                          /* which web page asks */
+void access_preflight(struct request *r);                       /* OPTIONS */
+void access_headers(struct request *r);                         /* of every reply */
 
 /* --- handlers ------------------------------------------------------------------------------ */
 
@@ -232,9 +267,11 @@ void audio_models_list(struct request *r);
 void voices_list(struct request *r);
 void health_live(struct request *r);      /* health.c */
 void health_ready(struct request *r);
+void metrics_get(struct request *r);
 
 /* True when the model answers to this id. */
 bool models_known(const struct server *s, const char *id);
+const char *models_engine(const char *id); /* what a jabbertts_request calls this id */
 const char *models_nearest(const struct server *s, const char *id);
 
 #endif

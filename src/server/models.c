@@ -5,9 +5,11 @@
 #include "base/near.h"
 #include "server/http.h"
 
-/* What OpenAI's clients ask for by default, and S1-mini's other names. */
+#define ESPEAK "espeak-ng" /* speaks beside any model */
+
+/* What OpenAI's clients ask for by default. */
 static const char *const aliases[] = {"tts-1", "tts-1-hd", "gpt-4o-mini-tts",
-                                      "gpt-4o-mini-tts-2025-12-15"};
+                                      "gpt-4o-mini-tts-2025-12-15", ESPEAK};
 #define N_ALIAS (int)(sizeof aliases / sizeof *aliases)
 
 /* i-th id, the model's own first; NULL after the last */
@@ -25,6 +27,11 @@ bool models_known(const struct server *s, const char *id)
         if (strcmp(known, id) == 0)
             return true;
     return false;
+}
+
+const char *models_engine(const char *id)
+{
+    return strcmp(id, ESPEAK) == 0 ? id : NULL;
 }
 
 const char *models_nearest(const struct server *s, const char *id)

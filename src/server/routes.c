@@ -5,15 +5,16 @@
 #include "server/http.h"
 
 static const struct route routes[] = {
-    {"POST", "/v1/audio/speech", "speech", speech_run, ROUTE_STREAM, -1, false},
-    {"GET", "/v1/models", "models", models_list, ROUTE_QUICK, 0, false},
-    {"GET", "/v1/models/*", "model", models_get, ROUTE_QUICK, 0, false},
-    {"GET", "/v1/audio/models", "models", audio_models_list, ROUTE_QUICK, 0, false},
-    {"GET", "/v1/audio/voices", "voices", voices_list, ROUTE_QUICK, 0, false},
-    {"GET", "/v1/voices", "voices", voices_list, ROUTE_QUICK, 0, false},
-    {"GET", "/health", "health", health_live, ROUTE_QUICK, 0, true},
-    {"GET", "/healthz", "health", health_live, ROUTE_QUICK, 0, true},
-    {"GET", "/readyz", "ready", health_ready, ROUTE_QUICK, 0, true},
+    {"POST", "/v1/audio/speech", "speech", speech_run, ROUTE_STREAM, -1, ACCESS_KEY, false},
+    {"GET", "/v1/models", "models", models_list, ROUTE_QUICK, 0, ACCESS_LIST, false},
+    {"GET", "/v1/models/*", "model", models_get, ROUTE_QUICK, 0, ACCESS_LIST, false},
+    {"GET", "/v1/audio/models", "models", audio_models_list, ROUTE_QUICK, 0, ACCESS_LIST, false},
+    {"GET", "/v1/audio/voices", "voices", voices_list, ROUTE_QUICK, 0, ACCESS_LIST, false},
+    {"GET", "/v1/voices", "voices", voices_list, ROUTE_QUICK, 0, ACCESS_LIST, false},
+    {"GET", "/health", "health", health_live, ROUTE_QUICK, 0, ACCESS_PUBLIC, true},
+    {"GET", "/healthz", "health", health_live, ROUTE_QUICK, 0, ACCESS_PUBLIC, true},
+    {"GET", "/readyz", "ready", health_ready, ROUTE_QUICK, 0, ACCESS_PUBLIC, true},
+    {"GET", "/metrics", "metrics", metrics_get, ROUTE_QUICK, 0, ACCESS_KEY, true},
 };
 #define N_ROUTE (sizeof routes / sizeof *routes)
 

@@ -1,4 +1,5 @@
 /* server.c - start, serve, stop. */
+#include <ctype.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
@@ -25,7 +26,8 @@ void server_options_init(struct server_options *o)
                                  .body_timeout_s = 60,
                                  .idle_timeout_s = 75,
                                  .request_timeout_s = 600,
-                                 .cors_origins = "*"};
+                                 .cors_origins = "*",
+                                 .public_lists = true};
     jabbertts_options_init(&o->engine);
 }
 
@@ -39,6 +41,9 @@ static void name_model(struct server *s)
     char *dot = s->o.model_name ? NULL : strrchr(s->model_id, '.');
     if (dot && strcmp(dot, ".gguf") == 0)
         *dot = 0;
+    for (char *p = s->model_id; *p; p++) /* it goes into URLs and metrics */
+        if (!isalnum((unsigned char)*p) && !strchr("._-/:", *p))
+            *p = '-';
     s->model_created = path && stat(path, &st) == 0 ? st.st_mtime : time(NULL);
 }
 
@@ -84,8 +89,8 @@ static void name_url(struct server *s, int fd)
     if (getsockname(fd, (struct sockaddr *)&a, &n) == 0)
         port = ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port
                                              : ((struct sockaddr_in *)&a)->sin_port);
-    snprintf(s->url, sizeof s->url, "http://%s%.64s%s:%d", six ? "[" : "", s->o.host,
-             six ? "]" : "", port);
+    snprintf(s->url, sizeof s->url, "http%s://%s%.64s%s:%d", s->o.tls_cert ? "s" : "",
+             six ? "[" : "", s->o.host, six ? "]" : "", port);
 }
 
 static int start(struct server *s, struct err *e)
@@ -96,8 +101,8 @@ static int start(struct server *s, struct err *e)
         return rc;
     name_url(s, fd);
     name_model(s);
-    rc = jabbertts_open(&s->o.engine, &s->tts, &why);
-    if (rc < 0)
+    rc = keys_load(&s->keys, s->o.api_keys_file, s->o.api_keys, s->o.rate_limit, e);
+    if (rc == 0 && (rc = jabbertts_open(&s->o.engine, &s->tts, &why)) < 0)
         err_set(e, rc, "%s", why.message);
     if (rc < 0 || (rc = queue_start(&s->queue, s->o.workers, e)) < 0 ||
         (rc = watch_start(s, e)) < 0 || (rc = http_start(s, fd, e)) < 0)
@@ -113,6 +118,7 @@ int server_start(const struct server_options *o, struct server **ret, struct err
     s->o = *o;
     s->watch_fd = -1;
     pthread_mutex_init(&s->lock, NULL);
+    metrics_init(&s->metrics);
     int rc = start(s, e);
     if (rc < 0)
         server_stop(s, 0);
@@ -129,6 +135,16 @@ const char *server_url(const struct server *s)
 const char *server_model(const struct server *s)
 {
     return s->model_id;
+}
+
+int server_connections(struct server *s)
+{
+    int n = 0;
+    pthread_mutex_lock(&s->lock);
+    for (const struct conn *c = s->conns; c; c = c->next)
+        n++;
+    pthread_mutex_unlock(&s->lock);
+    return n;
 }
 
 static int n_request(struct server *s)
@@ -166,6 +182,10 @@ void server_stop(struct server *s, double drain_s)
     watch_stop(s);
     queue_stop(&s->queue);
     jabbertts_close(s->tts);
+    keys_done(&s->keys);
+    metrics_done(&s->metrics);
+    buf_done(&s->tls_cert);
+    buf_done(&s->tls_key);
     pthread_mutex_destroy(&s->lock);
     mem_free(s);
 }

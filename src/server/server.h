@@ -32,6 +32,12 @@ struct server_options {
     bool strict;               /* unknown fields are errors */
     const char *cors_origins;  /* "*", or origins separated by commas; "": no CORS */
     enum server_log log;
+    bool log_text;             /* the texts too */
+    const char *api_keys_file; /* keys.h has the form; NULL: none */
+    const char *api_keys;      /* a list; NULL: none.  Without any key everyone may ask */
+    int rate_limit;            /* requests a minute of a key that names no other; 0: no limit */
+    bool public_lists;         /* models and voices are listed without a key */
+    const char *tls_cert, *tls_key; /* PEM files; NULL: plain HTTP */
 };
 
 struct server;

@@ -21,6 +21,7 @@
 #define READ_SAMPLES 4096
 #define PCM_HZ       24000 /* what OpenAI's clients take pcm to be */
 #define WAV_HEADER   44
+#define LOG_TEXT_BYTES 4096
 
 struct speech {
     struct speech_params params;
@@ -105,6 +106,7 @@ static int submit(struct request *r, struct speech *sp, struct api_error *e)
     q.top_p = (float)p->top_p;
     q.repetition_penalty = (float)p->repetition_penalty;
     q.language = p->language;
+    q.model = models_engine(p->model);
     q.deadline_s = deadline(r);
     int rc = jabbertts_submit(s->tts, &q, &sp->stream, &why);
     if (rc >= 0)
@@ -121,12 +123,13 @@ static int collect(void *cookie, const void *data, size_t n)
     return buf_add(&((struct speech *)cookie)->chunk, data, n);
 }
 
-static int open_encoder(struct request *r, struct speech *sp, struct api_error *e)
+/* After submit, which says what rate the sound has. */
+static int open_encoder(struct speech *sp, struct api_error *e)
 {
     const struct speech_params *p = &sp->params;
     struct jabbertts_error why;
     struct jabbertts_encoder_options o = {.format = params_format_name(p->response_format),
-                                          .in_hz = jabbertts_sample_rate(r->server->tts),
+                                          .in_hz = jabbertts_stream_rate(sp->stream),
                                           .out_hz = p->sample_rate,
                                           .speed = p->speed,
                                           .sink = collect,
@@ -149,6 +152,27 @@ static int check_model(const struct server *s, const char *id, struct api_error 
                     best ? "; did you mean '" : ".", best ? best : "", best ? "'?" : "");
 }
 
+static void begin_stats(struct request *r, const struct speech_params *p)
+{
+    struct speech_stats *t = &r->stats;
+    t->format = params_format_name(p->response_format);
+    snprintf(t->voice, sizeof t->voice, "%s", p->voice);
+    t->n_char = p->n_char;
+    if (r->server->o.log_text)
+        t->text = mem_strndup(p->input, LOG_TEXT_BYTES);
+}
+
+/* What the engine made of it, before its stream goes. */
+static void end_stats(struct request *r, const struct speech *sp)
+{
+    struct speech_stats *t = &r->stats;
+    struct jabbertts_progress p;
+    jabbertts_stream_progress(sp->stream, &p);
+    t->audio_s = (double)p.n_sample / jabbertts_stream_rate(sp->stream);
+    t->first_audio_s = p.first_audio_s;
+    t->made_s = p.elapsed_s;
+}
+
 static void on_sound(void *cookie)
 {
     http_schedule(cookie);
@@ -163,12 +187,13 @@ static int begin(struct request *r, struct api_error *e)
     buf_init(&sp->chunk, HTTP_WHOLE_BYTES);
     if (check_content_type(r, e) < 0 ||
         params_parse(r->body.data, r->body.len, &limits, &sp->params, e) < 0 ||
-        check_model(r->server, sp->params.model, e) < 0 || open_encoder(r, sp, e) < 0 ||
-        submit(r, sp, e) < 0) {
+        check_model(r->server, sp->params.model, e) < 0 || submit(r, sp, e) < 0 ||
+        open_encoder(sp, e) < 0) {
         speech_free(sp);
         return -1;
     }
     buf_done(&r->body);
+    begin_stats(r, &sp->params);
     r->speech = sp;
     jabbertts_stream_on_ready(sp->stream, on_sound, r);
     return 0;
@@ -246,6 +271,7 @@ static int flush(struct request *r, struct speech *sp)
 static void fail(struct request *r, struct speech *sp, const struct api_error *e)
 {
     sp->done = true;
+    end_stats(r, sp);
     if (!sp->started) {
         http_reply_error(r, e);
         http_ready(r);
@@ -297,6 +323,7 @@ static void finish(struct request *r, struct speech *sp)
         return;
     }
     sp->done = true;
+    end_stats(r, sp);
     if (!sp->params.stream) {
         send_whole(r, sp);
         return;
@@ -345,6 +372,7 @@ void speech_run(struct request *r)
         speech_free(sp);
     } else if (http_gone(r) && !sp->done) {
         jabbertts_cancel(sp->stream);
+        r->stats.cancelled = true;
         api_fail(&e, FAULT_CANCELLED, NULL, "the client closed the connection");
         fail(r, sp, &e);
     } else {

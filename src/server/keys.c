@@ -1,0 +1,217 @@
+#include "server/keys.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define LINE_BYTES 1024
+#define KEY_MIN    8 /* letters */
+
+static int hex(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* "sha256:HEX", or the key itself */
+static int read_hash(const char *s, const char *where, unsigned char hash[KEYS_HASH], struct err *e)
+{
+    if (strncmp(s, "sha256:", 7) != 0) {
+        if (strlen(s) < KEY_MIN)
+            return err_set(e, ERR_ARGUMENT, "%s: the key has %zu letters, at least %d are needed",
+                           where, strlen(s), KEY_MIN);
+        return gnutls_hash_fast(GNUTLS_DIG_SHA256, s, strlen(s), hash) == 0
+                   ? 0
+                   : err_set(e, ERR_INTERNAL, "no SHA-256 here");
+    }
+    s += 7;
+    if (strlen(s) != 2 * KEYS_HASH)
+        return err_set(e, ERR_FORMAT, "%s: sha256: wants %d hexadecimal digits, got %zu", where,
+                       2 * KEYS_HASH, strlen(s));
+    for (int i = 0; i < KEYS_HASH; i++) {
+        int high = hex(s[2 * i]), low = hex(s[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return err_set(e, ERR_FORMAT, "%s: sha256: wants digits 0 to 9 and a to f", where);
+        hash[i] = (unsigned char)(high << 4 | low);
+    }
+    return 0;
+}
+
+/* The name goes into logs and metrics. */
+static bool good_name(const char *s)
+{
+    if (!*s || strlen(s) >= KEYS_NAME_MAX)
+        return false;
+    for (; *s; s++)
+        if (!isalnum((unsigned char)*s) && !strchr("-_.@", *s))
+            return false;
+    return true;
+}
+
+static int add(struct keys *k, const char *name, const char *secret, int per_minute,
+               const char *where, struct err *e)
+{
+    if (!good_name(name))
+        return err_set(e, ERR_FORMAT, "%s: the name \"%.64s\" must be 1 to %d of a-z A-Z 0-9 - _ . @",
+                       where, name, KEYS_NAME_MAX - 1);
+    if (k->n_key == KEYS_MAX)
+        return err_set(e, ERR_LIMIT, "%s: more than %d keys", where, KEYS_MAX);
+    for (int i = 0; i < k->n_key; i++)
+        if (strcmp(k->key[i].name, name) == 0)
+            return err_set(e, ERR_FORMAT, "%s: there are two keys named %s", where, name);
+    struct key *grown = mem_grow(k->key, (size_t)k->n_key + 1, sizeof *grown);
+    if (!grown)
+        return err_set(e, ERR_MEMORY, "out of memory for keys");
+    k->key = grown;
+    struct key *key = &k->key[k->n_key];
+    *key = (struct key){.per_minute = per_minute, .tokens = per_minute};
+    snprintf(key->name, sizeof key->name, "%s", name);
+    clock_gettime(CLOCK_MONOTONIC, &key->filled);
+    int rc = read_hash(secret, where, key->hash, e);
+    k->n_key += rc == 0;
+    return rc;
+}
+
+static char *trim(char *s)
+{
+    s += strspn(s, " \t\r\n");
+    size_t n = strlen(s);
+    while (n > 0 && strchr(" \t\r\n", s[n - 1]))
+        s[--n] = 0;
+    return s;
+}
+
+static int read_line(struct keys *k, char *text, int per_minute, const char *where, struct err *e)
+{
+    char *s = trim(text), *colon = strchr(s, ':'), *rate;
+    if (!*s || *s == '#')
+        return 0;
+    if (!colon)
+        return err_set(e, ERR_FORMAT, "%s: not `name: key`", where);
+    *colon = 0;
+    char *name = trim(s), *secret = trim(colon + 1);
+    size_t n = strcspn(secret, " \t");
+    rate = trim(secret + n);
+    if (*rate) {
+        char *end;
+        long v = strncmp(rate, "rate=", 5) == 0 ? strtol(rate + 5, &end, 10) : -1;
+        if (v < 0 || v > 1000000 || end == rate + 5 || *end)
+            return err_set(e, ERR_FORMAT, "%s: \"%.32s\" behind the key is not rate=0 to "
+                           "rate=1000000", where, rate);
+        per_minute = (int)v;
+    }
+    secret[n] = 0;
+    return add(k, name, secret, per_minute, where, e);
+}
+
+static int read_file(struct keys *k, const char *path, int per_minute, struct err *e)
+{
+    char text[LINE_BYTES], where[256];
+    int rc = 0, line = 0;
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return err_set(e, ERR_NOT_FOUND, "cannot read the keys in %.128s: %s", path, strerror(errno));
+    while (rc == 0 && fgets(text, sizeof text, f)) {
+        snprintf(where, sizeof where, "%.200s:%d", path, ++line);
+        if (!strchr(text, '\n') && !feof(f))
+            rc = err_set(e, ERR_LIMIT, "%s: longer than %d bytes", where, LINE_BYTES - 2);
+        else
+            rc = read_line(k, text, per_minute, where, e);
+    }
+    if (rc == 0 && ferror(f))
+        rc = err_set(e, ERR_IO, "cannot read the keys in %.128s", path);
+    memset(text, 0, sizeof text);
+    fclose(f);
+    if (rc == 0 && k->n_key == 0)
+        rc = err_set(e, ERR_FORMAT, "there is no key in %.128s", path);
+    return rc;
+}
+
+static int read_list(struct keys *k, const char *list, int per_minute, struct err *e)
+{
+    char name[KEYS_NAME_MAX], one[LINE_BYTES];
+    int rc = 0;
+    for (int i = 1; rc == 0 && *list; i++) {
+        size_t n = strcspn(list, ",");
+        if (n >= sizeof one)
+            return err_set(e, ERR_LIMIT, "api_keys: a key is longer than %d bytes", LINE_BYTES - 1);
+        snprintf(one, sizeof one, "%.*s", (int)n, list);
+        list += n + (list[n] == ',');
+        char *s = trim(one), *colon = strncmp(s, "sha256:", 7) == 0 ? NULL : strchr(s, ':');
+        snprintf(name, sizeof name, "key-%d", i);
+        if (colon) {
+            *colon = 0;
+            snprintf(name, sizeof name, "%.63s", trim(s));
+            s = trim(colon + 1);
+        }
+        if (*s)
+            rc = add(k, name, s, per_minute, "api_keys", e);
+    }
+    memset(one, 0, sizeof one);
+    return rc;
+}
+
+int keys_load(struct keys *k, const char *file, const char *list, int per_minute, struct err *e)
+{
+    int rc = 0;
+    *k = (struct keys){.anyone = {.per_minute = per_minute, .tokens = per_minute}};
+    clock_gettime(CLOCK_MONOTONIC, &k->anyone.filled);
+    pthread_mutex_init(&k->lock, NULL);
+    if (file)
+        rc = read_file(k, file, per_minute, e);
+    if (rc == 0 && list)
+        rc = read_list(k, list, per_minute, e);
+    return rc;
+}
+
+void keys_done(struct keys *k)
+{
+    mem_free(k->key);
+    pthread_mutex_destroy(&k->lock);
+}
+
+/* The time it takes must not tell how much of a key was right: all hashes are compared in full. */
+struct key *keys_find(struct keys *k, const char *token)
+{
+    unsigned char hash[KEYS_HASH];
+    struct key *found = NULL;
+    if (k->n_key == 0)
+        return &k->anyone;
+    if (gnutls_hash_fast(GNUTLS_DIG_SHA256, token, strlen(token), hash) != 0)
+        return NULL;
+    for (int i = 0; i < k->n_key; i++)
+        if (gnutls_memcmp(k->key[i].hash, hash, KEYS_HASH) == 0)
+            found = &k->key[i];
+    return found;
+}
+
+/* A bucket of per_minute tokens that fills in a minute. */
+bool keys_take(struct keys *k, struct key *key, struct quota *ret)
+{
+    struct timespec now;
+    *ret = (struct quota){.limit = key->per_minute};
+    if (key->per_minute == 0)
+        return true;
+    pthread_mutex_lock(&k->lock);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    double per_second = key->per_minute / 60.0;
+    double passed = (double)(now.tv_sec - key->filled.tv_sec) +
+                    (double)(now.tv_nsec - key->filled.tv_nsec) * 1e-9;
+    key->tokens += passed * per_second;
+    if (key->tokens > key->per_minute)
+        key->tokens = key->per_minute;
+    key->filled = now;
+    bool good = key->tokens >= 1;
+    if (good)
+        key->tokens -= 1;
+    ret->remaining = (int)key->tokens;
+    ret->reset_s = (key->per_minute - key->tokens) / per_second;
+    ret->retry_s = good ? 0 : (1 - key->tokens) / per_second;
+    pthread_mutex_unlock(&k->lock);
+    return good;
+}

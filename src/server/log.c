@@ -1,0 +1,177 @@
+/* log.c - what is kept of a finished request: numbers for the metrics, and a line on standard error,
+ * text or JSON.  Never the text that was spoken, unless the option log_text asks for it. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "server/http.h"
+
+static void time_string(char *to, size_t n)
+{
+    struct timespec now;
+    struct tm tm;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &tm);
+    size_t len = strftime(to, n, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(to + len, n - len, ".%03ldZ", now.tv_nsec / 1000000);
+}
+
+/* A whole line in one write, so that lines of several threads do not mix. */
+static void put(const char *s, size_t n)
+{
+    while (n > 0) {
+        ssize_t done = write(STDERR_FILENO, s, n);
+        if (done <= 0)
+            return;
+        s += done;
+        n -= (size_t)done;
+    }
+}
+
+static void set(json_t *o, const char *name, json_t *value)
+{
+    json_object_set_new(o, name, value);
+}
+
+static void set_string(json_t *o, const char *name, const char *s)
+{
+    if (s && *s)
+        set(o, name, json_string(s));
+}
+
+/* Thousandths are enough, and keep the lines short. */
+static void set_seconds(json_t *o, const char *name, double v)
+{
+    if (v >= 0)
+        set(o, name, json_real(round(v * 1000) / 1000));
+}
+
+static void speech_fields(json_t *o, const struct request *r)
+{
+    const struct speech_stats *t = &r->stats;
+    set_string(o, "format", t->format);
+    set_string(o, "voice", t->voice);
+    set(o, "characters", json_integer((json_int_t)t->n_char));
+    set_seconds(o, "audio_seconds", t->audio_s);
+    set_seconds(o, "first_audio_seconds", t->first_audio_s);
+    if (t->audio_s > 0)
+        set_seconds(o, "rtf", t->made_s / t->audio_s);
+    if (r->server->o.log_text)
+        set_string(o, "text", t->text);
+}
+
+static json_t *fields(const struct request *r)
+{
+    char now[40];
+    json_t *o = json_object();
+    time_string(now, sizeof now);
+    set_string(o, "time", now);
+    set_string(o, "level", r->reply.status >= 500 ? "error" : r->error.fault ? "warning" : "info");
+    set_string(o, "request_id", r->id);
+    set_string(o, "method", r->method);
+    set_string(o, "path", r->path);
+    set(o, "status", json_integer(r->reply.status));
+    set_seconds(o, "seconds", http_seconds_since(&r->started));
+    set_seconds(o, "first_byte_seconds", r->first_byte_s);
+    set(o, "bytes", json_integer((json_int_t)r->n_sent));
+    set_string(o, "key", r->key ? r->key->name : NULL);
+    set_string(o, "client_request_id", r->client_id);
+    set_string(o, "trace_id", r->trace_id);
+    set_string(o, "parent_id", r->parent_id);
+    if (r->n_retry > 0)
+        set(o, "retry", json_integer(r->n_retry));
+    if (r->stats.format)
+        speech_fields(o, r);
+    if (r->error.fault) {
+        set_string(o, "code", api_code(r->error.fault));
+        set_string(o, "error", r->error.message);
+    }
+    return o;
+}
+
+/* 2026-11-24T06:00:00.000Z POST /v1/audio/speech 200 name=value... */
+static void put_text(json_t *o)
+{
+    struct buf b;
+    const char *name;
+    json_t *v;
+    buf_init(&b, 64 << 10);
+    buf_add_format(&b, "%s %s %s %d", json_string_value(json_object_get(o, "time")),
+                   json_string_value(json_object_get(o, "method")),
+                   json_string_value(json_object_get(o, "path")),
+                   (int)json_integer_value(json_object_get(o, "status")));
+    json_object_foreach(o, name, v) {
+        if (strcmp(name, "time") == 0 || strcmp(name, "method") == 0 || strcmp(name, "path") == 0 ||
+            strcmp(name, "status") == 0 || strcmp(name, "level") == 0)
+            continue;
+        if (json_is_string(v))
+            buf_add_format(&b, " %s=%s%s%s", name, strchr(json_string_value(v), ' ') ? "\"" : "",
+                           json_string_value(v), strchr(json_string_value(v), ' ') ? "\"" : "");
+        else
+            buf_add_format(&b, " %s=%.10g", name, json_number_value(v));
+    }
+    /* Paths and texts are the client's: nothing of them may look like another line. */
+    for (size_t i = 0; i < b.len; i++)
+        if ((unsigned char)b.data[i] < ' ' || b.data[i] == 127)
+            b.data[i] = '?';
+    buf_add_str(&b, "\n");
+    put(buf_str(&b), b.len);
+    buf_done(&b);
+}
+
+static void count(const struct request *r)
+{
+    struct metrics *m = &r->server->metrics;
+    const struct speech_stats *t = &r->stats;
+    const char *route = r->route ? r->route->name : "none";
+    char labels[128];
+    snprintf(labels, sizeof labels, "route=\"%s\",status=\"%d\"", route, r->reply.status);
+    metrics_add(m, METRIC_REQUESTS, labels, 1);
+    snprintf(labels, sizeof labels, "route=\"%s\"", route);
+    metrics_add(m, METRIC_REQUEST_SECONDS, labels, http_seconds_since(&r->started));
+    metrics_add(m, METRIC_SENT_BYTES, "", (double)r->n_sent);
+    if (r->n_retry > 0)
+        metrics_add(m, METRIC_RETRIES, "", 1);
+    if (r->error.fault) {
+        snprintf(labels, sizeof labels, "code=\"%s\"", api_code(r->error.fault));
+        metrics_add(m, METRIC_ERRORS, labels, 1);
+    }
+    if (!t->format)
+        return;
+    if (t->cancelled)
+        metrics_add(m, METRIC_CANCELLATIONS, "", 1);
+    metrics_add(m, METRIC_CHARACTERS, "", (double)t->n_char);
+    metrics_add(m, METRIC_AUDIO_SECONDS, "", t->audio_s);
+    if (t->first_audio_s >= 0)
+        metrics_add(m, METRIC_FIRST_AUDIO_SECONDS, "", t->first_audio_s);
+    if (t->queue_s >= 0)
+        metrics_add(m, METRIC_QUEUE_SECONDS, "", t->queue_s);
+    if (t->audio_s > 0 && !r->error.fault) {
+        metrics_add(m, METRIC_SPEECH_SECONDS, "", t->audio_s);
+        metrics_add(m, METRIC_RTF, "", t->made_s / t->audio_s);
+    }
+}
+
+void log_request(const struct request *r)
+{
+    count(r);
+    bool probe = r->route && r->route->is_quiet && r->reply.status < 400;
+    if (r->server->o.log == SERVER_LOG_NONE || probe)
+        return;
+    json_t *o = fields(r);
+    if (r->server->o.log == SERVER_LOG_JSON) {
+        char *s = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(6));
+        size_t n = s ? strlen(s) : 0;
+        if (s) {
+            s[n] = '\n'; /* in the place of its NUL */
+            put(s, n + 1);
+        }
+        free(s);
+    } else {
+        put_text(o);
+    }
+    json_decref(o);
+}
