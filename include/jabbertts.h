@@ -48,7 +48,7 @@ enum jabbertts_status {
     JABBERTTS_ERR_LIMIT = -5,       /* over a limit, which the message names */
     JABBERTTS_ERR_MEMORY = -6,
     JABBERTTS_ERR_IO = -7,
-    JABBERTTS_ERR_BUSY = -8,        /* the queue is full: try again later */
+    JABBERTTS_ERR_BUSY = -8,        /* too much to do, or shutting down: try again later */
     JABBERTTS_ERR_CANCELLED = -9,
     JABBERTTS_ERR_INTERNAL = -10,
     JABBERTTS_ERR_DEADLINE = -11,   /* the request's deadline passed before its end */
@@ -71,7 +71,10 @@ struct jabbertts_options {
     int threads;       /* 1..256; 0: one per core */
     const char *isa;   /* instruction set: NULL for the best, or "ref", "avx2", "avx512", "neon" */
     int slots;         /* requests decoded together, 1..64 (default 4) */
-    int queue;         /* requests waiting for a slot, 0..65536 (default 64) */
+    int queue;         /* requests open beyond those in slots, 0..65536 (default 64) */
+    double max_wait_s; /* refuse a request that would start later than this; 0: no limit */
+    double idle_s;     /* give the memory of an idle model back after so long; 0: never.  The next
+                        * request waits until it is loaded again. */
     int context;       /* tokens and frames per sentence, reference included; 0: the model's */
     int prefix_mb;     /* MiB for what the model remembers of voices' prompts, so that a voice's
                           second request starts at its own text; 0: nothing (default 256) */
@@ -91,9 +94,10 @@ JABBERTTS_API int jabbertts_threads(const struct jabbertts *tts);       /* in us
 
 /* What the engine is doing: a consistent snapshot, cheap, from any thread. */
 struct jabbertts_load {
-    int slots, active, queued; /* sequences decoded together at most; streams speaking; waiting */
+    int slots, active, queued; /* sequences at once at most; streams begun; waiting to begin */
     int batch;                 /* sequences in the last turn */
     int loaded;                /* the weights are in memory */
+    int draining;              /* no more requests are taken */
     double wait_s;             /* a request submitted now is predicted to start after so long */
     double rtf;                /* compute time per second of sound, all streams together; recent */
     double busy_s;             /* compute time since the engine was opened */
@@ -102,9 +106,11 @@ struct jabbertts_load {
     uint64_t n_submitted, n_refused, n_finished, n_cancelled, n_failed; /* streams, */
     uint64_t n_truncated;      /* pieces that a limit ended before the model did */
     size_t memory_bytes;       /* of this process, resident */
-    size_t weight_bytes;       /* packed weights in it */
 };
 JABBERTTS_API void jabbertts_load(struct jabbertts *tts, struct jabbertts_load *l);
+/* Refuse every further request, and wait until those open have ended or timeout_s has passed.
+ * Returns how many have not.  Their readers must go on reading meanwhile. */
+JABBERTTS_API int jabbertts_drain(struct jabbertts *tts, double timeout_s);
 
 /* --- voices ------------------------------------------------------------------------------------ */
 

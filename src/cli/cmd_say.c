@@ -374,7 +374,7 @@ int cmd_say(int argc, char **argv)
     struct sigaction act = {.sa_handler = on_signal};
     jabbertts_options_init(&s.engine);
     jabbertts_request_init(&s.request);
-    s.engine.slots = 1;
+    s.engine.slots = 5; /* one stays free for others: four sentences at once */
     int code = parse(&s, argc, argv);
     if (code < 0) {
         sigaction(SIGINT, &act, NULL);

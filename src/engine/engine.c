@@ -3,6 +3,10 @@
 
 #include <errno.h>
 #include <limits.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -26,6 +30,11 @@ int engine_return(struct jabbertts_error *to, const struct err *from, int rc)
         snprintf(to->message, sizeof to->message, "%s", from->msg);
     }
     return rc;
+}
+
+double engine_frame_s(const struct jabbertts *tts)
+{
+    return (double)tts->model.spec.codec.frame_samples / tts->model.spec.codec.sample_rate;
 }
 
 double engine_now(void)
@@ -88,34 +97,73 @@ static int check_options(const struct jabbertts_options *o, struct err *e)
         return err_set(e, ERR_ARGUMENT, "queue is %d, must be 0 to 65536", o->queue);
     if (o->prefix_mb < 0 || o->prefix_mb > 65536)
         return err_set(e, ERR_ARGUMENT, "prefix_mb is %d, must be 0 (none) to 65536", o->prefix_mb);
+    if (!(o->max_wait_s >= 0) || !(o->idle_s >= 0))
+        return err_set(e, ERR_ARGUMENT, "max_wait_s is %g, idle_s is %g, must not be negative",
+                       o->max_wait_s, o->idle_s);
     if (o->context < 0)
         return err_set(e, ERR_ARGUMENT, "context is %d, must not be negative", o->context);
     return 0;
 }
 
+int engine_load(struct jabbertts *tts, struct err *e)
+{
+    int rc = model_load(&tts->model, &tts->model_options, e);
+    if (rc == 0)
+        rc = speak_init(tts, e);
+    if (rc < 0)
+        engine_unload(tts);
+    return rc;
+}
+
+void engine_unload(struct jabbertts *tts)
+{
+    speak_done(tts);
+    model_unload(&tts->model);
+#ifdef __GLIBC__
+    malloc_trim(0); /* what free keeps goes back to the system too */
+#endif
+}
+
+/* The instruction set's name must outlive the caller's options and the weights. */
+static void remember_options(struct jabbertts *tts, const struct jabbertts_options *o)
+{
+    tts->n_thread = pool_threads(tts->model.pool);
+    tts->isa = kern_exec_isa(tts->model.exec);
+    tts->model_options.isa = tts->isa;
+    tts->n_slot = o->slots;
+    tts->n_queue_max = o->queue;
+    tts->prefix_mb = o->prefix_mb;
+    tts->max_wait_s = o->max_wait_s;
+    tts->idle_s = o->idle_s;
+    tts->last_work = engine_now();
+    tts->n_free = o->slots;
+}
+
 static int engine_start(struct jabbertts *tts, const struct jabbertts_options *o, struct err *e)
 {
     char path[PATH_MAX];
-    struct model_options m = {.n_thread = o->threads, .isa = o->isa, .max_batch = o->slots};
+    double begin = engine_now();
     int rc;
+    tts->model_options = (struct model_options){.n_thread = o->threads, .isa = o->isa,
+                                                .max_batch = o->slots};
     if ((rc = check_options(o, e)) < 0)
         return rc;
     if (o->model && strcmp(o->model, ENGINE_ESPEAK) == 0)
         return 0;
     if ((rc = engine_model_path(o->model, path, sizeof path, e)) < 0 ||
-        (rc = model_open(&tts->model, path, &m, e)) < 0)
+        (rc = model_open(&tts->model, path, &tts->model_options, e)) < 0)
         return rc;
     tts->has_model = true;
     int longest = tts->model.spec.lm.slow.n_position;
     if (o->context > longest)
         return err_set(e, ERR_ARGUMENT, "context is %d, this model's is %d", o->context, longest);
     tts->n_context = o->context ? o->context : longest;
-    tts->n_slot = o->slots;
-    tts->n_queue_max = o->queue;
-    if ((rc = engine_slots_new(tts, e)) < 0 ||
-        (rc = prefix_cache_new((size_t)o->prefix_mb << 20, &tts->prefix, e)) < 0)
+    remember_options(tts, o);
+    if ((rc = speak_init(tts, e)) < 0)
         return rc;
-    if (pthread_create(&tts->thread, NULL, engine_main, tts) != 0)
+    tts->loaded = true;
+    tts->load_s = engine_now() - begin;
+    if ((errno = pthread_create(&tts->thread, NULL, engine_main, tts)) != 0)
         return err_set(e, ERR_IO, "cannot start the engine thread: %s", strerror(errno));
     tts->has_thread = true;
     return 0;
@@ -133,8 +181,8 @@ int jabbertts_open(const struct jabbertts_options *o, struct jabbertts **ret,
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     pthread_cond_init(&tts->wake, &clock);
+    pthread_cond_init(&tts->changed, &clock);
     pthread_condattr_destroy(&clock);
-    pthread_cond_init(&tts->job_done, NULL);
     int rc = engine_start(tts, o, &e);
     if (rc < 0)
         jabbertts_close(tts);
@@ -154,10 +202,9 @@ void jabbertts_close(struct jabbertts *tts)
         pthread_mutex_unlock(&tts->lock);
         pthread_join(tts->thread, NULL);
     }
-    engine_slots_free(tts);
-    prefix_cache_free(tts->prefix);
+    speak_done(tts);
     model_close(&tts->model);
-    pthread_cond_destroy(&tts->job_done);
+    pthread_cond_destroy(&tts->changed);
     pthread_cond_destroy(&tts->wake);
     pthread_mutex_destroy(&tts->lock);
     mem_free(tts);
@@ -180,25 +227,15 @@ int jabbertts_n_codebook(const struct jabbertts *tts)
 
 const char *jabbertts_isa(const struct jabbertts *tts)
 {
-    return tts->has_model ? kern_exec_isa(tts->model.exec) : "none";
+    return tts->has_model ? tts->isa : "none";
 }
 
 int jabbertts_threads(const struct jabbertts *tts)
 {
-    return tts->has_model ? pool_threads(tts->model.pool) : 1;
+    return tts->has_model ? tts->n_thread : 1;
 }
 
 /* --- load --- */
-
-/* Streams leave their slots one by one, n_slot in every recent_hold seconds. */
-double engine_wait(const struct jabbertts *tts)
-{
-    int n_free = 0;
-    for (int i = 0; i < tts->n_slot; i++)
-        n_free += !tts->slots[i].stream;
-    int n_before = tts->n_queued + 1 - n_free;
-    return n_before > 0 && tts->n_slot > 0 ? n_before * tts->recent_hold / tts->n_slot : 0;
-}
 
 static size_t resident_bytes(void)
 {
@@ -218,12 +255,24 @@ void jabbertts_load(struct jabbertts *tts, struct jabbertts_load *l)
     *l = tts->load;
     l->slots = tts->n_slot;
     l->queued = tts->n_queued;
-    for (int i = 0; i < tts->n_slot; i++)
-        l->active += tts->slots[i].stream != NULL;
+    l->active = tts->n_open - tts->n_queued;
+    l->loaded = tts->loaded;
+    l->draining = tts->draining;
     l->wait_s = engine_wait(tts);
     l->rtf = tts->recent_sound > 0 ? tts->recent_busy / tts->recent_sound : 0;
     pthread_mutex_unlock(&tts->lock);
-    l->loaded = tts->has_model;
-    l->weight_bytes = tts->has_model ? mem_arena_bytes(tts->model.arena) : 0;
     l->memory_bytes = resident_bytes();
+}
+
+int jabbertts_drain(struct jabbertts *tts, double timeout_s)
+{
+    double end = engine_now() + fmin(fmax(timeout_s, 0), 1e9);
+    struct timespec t = {.tv_sec = (time_t)end, .tv_nsec = (long)((end - floor(end)) * 1e9)};
+    pthread_mutex_lock(&tts->lock);
+    tts->draining = true;
+    while (tts->n_open > 0 && pthread_cond_timedwait(&tts->changed, &tts->lock, &t) == 0)
+        ;
+    int n = tts->n_open;
+    pthread_mutex_unlock(&tts->lock);
+    return n;
 }

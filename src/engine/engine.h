@@ -1,17 +1,26 @@
 /* engine.h - inside of struct jabbertts, shared by the files of src/engine.
  *
- *              submit                  slot free                last piece
- *   (caller) ---------> QUEUED ------------------> ACTIVE -------------------> DONE --> (freed)
- *                         |  cancel                  |  cancel, failure           ^
- *                         +--------------------------+----------------------------+
+ *             submit            first slot             last sample handed over
+ *   (caller) --------> QUEUED ------------> ACTIVE ----------------------------> DONE --> (freed)
+ *                         |                    |                                  ^
+ *                         +--------------------+----------------------------------+
+ *                            cancel, deadline, failure, close
  *
- * One engine thread owns the model.  Each turn it moves queued streams into free slots (admit), makes
- * one frame for all active slots in one pass over the weights (ar_step), decodes what is due and
- * hands the samples over.  A stream whose reader is slow is left out until there is room.
+ *   piece:  WAITING --> SPEAKING (has a slot) --> MADE (all codes there) --> decoded, in order
  *
- * Streams of espeak-ng (espeak.c) never enter the queue: the reader makes their sound.
+ * A stream is a request; its pieces are its sentences.  Sentences are generated each on its own, so
+ * several of one stream may be in slots at once; sound is decoded and handed over in their order.
+ * One engine thread owns the model.  Each turn it gives slots and decoders to pieces (scheduler.c),
+ * makes one frame for all sequences that step in one pass over the weights, and decodes what is due
+ * (speak.c).  What a stream gets never depends on its neighbours or on when it gets it.
  *
- * One mutex guards the queue, the jobs and every field of a stream marked (lock). */
+ * Streams of espeak-ng (espeak.c) never come to the engine thread: the reader makes their sound.
+ *
+ * A reader that does not read never holds a slot: room is asked for when a piece starts, and what
+ * waits for the reader is codes, a thousandth of the size of sound.
+ *
+ * One mutex guards what is marked (lock): the list of open streams and what callers see.  The rest of
+ * a stream belongs to the engine thread from the moment it leaves QUEUED until DONE. */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 #include <pthread.h>
@@ -22,11 +31,25 @@
 #include "model/model.h"
 #include "text/text.h"
 
+#define ENGINE_CHUNK_FRAMES  8  /* decoded at once: the codec's weights are read once per chunk */
+#define ENGINE_SOUND_SECONDS 8  /* unread: no further piece is decoded */
+#define ENGINE_AHEAD_SECONDS 30 /* made and unread, as codes and sound: no further piece is begun */
+
 struct jabbertts_voice {
     char *text;     /* as the model reads it */
     int32_t *codes; /* [Q, n_frame] */
     int n_frame;
 };
+
+struct piece {
+    enum { PIECE_WAITING, PIECE_SPEAKING, PIECE_MADE } state;
+    int32_t *codes; /* [cap, Q], n_frame of them made, n_decoded decoded */
+    int cap, n_frame, n_decoded;
+    bool truncated;
+};
+
+#define ENGINE_ESPEAK       "espeak-ng" /* as the name of a model */
+#define ENGINE_ESPEAK_VOICE "en-us"     /* the default */
 
 enum stream_state { STREAM_QUEUED, STREAM_ACTIVE, STREAM_DONE };
 
@@ -35,36 +58,48 @@ struct espeak_stream;
 struct jabbertts_stream {
     struct jabbertts *tts;
     struct espeak_stream *espeak;  /* spoken by espeak-ng; NULL: by the model */
-    struct jabbertts_stream *next; /* in the queue (lock) */
+    struct jabbertts_stream *next; /* (lock) of the open ones, in order of submission */
     struct text_pieces pieces;
     struct ar_params params;
     struct prompt_reference reference;
-    bool has_reference;
+    bool has_reference;            /* else the first piece is the later ones' */
     int max_frames;                /* of the whole request; 0: none */
     double submitted, deadline;    /* engine_now; deadline INFINITY: none */
 
-    enum stream_state state;       /* (lock) */
+    struct piece *piece;           /* [pieces.n] */
+    int i_next;                    /* first piece that has not had a slot */
+    int i_head;                    /* piece whose sound is next */
+    int n_speaking;                /* pieces in slots */
+    int n_ahead;                   /* frames made and not decoded */
+    int n_chunk;                   /* decode when so many frames wait; grows after the first sound */
+    struct decoder *decoder;       /* of the head piece, or NULL */
+    bool complete;                 /* nothing left to do */
+    struct err broken;             /* code not 0: it failed */
+
+    #define ENGINE_ESPEAK       "espeak-ng" /* as the name of a model */
+#define ENGINE_ESPEAK_VOICE "en-us"     /* the default */
+
+enum stream_state state;       /* (lock) */
     bool cancel;                   /* (lock) */
     struct err failure;            /* (lock) code 0: none */
-    float *ring;                   /* (lock) samples not yet read */
-    size_t ring_size, ring_head, ring_len;
+    float *sound;                  /* (lock) [sound_cap], n_sound from sound_head are unread */
+    size_t sound_cap, sound_head, n_sound;
     struct jabbertts_progress progress; /* (lock) */
     pthread_cond_t readable;
     void (*on_ready)(void *cookie); /* (lock) NULL: nobody asked */
     void *ready_cookie;
 };
 
-struct slot { /* engine thread only */
+struct slot { /* generates the codes of one piece */
     struct jabbertts_stream *stream; /* NULL: free */
+    int i_piece;
     struct ar *ar;
+    double since; /* engine_now when it was taken */
+};
+
+struct decoder { /* turns the codes of one piece into sound */
+    struct jabbertts_stream *stream; /* NULL: free */
     struct codec_stream *codec;
-    int piece;
-    int32_t *frames;     /* [n_pending, Q] not yet decoded */
-    int n_pending, n_chunk; /* decode when n_pending reaches n_chunk; grows after the first sound */
-    int32_t *first;      /* [n_first, Q] codes of the first piece: the voice of the later ones */
-    int n_first, cap_first;
-    size_t pause;        /* samples of silence still to be written */
-    double since;        /* engine_now when the stream came in */
 };
 
 struct job { /* encode a clip on the engine thread */
@@ -80,46 +115,69 @@ struct job { /* encode a clip on the engine thread */
 struct jabbertts {
     struct model model;
     bool has_model;  /* no: espeak-ng is all there is, and no engine thread */
-    int n_slot, n_queue_max, n_context;
-    struct slot *slots;
+    struct model_options model_options;
+    const char *isa; /* in use, also while unloaded */
+    int n_thread, n_context;
+    int n_slot, n_queue_max, prefix_mb;
+    double max_wait_s, idle_s;
+
+    /* engine thread */
+    struct slot *slots;       /* [n_slot] */
+    struct decoder *decoders; /* [n_slot] */
     struct prefix_cache *prefix;
-    float *pcm;      /* [chunk] samples being decoded */
-    int32_t *chunk;  /* [Q, chunk] codes, codebook first */
+    float *pcm;               /* [chunk] samples being decoded */
+    int32_t *chunk;           /* [Q, chunk] codes, codebook first */
+    double step_s[LIMIT_SLOTS + 1]; /* one frame for n sequences, recent; 0: not known */
+    double codec_s;                 /* one frame decoded */
 
     pthread_t thread;
     bool has_thread;
     pthread_mutex_t lock;
-    pthread_cond_t wake, job_done;
-    struct jabbertts_stream *queue; /* (lock) oldest first */
-    int n_queued;                   /* (lock) */
+    pthread_cond_t wake;            /* the engine thread: there is something to do */
+    pthread_cond_t changed;         /* others: a job is done, a stream has ended */
+    struct jabbertts_stream *open;  /* (lock) not DONE, oldest first */
+    int n_open, n_queued;           /* (lock) of which queued */
+    int n_free, n_dry;              /* (lock) free slots; started streams that are before new ones */
     struct job *jobs;               /* (lock) */
-    bool closing;                   /* (lock) */
+    bool closing, draining;         /* (lock) */
+    bool loaded;                    /* (lock) written by the engine thread */
+    double last_work;               /* engine_now of the last turn */
     struct jabbertts_load load;     /* (lock) the counts in it; the rest is filled when asked */
-    double recent_busy, recent_sound, recent_hold; /* (lock) decaying: seconds computed, seconds of
-                                                    * sound made, mean time in a slot */
+    double recent_busy, recent_sound; /* (lock) decaying sums: seconds computed, seconds of sound */
+    double piece_s, load_s;           /* (lock) recent mean of a piece in a slot; of loading */
 };
 
-#define ENGINE_CHUNK_FRAMES 8 /* decoded at once: the codec's weights are read once per chunk */
-
-#define ENGINE_ESPEAK "espeak-ng" /* as the name of a model */
-
-void *engine_main(void *tts); /* scheduler.c: the engine thread */
-int engine_slots_new(struct jabbertts *tts, struct err *e);
-void engine_slots_free(struct jabbertts *tts);
-int engine_return(struct jabbertts_error *to, const struct err *from, int rc);
+/* engine.c */
 double engine_now(void); /* seconds, monotonic */
-double engine_wait(const struct jabbertts *tts); /* (lock) predicted, for a request made now */
-/* (lock) Take a waiting stream out of the queue and end it. */
-void engine_drop(struct jabbertts_stream *s, const struct err *why);
-void engine_tell(struct jabbertts_stream *s); /* (lock) there is something to read */
+double engine_frame_s(const struct jabbertts *tts);
+int engine_return(struct jabbertts_error *to, const struct err *from, int rc);
 int engine_model_path(const char *given, char *path, size_t n, struct err *e);
+int engine_load(struct jabbertts *tts, struct err *e); /* weights, slots and decoders */
+void engine_unload(struct jabbertts *tts);
+
+/* scheduler.c */
+void *engine_main(void *tts);                    /* the engine thread */
+double engine_wait(const struct jabbertts *tts); /* (lock) predicted, for a request made now */
+
+/* speak.c: the engine thread, without the lock; failures go to the stream's broken */
+int speak_init(struct jabbertts *tts, struct err *e); /* slots and decoders */
+void speak_done(struct jabbertts *tts);
+void speak_start(struct jabbertts *tts, struct slot *s);
+void speak_step(struct jabbertts *tts, struct slot *const *slots, int n);
+void speak_decode(struct jabbertts *tts, struct decoder *d);
+
+/* stream.c */
+void stream_tell(struct jabbertts_stream *s); /* (lock) there is something to read */
+/* (lock) End an open stream that is in no slot and no decoder; why NULL: all is said. */
+void stream_end(struct jabbertts_stream *s, const struct err *why);
+/* (lock) Room for n more samples, so that handing them over cannot fail. */
+int stream_reserve(struct jabbertts_stream *s, size_t n, struct err *e);
 
 /* espeak.c: streams that espeak-ng speaks */
 bool engine_wants_espeak(const struct jabbertts *tts, const struct jabbertts_request *r);
 int engine_espeak_fill(struct jabbertts_stream *s, const struct jabbertts_request *r, struct err *e);
 int engine_espeak_read(struct jabbertts_stream *s, float *pcm, int n_max, struct err *e);
 void engine_espeak_free(struct jabbertts_stream *s);
-const char *engine_espeak_alias(int i);  /* i-th OpenAI voice; NULL after the last */
-#define ENGINE_ESPEAK_VOICE "en-us" /* the default */
+const char *engine_espeak_alias(int i); /* i-th OpenAI voice; NULL after the last */
 
 #endif

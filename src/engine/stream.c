@@ -6,8 +6,6 @@
 
 #include "text/libespeak.h"
 
-#define RING_SECONDS 8 /* sound made ahead of its reader */
-
 /* --- submit --- */
 
 void jabbertts_request_init(struct jabbertts_request *r)
@@ -91,11 +89,10 @@ static int stream_fill(struct jabbertts *tts, const struct jabbertts_request *r,
     if (r->max_seconds > 0)
         s->max_frames = (int)ceil(r->max_seconds * c->sample_rate / c->frame_samples);
     s->deadline = r->deadline_s > 0 ? s->submitted + r->deadline_s : INFINITY;
-    s->ring_size = (size_t)RING_SECONDS * (size_t)c->sample_rate +
-                   (size_t)ENGINE_CHUNK_FRAMES * (size_t)c->frame_samples;
-    s->ring = mem_try(s->ring_size, sizeof *s->ring);
-    if (!s->ring)
+    s->piece = mem_try((size_t)s->pieces.n, sizeof *s->piece);
+    if (!s->piece)
         return err_set(e, ERR_MEMORY, "out of memory for a request");
+    s->n_chunk = 1; /* sound as early as possible, then larger chunks */
     s->progress.n_piece = s->pieces.n;
     s->progress.first_audio_s = -1;
     return 0;
@@ -104,25 +101,52 @@ static int stream_fill(struct jabbertts *tts, const struct jabbertts_request *r,
 static void stream_delete(struct jabbertts_stream *s)
 {
     engine_espeak_free(s);
+    for (int i = 0; s->piece && i < s->pieces.n; i++)
+        mem_free(s->piece[i].codes);
+    mem_free(s->piece);
     text_pieces_done(&s->pieces);
-    mem_free(s->ring);
+    mem_free(s->sound);
     pthread_cond_destroy(&s->readable);
     mem_free(s);
 }
 
-/* (lock) */
-static int enqueue(struct jabbertts *tts, struct jabbertts_stream *s, struct err *e)
+/* (lock) May it come in? */
+static int admit(const struct jabbertts *tts, const struct jabbertts_stream *s, struct err *e)
 {
-    struct jabbertts_stream **p = &tts->queue;
-    tts->load.n_submitted++;
-    if (tts->n_queued >= tts->n_queue_max + tts->n_slot) {
+    double wait = engine_wait(tts);
+    if (tts->draining)
+        return err_set(e, ERR_BUSY, "the engine is shutting down");
+    if (s->espeak)
+        return 0;
+    if (tts->n_open >= tts->n_queue_max + tts->n_slot)
+        return err_set(e, ERR_BUSY, "%d requests are open, the limit is %d; try again in %.0f s",
+                       tts->n_open, tts->n_queue_max + tts->n_slot, ceil(wait));
+    if (tts->max_wait_s > 0 && wait > tts->max_wait_s)
+        return err_set(e, ERR_BUSY, "it would start in %.1f s, the limit is %.6g s; try again later",
+                       wait, tts->max_wait_s);
+    if (s->submitted + wait > s->deadline)
+        return err_set(e, ERR_BUSY, "it would start in %.1f s, after its deadline of %.6g s", wait,
+                       s->deadline - s->submitted);
+    return 0;
+}
+
+/* (lock) */
+static int enqueue(struct jabbertts *tts, struct jabbertts_stream *s, double *retry_after_s,
+                   struct err *e)
+{
+    struct jabbertts_stream **p = &tts->open;
+    int rc = admit(tts, s, e);
+    tts->load.n_submitted += !s->espeak; /* which has counted itself */
+    if (rc < 0) {
         tts->load.n_refused++;
-        return err_set(e, ERR_BUSY, "%d requests are waiting already; try again in %.0f s",
-                       tts->n_queued, ceil(engine_wait(tts)));
+        *retry_after_s = fmax(1, engine_wait(tts));
     }
+    if (rc < 0 || s->espeak)
+        return rc;
     while (*p)
         p = &(*p)->next;
     *p = s;
+    tts->n_open++;
     tts->n_queued++;
     pthread_cond_signal(&tts->wake);
     return 0;
@@ -140,13 +164,11 @@ int jabbertts_submit(struct jabbertts *tts, const struct jabbertts_request *r,
     pthread_cond_init(&s->readable, NULL);
     s->submitted = engine_now();
     int rc = check_request(r, &e);
-    if (rc == 0 && engine_wants_espeak(tts, r)) {
-        rc = engine_espeak_fill(s, r, &e);
-    } else if (rc == 0 && (rc = stream_fill(tts, r, s, &e)) == 0) {
+    if (rc == 0)
+        rc = engine_wants_espeak(tts, r) ? engine_espeak_fill(s, r, &e) : stream_fill(tts, r, s, &e);
+    if (rc == 0) {
         pthread_mutex_lock(&tts->lock);
-        rc = enqueue(tts, s, &e);
-        if (rc < 0)
-            retry_after_s = fmax(1, engine_wait(tts));
+        rc = enqueue(tts, s, &retry_after_s, &e);
         pthread_mutex_unlock(&tts->lock);
     }
     if (rc < 0)
@@ -159,14 +181,14 @@ int jabbertts_submit(struct jabbertts *tts, const struct jabbertts_request *r,
     return rc;
 }
 
-/* --- read, cancel, free --- */
+/* --- read --- */
 
 int jabbertts_stream_rate(const struct jabbertts_stream *s)
 {
     return s->espeak ? libespeak_rate() : jabbertts_sample_rate(s->tts);
 }
 
-void engine_tell(struct jabbertts_stream *s)
+void stream_tell(struct jabbertts_stream *s)
 {
     pthread_cond_broadcast(&s->readable);
     if (s->on_ready)
@@ -181,13 +203,14 @@ static int take(struct jabbertts_stream *s, float *pcm, int n_max, struct err *e
         *e = s->failure;
         return e->code;
     }
-    if (s->ring_len == 0)
+    if (s->n_sound == 0)
         return s->state == STREAM_DONE ? 0 : JABBERTTS_AGAIN;
-    for (; n < n_max && s->ring_len > 0; n++, s->ring_len--) {
-        pcm[n] = s->ring[s->ring_head];
-        s->ring_head = (s->ring_head + 1) % s->ring_size;
-    }
-    pthread_cond_signal(&s->tts->wake);
+    n = s->n_sound < (size_t)n_max ? (int)s->n_sound : n_max;
+    memcpy(pcm, s->sound + s->sound_head, (size_t)n * sizeof *pcm);
+    s->sound_head += (size_t)n;
+    s->n_sound -= (size_t)n;
+    if (s->state == STREAM_ACTIVE && !s->decoder)
+        pthread_cond_signal(&s->tts->wake);
     return n;
 }
 
@@ -221,39 +244,62 @@ void jabbertts_stream_on_ready(struct jabbertts_stream *s, void (*fn)(void *cook
     pthread_mutex_lock(&s->tts->lock);
     s->on_ready = fn;
     s->ready_cookie = cookie;
-    if (fn && (s->ring_len > 0 || s->state == STREAM_DONE))
+    if (fn && (s->n_sound > 0 || s->state == STREAM_DONE))
         fn(cookie);
     pthread_mutex_unlock(&s->tts->lock);
 }
 
-void engine_drop(struct jabbertts_stream *s, const struct err *why)
+/* --- what the engine thread does to a stream --- */
+
+int stream_reserve(struct jabbertts_stream *s, size_t n, struct err *e)
+{
+    if (s->sound_head > 0) {
+        memmove(s->sound, s->sound + s->sound_head, s->n_sound * sizeof *s->sound);
+        s->sound_head = 0;
+    }
+    if (s->n_sound + n <= s->sound_cap)
+        return 0;
+    float *sound = mem_grow(s->sound, s->n_sound + n, sizeof *sound);
+    if (!sound)
+        return err_set(e, ERR_MEMORY, "out of memory for %zu samples", s->n_sound + n);
+    s->sound = sound;
+    s->sound_cap = s->n_sound + n;
+    return 0;
+}
+
+void stream_end(struct jabbertts_stream *s, const struct err *why)
 {
     struct jabbertts *tts = s->tts;
-    struct jabbertts_stream **p = &tts->queue;
-    while (*p && *p != s)
+    struct jabbertts_stream **p = &tts->open;
+    while (*p != s)
         p = &(*p)->next;
-    if (*p) {
-        *p = s->next;
-        tts->n_queued--;
-    }
+    *p = s->next;
+    tts->n_open--;
+    tts->n_queued -= s->state == STREAM_QUEUED;
     s->state = STREAM_DONE;
-    s->failure = *why;
     s->progress.elapsed_s = engine_now() - s->submitted;
-    if (why->code == ERR_CANCELLED)
+    if (why)
+        s->failure = *why;
+    if (!why)
+        tts->load.n_finished++;
+    else if (why->code == ERR_CANCELLED)
         tts->load.n_cancelled++;
     else
         tts->load.n_failed++;
+    pthread_cond_broadcast(&tts->changed);
 }
+
+/* --- cancel, free, progress --- */
 
 void jabbertts_cancel(struct jabbertts_stream *s)
 {
     static const struct err cancelled = {ERR_CANCELLED, "cancelled"};
     pthread_mutex_lock(&s->tts->lock);
+    s->cancel = true;
     if (s->state == STREAM_QUEUED) {
-        engine_drop(s, &cancelled);
+        stream_end(s, &cancelled);
         pthread_cond_broadcast(&s->readable);
     }
-    s->cancel = true;
     pthread_cond_signal(&s->tts->wake);
     pthread_mutex_unlock(&s->tts->lock);
 }

@@ -40,7 +40,7 @@ static int encode_clip(struct jabbertts *tts, const float *pcm, size_t n_sample,
     *p = &j;
     pthread_cond_signal(&tts->wake);
     while (!j.done)
-        pthread_cond_wait(&tts->job_done, &tts->lock);
+        pthread_cond_wait(&tts->changed, &tts->lock);
     pthread_mutex_unlock(&tts->lock);
     if (j.rc < 0)
         *e = j.err;

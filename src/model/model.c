@@ -10,12 +10,35 @@ static int load_parts(struct model *m, const struct model_options *o, struct err
     struct lm_options lm = {.type = type, .max_batch = o->max_batch > 0 ? o->max_batch : 1};
     struct codec_options codec = {.type = type, .decoder = true,
                                   .encoder = m->spec.codec.has_encoder};
+    int rc = lm_load(m->file, &m->spec.lm, m->exec, &lm, m->arena, &m->lm, e);
+    return rc < 0 ? rc
+                  : codec_load(m->file, &m->spec.codec, m->exec, &codec, m->arena, &m->codec, e);
+}
+
+int model_load(struct model *m, const struct model_options *o, struct err *e)
+{
     int rc;
-    if ((rc = tokenizer_from_gguf(m->file, &m->tokenizer, e)) < 0 ||
-        (rc = voices_read(m->file, &m->spec, &m->voices, e)) < 0 ||
-        (rc = lm_load(m->file, &m->spec.lm, m->exec, &lm, m->arena, &m->lm, e)) < 0)
+    if ((rc = pool_new(o->n_thread, &m->pool, e)) < 0 ||
+        (rc = kern_exec_new(o->isa, m->pool, &m->exec, e)) < 0)
         return rc;
-    return codec_load(m->file, &m->spec.codec, m->exec, &codec, m->arena, &m->codec, e);
+    m->arena = mem_arena_new(ARENA_CHUNK);
+    return m->arena ? load_parts(m, o, e) : err_set(e, ERR_MEMORY, "out of memory for the model");
+}
+
+void model_unload(struct model *m)
+{
+    codec_free(m->codec);
+    lm_free(m->lm);
+    mem_arena_free(m->arena);
+    kern_exec_free(m->exec);
+    pool_free(m->pool);
+    m->codec = NULL;
+    m->lm = NULL;
+    m->arena = NULL;
+    m->exec = NULL;
+    m->pool = NULL;
+    for (int i = 0; m->file && i < gguf_n_tensors(m->file); i++)
+        gguf_drop(m->file, gguf_tensor_at(m->file, i));
 }
 
 int model_open(struct model *m, const char *path, const struct model_options *o, struct err *e)
@@ -23,27 +46,18 @@ int model_open(struct model *m, const char *path, const struct model_options *o,
     int rc;
     memset(m, 0, sizeof *m);
     if ((rc = gguf_open(path, &m->file, e)) < 0 || (rc = spec_read(m->file, &m->spec, e)) < 0 ||
-        (rc = pool_new(o->n_thread, &m->pool, e)) < 0 ||
-        (rc = kern_exec_new(o->isa, m->pool, &m->exec, e)) < 0) {
-        model_close(m);
-        return rc;
-    }
-    m->arena = mem_arena_new(ARENA_CHUNK);
-    rc = m->arena ? load_parts(m, o, e) : err_set(e, ERR_MEMORY, "out of memory for the model");
-    if (rc < 0)
+        (rc = tokenizer_from_gguf(m->file, &m->tokenizer, e)) < 0 ||
+        (rc = voices_read(m->file, &m->spec, &m->voices, e)) < 0 ||
+        (rc = model_load(m, o, e)) < 0)
         model_close(m);
     return rc;
 }
 
 void model_close(struct model *m)
 {
-    codec_free(m->codec);
-    lm_free(m->lm);
+    model_unload(m);
     voices_free(m->voices);
     tokenizer_free(m->tokenizer);
-    mem_arena_free(m->arena);
-    kern_exec_free(m->exec);
-    pool_free(m->pool);
     gguf_close(m->file);
     memset(m, 0, sizeof *m);
 }

@@ -32,6 +32,10 @@ struct model {
 
 /* m is filled in place; on failure nothing is left behind. */
 int model_open(struct model *m, const char *path, const struct model_options *o, struct err *e);
+/* The weights, lm, codec and executor go and come back; spec, tokenizer and voices stay where they
+ * are.  Unload also after a failed load, or twice. */
+void model_unload(struct model *m);
+int model_load(struct model *m, const struct model_options *o, struct err *e);
 void model_close(struct model *m); /* also after a failed open, or twice */
 
 #endif
