@@ -124,7 +124,9 @@ static struct jabbertts_stream *next_stream(struct jabbertts *tts)
             continue;
         if (st->n_speaking == 0 && (!dry || runs_dry(st) < runs_dry(dry)))
             dry = st;
-        if (st->n_speaking > 0 && st->progress.first_audio_s >= 0 && (!few || st->n_speaking < few->n_speaking))
+        /* Before its first sound a stream needs the engine for that. */
+        if (st->n_speaking > 0 && st->progress.first_audio_s >= 0 &&
+            (!few || st->n_speaking < few->n_speaking))
             few = st;
     }
     return dry ? dry : tts->n_free > 1 ? few : NULL;
