@@ -126,7 +126,7 @@ INLINE __m256i four(const int8_t *p) /* 4 bytes, 8 times */
 INLINE void sums_q8(int R, const uint8_t *w, const struct q_row *x, size_t b, __m256i acc[4][2])
 {
     const __m256i ones = _mm256_set1_epi16(1);
-#pragma GCC unroll 8
+#pragma GCC unroll 1 /* else sums are regrouped and spill */
     for (int g = 0; g < 8; g++) {
         __m256i w0 = bytes32(w + g * 64), w1 = bytes32(w + g * 64 + 32);
         __m256i a0 = _mm256_abs_epi8(w0), a1 = _mm256_abs_epi8(w1);
@@ -141,31 +141,34 @@ INLINE void sums_q8(int R, const uint8_t *w, const struct q_row *x, size_t b, __
     }
 }
 
+/* acc[r] += w[half] * the four bytes at k of row r */
+INLINE void pairs_q4(int R, const __m256i w[2], const struct q_row *x, size_t k, __m256i acc[4][2])
+{
+#pragma GCC unroll 4
+    for (int r = 0; r < R; r++) {
+        __m256i v = four(x[r].q + k);
+        acc[r][0] = _mm256_add_epi16(acc[r][0], _mm256_maddubs_epi16(w[0], v));
+        acc[r][1] = _mm256_add_epi16(acc[r][1], _mm256_maddubs_epi16(w[1], v));
+    }
+}
+
 INLINE void sums_q4(int R, const uint8_t *w, const struct q_row *x, size_t b, __m256i acc[4][2])
 {
     const __m256i ones = _mm256_set1_epi16(1), low = _mm256_set1_epi8(15);
-#pragma GCC unroll 4
-    for (int g = 0; g < 8; g += 2) {
-        __m256i w0 = bytes32(w + g * 32), w1 = bytes32(w + g * 32 + 32);
-        __m256i h0 = _mm256_and_si256(_mm256_srli_epi16(w0, 4), low);
-        __m256i h1 = _mm256_and_si256(_mm256_srli_epi16(w1, 4), low);
-        w0 = _mm256_and_si256(w0, low);
-        w1 = _mm256_and_si256(w1, low);
-#pragma GCC unroll 4
-        for (int r = 0; r < R; r++) {
-            __m256i v = four(x[r].q + b * KERN_BLOCK + g * 4);
-            __m256i u = four(x[r].q + b * KERN_BLOCK + g * 4 + 4);
-            acc[r][0] = _mm256_add_epi16(acc[r][0], _mm256_maddubs_epi16(w0, v));
-            acc[r][1] = _mm256_add_epi16(acc[r][1], _mm256_maddubs_epi16(w1, v));
-            acc[r][0] = _mm256_add_epi16(acc[r][0], _mm256_maddubs_epi16(h0, u));
-            acc[r][1] = _mm256_add_epi16(acc[r][1], _mm256_maddubs_epi16(h1, u));
-        }
+#pragma GCC unroll 1
+    for (size_t g = 0; g < 8; g += 2) {
+        __m256i c0 = bytes32(w + g * 32), c1 = bytes32(w + g * 32 + 32);
+        __m256i l[2] = {_mm256_and_si256(c0, low), _mm256_and_si256(c1, low)};
+        pairs_q4(R, l, x, b * KERN_BLOCK + g * 4, acc);
+        __m256i h[2] = {_mm256_and_si256(_mm256_srli_epi16(c0, 4), low),
+                        _mm256_and_si256(_mm256_srli_epi16(c1, 4), low)};
+        pairs_q4(R, h, x, b * KERN_BLOCK + g * 4 + 4, acc);
     }
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++) {
-        __m256i offset = _mm256_set1_epi32(-8 * x[r].sum[b]);
-        acc[r][0] = _mm256_add_epi32(_mm256_madd_epi16(acc[r][0], ones), offset);
-        acc[r][1] = _mm256_add_epi32(_mm256_madd_epi16(acc[r][1], ones), offset);
+        __m256i offset = _mm256_slli_epi32(_mm256_set1_epi32(x[r].sum[b]), 3);
+        acc[r][0] = _mm256_sub_epi32(_mm256_madd_epi16(acc[r][0], ones), offset);
+        acc[r][1] = _mm256_sub_epi32(_mm256_madd_epi16(acc[r][1], ones), offset);
     }
 }
 

@@ -299,31 +299,24 @@ static bool is_q(enum kern_type t)
     return t == KERN_Q8_0 || t == KERN_Q4_0;
 }
 
-size_t kern_scale_bytes(size_t n_block)
-{
-    return (n_block * KERN_PANEL * 2 + 63) / 64 * 64;
-}
-
 size_t kern_panel_bytes(enum kern_type t, size_t k)
 {
-    if (!is_q(t))
-        return kern_type_row_bytes(t, k) * KERN_PANEL;
-    size_t n_block = k / KERN_BLOCK;
-    return kern_scale_bytes(n_block) + n_block * KERN_PANEL * (t == KERN_Q8_0 ? 32 : 16);
+    return kern_type_row_bytes(t, k) * KERN_PANEL;
 }
 
 /* One row of n_block blocks, as stored, into its lane of a panel; the layout is quant.h's. */
 static void pack_blocks(enum kern_type t, const uint8_t *row, size_t n_block, int lane, char *panel)
 {
-    char *codes = panel + kern_scale_bytes(n_block) + lane * 4;
-    for (size_t b = 0; b < n_block; b++, row += kern_type_row_bytes(t, KERN_BLOCK)) {
-        memcpy(panel + (b * KERN_PANEL + (size_t)lane) * 2, row, 2);
+    size_t bytes = kern_type_row_bytes(t, KERN_BLOCK);
+    for (size_t b = 0; b < n_block; b++, row += bytes, panel += bytes * KERN_PANEL) {
+        char *codes = panel + (2 * KERN_PANEL + lane * 4);
+        memcpy(panel + lane * 2, row, 2);
         for (int i = 0; i < KERN_BLOCK; i++) {
             if (t == KERN_Q8_0) {
-                codes[b * 512 + (size_t)(i / 4 * 64 + i % 4)] = (char)row[2 + i];
+                codes[i / 4 * 64 + i % 4] = (char)row[2 + i];
             } else {
                 int code = i < 16 ? row[2 + i] & 15 : row[2 + i - 16] >> 4;
-                codes[b * 256 + (size_t)(i / 8 * 64 + i % 4)] |= (char)(code << (i % 8 / 4 * 4));
+                codes[i / 8 * 64 + i % 4] |= (char)(code << (i % 8 / 4 * 4));
             }
         }
     }

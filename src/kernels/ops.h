@@ -55,6 +55,5 @@ extern const struct kern_ops kern_ops_neon;
 #endif
 
 size_t kern_panel_bytes(enum kern_type t, size_t k); /* of one panel with k values per output */
-size_t kern_scale_bytes(size_t n_block);             /* of the scales in front of it */
 
 #endif

@@ -6,8 +6,8 @@
  * blocks are added in order in float: instruction sets agree on every integer and differ only where
  * a multiplication and an addition are fused.
  *
- * Packed panel of 16 outputs: [n_block][16] half scales, padded to 64 bytes, then the codes of each
- * block, four values of an output side by side:
+ * Packed panel of 16 outputs, block after block, so that memory is read in one stream: [16] half scales,
+ * then the codes, four values of an output side by side:
  *     q8_0  [8][16][4] int8: group g of 4 values, output, value
  *     q4_0  [4][16][4] bytes: low half group 2 g, high half group 2 g + 1; code - 8 is the value
  *
@@ -19,6 +19,10 @@ struct q_row { /* one quantized row, from the tap on */
     const float *scale;   /* [n_block] */
     const int32_t *sum;   /* [n_block] sums of q */
 };
+
+/* How far ahead weights are fetched by hand.  jabbertts bench, q4_0, frame of one sequence: none 21.8 ms,
+ * 512 bytes 17.9, 1024 16.9, 2048 16.6, 4096 16.9. */
+#define Q_AHEAD 2048
 
 /* y[r] += block b of one panel, codes w and scales ws, times block b of R rows. */
 INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const uint16_t *ws,
@@ -54,9 +58,11 @@ INLINE void q_tile(enum kern_type type, int R, const struct kern_tile *t, int pa
     size_t stride = c->stride ? (size_t)c->stride : 1;
     size_t dilation = c->dilation ? (size_t)c->dilation : 1;
     size_t bytes = kern_panel_bytes(type, (size_t)l->n_in * (size_t)l->n_tap);
-    const uint8_t *scales = (const uint8_t *)l->packed + (size_t)panel * bytes;
-    const uint8_t *codes = scales + kern_scale_bytes(n_block * (size_t)l->n_tap);
-    float y[4][KERN_PANEL] = {0};
+    size_t block = KERN_PANEL * kern_type_row_bytes(type, KERN_BLOCK);
+    const uint8_t *w = (const uint8_t *)l->packed + (size_t)panel * bytes;
+    float sums[4][KERN_PANEL] = {0}, (*y)[KERN_PANEL] = sums;
+    if (R > 2)
+        __asm__("" : "+r"(y)); /* no register is free for them: the compiler must not try */
     for (int j = 0; j < l->n_tap; j++) {
         struct q_row x[4];
         for (int r = 0; r < R; r++) {
@@ -64,14 +70,16 @@ INLINE void q_tile(enum kern_type type, int R, const struct kern_tile *t, int pa
             x[r] = (struct q_row){t->x->q + at * (size_t)l->n_in, t->x->scale + at * n_block,
                                   t->x->sum + at * n_block};
         }
-        for (size_t b = 0; b < n_block; b++) {
-            q_block(type, R, codes, (const uint16_t *)(const void *)scales, x, b, y);
-            codes += type == KERN_Q8_0 ? 512 : 256;
-            scales += KERN_PANEL * 2;
+        for (size_t b = 0; b < n_block; b++, w += block) {
+            if (row == t->row)
+                for (size_t i = 0; i < block; i += 64)
+                    __builtin_prefetch(w + Q_AHEAD + i);
+            q_block(type, R, w + 2 * KERN_PANEL, (const uint16_t *)(const void *)w, x, b, y);
         }
     }
+    __asm__("" : : : "memory");
     for (int r = 0; r < R; r++)
-        put(t, panel, row + r, load(y[r]));
+        put(t, panel, row + r, load(sums[r]));
 }
 
 INLINE void q_tiles(enum kern_type type, const struct kern_tile *t)
