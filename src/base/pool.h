@@ -3,7 +3,8 @@
  * pool_run calls task(arg, i, thread) once for every i in [0, n_task) and returns when all are
  * done; the calling thread works too.  Tasks are handed out in order but run on any thread, so a
  * task must write only what belongs to its i.  thread in [0, pool_threads) picks scratch memory.
- * Waiting spins for a bounded time, then sleeps.
+ * Waiting spins for a bounded time, then sleeps; it is for tasks, so a thread that another program keeps
+ * from its core delays a run by no more than the task it holds.
  *
  * Threads: one thread at a time may call pool_run; tasks must not. */
 #ifndef BASE_POOL_H

@@ -8,8 +8,9 @@
 static const char usage[] =
     "usage: jabbertts bench [OPTION]... [MODEL]\n\n"
     "Measure a model on this machine: load time, prompt speed, time per frame of both\n"
-    "transformers, codec and total real-time factor (compute time / audio time), time to first\n"
-    "audio, peak memory.  Best and median of several runs.\n\n"
+    "transformers for 1, 4 and 8 sequences at once and at two context lengths, codec and total\n"
+    "real-time factor (compute time / audio time), time to first audio, memory of one sequence\n"
+    "and of a context of 4096.  Best and median of several runs.\n\n"
     "  --threads N   1 to 256 (default: one per core)\n"
     "  --isa NAME    instruction set: ref, avx2, avx512, neon (default: the best here)\n"
     "  --json        print JSON\n"

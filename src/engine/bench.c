@@ -5,29 +5,40 @@
 #include "engine/engine.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "base/buf.h"
+#include "model/transformer.h"
 
 #define PROMPT_COLUMNS 256
 #define N_PROMPT_RUN   3
 #define N_FRAME        24
 #define N_CODEC_RUN    6
+#define MAX_BATCH      8
+#define N_CASE         4
 
 struct stat { double best, median; };
 
+/* Frames of `batch` sequences together, each `context` columns long when they begin. */
+static const struct { int context, batch; } cases[N_CASE] = {{300, 1}, {1000, 1}, {300, 4}, {300, 8}};
+
 struct bench {
     struct model model;
-    struct lm_slot *slot;
+    struct lm_slot *slots[MAX_BATCH];
     struct codec_stream *stream;
     int32_t *columns; /* [PROMPT_COLUMNS, 1 + Q] */
-    float *hidden, *logits, *probs, *pcm;
-    int32_t *scratch, *codes;
-    int n_column;
-    double load_s, first_audio_s;
-    struct stat prompt_s, slow_s, fast_s, frame_s, codec_s; /* one run; codec: per frame in a chunk */
+    float *hidden, *logits, *fast_logits; /* [MAX_BATCH, ...] */
+    float *probs, *pcm;
+    uint64_t *scratch;
+    int32_t *codes;
+    void *saved; /* what a slot remembers, to give it to others */
+    int n_column, capacity, n_logit;
+    double load_s, first_audio_s, memory_mb;
+    struct stat prompt_s, codec_s;                       /* one run; codec: per frame in a chunk */
+    struct stat slow_s[N_CASE], fast_s[N_CASE], frame_s[N_CASE]; /* best 0: not run */
 };
 
 static int by_value(const void *a, const void *b)
@@ -45,23 +56,28 @@ static struct stat summarize(double *v, int n)
 static int bench_alloc(struct bench *b, struct err *e)
 {
     const struct spec *s = &b->model.spec;
-    size_t n_codebook = (size_t)s->lm.n_codebook;
-    size_t n_logit = (size_t)lm_n_head_row(b->model.lm);
-    int rc, context = s->lm.slow.n_position < 1024 ? s->lm.slow.n_position : 1024;
-    if (n_logit < (size_t)s->lm.codebook_size)
-        n_logit = (size_t)s->lm.codebook_size;
-    b->n_column = PROMPT_COLUMNS < context / 2 ? PROMPT_COLUMNS : context / 2;
+    size_t n_codebook = (size_t)s->lm.n_codebook, batch = MAX_BATCH;
+    int rc;
+    b->n_logit = lm_n_head_row(b->model.lm);
+    if (b->n_logit < s->lm.codebook_size)
+        b->n_logit = s->lm.codebook_size;
+    b->capacity = s->lm.slow.n_position < 1024 ? s->lm.slow.n_position : 1024;
+    b->n_column = PROMPT_COLUMNS < b->capacity / 2 ? PROMPT_COLUMNS : b->capacity / 2;
+    for (size_t i = 0; i < batch; i++)
+        if ((rc = lm_slot_new(b->model.lm, b->capacity, &b->slots[i], e)) < 0)
+            return rc;
     b->columns = mem_try((size_t)b->n_column * (1 + n_codebook), sizeof *b->columns);
-    b->hidden = mem_try((size_t)s->lm.slow.dim, sizeof *b->hidden);
-    b->logits = mem_try(n_logit, sizeof *b->logits);
-    b->probs = mem_try(n_logit, sizeof *b->probs);
-    b->scratch = mem_try(n_logit, sizeof *b->scratch);
+    b->hidden = mem_try(batch * (size_t)s->lm.slow.dim, sizeof *b->hidden);
+    b->logits = mem_try(batch * (size_t)b->n_logit, sizeof *b->logits);
+    b->fast_logits = mem_try(batch * (size_t)s->lm.codebook_size, sizeof *b->fast_logits);
+    b->probs = mem_try((size_t)b->n_logit, sizeof *b->probs);
+    b->scratch = mem_try((size_t)b->n_logit, sizeof *b->scratch);
     b->codes = mem_try(n_codebook * ENGINE_CHUNK_FRAMES, sizeof *b->codes);
     b->pcm = mem_try((size_t)s->codec.frame_samples * ENGINE_CHUNK_FRAMES, sizeof *b->pcm);
-    if (!b->columns || !b->hidden || !b->logits || !b->probs || !b->scratch || !b->codes || !b->pcm)
+    b->saved = mem_try(lm_slot_bytes(b->slots[0], b->capacity), 1);
+    if (!b->columns || !b->hidden || !b->logits || !b->fast_logits || !b->probs || !b->scratch ||
+        !b->codes || !b->pcm || !b->saved)
         return err_set(e, ERR_MEMORY, "out of memory for the benchmark");
-    if ((rc = lm_slot_new(b->model.lm, context, &b->slot, e)) < 0)
-        return rc;
     return codec_stream_new(b->model.codec, &b->stream, e);
 }
 
@@ -79,54 +95,96 @@ static void fill_prompt(struct bench *b)
     }
 }
 
-static int32_t draw(struct bench *b, int n, int frame, int k)
+static int32_t draw(struct bench *b, float *logits, int n, int frame, int k)
 {
     struct sampler_params p = {0.8f, 0.8f, 1.1f};
-    sampler_probs(b->logits, n, NULL, 0, &p, b->scratch, b->probs);
+    sampler_probs(logits, n, NULL, 0, &p, b->scratch, b->probs);
     return sampler_draw(b->probs, n, sampler_uniform(1, 0, (uint32_t)frame, (uint32_t)k));
 }
 
-/* One frame; slow and fast times apart. */
-static void one_frame(struct bench *b, int i, double *slow_s, double *fast_s)
+static void fast_frame(struct bench *b, int i, int n)
+{
+    const struct spec_lm *s = &b->model.spec.lm;
+    int32_t code[MAX_BATCH];
+    for (int j = 0; j < n; j++)
+        code[j] = (i + j) % 7;
+    for (int k = 1; k < s->n_codebook; k++) {
+        if (k == 1)
+            lm_fast_begin(b->model.lm, b->hidden, code, n, b->fast_logits, b->model.exec);
+        else
+            lm_fast_step(b->model.lm, code, n, k, b->fast_logits, b->model.exec);
+        for (int j = 0; j < n; j++)
+            code[j] = draw(b, b->fast_logits + (size_t)j * (size_t)s->codebook_size,
+                           lm_n_candidate(b->model.lm, k), i, k);
+    }
+}
+
+/* One frame of n sequences; slow and fast times apart, sampling included. */
+static void one_frame(struct bench *b, int i, int n, double *slow_s, double *fast_s)
 {
     const struct spec_lm *s = &b->model.spec.lm;
     int32_t column[1 + LIMIT_CODEBOOKS] = {s->semantic_begin + i % 7, i % 7};
-    struct lm_feed feed = {b->slot, column, 1, b->hidden, b->logits};
-    int32_t code = i % 7;
-    double t = engine_now();
-    lm_slow(b->model.lm, &feed, 1, b->model.exec);
-    draw(b, lm_n_head_row(b->model.lm), i, 0);
+    struct lm_feed feeds[MAX_BATCH];
+    double t;
+    for (int j = 0; j < n; j++)
+        feeds[j] = (struct lm_feed){b->slots[j], column, 1,
+                                    b->hidden + (size_t)j * (size_t)s->slow.dim,
+                                    b->logits + (size_t)j * (size_t)b->n_logit};
+    t = engine_now();
+    lm_slow(b->model.lm, feeds, n, b->model.exec);
+    for (int j = 0; j < n; j++)
+        draw(b, feeds[j].logits, lm_n_head_row(b->model.lm), i, 0);
     *slow_s = engine_now() - t;
     t = engine_now();
-    for (int k = 1; k < s->n_codebook; k++) {
-        if (k == 1)
-            lm_fast_begin(b->model.lm, b->hidden, &code, 1, b->logits, b->model.exec);
-        else
-            lm_fast_step(b->model.lm, &code, 1, k, b->logits, b->model.exec);
-        code = draw(b, lm_n_candidate(b->model.lm, k), i, k);
-    }
+    fast_frame(b, i, n);
     *fast_s = engine_now() - t;
 }
 
-static void run_language_model(struct bench *b)
+static void run_prompt(struct bench *b)
 {
-    double prompt[N_PROMPT_RUN], slow[N_FRAME], fast[N_FRAME], both[N_FRAME];
-    struct lm_feed feed = {b->slot, b->columns, b->n_column, b->hidden, b->logits};
+    double prompt[N_PROMPT_RUN];
+    struct lm_feed feed = {b->slots[0], b->columns, b->n_column, b->hidden, b->logits};
     double t;
     for (int i = 0; i < N_PROMPT_RUN; i++) {
-        lm_slot_reset(b->slot);
+        lm_slot_reset(b->slots[0]);
         t = engine_now();
         lm_slow(b->model.lm, &feed, 1, b->model.exec);
         prompt[i] = engine_now() - t;
     }
+    b->prompt_s = summarize(prompt, N_PROMPT_RUN);
+}
+
+/* All slots of a case as long as it says: one is fed, the others get its memory. */
+static void fill_slots(struct bench *b, int context, int batch)
+{
+    lm_slot_reset(b->slots[0]);
+    for (int n = 0, left = context; left > 0; left -= n) {
+        n = left < b->n_column ? left : b->n_column;
+        struct lm_feed feed = {b->slots[0], b->columns, n, NULL, NULL};
+        lm_slow(b->model.lm, &feed, 1, b->model.exec);
+    }
+    if (batch > 1)
+        lm_slot_save(b->slots[0], context, b->saved);
+    for (int i = 1; i < batch; i++) {
+        lm_slot_reset(b->slots[i]);
+        lm_slot_load(b->slots[i], context, b->saved);
+    }
+}
+
+static void run_frames(struct bench *b, int i_case)
+{
+    double slow[N_FRAME], fast[N_FRAME], both[N_FRAME];
+    int context = cases[i_case].context, batch = cases[i_case].batch;
+    if (context + N_FRAME > b->capacity)
+        return;
+    fill_slots(b, context, batch);
     for (int i = 0; i < N_FRAME; i++) {
-        one_frame(b, i, &slow[i], &fast[i]);
+        one_frame(b, i, batch, &slow[i], &fast[i]);
         both[i] = slow[i] + fast[i];
     }
-    b->prompt_s = summarize(prompt, N_PROMPT_RUN);
-    b->slow_s = summarize(slow, N_FRAME);
-    b->fast_s = summarize(fast, N_FRAME);
-    b->frame_s = summarize(both, N_FRAME);
+    b->slow_s[i_case] = summarize(slow, N_FRAME);
+    b->fast_s[i_case] = summarize(fast, N_FRAME);
+    b->frame_s[i_case] = summarize(both, N_FRAME);
 }
 
 static void run_codec(struct bench *b)
@@ -149,14 +207,14 @@ static void run_codec(struct bench *b)
 static void run_first_audio(struct bench *b)
 {
     double slow, fast;
-    struct lm_feed feed = {b->slot, b->columns, b->n_column < 48 ? b->n_column : 48, b->hidden,
+    struct lm_feed feed = {b->slots[0], b->columns, b->n_column < 48 ? b->n_column : 48, b->hidden,
                            b->logits};
     double t;
-    lm_slot_reset(b->slot);
+    lm_slot_reset(b->slots[0]);
     codec_stream_reset(b->stream);
     t = engine_now();
     lm_slow(b->model.lm, &feed, 1, b->model.exec);
-    one_frame(b, 0, &slow, &fast);
+    one_frame(b, 0, 1, &slow, &fast);
     codec_decode(b->model.codec, b->stream, b->codes, 1, b->pcm, b->model.exec);
     b->first_audio_s = engine_now() - t;
 }
@@ -166,25 +224,68 @@ static json_t *stat_json(struct stat s, double factor)
     return json_pack("{s:f, s:f}", "best", s.best * factor, "median", s.median * factor);
 }
 
-static json_t *bench_json(const struct bench *b, const char *path)
+/* What the process holds at most, in MB. */
+static double memory_mb(void)
 {
     struct rusage usage;
-    const struct spec_codec *c = &b->model.spec.codec;
-    double frame = (double)c->frame_samples / c->sample_rate;
-    struct stat total = {b->frame_s.best + b->codec_s.best, b->frame_s.median + b->codec_s.median};
-    struct stat speed = {b->n_column / b->prompt_s.best, b->n_column / b->prompt_s.median};
     getrusage(RUSAGE_SELF, &usage);
-    return json_pack("{s:s, s:s, s:s, s:i, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f}",
+    return (double)usage.ru_maxrss * 1024e-6;
+}
+
+static json_t *case_json(const struct bench *b, int i)
+{
+    const struct spec_codec *c = &b->model.spec.codec;
+    double frame = (double)c->frame_samples / c->sample_rate, batch = cases[i].batch;
+    return json_pack("{s:i, s:i, s:o, s:o, s:o, s:o}", "context", cases[i].context, "batch",
+                     cases[i].batch, "slow_ms", stat_json(b->slow_s[i], 1e3), "fast_ms",
+                     stat_json(b->fast_s[i], 1e3), "frame_ms", stat_json(b->frame_s[i], 1e3),
+                     "rtf_per_sequence", stat_json(b->frame_s[i], 1 / frame / batch));
+}
+
+static json_t *bench_json(const struct bench *b, const char *path)
+{
+    const struct spec_codec *c = &b->model.spec.codec;
+    const struct spec_transformer *s = &b->model.spec.lm.slow;
+    double frame = (double)c->frame_samples / c->sample_rate;
+    struct stat lm = b->frame_s[0], speed = {b->n_column / b->prompt_s.best,
+                                             b->n_column / b->prompt_s.median};
+    struct stat total = {lm.best + b->codec_s.best, lm.median + b->codec_s.median};
+    json_t *frames = json_array();
+    for (int i = 0; i < N_CASE; i++)
+        if (b->frame_s[i].best > 0)
+            json_array_append_new(frames, case_json(b, i));
+    return json_pack("{s:s, s:s, s:s, s:i, s:f, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f}",
                      "model", path, "version", jabbertts_version(),
                      "isa", kern_exec_isa(b->model.exec), "threads", pool_threads(b->model.pool),
                      "load_s", b->load_s, "prefill_tokens_per_s", stat_json(speed, 1),
-                     "slow_ms_per_frame", stat_json(b->slow_s, 1e3),
-                     "fast_ms_per_frame", stat_json(b->fast_s, 1e3),
-                     "lm_rtf", stat_json(b->frame_s, 1 / frame),
+                     "frames", frames, "lm_rtf", stat_json(lm, 1 / frame),
                      "codec_rtf", stat_json(b->codec_s, 1 / frame),
                      "total_rtf", stat_json(total, 1 / frame),
-                     "first_audio_s", b->first_audio_s,
-                     "peak_memory_mb", (double)usage.ru_maxrss / 1024);
+                     "first_audio_s", b->first_audio_s, "peak_memory_mb", b->memory_mb,
+                     "context_4096_mb",
+                     (double)transformer_kv_bytes(s, 4096, lm_kv_type(b->model.lm)) * 1e-6);
+}
+
+static void table_line(struct buf *out, const char *name, json_t *stat)
+{
+    buf_add_format(out, "%-34s %12.3f %12.3f\n", name,
+                   json_real_value(json_object_get(stat, "best")),
+                   json_real_value(json_object_get(stat, "median")));
+}
+
+static void table_frames(struct buf *out, json_t *frames)
+{
+    static const char *const keys[] = {"slow_ms", "fast_ms", "frame_ms", "rtf_per_sequence"};
+    size_t i;
+    json_t *f;
+    json_array_foreach(frames, i, f)
+        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+            char name[64];
+            snprintf(name, sizeof name, "%lld at %lld, %s",
+                     json_integer_value(json_object_get(f, "batch")),
+                     json_integer_value(json_object_get(f, "context")), keys[k]);
+            table_line(out, name, json_object_get(f, keys[k]));
+        }
 }
 
 static char *bench_table(json_t *j)
@@ -193,16 +294,16 @@ static char *bench_table(json_t *j)
     const char *key;
     json_t *v;
     buf_init(&out, 1 << 16);
-    buf_add_format(&out, "%-22s %12s %12s\n", "", "best", "median");
+    buf_add_format(&out, "%-34s %12s %12s\n", "", "best", "median");
     json_object_foreach(j, key, v) {
-        if (json_is_object(v))
-            buf_add_format(&out, "%-22s %12.3f %12.3f\n", key,
-                           json_real_value(json_object_get(v, "best")),
-                           json_real_value(json_object_get(v, "median")));
+        if (json_is_array(v))
+            table_frames(&out, v);
+        else if (json_is_object(v))
+            table_line(&out, key, v);
         else if (json_is_string(v))
-            buf_add_format(&out, "%-22s %s\n", key, json_string_value(v));
+            buf_add_format(&out, "%-34s %s\n", key, json_string_value(v));
         else
-            buf_add_format(&out, "%-22s %12.3f\n", key, json_number_value(v));
+            buf_add_format(&out, "%-34s %12.3f\n", key, json_number_value(v));
     }
     return buf_take(&out);
 }
@@ -210,7 +311,7 @@ static char *bench_table(json_t *j)
 static int bench_run(struct bench *b, const struct jabbertts_options *o, const char *path,
                      struct err *e)
 {
-    struct model_options m = {.n_thread = o->threads, .isa = o->isa, .max_batch = 1};
+    struct model_options m = {.n_thread = o->threads, .isa = o->isa, .max_batch = MAX_BATCH};
     double t;
     int rc;
     t = engine_now();
@@ -220,19 +321,28 @@ static int bench_run(struct bench *b, const struct jabbertts_options *o, const c
     if ((rc = bench_alloc(b, e)) < 0)
         return rc;
     fill_prompt(b);
-    run_language_model(b);
+    run_prompt(b);
+    for (int i = 0; i < N_CASE && cases[i].batch == 1; i++)
+        run_frames(b, i);
     run_codec(b);
     run_first_audio(b);
+    b->memory_mb = memory_mb(); /* before several sequences have caches */
+    for (int i = 0; i < N_CASE; i++)
+        if (cases[i].batch > 1)
+            run_frames(b, i);
     return 0;
 }
 
 static void bench_done(struct bench *b)
 {
-    lm_slot_free(b->slot);
+    for (int i = 0; i < MAX_BATCH; i++)
+        lm_slot_free(b->slots[i]);
     codec_stream_free(b->stream);
     mem_free(b->columns);
     mem_free(b->hidden);
     mem_free(b->logits);
+    mem_free(b->fast_logits);
+    mem_free(b->saved);
     mem_free(b->probs);
     mem_free(b->scratch);
     mem_free(b->codes);

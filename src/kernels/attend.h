@@ -16,12 +16,24 @@ INLINE float load_kv1(int half, const void *base, size_t at)
     return v;
 }
 
+/* d values from `at` on, towards the cache.  Long contexts come from memory: keys and values are fetched
+ * a block ahead of their use. */
+INLINE void fetch_kv(int half, const void *base, size_t at, int d)
+{
+    size_t size = half ? 2 : 4;
+    for (size_t i = 0; i < (size_t)d * size; i += 64)
+        __builtin_prefetch((const char *)base + at * size + i);
+}
+
 /* s[h][i] = q[h] . k[i] * scale for NQ heads and n positions from `at` on. */
-INLINE void attend_scores(int half, int NQ, const float *q, const void *k, size_t at, int d, int n,
+INLINE void attend_scores(int half, int NQ, const float *q, const struct kern_kv *kv, size_t at, int n,
                           float (*s)[ATTEND_BLOCK])
 {
+    int d = kv->head_dim;
+    const void *k = kv->k;
     float scale = 1.0f / sqrtf((float)d);
     for (int i = 0; i < n; i++, at += (size_t)d) {
+        fetch_kv(half, kv->v, at, d);
         vf acc[2][2] = {{{0}}};
         float rest[2] = {0};
         int j = 0;
@@ -41,10 +53,13 @@ INLINE void attend_scores(int half, int NQ, const float *q, const void *k, size_
 }
 
 /* out[h] += s[h][i] * v[i] */
-INLINE void attend_values(int half, int NQ, const void *v, size_t at, int d, int n,
+INLINE void attend_values(int half, int NQ, const struct kern_kv *kv, size_t at, int n,
                           float (*s)[ATTEND_BLOCK], float *out)
 {
-    int j = 0;
+    int j = 0, d = kv->head_dim;
+    const void *v = kv->v;
+    for (int i = 0; i < n; i++) /* past the end at most: fetching does not fault */
+        fetch_kv(half, kv->k, at + (size_t)(n + i) * (size_t)d, d);
     for (; j + 4 * LANES <= d; j += 4 * LANES) {
         vf acc[2][4];
         for (int h = 0; h < NQ; h++)
@@ -100,13 +115,13 @@ INLINE void attend_heads(int half, int NQ, const float *q, const struct kern_kv 
         n = last - p + 1 < ATTEND_BLOCK ? last - p + 1 : ATTEND_BLOCK;
         if (n > kv->capacity - place)
             n = kv->capacity - place;
-        attend_scores(half, NQ, q, kv->k, at, d, n, s);
+        attend_scores(half, NQ, q, kv, at, n, s);
         for (int h = 0; h < NQ; h++) {
             float shrink = attend_weights(s[h], n, &top[h], &total[h]);
             for (int j = 0; j < d && shrink != 1; j++)
                 out[h * d + j] *= shrink;
         }
-        attend_values(half, NQ, kv->v, at, d, n, s, out);
+        attend_values(half, NQ, kv, at, n, s, out);
     }
     for (int h = 0; h < NQ; h++)
         for (int j = 0; j < d; j++)

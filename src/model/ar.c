@@ -18,7 +18,7 @@ struct ar {
     int32_t *history;      /* [n_frame, 1 + Q] */
     int n_frame, cap;
     float *hidden, *logits, *probs; /* [dim], [widest head] */
-    int32_t *scratch;
+    uint64_t *scratch;
 };
 
 int ar_new(const struct lm *m, int n_context, struct ar **ret, struct err *e)

@@ -212,6 +212,11 @@ int lm_n_candidate(const struct lm *m, int k)
 
 /* --- slots --- */
 
+enum kern_type lm_kv_type(const struct lm *m)
+{
+    return m->kv_type;
+}
+
 int lm_slot_new(const struct lm *m, int n_context, struct lm_slot **ret, struct err *e)
 {
     struct lm_slot *s = mem_try(1, sizeof *s);

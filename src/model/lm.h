@@ -6,7 +6,8 @@
  * Source: fish_speech/models/text2semantic/llama.py:DualARTransformer; quirks in docs/MODEL.md.
  *
  * Heads: by default only the rows that can be generated (semantic tokens, then im_end; residual codes)
- * are computed; lm_head_* maps between row and token.  The full head stays selectable for exact comparison.
+ * are computed; lm_head_* maps between row and token.  The full head stays selectable for exact
+ * comparison.
  *
  * Threads: the engine thread. */
 #ifndef MODEL_LM_H
@@ -16,7 +17,7 @@
 
 struct lm;
 struct lm_options {
-    enum kern_type type; /* wish for the packed matrices: f32, f16, bf16, q8_0, as stored */
+    enum kern_type type; /* wish for the packed matrices: f32, f16, bf16, q8_0, q4_0, as stored */
     bool full_head;      /* compute the whole padded vocabulary */
     int max_row;         /* rows in one slow call: prompt chunk or batch; 0 = 256 */
     int max_batch;       /* sequences in one fast call; 0 = 8 */
@@ -36,6 +37,7 @@ void lm_slot_free(struct lm_slot *s);
 void lm_slot_reset(struct lm_slot *s);
 int lm_slot_length(const struct lm_slot *s);   /* columns seen */
 int lm_slot_capacity(const struct lm_slot *s);
+enum kern_type lm_kv_type(const struct lm *m); /* of keys and values */
 
 /* What a slot remembers of its first n columns (n <= length), and back into an empty slot of the same
  * model with capacity >= n: it goes on as if it had been fed them. */

@@ -1,7 +1,6 @@
 /* sampler.c - one draw, in the order of fish_speech/models/text2semantic/inference.py:
  * repetition penalty, top-p at temperature 1, temperature, softmax, draw. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "model/ar.h"
@@ -32,77 +31,90 @@ static double softmax(const float *logits, int n, float temperature, float *prob
     return total;
 }
 
-struct candidate { float p; int32_t i; };
-
-/* Most probable first, lower index first among equals: a total order, so any sort gives the same. */
-static int by_probability(const void *a, const void *b)
+/* A candidate as one number: more probable is larger, then the lower index.  Probabilities are not
+ * negative, so their bits are in order. */
+static uint64_t candidate(float p, int32_t i)
 {
-    const struct candidate *x = a, *y = b;
-    if (x->p != y->p)
-        return x->p < y->p ? 1 : -1;
-    return (x->i > y->i) - (x->i < y->i);
+    uint32_t bits;
+    memcpy(&bits, &p, sizeof bits);
+    return (uint64_t)bits << 32 | (uint32_t)~i;
 }
 
-/* Sift a heap of indices so that the best candidate is on top. */
-static void sift(int32_t *heap, int n, int at, const float *probs)
+static int32_t candidate_index(uint64_t c)
 {
-    for (;;) {
-        int best = at;
-        for (int c = 2 * at + 1; c <= 2 * at + 2 && c < n; c++) {
-            struct candidate x = {probs[heap[c]], heap[c]}, y = {probs[heap[best]], heap[best]};
-            if (by_probability(&x, &y) < 0)
-                best = c;
-        }
-        if (best == at)
-            return;
-        int32_t t = heap[at];
-        heap[at] = heap[best];
-        heap[best] = t;
-        at = best;
+    return (int32_t)~(uint32_t)c;
+}
+
+/* Sift a heap so that the best candidate is on top. */
+static void sift(uint64_t *heap, int n, int at)
+{
+    uint64_t v = heap[at];
+    for (int c; (c = 2 * at + 1) < n; at = c) {
+        if (c + 1 < n && heap[c + 1] > heap[c])
+            c++;
+        if (heap[c] <= v)
+            break;
+        heap[at] = heap[c];
     }
+    heap[at] = v;
 }
 
-/* Take candidates from the top until their sum, each included, exceeds top_p; the first always stays,
- * the one that crosses goes.  Kept indices end up at the end of the heap array; returns how many. */
-static int top_p_keep(int32_t *heap, int n, const float *probs, float top_p)
+/* Take candidates of at least `least` from the top until their sum, each included, exceeds top_p; the
+ * first always stays, the one that crosses goes.  Kept ones end up at the end of heap[0..*n_heap);
+ * returns how many, or 0 when the sum never exceeded top_p. */
+static int take_top(uint64_t *heap, int *n_heap, const float *probs, int n, float least, float top_p)
 {
     float sum = 0;
-    int kept = 0, left = n;
+    int kept = 0, left = 0;
     for (int i = 0; i < n; i++)
-        heap[i] = i;
-    for (int i = n / 2 - 1; i >= 0; i--)
-        sift(heap, n, i, probs);
+        if (probs[i] >= least)
+            heap[left++] = candidate(probs[i], i);
+    *n_heap = left;
+    for (int i = left / 2 - 1; i >= 0; i--)
+        sift(heap, left, i);
     while (left > 0) {
-        int32_t best = heap[0];
-        sum += probs[best];
+        uint64_t best = heap[0];
+        sum += probs[candidate_index(best)];
         if (kept > 0 && sum > top_p)
-            break;
+            return kept;
         heap[0] = heap[--left];
         heap[left] = best;
-        sift(heap, left, 0, probs);
+        sift(heap, left, 0);
         kept++;
     }
-    return kept;
+    return least > 0 ? 0 : kept;
+}
+
+/* All that are less probable than (1 - top_p) / n together have less than 1 - top_p, so the sum is
+ * exceeded before they come; half of that leaves room for rounding.  S1-mini's head has 4097 rows, of
+ * which few are likely. */
+static int top_p_keep(uint64_t *heap, int *n_heap, const float *probs, int n, float top_p)
+{
+    float least = top_p < 1 ? (1 - top_p) / (2 * (float)n) : 0;
+    int kept = take_top(heap, n_heap, probs, n, least, top_p);
+    return kept > 0 ? kept : take_top(heap, n_heap, probs, n, 0, top_p);
 }
 
 void sampler_probs(float *logits, int n, const int32_t *prev, int n_prev,
-                   const struct sampler_params *p, int32_t *scratch, float *probs)
+                   const struct sampler_params *p, uint64_t *scratch, float *probs)
 {
     float temperature = p->temperature > 1e-5f ? p->temperature : 1e-5f, top;
     double total = 0;
     if (n_prev > 0 && p->repetition_penalty != 1)
         penalize(logits, n, prev, n_prev, p->repetition_penalty);
     softmax(logits, n, 1, probs);
-    int kept = top_p_keep(scratch, n, probs, p->top_p);
-    const int32_t *list = scratch + n - kept;
+    int n_heap, kept = top_p_keep(scratch, &n_heap, probs, n, p->top_p);
+    const uint64_t *list = scratch + n_heap - kept; /* the best last */
     memset(probs, 0, (size_t)n * sizeof *probs);
-    top = logits[list[kept - 1]];
+    top = logits[candidate_index(list[0])];
     for (int i = 0; i < kept; i++)
-        top = logits[list[i]] > top ? logits[list[i]] : top;
+        top = logits[candidate_index(list[i])] > top ? logits[candidate_index(list[i])] : top;
+    for (int i = 0; i < kept; i++) {
+        int32_t at = candidate_index(list[i]);
+        total += probs[at] = expf((logits[at] - top) / temperature);
+    }
     for (int i = 0; i < kept; i++)
-        total += probs[list[i]] = expf((logits[list[i]] - top) / temperature);
-    for (int i = 0; i < kept; i++)
-        probs[list[i]] = (float)(probs[list[i]] / total);
+        probs[candidate_index(list[i])] = (float)(probs[candidate_index(list[i])] / total);
 }
 
 /* SplitMix64's finalizer (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014)

@@ -241,7 +241,7 @@ static void check_sampler(struct golden *g)
         return;
     size_t n = (size_t)want.shape[1];
     float *l = mem_alloc(n * sizeof *l), *got = mem_alloc(want.n * sizeof *got);
-    int32_t *scratch = mem_alloc(n * sizeof *scratch);
+    uint64_t *scratch = mem_alloc(n * sizeof *scratch);
     for (size_t i = 0; i < (size_t)want.shape[0]; i++) {
         struct sampler_params p = {params.f[i * 3], params.f[i * 3 + 1], params.f[i * 3 + 2]};
         memcpy(l, logits.f + (size_t)row.i[i] * n, n * sizeof *l);
@@ -331,7 +331,8 @@ struct forced {
     size_t at;
     double worst;
     float *p;
-    int32_t *scratch, *history;
+    uint64_t *scratch;
+    int32_t *history;
 };
 
 static void check_draw(struct forced *f, float *logits, int n, int frame, int slot)

@@ -62,7 +62,7 @@ static void test_probs(void **state)
 {
     (void)state;
     float logits[5] = {0, 3, -1, 2.5f, 1}, probs[5], sum = 0;
-    int32_t scratch[5];
+    uint64_t scratch[5];
     const int32_t prev[4] = {1, 1, -3, 99};
     struct sampler_params p = {1, 1e-9f, 1};
     sampler_probs(logits, 5, NULL, 0, &p, scratch, probs); /* greedy: only the best stays */
@@ -93,6 +93,41 @@ static void test_draw(void **state)
     assert_int_equal(sampler_draw(probs, 4, 0.9999999), 3);
     const float low[3] = {0.3f, 0.3f, 0};
     assert_int_equal(sampler_draw(low, 3, 0.99), 1); /* rounding: the last possible one */
+}
+
+struct ranked { float p; int i; };
+
+static int by_rank(const void *a, const void *b)
+{
+    const struct ranked *x = a, *y = b;
+    return x->p != y->p ? (x->p < y->p ? 1 : -1) : x->i - y->i;
+}
+
+/* What top-p keeps, against a plain sort: peaked and flat logits, equal ones, all sizes of top_p. */
+static void test_top_p(void **state)
+{
+    (void)state;
+    enum { N = 300 };
+    float logits[N], probs[N], kept[N];
+    uint64_t scratch[N];
+    struct ranked r[N];
+    for (uint32_t round = 0; round < 300; round++) {
+        struct sampler_params all = {1, 2, 1}, p = {1, 0, 1};
+        double width = round % 3 == 0 ? 0.01 : round % 3 == 1 ? 4 : 30;
+        for (uint32_t i = 0; i < N; i++)
+            logits[i] = (float)(round % 5 == 4 ? (int)(i % 3) : width * sampler_uniform(5, round, i, 0));
+        p.top_p = (float)(round % 7 == 6 ? 0.99999 : sampler_uniform(6, round, 0, 0));
+        sampler_probs(logits, N, NULL, 0, &all, scratch, probs);
+        for (int i = 0; i < N; i++)
+            r[i] = (struct ranked){probs[i], i};
+        qsort(r, N, sizeof *r, by_rank);
+        sampler_probs(logits, N, NULL, 0, &p, scratch, kept);
+        float sum = 0;
+        for (int i = 0; i < N; i++) {
+            sum += r[i].p;
+            assert_true((kept[r[i].i] > 0) == (i == 0 || (sum <= p.top_p && r[i].p > 0)));
+        }
+    }
 }
 
 static void build(struct prompt *p, const char *text)
@@ -186,6 +221,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_uniform), cmocka_unit_test(test_probs), cmocka_unit_test(test_draw),
+        cmocka_unit_test(test_top_p),
         cmocka_unit_test(test_limits), cmocka_unit_test(test_batch),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

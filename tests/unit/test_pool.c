@@ -3,8 +3,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -73,6 +76,73 @@ static void test_unused(void **state)
     pool_free(NULL);
 }
 
+/* --- a thread that is kept from its core --- */
+
+static atomic_int held, let_go;
+static pthread_t other; /* the worker's, once a task has run there */
+static atomic_int has_other;
+
+static void hold(int signal)
+{
+    (void)signal;
+    atomic_store(&held, 1);
+    while (!atomic_load(&let_go))
+        ;
+}
+
+static void find_task(void *arg, int i, int i_thread)
+{
+    (void)arg;
+    (void)i;
+    if (i_thread == 1 && !atomic_load(&has_other)) {
+        other = pthread_self();
+        atomic_store(&has_other, 1);
+    }
+    nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+}
+
+/* The signal handler stands for a scheduler that has put the worker aside, between runs: pool_run
+ * must not wait for it (a pool that does hangs here, and the alarm ends the test). */
+static void test_absent_thread(void **state)
+{
+    (void)state;
+    struct pool *p;
+    struct seen s = {.n_thread = 2};
+    struct sigaction act = {.sa_handler = hold};
+    assert_int_equal(pool_new(2, &p, NULL), 0);
+    while (!atomic_load(&has_other))
+        pool_run(p, find_task, NULL, 8);
+    sigaction(SIGUSR1, &act, NULL);
+    alarm(20);
+    pthread_kill(other, SIGUSR1);
+    while (!atomic_load(&held))
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    for (int r = 0; r < 10; r++)
+        pool_run(p, count_task, &s, N_TASK);
+    atomic_store(&let_go, 1);
+    for (int r = 0; r < 10; r++)
+        pool_run(p, count_task, &s, N_TASK);
+    alarm(0);
+    for (int i = 0; i < N_TASK; i++)
+        assert_int_equal(s.count[i], 20);
+    pool_free(p);
+}
+
+/* Nothing to do costs nothing: the threads sleep. */
+static void test_idle(void **state)
+{
+    (void)state;
+    struct pool *p;
+    struct seen s = {.n_thread = 2};
+    assert_int_equal(pool_new(2, &p, NULL), 0);
+    pool_run(p, count_task, &s, N_TASK);
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    clock_t start = clock();
+    nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+    assert_true((double)(clock() - start) / CLOCKS_PER_SEC < 0.02); /* a tenth of the time */
+    pool_free(p);
+}
+
 static void test_arguments(void **state)
 {
     (void)state;
@@ -94,6 +164,8 @@ int main(void)
         cmocka_unit_test(test_each_task_once),
         cmocka_unit_test(test_more_threads_than_cores),
         cmocka_unit_test(test_unused),
+        cmocka_unit_test(test_absent_thread),
+        cmocka_unit_test(test_idle),
         cmocka_unit_test(test_arguments),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
