@@ -84,6 +84,9 @@ $(BUILD)/%.o: %.c Makefile
 	$(if $(Q),@echo "  CC $<")
 	$(Q)$(CC) $(ALL_CFLAGS) $(if $(findstring src/kernels,$<),$(FLAGS_$(basename $(notdir $<)))) -MMD -MP -c $< -o $@
 
+# The page is built into the binary as it is.
+$(BUILD)/src/server/page.o: $(wildcard src/server/page/*)
+
 $(BUILD)/libjabbertts.a: $(OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
 

@@ -265,6 +265,8 @@ void models_list(struct request *r);      /* models.c */
 void models_get(struct request *r);
 void audio_models_list(struct request *r);
 void voices_list(struct request *r);
+void page_file(struct request *r);        /* page.c */
+void page_openapi(struct request *r);
 void health_live(struct request *r);      /* health.c */
 void health_ready(struct request *r);
 void metrics_get(struct request *r);

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""tests/clients/run.py - the official OpenAI clients and a real browser against a live server.
+
+Installs the clients below $BUILD/clients on first use (that needs the network; without it exit code
+77: skipped).  Last line: `N passed, N failed`."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "http"))
+import live  # noqa: E402
+
+PYTHON = ["openai==3.54.0"]
+NODE = ["openai@6.30.1", "playwright-core@1.61.1", "axe-core@4.14.1"]
+DIR = os.path.abspath(os.path.join(os.environ.get("BUILD", "build"), "clients"))
+CLIP = ("Good morning. It is a fine day to be outside and to talk about the weather, and nobody has "
+        "anything better to do.")
+
+
+def installed(what, stamp):
+    path = os.path.join(DIR, stamp)
+    return os.path.exists(path) and open(path).read() == " ".join(what)
+
+
+def install():
+    os.makedirs(DIR, exist_ok=True)
+    python = os.path.join(DIR, "venv", "bin", "python")
+    if not installed(PYTHON, "python.stamp"):
+        venv.create(os.path.join(DIR, "venv"), with_pip=True, clear=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *PYTHON], check=True)
+        open(os.path.join(DIR, "python.stamp"), "w").write(" ".join(PYTHON))
+    if not installed(NODE, "node.stamp"):
+        subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", DIR, *NODE], check=True)
+        open(os.path.join(DIR, "node.stamp"), "w").write(" ".join(NODE))
+    return python
+
+
+def main():
+    try:
+        python = install()
+    except (OSError, subprocess.CalledProcessError) as e:
+        print(f"cannot install the clients: {e}")
+        return 77
+    with tempfile.TemporaryDirectory() as tmp:
+        keys = os.path.join(tmp, "keys")
+        with open(keys, "w") as f:
+            f.write("test: open-sesame\n")
+        clip = os.path.join(tmp, "clip.wav")
+        subprocess.run([live.BINARY, "say", CLIP, "-o", clip], check=True, stderr=subprocess.DEVNULL)
+        with live.Server("--voice-dir", os.path.join(tmp, "voices")) as plain, live.Server("--api-keys-file", keys) as keyed:
+            env = {**os.environ, "JABBERTTS_URL": f"http://127.0.0.1:{plain.port}",
+                   "JABBERTTS_KEYED_URL": f"http://127.0.0.1:{keyed.port}", "JABBERTTS_TMP": tmp,
+                   "JABBERTTS_CLIP": clip, "JABBERTTS_MODULES": os.path.join(DIR, "node_modules")}
+            failed = 0
+            tests = {"openai_python.py": [python], "openai_javascript.mjs": ["node", "--test"],
+                     "browser.mjs": ["node", "--test"]}
+            for name, command in tests.items():
+                done = subprocess.run([*command, os.path.join(HERE, name)], env=env, text=True, timeout=900,
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+                print(("  pass  " if done.returncode == 0 else "  FAIL  ") + "clients/" + name)
+                if done.returncode:
+                    failed += 1
+                    print(done.stdout[-8000:])
+    print(f"{len(tests) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
