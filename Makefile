@@ -25,8 +25,8 @@ V         ?=
 Q         := $(if $(V),,@)
 
 CFLAGS    ?= -O2 -g
-PACKAGES  := jansson yaml-0.1 libzip libpcre2-8 icu-uc icu-i18n libavformat libavcodec libavutil \
-             libswresample
+PACKAGES  := jansson yaml-0.1 libzip libpcre2-8 icu-uc icu-i18n expat libavformat libavcodec \
+             libavutil libswresample
 SERVER_PACKAGES := libmicrohttpd gnutls
 WARN      := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
              -Wpointer-arith -Wwrite-strings -Wno-psabi

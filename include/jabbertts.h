@@ -78,7 +78,11 @@ struct jabbertts_options {
     int context;       /* tokens and frames per sentence, reference included; 0: the model's */
     int prefix_mb;     /* MiB for what the model remembers of voices' prompts, so that a voice's
                           second request starts at its own text; 0: nothing (default 256) */
+    const char *lexicon; /* file of words and how they are said; NULL: none */
 };
+/* A lexicon that was edited after the engine was opened is read again before the next request.  If it
+ * is bad then, the old one stays and this says why; 0: all is well. */
+JABBERTTS_API int jabbertts_lexicon_problem(struct jabbertts *tts, struct jabbertts_error *e);
 JABBERTTS_API void jabbertts_options_init(struct jabbertts_options *o);
 JABBERTTS_API int jabbertts_open(const struct jabbertts_options *o, struct jabbertts **ret,
                                  struct jabbertts_error *e);
@@ -156,6 +160,7 @@ struct jabbertts_request {
     const char *instructions; /* how to speak; a marker it names leads each sentence (S1 models) */
     double deadline_s;                       /* from submit to the last sample made; 0: none */
     const char *model;                       /* "espeak-ng" speaks with that; NULL: the engine's */
+    int ssml;                                /* text is SSML: 1 yes, -1 no, 0 if it starts with <speak */
 };
 JABBERTTS_API void jabbertts_request_init(struct jabbertts_request *r);
 /* Everything in the request but the reference is copied. */
@@ -187,12 +192,18 @@ struct jabbertts_progress {
     int n_token;          /* of the text, read so far; references not counted */
     int n_frame;          /* frames made */
     int n_truncated;      /* sentences that a limit ended before the model did */
+    int n_ignored;        /* phonetic readings that the model, which reads letters, cannot use */
     size_t n_sample;      /* samples made, pauses included */
     double first_audio_s; /* from submit to the first samples; < 0: none yet */
     double elapsed_s;     /* from submit to now, or to the end */
 };
 JABBERTTS_API void jabbertts_stream_progress(const struct jabbertts_stream *s,
                                              struct jabbertts_progress *p);
+
+/* i-th <mark> of SSML: its name, and when it is heard, in seconds of the stream's sound (< 0: not
+ * made yet, or never).  Inside a sentence that is estimated.  0, or ERR_NOT_FOUND after the last. */
+JABBERTTS_API int jabbertts_stream_mark(const struct jabbertts_stream *s, int i, const char **name,
+                                        double *seconds);
 
 /* --- sound files ------------------------------------------------------------------------------- */
 

@@ -26,6 +26,8 @@ static const char usage[] =
     "      --voice NAME        a voice of the model (jabbertts voices), or a sound file to clone\n"
     "      --voice-text TEXT   what is said in that sound file\n"
     "      --language NAME     of the text, as espeak-ng names it: en-us, de, pt-br\n"
+    "      --ssml              the text is SSML (default: if it starts with <speak)\n"
+    "      --lexicon FILE      lines `word = reading` or `word = /ipa/`: how words are said\n"
     "      --speed X           0.25 to 4, pitch kept (default 1)\n"
     "      --seed N            other numbers, another reading (default 0)\n"
     "      --temperature X     0 to 2 (default: the model's)\n"
@@ -67,8 +69,8 @@ static void on_signal(int sig)
 
 /* --- options --- */
 
-enum { OPT_PLAY = 256, OPT_VOICE, OPT_VOICE_TEXT, OPT_LANGUAGE, OPT_SPEED, OPT_SEED, OPT_TEMPERATURE,
-       OPT_TOP_P, OPT_PENALTY, OPT_MAX_SECONDS, OPT_THREADS, OPT_ISA, OPT_MODEL };
+enum { OPT_PLAY = 256, OPT_VOICE, OPT_VOICE_TEXT, OPT_LANGUAGE, OPT_SSML, OPT_LEXICON, OPT_SPEED,
+       OPT_SEED, OPT_TEMPERATURE, OPT_TOP_P, OPT_PENALTY, OPT_MAX_SECONDS, OPT_THREADS, OPT_ISA, OPT_MODEL };
 
 static const struct option options[] = {{"output", required_argument, 0, 'o'},
                                         {"format", required_argument, 0, 'f'},
@@ -77,6 +79,8 @@ static const struct option options[] = {{"output", required_argument, 0, 'o'},
                                         {"voice", required_argument, 0, OPT_VOICE},
                                         {"voice-text", required_argument, 0, OPT_VOICE_TEXT},
                                         {"language", required_argument, 0, OPT_LANGUAGE},
+                                        {"ssml", no_argument, 0, OPT_SSML},
+                                        {"lexicon", required_argument, 0, OPT_LEXICON},
                                         {"speed", required_argument, 0, OPT_SPEED},
                                         {"seed", required_argument, 0, OPT_SEED},
                                         {"temperature", required_argument, 0, OPT_TEMPERATURE},
@@ -133,6 +137,7 @@ static int string_option(struct say *s, int c)
                          : c == OPT_VOICE      ? &s->request.voice
                          : c == OPT_VOICE_TEXT ? &s->voice_text
                          : c == OPT_LANGUAGE   ? &s->request.language
+                         : c == OPT_LEXICON    ? &s->engine.lexicon
                          : c == OPT_ISA        ? &s->engine.isa
                          : c == OPT_MODEL      ? &s->engine.model
                                                : NULL;
@@ -153,6 +158,8 @@ static int parse(struct say *s, int argc, char **argv)
         }
         if (c == OPT_PLAY)
             s->play = 1;
+        else if (c == OPT_SSML)
+            s->request.ssml = 1;
         else if (string_option(s, c))
             return CLI_USAGE;
     }
@@ -356,7 +363,15 @@ static int pump(struct say *s)
 static int report(const struct say *s)
 {
     struct jabbertts_progress p;
+    const char *mark;
+    double at;
     jabbertts_stream_progress(s->stream, &p);
+    for (int i = 0; jabbertts_stream_mark(s->stream, i, &mark, &at) == 0; i++)
+        if (at >= 0)
+            fprintf(stderr, "mark \"%s\" at %.3f s\n", mark, at / s->speed);
+    if (p.n_ignored > 0)
+        fprintf(stderr, "jabbertts: %d words were read by their letters: this model reads no IPA\n",
+                p.n_ignored);
     if (p.n_truncated == 0)
         return CLI_OK;
     return cli_fail("%d of %d sentences were not finished (%s); the sound up to there was written",

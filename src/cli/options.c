@@ -92,6 +92,8 @@ static const struct row rows[] = {
      "MiB for the prompts of voices, so that a voice's second request starts sooner"},
     {"context", "engine", INTEGER, ENGINE(context), 0, 65536, "0", NULL,
      "tokens and frames of a sentence with its voice; 0 is the model's"},
+    {"lexicon", "engine", STRING, ENGINE(lexicon), 0, 0, NULL, NULL,
+     "file with a line `word = reading` or `word = /ipa/` for each word that is said otherwise"},
 };
 #define N_ROW (int)(sizeof rows / sizeof *rows)
 _Static_assert(sizeof rows / sizeof *rows <= 64, "struct options has room for 64 rows");

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "text/lexicon.h"
 #include "text/libespeak.h"
 
 /* The two lists of codes are one list under two names. */
@@ -146,7 +147,8 @@ static int engine_start(struct jabbertts *tts, const struct jabbertts_options *o
     int rc;
     tts->model_options = (struct model_options){.n_thread = o->threads, .isa = o->isa,
                                                 .max_batch = o->slots};
-    if ((rc = check_options(o, e)) < 0)
+    if ((rc = check_options(o, e)) < 0 ||
+        (o->lexicon && (rc = lexicon_open(o->lexicon, &tts->lexicon, e)) < 0))
         return rc;
     if (o->model && strcmp(o->model, ENGINE_ESPEAK) == 0)
         return 0;
@@ -204,10 +206,17 @@ void jabbertts_close(struct jabbertts *tts)
     }
     speak_done(tts);
     model_close(&tts->model);
+    lexicon_free(tts->lexicon);
     pthread_cond_destroy(&tts->changed);
     pthread_cond_destroy(&tts->wake);
     pthread_mutex_destroy(&tts->lock);
     mem_free(tts);
+}
+
+int jabbertts_lexicon_problem(struct jabbertts *tts, struct jabbertts_error *error)
+{
+    struct err e = {0};
+    return tts->lexicon ? engine_return(error, &e, lexicon_problem(tts->lexicon, &e)) : 0;
 }
 
 int jabbertts_sample_rate(const struct jabbertts *tts)

@@ -28,6 +28,7 @@
 #include "base/err.h"
 #include "engine/prefix.h"
 #include "jabbertts.h"
+#include "audio/effect.h"
 #include "model/model.h"
 #include "text/text.h"
 
@@ -46,6 +47,8 @@ struct piece {
     int32_t *codes; /* [cap, Q], n_frame of them made, n_decoded decoded */
     int cap, n_frame, n_decoded;
     bool truncated;
+    struct prompt_reference reference; /* of another voice than the stream's; codes NULL: none */
+    size_t first;   /* sample of the stream that its sound begins with */
 };
 
 #define ENGINE_ESPEAK       "espeak-ng" /* as the name of a model */
@@ -76,10 +79,7 @@ struct jabbertts_stream {
     bool complete;                 /* nothing left to do */
     struct err broken;             /* code not 0: it failed */
 
-    #define ENGINE_ESPEAK       "espeak-ng" /* as the name of a model */
-#define ENGINE_ESPEAK_VOICE "en-us"     /* the default */
-
-enum stream_state state;       /* (lock) */
+    enum stream_state state;       /* (lock) */
     bool cancel;                   /* (lock) */
     struct err failure;            /* (lock) code 0: none */
     float *sound;                  /* (lock) [sound_cap], n_sound from sound_head are unread */
@@ -100,6 +100,7 @@ struct slot { /* generates the codes of one piece */
 struct decoder { /* turns the codes of one piece into sound */
     struct jabbertts_stream *stream; /* NULL: free */
     struct codec_stream *codec;
+    struct effect *effect; /* made when a piece first wants a rate or volume */
 };
 
 struct job { /* encode a clip on the engine thread */
@@ -115,6 +116,7 @@ struct job { /* encode a clip on the engine thread */
 struct jabbertts {
     struct model model;
     bool has_model;  /* no: espeak-ng is all there is, and no engine thread */
+    struct lexicon *lexicon; /* NULL: none */
     struct model_options model_options;
     const char *isa; /* in use, also while unloaded */
     int n_thread, n_context;
@@ -167,11 +169,16 @@ void speak_step(struct jabbertts *tts, struct slot *const *slots, int n);
 void speak_decode(struct jabbertts *tts, struct decoder *d);
 
 /* stream.c */
+/* (lock) The sound of a piece ended with the stream's sample n_sample, from first; after_pause: and
+ * the pause behind it.  Marks in it get their time. */
+void stream_mark_piece(struct jabbertts_stream *s, int i_piece, size_t first, bool after_pause);
 void stream_tell(struct jabbertts_stream *s); /* (lock) there is something to read */
 /* (lock) End an open stream that is in no slot and no decoder; why NULL: all is said. */
 void stream_end(struct jabbertts_stream *s, const struct err *why);
 /* (lock) Room for n more samples, so that handing them over cannot fail. */
 int stream_reserve(struct jabbertts_stream *s, size_t n, struct err *e);
+
+enum text_markup engine_markup(const struct jabbertts_request *r); /* stream.c */
 
 /* espeak.c: streams that espeak-ng speaks */
 bool engine_wants_espeak(const struct jabbertts *tts, const struct jabbertts_request *r);

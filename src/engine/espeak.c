@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "audio/effect.h"
 #include "base/buf.h"
 #include "text/libespeak.h"
 
@@ -18,6 +19,7 @@
 struct espeak_stream {
     char voice[VOICE_BYTES];
     struct buf pcm;     /* float samples of the piece being read */
+    struct effect *effect; /* for pieces with a rate or volume; made when the first comes */
     size_t at;          /* of which so many were handed out */
     size_t pause;       /* samples of silence after them */
     size_t n_left;      /* samples that max_seconds still allows */
@@ -51,11 +53,12 @@ const char *engine_espeak_alias(int i)
     return i >= 0 && i < N_SPEAKER ? speakers[i].name : NULL;
 }
 
-/* A request's voice and language as espeak-ng's LANGUAGE+VARIANT: the voice may be both or either,
- * and a language asked for goes before the voice's own. */
-static int choose_voice(const struct jabbertts_request *r, char voice[VOICE_BYTES], struct err *e)
+/* A voice and a language (NULL: none asked for) as espeak-ng's LANGUAGE+VARIANT: the voice may be both
+ * or either, and the language goes before the voice's own. */
+static int choose_voice(const char *name, const char *language, char voice[VOICE_BYTES],
+                        struct err *e)
 {
-    const char *asked = r->voice ? r->voice : ENGINE_ESPEAK_VOICE, *variant = "";
+    const char *asked = name ? name : ENGINE_ESPEAK_VOICE, *variant = "";
     size_t n_language = strcspn(asked, "+");
     if (asked[n_language])
         variant = asked + n_language + 1;
@@ -65,8 +68,8 @@ static int choose_voice(const struct jabbertts_request *r, char voice[VOICE_BYTE
             asked = ENGINE_ESPEAK_VOICE;
             n_language = strlen(asked);
         }
-    if (r->language) {
-        asked = r->language;
+    if (language) {
+        asked = language;
         n_language = strlen(asked);
     }
     int n = snprintf(voice, VOICE_BYTES, "%.*s%s%s", (int)n_language, asked, *variant ? "+" : "",
@@ -76,7 +79,7 @@ static int choose_voice(const struct jabbertts_request *r, char voice[VOICE_BYTE
     int rc = libespeak_begin(voice, e);
     if (rc < 0)
         return err_wrap(e, "voice \"%.40s\" (`jabbertts voices --model espeak-ng` lists them)",
-                        r->voice ? r->voice : voice);
+                        name ? name : voice);
     libespeak_end();
     return 0;
 }
@@ -96,6 +99,26 @@ static void count_stream(struct jabbertts_stream *s, int rc)
     pthread_mutex_unlock(&s->tts->lock);
 }
 
+/* Pieces with a voice or language of their own get the voice that says them. */
+static int choose_voices(struct jabbertts_stream *s, const struct jabbertts_request *r, struct err *e)
+{
+    char voice[VOICE_BYTES];
+    for (int i = 0; i < s->pieces.n; i++) {
+        struct text_piece *p = &s->pieces.piece[i];
+        if (!p->voice && !p->language)
+            continue;
+        const char *language = p->language ? p->language : p->voice ? NULL : r->language;
+        int rc = choose_voice(p->voice ? p->voice : r->voice, language, voice, e);
+        if (rc < 0)
+            return rc;
+        mem_free(p->voice);
+        p->voice = mem_strndup(voice, VOICE_BYTES);
+        if (!p->voice)
+            return err_set(e, ERR_MEMORY, "out of memory for a request");
+    }
+    return 0;
+}
+
 int engine_espeak_fill(struct jabbertts_stream *s, const struct jabbertts_request *r, struct err *e)
 {
     struct espeak_stream *es = mem_try(1, sizeof *es);
@@ -105,16 +128,19 @@ int engine_espeak_fill(struct jabbertts_stream *s, const struct jabbertts_reques
     buf_init(&es->pcm, (size_t)PIECE_MAX_SECONDS * (size_t)libespeak_rate() * sizeof(float));
     if (r->reference)
         return err_set(e, ERR_UNSUPPORTED, "espeak-ng cannot clone a voice");
-    int rc = choose_voice(r, es->voice, e);
+    int rc = choose_voice(r->voice, r->language, es->voice, e);
     if (rc < 0)
         return rc;
-    struct text_options text = {.frontend = TEXT_WORDS, .language = r->language};
-    if ((rc = text_split(r->text, strlen(r->text), &text, &s->pieces, e)) < 0)
+    struct text_options text = {.frontend = TEXT_WORDS, .language = r->language,
+                                .markup = engine_markup(r), .lexicon = s->tts->lexicon};
+    if ((rc = text_split(r->text, strlen(r->text), &text, &s->pieces, e)) < 0 ||
+        (rc = choose_voices(s, r, e)) < 0)
         return rc;
     es->n_left = r->max_seconds > 0 ? (size_t)ceil(r->max_seconds * libespeak_rate()) : SIZE_MAX;
     es->deadline = r->deadline_s > 0 ? s->submitted + r->deadline_s : INFINITY;
     s->state = STREAM_DONE; /* nothing of it is ever with the engine thread */
     s->progress.n_piece = s->pieces.n;
+    s->progress.n_ignored = s->pieces.n_ignored;
     s->progress.first_audio_s = -1;
     count_stream(s, 1);
     return 0;
@@ -127,6 +153,7 @@ void engine_espeak_free(struct jabbertts_stream *s)
         return;
     if (s->pieces.n)
         count_stream(s, ERR_CANCELLED);
+    effect_free(es->effect);
     buf_done(&es->pcm);
     mem_free(es);
 }
@@ -139,16 +166,70 @@ static bool is_cancelled(struct jabbertts_stream *s)
     return cancel;
 }
 
+/* What the effect has ready. */
+static int take_effect(struct espeak_stream *es)
+{
+    float pcm[1024];
+    int n, rc = 0;
+    while (rc == 0 && (n = effect_read(es->effect, pcm, 1024)) > 0)
+        rc = buf_add(&es->pcm, pcm, (size_t)n * sizeof *pcm);
+    return rc;
+}
+
+static bool has_effect(const struct text_piece *p)
+{
+    return p->rate != 1 || p->volume != 1;
+}
+
 static int on_speech(void *cookie, const int16_t *pcm, int n)
 {
     struct jabbertts_stream *s = cookie;
     struct espeak_stream *es = s->espeak;
+    const struct text_piece *p = &s->pieces.piece[s->progress.piece];
+    float v[1024];
     int rc = is_cancelled(s) ? ERR_CANCELLED : 0;
-    for (int i = 0; i < n && rc == 0; i++) {
-        float v = (float)pcm[i] / 32768.0f;
-        rc = buf_add(&es->pcm, &v, sizeof v);
+    for (int i = 0, m; i < n && rc == 0; i += m) {
+        for (m = 0; m < 1024 && i + m < n; m++)
+            v[m] = (float)pcm[i + m] / 32768.0f;
+        if (!has_effect(p))
+            rc = buf_add(&es->pcm, v, (size_t)m * sizeof *v);
+        else if ((rc = effect_write(es->effect, v, m, NULL)) == 0)
+            rc = take_effect(es);
     }
     return rc;
+}
+
+/* A piece of text to sound in pcm. */
+static int speak(struct jabbertts_stream *s, const struct text_piece *p, struct err *e)
+{
+    struct espeak_stream *es = s->espeak;
+    int rc = 0;
+    if (!p->text[0])
+        return 0;
+    if (has_effect(p) && !es->effect)
+        rc = effect_new(libespeak_rate(), &es->effect, e);
+    if (rc < 0)
+        return rc;
+    if (has_effect(p))
+        effect_begin(es->effect, p->rate, p->volume);
+    rc = text_speech(p->text, p->voice ? p->voice : es->voice, on_speech, s, e);
+    if (rc == 0 && has_effect(p)) {
+        effect_end(es->effect);
+        rc = take_effect(es);
+    }
+    return rc;
+}
+
+/* (lock) The whole piece is made before any of it is read: its marks are known. */
+static void mark_piece(struct jabbertts_stream *s, int i)
+{
+    struct espeak_stream *es = s->espeak;
+    size_t first = s->progress.n_sample, n = es->pcm.len / sizeof(float);
+    s->progress.n_sample = first + n;
+    stream_mark_piece(s, i, first, false);
+    s->progress.n_sample += es->pause;
+    stream_mark_piece(s, i, first, true);
+    s->progress.n_sample = first;
 }
 
 /* Speak the next piece into pcm.  1: done, 0: there is none. */
@@ -161,15 +242,16 @@ static int next_piece(struct jabbertts_stream *s, struct err *e)
     if (i >= s->pieces.n)
         return 0;
     const struct text_piece *p = &s->pieces.piece[i];
-    int rc = text_speech(p->text, es->voice, on_speech, s, e);
+    int rc = speak(s, p, e);
     if (rc == ERR_LIMIT)
         return err_set(e, rc, "a piece of text is longer than %d s of speech", PIECE_MAX_SECONDS);
     if (rc == ERR_CANCELLED || rc == ERR_MEMORY)
         return err_set(e, rc, rc == ERR_MEMORY ? "out of memory for speech" : "cancelled");
     if (rc < 0 && rc != ERR_ARGUMENT) /* the last: letters that are never spoken */
         return rc;
-    es->pause = (size_t)p->pause_ms * (size_t)libespeak_rate() / 1000;
+    es->pause = i + 1 < s->pieces.n ? (size_t)p->pause_ms * (size_t)libespeak_rate() / 1000 : 0;
     pthread_mutex_lock(&s->tts->lock);
+    mark_piece(s, i);
     s->progress.piece++;
     pthread_mutex_unlock(&s->tts->lock);
     return 1;

@@ -177,8 +177,11 @@ static void fill_decoders(struct jabbertts *tts)
             return;
         const struct piece *p = &best->piece[best->i_head];
         size_t n_frame = (size_t)(p->state == PIECE_MADE ? p->n_frame : p->cap);
-        if (stream_reserve(best, n_frame * (size_t)tts->model.spec.codec.frame_samples,
-                           &best->broken) < 0)
+        size_t n = n_frame * (size_t)tts->model.spec.codec.frame_samples;
+        const struct text_piece *text = &best->pieces.piece[best->i_head];
+        if (text->rate != 1) /* and what the effect holds back */
+            n = (size_t)((double)n / text->rate) + (size_t)tts->model.spec.codec.sample_rate;
+        if (stream_reserve(best, n, &best->broken) < 0)
             continue;
         d->stream = best;
         best->decoder = d;
@@ -255,7 +258,7 @@ static bool turn(struct jabbertts *tts)
     for (int i = 0; i < n_fresh; i++)
         speak_start(tts, fresh[i]);
     for (int i = n_step - 1; i >= 0; i--)
-        if (step[i]->stream->broken.code)
+        if (!step[i]->stream || step[i]->stream->broken.code) /* nothing to say, or failed */
             step[i] = step[--n_step];
     if (n_step > 0)
         speak_step(tts, step, n_step);

@@ -40,7 +40,10 @@ static int build_prompt(const struct slot *s, struct prompt *p, struct err *e)
     struct prompt_reference ref = st->reference;
     int32_t *own = NULL;
     int n_ref = st->has_reference, rc;
-    if (!n_ref && s->i_piece > 0 && st->piece[0].n_frame > 0) {
+    if (st->piece[s->i_piece].reference.codes) {
+        ref = st->piece[s->i_piece].reference;
+        n_ref = 1;
+    } else if (!n_ref && s->i_piece > 0 && st->piece[0].n_frame > 0) {
         if ((rc = first_as_reference(st, &ref, e)) < 0)
             return rc;
         own = (int32_t *)(uintptr_t)ref.codes;
@@ -88,13 +91,6 @@ static int start(struct jabbertts *tts, struct slot *s, struct err *e)
     return rc;
 }
 
-void speak_start(struct jabbertts *tts, struct slot *s)
-{
-    struct err e = {0};
-    if (start(tts, s, &e) < 0)
-        s->stream->broken = e;
-}
-
 static void take_frame(struct jabbertts *tts, struct slot *s)
 {
     size_t n_codebook = (size_t)tts->model.spec.lm.n_codebook;
@@ -117,6 +113,17 @@ static void piece_made(struct jabbertts *tts, struct slot *s, bool truncated)
     pthread_mutex_lock(&tts->lock);
     mean(&tts->piece_s, engine_now() - s->since);
     pthread_mutex_unlock(&tts->lock);
+}
+
+void speak_start(struct jabbertts *tts, struct slot *s)
+{
+    struct err e = {0};
+    if (!s->stream->pieces.piece[s->i_piece].text[0]) { /* silence only */
+        piece_made(tts, s, false);
+        return;
+    }
+    if (start(tts, s, &e) < 0)
+        s->stream->broken = e;
 }
 
 void speak_step(struct jabbertts *tts, struct slot *const *slots, int n)
@@ -181,11 +188,13 @@ static void pause_after(struct jabbertts_stream *st, int i_piece)
 static void head_done(struct jabbertts *tts, struct jabbertts_stream *st, bool spent)
 {
     struct piece *p = &st->piece[st->i_head];
+    size_t first = p->n_decoded ? p->first : st->progress.n_sample;
     int n_truncated = spent ? st->pieces.n - st->i_head : p->truncated;
     pthread_mutex_lock(&tts->lock);
     st->progress.piece += !spent;
     st->progress.n_truncated += n_truncated;
     tts->load.n_truncated += (uint64_t)n_truncated;
+    stream_mark_piece(st, st->i_head, first, false);
     pthread_mutex_unlock(&tts->lock);
     if (st->i_head > 0 || st->has_reference) {
         mem_free(p->codes); /* the first piece's are still a reference */
@@ -197,6 +206,43 @@ static void head_done(struct jabbertts *tts, struct jabbertts_stream *st, bool s
     st->complete = spent || st->i_head == st->pieces.n;
     if (!st->complete)
         pause_after(st, st->i_head - 1);
+    pthread_mutex_lock(&tts->lock);
+    stream_mark_piece(st, st->i_head - 1, first, true);
+    pthread_mutex_unlock(&tts->lock);
+}
+
+static bool has_effect(const struct text_piece *p)
+{
+    return p->rate != 1 || p->volume != 1;
+}
+
+/* What the effect has ready; none of it counts as frames, which were counted before. */
+static void drain_effect(struct jabbertts *tts, struct decoder *d)
+{
+    size_t n_max = (size_t)tts->model.spec.codec.frame_samples * ENGINE_CHUNK_FRAMES;
+    int n;
+    while ((n = effect_read(d->effect, tts->pcm, (int)n_max)) > 0)
+        hand_over(d->stream, tts->pcm, (size_t)n, 0);
+}
+
+/* n_frame frames of sound in tts->pcm to the reader, changed as the piece asks. */
+static void hand_over_frames(struct jabbertts *tts, struct decoder *d, int n_frame)
+{
+    struct jabbertts_stream *st = d->stream;
+    const struct text_piece *text = &st->pieces.piece[st->i_head];
+    size_t n = (size_t)n_frame * (size_t)tts->model.spec.codec.frame_samples;
+    if (!has_effect(text)) {
+        hand_over(st, tts->pcm, n, n_frame);
+        return;
+    }
+    if (!d->effect && effect_new(tts->model.spec.codec.sample_rate, &d->effect, &st->broken) < 0)
+        return;
+    if (st->piece[st->i_head].n_decoded == n_frame) /* the first */
+        effect_begin(d->effect, text->rate, text->volume);
+    if (effect_write(d->effect, tts->pcm, (int)n, &st->broken) < 0)
+        return;
+    hand_over(st, tts->pcm, 0, n_frame);
+    drain_effect(tts, d);
 }
 
 /* n frames of the head piece, codebook first. */
@@ -210,9 +256,11 @@ static void decode(struct jabbertts *tts, struct decoder *d, struct piece *p, in
     double begin = engine_now();
     codec_decode(tts->model.codec, d->codec, tts->chunk, n, tts->pcm, tts->model.exec);
     mean(&tts->codec_s, (engine_now() - begin) / n);
+    if (p->n_decoded == 0)
+        p->first = d->stream->progress.n_sample;
     p->n_decoded += n;
     d->stream->n_ahead -= n;
-    hand_over(d->stream, tts->pcm, (size_t)n * (size_t)tts->model.spec.codec.frame_samples, n);
+    hand_over_frames(tts, d, n);
 }
 
 void speak_decode(struct jabbertts *tts, struct decoder *d)
@@ -229,8 +277,13 @@ void speak_decode(struct jabbertts *tts, struct decoder *d)
         decode(tts, d, p, n);
         st->n_chunk = st->n_chunk * 2 < ENGINE_CHUNK_FRAMES ? st->n_chunk * 2 : ENGINE_CHUNK_FRAMES;
     }
-    if (last || (p->state == PIECE_MADE && p->n_decoded == p->n_frame))
-        head_done(tts, st, last);
+    if (!last && (p->state != PIECE_MADE || p->n_decoded < p->n_frame))
+        return;
+    if (d->effect && p->n_decoded && has_effect(&st->pieces.piece[st->i_head])) {
+        effect_end(d->effect);
+        drain_effect(tts, d);
+    }
+    head_done(tts, st, last);
 }
 
 /* --- memory ------------------------------------------------------------------------------------ */
@@ -259,6 +312,7 @@ void speak_done(struct jabbertts *tts)
     for (int i = 0; tts->slots && tts->decoders && i < tts->n_slot; i++) {
         ar_free(tts->slots[i].ar);
         codec_stream_free(tts->decoders[i].codec);
+        effect_free(tts->decoders[i].effect);
     }
     prefix_cache_free(tts->prefix);
     mem_free(tts->slots);

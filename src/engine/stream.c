@@ -60,6 +60,26 @@ static int find_voice(const struct jabbertts *tts, const struct jabbertts_reques
     return 0;
 }
 
+/* The voices of pieces that have their own. */
+static int find_voices(const struct jabbertts *tts, struct jabbertts_stream *s, struct err *e)
+{
+    for (int i = 0; i < s->pieces.n; i++) {
+        const char *name = s->pieces.piece[i].voice;
+        const struct voice *v = name ? voices_find(tts->model.voices, name) : NULL;
+        if (name && !v)
+            return err_set(e, ERR_NOT_FOUND,
+                           "this model has no voice \"%.64s\"; `jabbertts voices` lists them", name);
+        if (v)
+            s->piece[i].reference = (struct prompt_reference){v->text, v->codes, v->n_frame};
+    }
+    return 0;
+}
+
+enum text_markup engine_markup(const struct jabbertts_request *r)
+{
+    return r->ssml > 0 ? TEXT_SSML : r->ssml < 0 ? TEXT_NO_SSML : TEXT_BY_LOOK;
+}
+
 static int check_request(const struct jabbertts_request *r, struct err *e)
 {
     if (!r->text)
@@ -81,7 +101,8 @@ static int stream_fill(struct jabbertts *tts, const struct jabbertts_request *r,
     const struct spec_codec *c = &tts->model.spec.codec;
     struct text_options text = {.frontend = tts->model.spec.espeak_ipa ? TEXT_IPA : TEXT_PLAIN,
                                 .language = r->language,
-                                .marker = marker_named(r->instructions)};
+                                .marker = marker_named(r->instructions),
+                                .markup = engine_markup(r), .lexicon = tts->lexicon};
     int rc;
     if ((rc = read_sampling(tts, r, &s->params, e)) < 0 || (rc = find_voice(tts, r, s, e)) < 0 ||
         (rc = text_split(r->text, strlen(r->text), &text, &s->pieces, e)) < 0)
@@ -95,8 +116,11 @@ static int stream_fill(struct jabbertts *tts, const struct jabbertts_request *r,
     s->piece = mem_try((size_t)s->pieces.n, sizeof *s->piece);
     if (!s->piece)
         return err_set(e, ERR_MEMORY, "out of memory for a request");
+    if ((rc = find_voices(tts, s, e)) < 0)
+        return rc;
     s->n_chunk = 1; /* sound as early as possible, then larger chunks */
     s->progress.n_piece = s->pieces.n;
+    s->progress.n_ignored = s->pieces.n_ignored;
     s->progress.first_audio_s = -1;
     return 0;
 }
@@ -250,6 +274,32 @@ void jabbertts_stream_on_ready(struct jabbertts_stream *s, void (*fn)(void *cook
     if (fn && (s->n_sound > 0 || s->state == STREAM_DONE))
         fn(cookie);
     pthread_mutex_unlock(&s->tts->lock);
+}
+
+/* --- marks --- */
+
+void stream_mark_piece(struct jabbertts_stream *s, int i_piece, size_t first, bool after_pause)
+{
+    int hz = jabbertts_stream_rate(s);
+    for (int i = 0; i < s->pieces.n_mark; i++) {
+        struct text_mark *m = &s->pieces.mark[i];
+        if (m->piece != i_piece || (m->share > 1) != after_pause)
+            continue;
+        double n = (double)(s->progress.n_sample - first);
+        m->seconds = ((double)first + (m->share > 1 ? n : m->share * n)) / hz;
+    }
+}
+
+int jabbertts_stream_mark(const struct jabbertts_stream *s, int i, const char **name,
+                          double *seconds)
+{
+    if (i < 0 || i >= s->pieces.n_mark)
+        return JABBERTTS_ERR_NOT_FOUND;
+    pthread_mutex_lock(&s->tts->lock);
+    *name = s->pieces.mark[i].name;
+    *seconds = s->pieces.mark[i].seconds;
+    pthread_mutex_unlock(&s->tts->lock);
+    return 0;
 }
 
 /* --- what the engine thread does to a stream --- */

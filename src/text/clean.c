@@ -121,7 +121,9 @@ static bool keeps_joiner(const struct cleaner *k, size_t at, size_t len)
 static bool is_dropped(const struct cleaner *k, UChar32 c, size_t at, size_t len)
 {
     switch (u_charType(c)) {
-    case U_CONTROL_CHAR: case U_PRIVATE_USE_CHAR: case U_SURROGATE: case U_UNASSIGNED:
+    case U_PRIVATE_USE_CHAR:
+        return !k->options->marks;
+    case U_CONTROL_CHAR: case U_SURROGATE: case U_UNASSIGNED:
         return true;
     case U_FORMAT_CHAR:
         return (c != 0x200c && c != 0x200d) || !keeps_joiner(k, at, len);

@@ -10,7 +10,7 @@
  * apostrophes are ASCII; control, format, private and unassigned characters go; white space is one
  * space, one line break, or an empty line; runs of punctuation are cut; what looks like a model's
  * special token (<|im_start|>) goes; emoji and smileys are dropped or named.  The result has no
- * private-use characters.  Linear in n.  Threads: any. */
+ * private-use characters of the sender's.  Linear in n.  Threads: any. */
 #ifndef TEXT_CLEAN_H
 #define TEXT_CLEAN_H
 #include <stdbool.h>
@@ -20,6 +20,7 @@
 struct clean_options {
     bool markers; /* keep S1's (excited); else they are dropped, for a model that would read them */
     bool emoji;   /* name them; else they are dropped */
+    bool marks;   /* keep private-use characters: they are ours (ssml.h) */
 };
 
 void clean_characters(const char *s, size_t n, const struct clean_options *o, struct mapped *out);

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "text/abbreviation.h"
 #include "text/libespeak.h"
+#include "text/ssml.h"
 #include "text/text.h"
 
 /* espeak-ng works in fixed buffers of 800 characters a clause and 160 a word, and older releases
@@ -50,7 +51,7 @@ static bool is_own_script(const struct scripts *s, UChar32 c)
 {
     UErrorCode status = U_ZERO_ERROR;
     UScriptCode script = uscript_getScript(c, &status);
-    if (s->n <= 0 || script == USCRIPT_LATIN || script == USCRIPT_COMMON ||
+    if (s->n <= 0 || ipa_byte(c) >= 0 || script == USCRIPT_LATIN || script == USCRIPT_COMMON ||
         script == USCRIPT_INHERITED)
         return true;
     for (int32_t i = 0; i < s->n; i++)
@@ -170,6 +171,14 @@ static int clean(const char *s, const struct scripts *own, struct buf *b)
         UChar32 raw, c;
         char before = i ? s[i - 1] : 0;
         U8_NEXT(s, i, n, raw);
+        if (ipa_byte(raw) >= 0) {
+            if (gap)
+                rc = buf_add(b, " ", 1);
+            gap = false;
+            if (rc == 0)
+                rc = add_char(b, raw);
+            continue;
+        }
         c = raw < 0 || !is_own_script(own, raw) ? ' ' : plain_char(raw);
         if (raw == ':' && is_digit(before) && i < n && is_digit(s[i]))
             c = ' '; /* 10:30 is read as ten thirty */
@@ -219,16 +228,38 @@ enum form { FORM_IPA, FORM_WORDS };
  * after them. */
 static int clause_done(struct buf *words, char mark, enum form form, struct buf *out)
 {
-    size_t before = out->len;
     int rc = 0;
     if (words->len && form == FORM_IPA)
         rc = libespeak_ipa(buf_str(words), out);
     else if (words->len && (!out->len || (rc = buf_add(out, " ", 1)) == 0))
         rc = buf_add(out, words->data, words->len);
     buf_clear(words);
-    if (rc == 0 && mark && out->len > before)
+    if (rc == 0 && mark && out->len && !strchr(",.?!", out->data[out->len - 1]))
         rc = buf_add(out, &mark, 1);
     return rc;
+}
+
+/* IPA that was written as such at s[i], up to *end, behind the words before it. */
+static int add_given(const char *s, size_t i, size_t *end, struct buf *words, struct buf *out)
+{
+    int rc = clause_done(words, 0, FORM_IPA, out);
+    if (rc == 0 && out->len)
+        rc = buf_add(out, " ", 1);
+    for (int32_t at = (int32_t)i, n = (int32_t)strlen(s); rc == 0; *end = (size_t)at) {
+        UChar32 c = 0;
+        if (at < n)
+            U8_NEXT(s, at, n, c);
+        if (ipa_byte(c) < 0)
+            break;
+        rc = buf_add(out, (char[1]){(char)ipa_byte(c)}, 1);
+    }
+    return rc;
+}
+
+/* Does s start with a private-use character (U+E000 to U+F8FF)?  They all begin with these bytes. */
+static bool is_given(const char *s)
+{
+    return (unsigned char)s[0] == 0xee || (unsigned char)s[0] == 0xef;
 }
 
 /* Steps 2 and 3: clause by clause, with the first mark of each run of marks behind it. */
@@ -239,6 +270,12 @@ static int cut(const char *s, enum form form, struct buf *words, struct buf *out
         bool keep = true;
         dots = words->len ? dots : 0;
         bool mark = strchr(",.?!", s[i]) != NULL;
+        size_t given = i;
+        if (form == FORM_IPA && is_given(s + i) &&
+            ((rc = add_given(s, i, &given, words, out)) < 0 || given > i)) {
+            i = given - 1;
+            continue;
+        }
         if (mark && ends_clause(s, i, &keep)) {
             char first = s[i];
             while (s[i + 1] && strchr(",.?! ", s[i + 1]))

@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "text/abbreviation.h"
+#include "text/ssml.h"
 #include "text/text.h"
 
 enum { /* milliseconds of silence after a piece that ends with ... */
@@ -96,7 +97,8 @@ static bool says_something(const char *s, size_t start, size_t end)
 {
     while (start < end) {
         UChar32 c = char_at(s, &start, end);
-        if (u_isalnum(c) || u_charType(c) == U_LETTER_NUMBER || u_charType(c) == U_OTHER_NUMBER)
+        if (u_isalnum(c) || ipa_byte(c) >= 0 || u_charType(c) == U_LETTER_NUMBER ||
+            u_charType(c) == U_OTHER_NUMBER)
             return true;
     }
     return false;
@@ -149,7 +151,7 @@ static int piece_add(struct splitter *p, size_t start, size_t end, int pause)
     if (!text)
         return out_of_memory(p->e);
     struct text_piece *piece = &p->pieces.piece[p->pieces.n++];
-    *piece = (struct text_piece){.text = text, .pause_ms = pause};
+    *piece = (struct text_piece){.text = text, .pause_ms = pause, .rate = 1, .volume = 1};
     mapped_range(p->in, start, end, &piece->start, &piece->end);
     return 0;
 }
@@ -333,8 +335,14 @@ static int split(struct splitter *p)
 
 void text_pieces_done(struct text_pieces *p)
 {
-    for (int i = 0; i < p->n; i++)
+    for (int i = 0; i < p->n; i++) {
         mem_free(p->piece[i].text);
+        mem_free(p->piece[i].voice);
+        mem_free(p->piece[i].language);
+    }
+    for (int i = 0; i < p->n_mark; i++)
+        mem_free(p->mark[i].name);
+    mem_free(p->mark);
     mem_free(p->piece);
     *p = (struct text_pieces){0};
 }

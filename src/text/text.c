@@ -9,9 +9,11 @@
 #include "base/mem.h"
 #include "text/clean.h"
 #include "text/language.h"
+#include "text/lexicon.h"
 #include "text/markup.h"
 #include "text/normalize.h"
 #include "text/scan.h"
+#include "text/ssml.h"
 
 static int failed(int rc, const char *stage, struct err *e)
 {
@@ -58,6 +60,19 @@ int text_clean(const char *text, size_t n, const struct text_options *o, struct 
     return rc < 0 ? failed(rc, "cleaned", e) : 0;
 }
 
+int text_respell(const struct mapped *clean, const struct text_options *o, struct mapped *out,
+                 int *n_ignored, struct err *e)
+{
+    mapped_init(out, LIMIT_NORMALIZED_BYTES);
+    if (o->lexicon)
+        lexicon_apply(o->lexicon, o->language ? o->language : "en-us", o->frontend == TEXT_IPA, clean,
+                      out, n_ignored);
+    else
+        mapped_copy(out, buf_str(&clean->text), 0, clean->text.len);
+    mapped_compose(out, clean);
+    return out->rc < 0 ? failed(out->rc, "respelled", e) : 0;
+}
+
 int text_normalize(const struct mapped *clean, const struct text_options *o, struct mapped *out,
                    struct err *e)
 {
@@ -74,14 +89,22 @@ int text_normalize(const struct mapped *clean, const struct text_options *o, str
 int text_split(const char *text, size_t n, const struct text_options *o, struct text_pieces *ret,
                struct err *e)
 {
-    struct mapped clean, normalized = {0};
+    struct mapped clean, respelled = {0}, normalized = {0};
+    int n_ignored = 0;
+    if (o->markup == TEXT_SSML || (o->markup == TEXT_BY_LOOK && ssml_is(text, n)))
+        return ssml_split(text, n, o, ret, e);
     *ret = (struct text_pieces){0};
     int rc = text_clean(text, n, o, &clean, e);
     if (rc == 0)
-        rc = text_normalize(&clean, o, &normalized, e);
+        rc = text_respell(&clean, o, &respelled, &n_ignored, e);
+    if (rc == 0)
+        rc = text_normalize(&respelled, o, &normalized, e);
     if (rc == 0)
         rc = text_cut(&normalized, o, ret, e);
+    if (rc == 0)
+        ret->n_ignored = n_ignored;
     mapped_done(&clean);
+    mapped_done(&respelled);
     mapped_done(&normalized);
     return rc;
 }
@@ -106,7 +129,7 @@ int text_piece_read(struct text_piece *p, const struct text_options *o, struct e
     char *ipa;
     if (o->frontend != TEXT_IPA)
         return o->marker && o->frontend == TEXT_PLAIN ? add_marker(p, o->marker, e) : 0;
-    int rc = text_phonemes(p->text, o->language, &ipa, e);
+    int rc = text_phonemes(p->text, p->language ? p->language : o->language, &ipa, e);
     if (rc == ERR_ARGUMENT) { /* letters that are never spoken */
         p->text[0] = 0;
         return 0;

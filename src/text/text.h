@@ -7,9 +7,12 @@
  *         generate(pieces.piece[i].text), then pause_ms of silence; nothing when text is ""
  *     text_pieces_done(&pieces);
  *
+ * Text may be SSML; then its pieces differ in voice, language, rate and volume (ssml.h).
+ *
  * The stages, each a mapped text (mapped.h) that points into the input:
  *
  *     text_clean        markup.h, then clean.h
+ *     text_respell      lexicon.h
  *     text_normalize    normalize.h, for languages that have a table (language.h)
  *     text_cut          sentences of a length that suits the model (split.c)
  *     text_piece_read   IPA of one piece, if that is what the model reads (phonemes.c)
@@ -29,12 +32,17 @@ enum text_frontend {
     TEXT_WORDS  /* letters too, but S1's markers mean nothing to it (espeak-ng) */
 };
 
+struct lexicon;
+enum text_markup { TEXT_BY_LOOK, TEXT_SSML, TEXT_NO_SSML }; /* by look: SSML if it starts with <speak */
+
 struct text_options {
     enum text_frontend frontend;
     const char *language; /* espeak-ng voice for IPA; NULL = "en-us" */
     int max_piece_chars;  /* aim for pieces no longer than this; 0 = 110 for IPA, 300 for plain */
     bool emoji;           /* say what emoji show; else they are dropped */
     bool as_written;      /* no normalization: numbers and the like are left to the model */
+    enum text_markup markup;
+    struct lexicon *lexicon; /* lexicon.h; NULL: none */
     const char *marker;   /* clean.h: in front of each piece, for models that read letters; or NULL */
 };
 
@@ -42,8 +50,26 @@ struct text_piece {
     char *text;            /* normalized; what the model reads after text_piece_read */
     int pause_ms;          /* silence after this piece */
     size_t start, end;     /* bytes of the input it came from */
+    double rate, volume;   /* factors of speed and amplitude; 1: as it is */
+    char *voice;           /* another voice than the request's; NULL: that */
+    char *language;        /* the same; NULL: text_options' */
 };
-struct text_pieces { struct text_piece *piece; int n; };
+
+/* A named place in the text: in piece, after this share of it (0: at its start; 2: after its pause). */
+struct text_mark {
+    char *name;
+    int piece;
+    double share;
+    double seconds; /* for who speaks: when it is heard; < 0: not known yet */
+};
+
+struct text_pieces {
+    struct text_piece *piece;
+    int n;
+    struct text_mark *mark; /* in the order of the text */
+    int n_mark;
+    int n_ignored;          /* IPA that the front end has no use for: the model reads letters */
+};
 
 /* Invalid UTF-8 or a NUL is ERR_FORMAT naming the byte; too much text is ERR_LIMIT; text with
  * nothing to say (only white space or symbols) is ERR_ARGUMENT. */
@@ -55,6 +81,8 @@ void text_pieces_done(struct text_pieces *p);
  * failure too. */
 int text_clean(const char *text, size_t n, const struct text_options *o, struct mapped *out,
                struct err *e);
+int text_respell(const struct mapped *clean, const struct text_options *o, struct mapped *out,
+                 int *n_ignored, struct err *e);
 int text_normalize(const struct mapped *clean, const struct text_options *o, struct mapped *out,
                    struct err *e);
 int text_cut(const struct mapped *normalized, const struct text_options *o, struct text_pieces *ret,
