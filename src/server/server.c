@@ -14,6 +14,8 @@
 #include "base/mem.h"
 #include "server/http.h"
 
+#define SEND_BYTES (128 << 10) /* the kernel would keep megabytes of sound for who does not read */
+
 void server_options_init(struct server_options *o)
 {
     *o = (struct server_options){.host = "127.0.0.1",
@@ -49,10 +51,11 @@ static void name_model(struct server *s)
 
 static int listen_on(const struct addrinfo *a, int *ret)
 {
-    int on = 1, fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol);
+    int on = 1, ahead = SEND_BYTES, fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol);
     if (fd < 0)
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &ahead, sizeof ahead); /* connections inherit it */
     if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0) {
         *ret = fd;
         return 0;

@@ -367,15 +367,18 @@ void speech_run(struct request *r)
     struct speech *sp = r->speech;
     if (!sp)
         return;
-    if (http_over(r)) {
-        r->speech = NULL;
-        speech_free(sp);
-    } else if (http_gone(r) && !sp->done) {
+    if (!http_gone(r)) {
+        pump(r, sp);
+        return;
+    }
+    if (!sp->done) {
         jabbertts_cancel(sp->stream);
         r->stats.cancelled = true;
         api_fail(&e, FAULT_CANCELLED, NULL, "the client closed the connection");
         fail(r, sp, &e);
-    } else {
-        pump(r, sp);
+    }
+    if (http_over(r)) {
+        r->speech = NULL;
+        speech_free(sp);
     }
 }
