@@ -152,6 +152,7 @@ lint:
 install: all
 	install -D -m 755 $(BUILD)/jabbertts $(DESTDIR)$(PREFIX)/bin/jabbertts
 	install -D -m 644 models/jabber-tiny.gguf $(DESTDIR)$(PREFIX)/share/jabbertts/jabber-tiny.gguf
+	install -D -m 644 docs/jabbertts.1 $(DESTDIR)$(PREFIX)/share/man/man1/jabbertts.1
 	install -D -m 644 include/jabbertts.h $(DESTDIR)$(PREFIX)/include/jabbertts.h
 	install -D -m 644 $(BUILD)/libjabbertts.a $(DESTDIR)$(PREFIX)/lib/libjabbertts.a
 	install -D -m 755 $(BUILD)/libjabbertts.so $(DESTDIR)$(PREFIX)/lib/libjabbertts.so.0

@@ -194,6 +194,7 @@ struct jabbertts_progress {
     int n_truncated;      /* sentences that a limit ended before the model did */
     int n_ignored;        /* phonetic readings that the model, which reads letters, cannot use */
     size_t n_sample;      /* samples made, pauses included */
+    double wait_s;        /* from submit to the first turn of the engine; < 0: it still waits */
     double first_audio_s; /* from submit to the first samples; < 0: none yet */
     double elapsed_s;     /* from submit to now, or to the end */
 };

@@ -20,6 +20,9 @@ int cmd_serve(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
+/* Name and help of the i-th command; NULL after the last. */
+const char *cli_command(size_t i, const char **help);
+
 /* "jabbertts NAME: message", then where to get help; returns CLI_USAGE. */
 int cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "jabbertts: message"; returns CLI_FAILED. */

@@ -30,6 +30,14 @@ static const struct command {
 };
 #define N_COMMAND (sizeof commands / sizeof *commands)
 
+const char *cli_command(size_t i, const char **help)
+{
+    if (i >= N_COMMAND)
+        return NULL;
+    *help = commands[i].help;
+    return commands[i].name;
+}
+
 int cli_usage(const char *command, const char *format, ...)
 {
     va_list args;

@@ -88,6 +88,10 @@ static const struct row rows[] = {
     {"slots", "engine", INTEGER, ENGINE(slots), 1, 64, "4", NULL, "requests spoken together"},
     {"queue", "engine", INTEGER, ENGINE(queue), 0, 65536, "64", NULL,
      "requests that may wait for a slot"},
+    {"max_wait", "engine", NUMBER, ENGINE(max_wait_s), 0, 86400, "120", NULL,
+     "seconds: requests that would wait longer for their start are refused; 0 for no limit"},
+    {"idle_unload", "engine", NUMBER, ENGINE(idle_s), 0, 8640000, "0", NULL,
+     "seconds without a request, after which the model's memory is given back; 0 for never"},
     {"prefix_mb", "engine", INTEGER, ENGINE(prefix_mb), 0, 65536, "256", NULL,
      "MiB for the prompts of voices, so that a voice's second request starts sooner"},
     {"context", "engine", INTEGER, ENGINE(context), 0, 65536, "0", NULL,
@@ -470,35 +474,48 @@ static void print_value(const struct options *o, const struct row *row, FILE *f)
     }
 }
 
+static void print_origin(const struct options *o, int i, FILE *f)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s", rows[i].name);
+    for (char *p = name; *p; p++)
+        *p = o->origin[i] == ORIGIN_FLAG && *p == '_' ? '-'
+             : o->origin[i] == ORIGIN_ENVIRONMENT     ? (char)toupper((unsigned char)*p)
+                                                      : *p;
+    switch (o->origin[i]) {
+    case ORIGIN_FILE:
+        fprintf(f, "%s:%d", o->config, o->line[i]);
+        break;
+    case ORIGIN_ENVIRONMENT:
+        fprintf(f, ENV_PREFIX "%s", name);
+        break;
+    case ORIGIN_FLAG:
+        fprintf(f, "--%s", name);
+        break;
+    default:
+        fputs("default", f);
+    }
+}
+
 /* What it prints is a configuration file. */
 void options_show(const struct options *o, FILE *f)
 {
     for (int i = 0; i < N_ROW; i++) {
         const struct row *row = &rows[i];
         const char *const *string = (const char *const *)((const char *)o + row->offset);
+        bool unset = row->type == STRING && !*string;
         if (i == 0 || strcmp(row->section, rows[i - 1].section) != 0)
             fprintf(f, "%s# %s\n", i ? "\n" : "", row->section);
-        bool unset = row->type == STRING && !*string;
         fprintf(f, "%s%s = ", unset ? "# " : "", row->name);
         if (unset)
             fputs("(not set)", f);
+        else if (row->offset == SERVER(api_keys))
+            fputs("\"(hidden)\"", f);
         else
             print_value(o, row, f);
-        char name[64];
-        fold(row->name, name, sizeof name);
-        switch (o->origin[i]) {
-        case ORIGIN_FILE:
-            fprintf(f, "  # %s:%d\n", o->config, o->line[i]);
-            break;
-        case ORIGIN_ENVIRONMENT:
-            fprintf(f, "  # the environment\n");
-            break;
-        case ORIGIN_FLAG:
-            fprintf(f, "  # a flag\n");
-            break;
-        default:
-            fprintf(f, "  # default\n");
-        }
+        fputs("  # ", f);
+        print_origin(o, i, f);
+        fputc('\n', f);
     }
 }
 
@@ -544,16 +561,15 @@ void options_help(FILE *f)
 
 void options_man(FILE *f)
 {
-    char name[64], variable[64];
     for (int i = 0; i < N_ROW; i++) {
         const struct row *row = &rows[i];
-        flag_name(row, name, sizeof name);
-        for (size_t j = 0; j <= strlen(row->name); j++)
-            variable[j] = (char)toupper((unsigned char)row->name[j]);
         fputs(".TP\n.B \\-\\-", f);
-        for (const char *s = name; *s; s++)
-            fprintf(f, "%s%c", *s == '-' ? "\\" : "", *s);
-        fprintf(f, " " "\\fR, JABBERTTS_%s, %s\n%s", variable, row->name, row->help);
+        for (const char *s = row->name; *s; s++)
+            fputs(*s == '_' ? "\\-" : (char[2]){*s}, f);
+        fputs("\\fR, " ENV_PREFIX, f);
+        for (const char *s = row->name; *s; s++)
+            fputc(toupper((unsigned char)*s), f);
+        fprintf(f, ", %s\n%s", row->name, row->help);
         if (row->preset || row->type != STRING) {
             fputs(" (", f);
             print_range(row, f);

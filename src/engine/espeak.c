@@ -141,7 +141,7 @@ int engine_espeak_fill(struct jabbertts_stream *s, const struct jabbertts_reques
     s->state = STREAM_DONE; /* nothing of it is ever with the engine thread */
     s->progress.n_piece = s->pieces.n;
     s->progress.n_ignored = s->pieces.n_ignored;
-    s->progress.first_audio_s = -1;
+    s->progress.first_audio_s = -1; /* wait_s is 0: it has no queue */
     count_stream(s, 1);
     return 0;
 }

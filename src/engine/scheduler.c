@@ -152,7 +152,10 @@ static int fill_slots(struct jabbertts *tts, double now, struct slot **fresh)
         st->piece[st->i_next++].state = PIECE_SPEAKING;
         st->n_speaking++;
         tts->n_free--;
-        tts->n_queued -= st->state == STREAM_QUEUED;
+        if (st->state == STREAM_QUEUED) {
+            tts->n_queued--;
+            st->progress.wait_s = now - st->submitted;
+        }
         st->state = STREAM_ACTIVE;
     }
     for (st = tts->open; st; st = st->next)

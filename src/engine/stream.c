@@ -121,7 +121,7 @@ static int stream_fill(struct jabbertts *tts, const struct jabbertts_request *r,
     s->n_chunk = 1; /* sound as early as possible, then larger chunks */
     s->progress.n_piece = s->pieces.n;
     s->progress.n_ignored = s->pieces.n_ignored;
-    s->progress.first_audio_s = -1;
+    s->progress.wait_s = s->progress.first_audio_s = -1;
     return 0;
 }
 

@@ -169,8 +169,9 @@ static void end_stats(struct request *r, const struct speech *sp)
     struct jabbertts_progress p;
     jabbertts_stream_progress(sp->stream, &p);
     t->audio_s = (double)p.n_sample / jabbertts_stream_rate(sp->stream);
+    t->queue_s = p.wait_s;
     t->first_audio_s = p.first_audio_s;
-    t->made_s = p.elapsed_s;
+    t->made_s = p.elapsed_s - (p.wait_s > 0 ? p.wait_s : 0);
 }
 
 static void on_sound(void *cookie)
