@@ -147,17 +147,21 @@ bool http_over(struct request *r)
     return over;
 }
 
+/* With r's lock held: once queued, r may run and be freed. */
+static void schedule(struct request *r)
+{
+    if (r->task != TASK_IDLE) {
+        r->again = true;
+        return;
+    }
+    r->task = TASK_QUEUED;
+    queue_push(&r->server->queue, r);
+}
+
 void http_schedule(struct request *r)
 {
     pthread_mutex_lock(&r->lock);
-    bool push = r->task == TASK_IDLE;
-    if (push)
-        r->task = TASK_QUEUED;
-    else
-        r->again = true;
-    /* Under the lock: once queued, r may run and be freed. */
-    if (push)
-        queue_push(&r->server->queue, r);
+    schedule(r);
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -468,11 +472,11 @@ static void on_done(void *cookie, struct MHD_Connection *connection, void **stat
     pthread_mutex_lock(&r->lock);
     r->gone = r->over = true;
     bool now = r->task == TASK_IDLE && !r->speech;
-    pthread_mutex_unlock(&r->lock);
+    if (!now)
+        schedule(r);
+    pthread_mutex_unlock(&r->lock); /* from here on a worker may have freed it */
     if (now)
         request_free(r);
-    else
-        http_schedule(r);
 }
 
 static void on_connection(void *cookie, struct MHD_Connection *connection, void **context,

@@ -114,7 +114,7 @@ def logs_and_metrics():
         s.call("GET", "/health")
         s.call("POST", "/v1/audio/speech", json={"model": 1})
         check(live.wait_until(lambda: s.text().count("\n") >= 3), "two lines", s.text())
-        lines = [json.loads(x) for x in s.text().splitlines()[1:]]
+        lines = sorted((json.loads(x) for x in s.text().splitlines()[1:]), key=lambda x: x["status"])
         metrics(s)
         text = s.text()
     check(SECRET not in text and len(lines) == 2, "no text, no probe in the log", text)
@@ -138,6 +138,7 @@ def metrics(s):
                         'jabbertts_errors_total{code="invalid_type"}': 1,
                         "jabbertts_characters_total": len(SECRET), "jabbertts_retries_total": 1,
                         "jabbertts_first_audio_seconds_count": 1, "jabbertts_rtf_count": 1,
+                        "jabbertts_queue_seconds_count": 1,
                         "jabbertts_requests_active": 0, "jabbertts_cancellations_total": 0}.items():
         check(float(values.get(name, "nan")) == value, name, values.get(name))
     check(float(values["process_resident_memory_bytes"]) > 1e6, "memory", "")
