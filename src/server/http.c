@@ -365,8 +365,15 @@ static int check_head(struct request *r, const char *path, struct api_error *e)
     return 0;
 }
 
-/* The request's head has come.  Refused with a body that may be large: answer at once, the
- * connection is closed; else read on and answer at the end, so that it can be used again. */
+/* More than this is not read only to be thrown away. */
+static size_t hard_limit(const struct request *r)
+{
+    return (size_t)r->server->o.max_body_kib * 1024 * BODY_HARD_FACTOR;
+}
+
+/* The request's head has come.  When it is refused the body is read all the same and the answer sent
+ * behind it: a client that still writes may not see an answer that is followed by a reset.  A huge
+ * body is not read: answer at once, the connection is closed. */
 static enum MHD_Result on_head(struct request *r, const char *path)
 {
     struct api_error e = {0};
@@ -378,17 +385,16 @@ static enum MHD_Result on_head(struct request *r, const char *path)
     else
         http_reply_error(r, &e);
     r->ready = r->running = true;
-    if (length && strtoull(length, NULL, 10) > (unsigned long long)r->server->o.max_body_kib << 10)
+    if (length && strtoull(length, NULL, 10) > hard_limit(r))
         return send_reply(r);
     return MHD_YES;
 }
 
 static enum MHD_Result on_body(struct request *r, const char *data, size_t n)
 {
-    size_t hard = (size_t)r->server->o.max_body_kib * 1024 * BODY_HARD_FACTOR;
     if (r->ready || r->body_dropped > 0 || buf_add(&r->body, data, n) < 0)
         r->body_dropped += n;
-    return r->body_dropped > hard ? MHD_NO : MHD_YES;
+    return r->body_dropped > hard_limit(r) ? MHD_NO : MHD_YES;
 }
 
 /* Start the handler; true: its reply is ready. */
