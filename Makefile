@@ -26,7 +26,7 @@ Q         := $(if $(V),,@)
 
 CFLAGS    ?= -O2 -g
 PACKAGES  := jansson yaml-0.1 libzip libpcre2-8 icu-uc icu-i18n expat libavformat libavcodec \
-             libavutil libswresample
+             libavutil libswresample sqlite3
 SERVER_PACKAGES := libmicrohttpd gnutls
 WARN      := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
              -Wpointer-arith -Wwrite-strings -Wno-psabi

@@ -64,6 +64,7 @@ struct jabbertts_error {
 /* --- engine ------------------------------------------------------------------------------------ */
 
 struct jabbertts;
+struct jabbertts_store;
 
 struct jabbertts_options {
     const char *model; /* path of a GGUF made by `jabbertts convert`; NULL: the built-in voice;
@@ -72,6 +73,7 @@ struct jabbertts_options {
     const char *isa;   /* instruction set: NULL for the best, or "ref", "avx2", "avx512", "neon" */
     int slots;         /* requests decoded together, 1..64 (default 4) */
     int queue;         /* requests open beyond those in slots, 0..65536 (default 64) */
+    struct jabbertts_store *store; /* requests may name its voices too; borrowed.  NULL: none */
     double max_wait_s; /* refuse a request that would start later than this; 0: no limit */
     double idle_s;     /* give the memory of an idle model back after so long; 0: never.  The next
                         * request waits until it is loaded again. */
@@ -143,13 +145,72 @@ JABBERTTS_API int jabbertts_voice_from_pcm(struct jabbertts *tts, const float *p
 /* Not while a request that uses it runs.  NULL is fine. */
 JABBERTTS_API void jabbertts_voice_free(struct jabbertts_voice *v);
 
+/* --- voice store ------------------------------------------------------------------------------- */
+
+/* Voices made by users, and the consents to make them, in one SQLite file of a directory: recording,
+ * codes and all, so that nothing else is left when one is deleted.  What a call has returned for is on
+ * disk; a process that dies in the middle of one leaves nothing of it.  Several processes may use a
+ * directory at once; whoever has to wait for another longer than two seconds gets ERR_BUSY.
+ * Threads: any. */
+struct jabbertts_store;
+/* dir is made if it does not exist. */
+JABBERTTS_API int jabbertts_store_open(const char *dir, struct jabbertts_store **ret,
+                                       struct jabbertts_error *e);
+/* After the engines that use it.  NULL is fine. */
+JABBERTTS_API void jabbertts_store_close(struct jabbertts_store *s);
+
+enum jabbertts_kind { JABBERTTS_VOICE, JABBERTTS_CONSENT };
+
+struct jabbertts_stored {
+    const char *id;          /* voice_... or cons_... */
+    const char *name;        /* of a voice: letters, digits, - and _, and no other voice has it */
+    const char *language;    /* BCP 47, or "" */
+    const char *transcript;  /* what is said in the recording, or "" */
+    const char *description; /* or "" */
+    const char *consent;     /* id of the consent a voice was made with, or "" */
+    int64_t created_at;      /* seconds since 1970 */
+    double seconds;          /* of the recording */
+    const void *recording;   /* a sound file as it came; NULL in lists */
+    size_t n_bytes;
+};
+/* Called with what was found, valid during the call. */
+typedef void (*jabbertts_stored_fn)(void *cookie, const struct jabbertts_stored *v);
+
+/* Keep a recording: name, recording and n_bytes are needed, the rest may be NULL, id and below are not
+ * read.  It must hold 1 to 90 seconds of speech in a format libav knows, at most 10 MiB.  A voice is
+ * encoded by the engine's model now; another model encodes it when it is first asked for it. */
+JABBERTTS_API int jabbertts_store_add(struct jabbertts_store *s, struct jabbertts *tts,
+                                      enum jabbertts_kind kind, const struct jabbertts_stored *v,
+                                      char id[48], struct jabbertts_error *e);
+/* By id, or a voice by its name. */
+JABBERTTS_API int jabbertts_store_get(struct jabbertts_store *s, enum jabbertts_kind kind,
+                                      const char *id, jabbertts_stored_fn fn, void *cookie,
+                                      struct jabbertts_error *e);
+/* At most limit of them, oldest first, from the one after the id `after` (NULL: from the first).
+ * Returns 1 if there are more, else 0. */
+JABBERTTS_API int jabbertts_store_list(struct jabbertts_store *s, enum jabbertts_kind kind,
+                                       const char *after, int limit, jabbertts_stored_fn fn,
+                                       void *cookie, struct jabbertts_error *e);
+JABBERTTS_API int jabbertts_store_rename(struct jabbertts_store *s, enum jabbertts_kind kind,
+                                         const char *id, const char *name,
+                                         struct jabbertts_error *e);
+/* A consent that a voice was made with cannot go before the voice: ERR_ARGUMENT. */
+JABBERTTS_API int jabbertts_store_remove(struct jabbertts_store *s, enum jabbertts_kind kind,
+                                         const char *id, struct jabbertts_error *e);
+/* A voice as one JSON text (free with free()), and back; a new id is made. */
+JABBERTTS_API int jabbertts_store_export(struct jabbertts_store *s, const char *id, char **ret,
+                                         struct jabbertts_error *e);
+JABBERTTS_API int jabbertts_store_import(struct jabbertts_store *s, struct jabbertts *tts,
+                                         const char *json, size_t n, char id[48],
+                                         struct jabbertts_error *e);
+
 /* --- speaking ---------------------------------------------------------------------------------- */
 
 struct jabbertts_stream;
 
 struct jabbertts_request {
     const char *text;
-    const char *voice;                       /* name or alias; NULL: the default */
+    const char *voice;                       /* name, alias, or id in the store; NULL: the default */
     const struct jabbertts_voice *reference; /* instead of a name; borrowed until the stream's end */
     uint64_t seed;                           /* default 0 */
     float temperature;                       /* 0..2; < 0: the model's recommendation */

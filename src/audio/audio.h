@@ -14,6 +14,10 @@ int audio_decode_file(const char *path, int hz, double max_seconds, float **pcm,
 int audio_decode_memory(const void *data, size_t n_bytes, int hz, double max_seconds, float **pcm,
                         size_t *n, struct err *e);
 
+/* Is it a recording of speech that can serve as a voice: min_s to max_s long, not too quiet, not
+ * clipped, and neither silence, noise nor a tone?  By levels alone: speech has pauses. */
+int audio_check_speech(const float *pcm, size_t n, int hz, double min_s, double max_s, struct err *e);
+
 enum audio_format { AUDIO_WAV, AUDIO_PCM, AUDIO_MP3, AUDIO_OPUS, AUDIO_AAC, AUDIO_FLAC };
 /* name: "mp3" or "x.mp3" */
 int audio_format_from_name(const char *name, enum audio_format *ret, struct err *e);

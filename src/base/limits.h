@@ -10,6 +10,8 @@
 #define LIMIT_VOICE_NAME_BYTES  128
 #define LIMIT_VOICE_TEXT_BYTES  4096      /* transcript of one reference */
 #define LIMIT_REFERENCE_SECONDS 90        /* one reference clip */
+#define LIMIT_RECORDING_BYTES   (10 << 20)/* a sound file uploaded as a voice or consent */
+#define LIMIT_STORED            10000     /* voices, and consents, in one store */
 #define LIMIT_AUDIO_SECONDS     7200      /* sound read from one file */
 #define LIMIT_SLOTS             64        /* sequences decoded together */
 #define LIMIT_JSON_BYTES        (64 << 20)/* config, special tokens, voice files */

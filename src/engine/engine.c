@@ -134,6 +134,7 @@ static void remember_options(struct jabbertts *tts, const struct jabbertts_optio
     tts->n_slot = o->slots;
     tts->n_queue_max = o->queue;
     tts->prefix_mb = o->prefix_mb;
+    tts->store = o->store;
     tts->max_wait_s = o->max_wait_s;
     tts->idle_s = o->idle_s;
     tts->last_work = engine_now();

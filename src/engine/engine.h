@@ -65,6 +65,7 @@ struct jabbertts_stream {
     struct text_pieces pieces;
     struct ar_params params;
     struct prompt_reference reference;
+    struct jabbertts_voice *stored; /* the reference's, if it comes from the store */
     bool has_reference;            /* else the first piece is the later ones' */
     int max_frames;                /* of the whole request; 0: none */
     double submitted, deadline;    /* engine_now; deadline INFINITY: none */
@@ -122,6 +123,7 @@ struct jabbertts {
     int n_thread, n_context;
     int n_slot, n_queue_max, prefix_mb;
     double max_wait_s, idle_s;
+    struct jabbertts_store *store;  /* NULL: none */
 
     /* engine thread */
     struct slot *slots;       /* [n_slot] */

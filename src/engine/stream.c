@@ -1,5 +1,5 @@
 /* stream.c - a request's life on the caller's side: submit, read, cancel, free. */
-#include "engine/engine.h"
+#include "engine/store.h"
 
 #include "text/clean.h"
 
@@ -39,7 +39,7 @@ static int read_sampling(const struct jabbertts *tts, const struct jabbertts_req
     return check_range("repetition_penalty", p->sampling.repetition_penalty, 1, 2, e);
 }
 
-static int find_voice(const struct jabbertts *tts, const struct jabbertts_request *r,
+static int find_voice(struct jabbertts *tts, const struct jabbertts_request *r,
                       struct jabbertts_stream *s, struct err *e)
 {
     if (r->reference) {
@@ -52,10 +52,15 @@ static int find_voice(const struct jabbertts *tts, const struct jabbertts_reques
     if (!name)
         return 0;
     const struct voice *v = voices_find(tts->model.voices, name);
-    if (!v)
+    int rc = v || !tts->store ? 0 : store_voice(tts->store, tts, name, &s->stored, e);
+    if (rc < 0 && rc != ERR_NOT_FOUND)
+        return rc;
+    if (!v && !s->stored)
         return err_set(e, ERR_NOT_FOUND,
-                       "this model has no voice \"%.64s\"; `jabbertts voices` lists them", name);
-    s->reference = (struct prompt_reference){v->text, v->codes, v->n_frame};
+                       "there is no voice \"%.64s\"; `jabbertts voices` lists them", name);
+    s->reference = v ? (struct prompt_reference){v->text, v->codes, v->n_frame}
+                     : (struct prompt_reference){s->stored->text, s->stored->codes,
+                                                 s->stored->n_frame};
     s->has_reference = true;
     return 0;
 }
@@ -128,6 +133,7 @@ static int stream_fill(struct jabbertts *tts, const struct jabbertts_request *r,
 static void stream_delete(struct jabbertts_stream *s)
 {
     engine_espeak_free(s);
+    jabbertts_voice_free(s->stored);
     for (int i = 0; s->piece && i < s->pieces.n; i++)
         mem_free(s->piece[i].codes);
     mem_free(s->piece);

@@ -1,5 +1,5 @@
 /* voice.c - the voices of the model, and voices made from clips. */
-#include "engine/engine.h"
+#include "engine/store.h"
 
 #include <string.h>
 
@@ -49,13 +49,10 @@ static int encode_clip(struct jabbertts *tts, const float *pcm, size_t n_sample,
 
 static int voice_text(const struct jabbertts *tts, const char *text, char **ret, struct err *e)
 {
-    if (!text || !*text)
-        return err_set(e, ERR_ARGUMENT,
-                       "a reference clip needs its transcript (--voice-text): what is said in it");
     if (strlen(text) > LIMIT_VOICE_TEXT_BYTES)
         return err_set(e, ERR_LIMIT, "the transcript has %zu bytes, the limit is %d", strlen(text),
                        LIMIT_VOICE_TEXT_BYTES);
-    if (tts->model.spec.espeak_ipa)
+    if (tts->model.spec.espeak_ipa && *text)
         return text_phonemes(text, NULL, ret, e);
     *ret = mem_strndup(text, LIMIT_VOICE_TEXT_BYTES);
     return *ret ? 0 : err_set(e, ERR_MEMORY, "out of memory for a transcript");
@@ -73,7 +70,8 @@ static int voice_make(struct jabbertts *tts, const float *pcm, size_t n_sample, 
     if (n_sample > (size_t)hz * LIMIT_REFERENCE_SECONDS)
         return err_set(e, ERR_LIMIT, "the clip is %.1f s long, the limit is %d s",
                        (double)n_sample / hz, LIMIT_REFERENCE_SECONDS);
-    v->n_frame = codec_n_frames(tts->model.codec, n_sample);
+    size_t frame = (size_t)tts->model.spec.codec.frame_samples;
+    v->n_frame = (int)((n_sample + frame - 1) / frame);
     v->codes = mem_try((size_t)v->n_frame * (size_t)tts->model.spec.lm.n_codebook,
                        sizeof *v->codes);
     if (!v->codes)
@@ -83,18 +81,35 @@ static int voice_make(struct jabbertts *tts, const float *pcm, size_t n_sample, 
     return encode_clip(tts, pcm, n_sample, v->codes, e);
 }
 
+int voice_encode(struct jabbertts *tts, const float *pcm, size_t n, const char *text,
+                 struct jabbertts_voice **ret, struct err *e)
+{
+    struct jabbertts_voice *v = mem_try(1, sizeof *v);
+    int rc = v ? voice_make(tts, pcm, n, text, v, e)
+               : err_set(e, ERR_MEMORY, "out of memory for a voice");
+    if (rc < 0)
+        jabbertts_voice_free(v);
+    else
+        *ret = v;
+    return rc;
+}
+
+int voice_decode(struct jabbertts *tts, const void *data, size_t n_bytes, float **pcm, size_t *n,
+                 struct err *e)
+{
+    return audio_decode_memory(data, n_bytes, jabbertts_sample_rate(tts), LIMIT_REFERENCE_SECONDS,
+                               pcm, n, e);
+}
+
 int jabbertts_voice_from_pcm(struct jabbertts *tts, const float *pcm, size_t n_sample,
                              const char *text, struct jabbertts_voice **ret,
                              struct jabbertts_error *error)
 {
     struct err e = {0};
-    struct jabbertts_voice *v = mem_try(1, sizeof *v);
-    int rc = v ? voice_make(tts, pcm, n_sample, text, v, &e)
-               : err_set(&e, ERR_MEMORY, "out of memory for a voice");
-    if (rc < 0)
-        jabbertts_voice_free(v);
-    else
-        *ret = v;
+    int rc = text && *text
+                 ? voice_encode(tts, pcm, n_sample, text, ret, &e)
+                 : err_set(&e, ERR_ARGUMENT, "a reference clip needs its transcript (--voice-text): "
+                           "what is said in it");
     return engine_return(error, &e, rc);
 }
 
