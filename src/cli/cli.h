@@ -37,5 +37,7 @@ int cli_u64(const char *command, const char *option, const char *s, uint64_t *re
 
 /* A progress bar on standard error where that is a terminal; the cookie is not used. */
 void cli_progress(void *cookie, double fraction);
+/* Where users' voices are kept: given, else $XDG_DATA_HOME/jabbertts/voices, else below $HOME. */
+const char *cli_voice_dir(const char *given, char *path, size_t n);
 
 #endif

@@ -23,11 +23,12 @@ static const char usage[] =
     "  -f, --format NAME       wav, mp3, opus, aac, flac, pcm (default: by the file's name, wav)\n"
     "  -i, --input FILE        read the text from FILE; - is standard input\n"
     "      --play              play it while it is made (needs aplay, paplay or ffplay)\n"
-    "      --voice NAME        a voice of the model (jabbertts voices), or a sound file to clone\n"
+    "      --voice NAME        a voice (jabbertts voices), or a sound file to clone\n"
     "      --voice-text TEXT   what is said in that sound file\n"
     "      --language NAME     of the text, as espeak-ng names it: en-us, de, pt-br\n"
     "      --ssml              the text is SSML (default: if it starts with <speak)\n"
     "      --lexicon FILE      lines `word = reading` or `word = /ipa/`: how words are said\n"
+    "      --voice-dir DIR     of your own voices (default: $XDG_DATA_HOME/jabbertts/voices)\n"
     "      --speed X           0.25 to 4, pitch kept (default 1)\n"
     "      --seed N            other numbers, another reading (default 0)\n"
     "      --temperature X     0 to 2 (default: the model's)\n"
@@ -44,11 +45,12 @@ static const char usage[] =
 struct say {
     struct jabbertts_options engine;
     struct jabbertts_request request;
-    const char *output, *format, *input, *voice_text;
+    const char *output, *format, *input, *voice_text, *voice_dir;
     double speed;
     int play;
     char *text;
 
+    struct jabbertts_store *store;
     struct jabbertts *tts;
     struct jabbertts_voice *reference;
     struct jabbertts_stream *stream;
@@ -69,8 +71,9 @@ static void on_signal(int sig)
 
 /* --- options --- */
 
-enum { OPT_PLAY = 256, OPT_VOICE, OPT_VOICE_TEXT, OPT_LANGUAGE, OPT_SSML, OPT_LEXICON, OPT_SPEED,
-       OPT_SEED, OPT_TEMPERATURE, OPT_TOP_P, OPT_PENALTY, OPT_MAX_SECONDS, OPT_THREADS, OPT_ISA, OPT_MODEL };
+enum { OPT_PLAY = 256, OPT_VOICE, OPT_VOICE_TEXT, OPT_VOICE_DIR, OPT_LANGUAGE, OPT_SSML,
+       OPT_LEXICON, OPT_SPEED, OPT_SEED, OPT_TEMPERATURE, OPT_TOP_P, OPT_PENALTY, OPT_MAX_SECONDS,
+       OPT_THREADS, OPT_ISA, OPT_MODEL };
 
 static const struct option options[] = {{"output", required_argument, 0, 'o'},
                                         {"format", required_argument, 0, 'f'},
@@ -81,6 +84,7 @@ static const struct option options[] = {{"output", required_argument, 0, 'o'},
                                         {"language", required_argument, 0, OPT_LANGUAGE},
                                         {"ssml", no_argument, 0, OPT_SSML},
                                         {"lexicon", required_argument, 0, OPT_LEXICON},
+                                        {"voice-dir", required_argument, 0, OPT_VOICE_DIR},
                                         {"speed", required_argument, 0, OPT_SPEED},
                                         {"seed", required_argument, 0, OPT_SEED},
                                         {"temperature", required_argument, 0, OPT_TEMPERATURE},
@@ -136,6 +140,7 @@ static int string_option(struct say *s, int c)
                          : c == 'i'            ? &s->input
                          : c == OPT_VOICE      ? &s->request.voice
                          : c == OPT_VOICE_TEXT ? &s->voice_text
+                         : c == OPT_VOICE_DIR  ? &s->voice_dir
                          : c == OPT_LANGUAGE   ? &s->request.language
                          : c == OPT_LEXICON    ? &s->engine.lexicon
                          : c == OPT_ISA        ? &s->engine.isa
@@ -384,8 +389,14 @@ static int prepare(struct say *s)
 {
     struct jabbertts_error e;
     const char *voice = s->request.voice;
+    char dir[4096];
+    s->voice_dir = cli_voice_dir(s->voice_dir, dir, sizeof dir);
     if (read_text(s))
         return CLI_FAILED;
+    if (voice && access(s->voice_dir, F_OK) == 0 &&
+        jabbertts_store_open(s->voice_dir, &s->store, &e) < 0)
+        return cli_fail("%s", e.message);
+    s->engine.store = s->store;
     if (jabbertts_open(&s->engine, &s->tts, &e) < 0)
         return cli_fail("%s", e.message);
     if (is_clip(voice)) {
@@ -424,6 +435,7 @@ int cmd_say(int argc, char **argv)
     jabbertts_stream_free(s.stream);
     jabbertts_voice_free(s.reference);
     jabbertts_close(s.tts);
+    jabbertts_store_close(s.store);
     if (s.file && s.file != stdout)
         fclose(s.file);
     if (s.temporary)

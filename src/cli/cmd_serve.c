@@ -24,6 +24,7 @@ int cmd_serve(int argc, char **argv)
     struct server *server;
     struct err e = {0};
     sigset_t stop;
+    char dir[4096];
     int n_arg, code = options_load(&o, argc, argv, usage, &n_arg);
     if (code >= 0)
         return code;
@@ -32,6 +33,7 @@ int cmd_serve(int argc, char **argv)
         options_done(&o);
         return code;
     }
+    o.server.voice_dir = cli_voice_dir(o.server.voice_dir, dir, sizeof dir);
     sigemptyset(&stop);
     sigaddset(&stop, SIGINT);
     sigaddset(&stop, SIGTERM);

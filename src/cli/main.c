@@ -18,7 +18,7 @@ static const struct command {
     {"say", "speak a text to a file, to standard output or to the loudspeaker", cmd_say},
     {"serve", "serve the OpenAI speech API over HTTP", cmd_serve},
     {"text", "show what becomes of a text before it is spoken", cmd_text},
-    {"voices", "list the voices of a model", cmd_voices},
+    {"voices", "list voices; add, show, delete, export and import your own", cmd_voices},
     {"convert", "turn a checkpoint directory into one model file", cmd_convert},
     {"inspect", "show what is in a model file, and what it costs to run", cmd_inspect},
     {"quantize", "make a model file smaller and faster", cmd_quantize},
@@ -109,6 +109,20 @@ int cli_u64(const char *command, const char *option, const char *s, uint64_t *re
                          option, s, UINT64_MAX);
     *ret = v;
     return 0;
+}
+
+const char *cli_voice_dir(const char *given, char *path, size_t n)
+{
+    const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    if (given)
+        return given;
+    if (data && *data == '/')
+        snprintf(path, n, "%s/jabbertts/voices", data);
+    else if (home && *home)
+        snprintf(path, n, "%s/.local/share/jabbertts/voices", home);
+    else /* a service */
+        snprintf(path, n, "/var/lib/jabbertts/voices");
+    return path;
 }
 
 int cmd_version(int argc, char **argv)

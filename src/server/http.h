@@ -224,6 +224,7 @@ struct conn { /* one TCP connection */
 struct server {
     struct server_options o;
     struct jabbertts *tts;
+    struct jabbertts_store *store; /* NULL: none */
     struct MHD_Daemon *daemon;
     struct queue queue;
     struct metrics metrics;
@@ -264,7 +265,15 @@ void speech_run(struct request *r);       /* speech.c */
 void models_list(struct request *r);      /* models.c */
 void models_get(struct request *r);
 void audio_models_list(struct request *r);
-void voices_list(struct request *r);
+void voices_list(struct request *r);      /* voices.c */
+void voices_add(struct request *r);
+void voices_get(struct request *r);
+void voices_remove(struct request *r);
+void consents_list(struct request *r);
+void consents_add(struct request *r);
+void consents_get(struct request *r);
+void consents_rename(struct request *r);
+void consents_remove(struct request *r);
 void page_file(struct request *r);        /* page.c */
 void page_openapi(struct request *r);
 void health_live(struct request *r);      /* health.c */

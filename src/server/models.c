@@ -1,5 +1,4 @@
-/* models.c - the lists of models and voices. */
-#include <stdio.h>
+/* models.c - the lists of models. */
 #include <string.h>
 
 #include "base/near.h"
@@ -85,28 +84,4 @@ void models_get(struct request *r)
              "those there are.", r->argument, best ? "; did you mean '" : ".", best ? best : "",
              best ? "'?" : "");
     http_reply_error(r, &e);
-}
-
-static json_t *voice_json(const struct server *s, const char *name, const char *target)
-{
-    char text[160];
-    if (target)
-        snprintf(text, sizeof text, "another name of %s", target);
-    return json_pack("{s:s,s:s,s:s,s:s,s:s?,s:I}", "id", name, "name", name, "object",
-                     "audio.voice", "model", s->model_id, "description", target ? text : NULL,
-                     "created_at", (json_int_t)s->model_created);
-}
-
-/* Open WebUI reads "voices", everyone else "data". */
-void voices_list(struct request *r)
-{
-    const struct server *s = r->server;
-    const char *name, *target;
-    json_t *list = json_array();
-    for (int i = 0; (name = jabbertts_voice_name(s->tts, i)); i++)
-        json_array_append_new(list, voice_json(s, name, NULL));
-    for (int i = 0; (name = jabbertts_voice_alias(s->tts, i, &target)); i++)
-        json_array_append_new(list, voice_json(s, name, target));
-    http_reply_json(r, 200, json_pack("{s:s,s:O,s:o}", "object", "list", "voices", list, "data",
-                                      list));
 }

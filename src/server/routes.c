@@ -4,13 +4,27 @@
 
 #include "server/http.h"
 
+#define CONSENTS   "/v1/audio/voice_consents"
+#define UPLOAD_KIB (14 << 10) /* a recording of 10 MiB in base64, and the rest */
+
 static const struct route routes[] = {
     {"POST", "/v1/audio/speech", "speech", speech_run, ROUTE_STREAM, -1, ACCESS_KEY, false},
     {"GET", "/v1/models", "models", models_list, ROUTE_QUICK, 0, ACCESS_LIST, false},
     {"GET", "/v1/models/*", "model", models_get, ROUTE_QUICK, 0, ACCESS_LIST, false},
     {"GET", "/v1/audio/models", "models", audio_models_list, ROUTE_QUICK, 0, ACCESS_LIST, false},
-    {"GET", "/v1/audio/voices", "voices", voices_list, ROUTE_QUICK, 0, ACCESS_LIST, false},
-    {"GET", "/v1/voices", "voices", voices_list, ROUTE_QUICK, 0, ACCESS_LIST, false},
+    {"GET", "/v1/audio/voices", "voices", voices_list, ROUTE_WORK, 0, ACCESS_LIST, false},
+    {"POST", "/v1/audio/voices", "voices", voices_add, ROUTE_WORK, UPLOAD_KIB, ACCESS_KEY, false},
+    {"GET", "/v1/audio/voices/*", "voice", voices_get, ROUTE_WORK, 0, ACCESS_KEY, false},
+    {"DELETE", "/v1/audio/voices/*", "voice", voices_remove, ROUTE_WORK, 0, ACCESS_KEY, false},
+    {"GET", "/v1/voices", "voices", voices_list, ROUTE_WORK, 0, ACCESS_LIST, false},
+    {"POST", "/v1/voices", "voices", voices_add, ROUTE_WORK, UPLOAD_KIB, ACCESS_KEY, false},
+    {"GET", "/v1/voices/*", "voice", voices_get, ROUTE_WORK, 0, ACCESS_KEY, false},
+    {"DELETE", "/v1/voices/*", "voice", voices_remove, ROUTE_WORK, 0, ACCESS_KEY, false},
+    {"GET", CONSENTS, "consents", consents_list, ROUTE_WORK, 0, ACCESS_KEY, false},
+    {"POST", CONSENTS, "consents", consents_add, ROUTE_WORK, UPLOAD_KIB, ACCESS_KEY, false},
+    {"GET", CONSENTS "/*", "consent", consents_get, ROUTE_WORK, 0, ACCESS_KEY, false},
+    {"POST", CONSENTS "/*", "consent", consents_rename, ROUTE_WORK, 64, ACCESS_KEY, false},
+    {"DELETE", CONSENTS "/*", "consent", consents_remove, ROUTE_WORK, 0, ACCESS_KEY, false},
     {"GET", "/", "page", page_file, ROUTE_QUICK, 0, ACCESS_PUBLIC, false},
     {"GET", "/page.css", "page", page_file, ROUTE_QUICK, 0, ACCESS_PUBLIC, false},
     {"GET", "/page.js", "page", page_file, ROUTE_QUICK, 0, ACCESS_PUBLIC, false},

@@ -105,6 +105,10 @@ static int start(struct server *s, struct err *e)
     name_url(s, fd);
     name_model(s);
     rc = keys_load(&s->keys, s->o.api_keys_file, s->o.api_keys, s->o.rate_limit, e);
+    if (rc == 0 && s->o.voice_dir &&
+        (rc = jabbertts_store_open(s->o.voice_dir, &s->store, &why)) < 0)
+        err_set(e, rc, "%s", why.message);
+    s->o.engine.store = s->store;
     if (rc == 0 && (rc = jabbertts_open(&s->o.engine, &s->tts, &why)) < 0)
         err_set(e, rc, "%s", why.message);
     if (rc < 0 || (rc = queue_start(&s->queue, s->o.workers, e)) < 0 ||
@@ -185,6 +189,7 @@ void server_stop(struct server *s, double drain_s)
     watch_stop(s);
     queue_stop(&s->queue);
     jabbertts_close(s->tts);
+    jabbertts_store_close(s->store);
     keys_done(&s->keys);
     metrics_done(&s->metrics);
     buf_done(&s->tls_cert);

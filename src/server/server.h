@@ -20,6 +20,7 @@ struct server_options {
     struct jabbertts_options engine;
     const char *host;          /* name or address to listen on */
     int port;                  /* 0: any free one */
+    const char *voice_dir;     /* of users' voices; NULL: none are kept */
     const char *model_name;    /* id in the API; NULL: the model file's name */
     int workers;               /* threads that parse, encode and answer */
     int max_connections;

@@ -64,6 +64,12 @@ static double deadline(const struct request *r)
     return t > 0 && t < limit ? t : limit;
 }
 
+static void ignore(void *cookie, const struct jabbertts_stored *v)
+{
+    (void)cookie;
+    (void)v;
+}
+
 static bool voice_known(struct server *s, const char *voice)
 {
     const char *name, *target;
@@ -73,7 +79,9 @@ static bool voice_known(struct server *s, const char *voice)
     for (int i = 0; (name = jabbertts_voice_alias(s->tts, i, &target)); i++)
         if (strcmp(name, voice) == 0)
             return true;
-    return strcmp(voice, "default") == 0;
+    return strcmp(voice, "default") == 0 ||
+           (s->store &&
+            jabbertts_store_get(s->store, JABBERTTS_VOICE, voice, ignore, NULL, NULL) == 0);
 }
 
 static int fail_voice(struct server *s, const char *voice, struct api_error *e)

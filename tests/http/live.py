@@ -67,7 +67,8 @@ class Server:
         self.home = tempfile.TemporaryDirectory()
         self.process = subprocess.Popen(
             [BINARY, "serve", "--port", "0", *self.flags], stderr=self.log,
-            env={**clean, "XDG_CONFIG_HOME": self.home.name, **self.env})
+            env={**clean, "XDG_CONFIG_HOME": self.home.name,
+                 "XDG_DATA_HOME": self.home.name, **self.env})
         url = None
 
         def started():

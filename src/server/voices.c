@@ -1,0 +1,433 @@
+/* voices.c - the lists of voices, users' own ones, and the consents to make them.
+ *
+ * Bodies come as multipart/form-data, as OpenAI has it, or as JSON with the recording in base64; the
+ * names that other servers give the fields are known too. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <libavutil/base64.h>
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "server/http.h"
+#include "server/multipart.h"
+
+#define PAGE_MAX    100
+#define PAGE_PRESET 20
+
+/* The fields of an upload, and what they are called. */
+enum { NAME, SOUND, LANGUAGE, TRANSCRIPT, DESCRIPTION, CONSENT, N_FIELD };
+#define N_SPELLING 6
+static const char *const spellings[N_FIELD][N_SPELLING] = {
+    [NAME] = {"name"},
+    [SOUND] = {"audio_sample", "recording", "audio", "file", "ref_audio"},
+    [LANGUAGE] = {"language"},
+    [TRANSCRIPT] = {"ref_text", "transcript", "text"},
+    [DESCRIPTION] = {"description"},
+    [CONSENT] = {"consent", "consent_id"},
+};
+
+struct upload {
+    char *field[N_FIELD]; /* NUL-terminated copies; SOUND: bytes */
+    size_t n_sound;
+};
+
+static void upload_done(struct upload *u)
+{
+    for (int i = 0; i < N_FIELD; i++)
+        mem_free(u->field[i]);
+}
+
+static int out_of_memory(struct api_error *e)
+{
+    return api_fail(e, FAULT_MEMORY, NULL, "out of memory for the upload");
+}
+
+/* A copy of bytes as a field; text must not contain a NUL. */
+static int take(struct upload *u, int i, const char *data, size_t n, struct api_error *e)
+{
+    if (i != SOUND && memchr(data, 0, n))
+        return api_fail(e, FAULT_INVALID_VALUE, spellings[i][0], "'%s' contains a zero byte",
+                        spellings[i][0]);
+    mem_free(u->field[i]);
+    u->field[i] = mem_try(n + 1, 1);
+    if (!u->field[i])
+        return out_of_memory(e);
+    memcpy(u->field[i], data, n);
+    if (i == SOUND)
+        u->n_sound = n;
+    return 0;
+}
+
+static int read_multipart(const struct request *r, const char *type, struct upload *u,
+                          struct api_error *e)
+{
+    struct multipart m;
+    const struct part *p;
+    const char *why;
+    if (multipart_parse(type, r->body.data ? r->body.data : "", r->body.len, &m, &why) < 0)
+        return api_fail(e, FAULT_INVALID_VALUE, NULL, "the form cannot be read: %s", why);
+    for (int i = 0; i < N_FIELD; i++)
+        for (int k = 0; k < N_SPELLING && spellings[i][k] && !u->field[i]; k++)
+            if ((p = multipart_find(&m, spellings[i][k])) && take(u, i, p->data, p->n, e) < 0)
+                return -1;
+    return 0;
+}
+
+/* Base64, perhaps as a data URL. */
+static int take_base64(struct upload *u, const char *s, struct api_error *e)
+{
+    const char *comma = strncmp(s, "data:", 5) == 0 ? strchr(s, ',') : NULL;
+    s = comma ? comma + 1 : s;
+    size_t n = strlen(s) / 4 * 3 + 3;
+    uint8_t *data = mem_try(n, 1);
+    if (!data)
+        return out_of_memory(e);
+    int got = av_base64_decode(data, s, (int)n);
+    int rc = got < 0 ? api_fail(e, FAULT_INVALID_VALUE, "audio", "'audio' is not base64")
+                     : take(u, SOUND, (const char *)data, (size_t)got, e);
+    mem_free(data);
+    return rc;
+}
+
+static int read_json(const struct request *r, struct upload *u, struct api_error *e)
+{
+    json_error_t why;
+    json_t *j = json_loadb(r->body.data ? r->body.data : "", r->body.len, 0, &why);
+    int rc = json_is_object(j) ? 0 : api_fail(e, FAULT_BAD_JSON, NULL, "the body is not a JSON object");
+    for (int i = 0; i < N_FIELD && rc == 0; i++)
+        for (int k = 0; k < N_SPELLING && spellings[i][k] && !u->field[i] && rc == 0; k++) {
+            const json_t *v = json_object_get(j, spellings[i][k]);
+            if (!v || json_is_null(v))
+                continue;
+            if (!json_is_string(v))
+                rc = api_fail(e, FAULT_WRONG_TYPE, spellings[i][k], "'%s' must be a string",
+                              spellings[i][k]);
+            else if (i == SOUND)
+                rc = take_base64(u, json_string_value(v), e);
+            else
+                rc = take(u, i, json_string_value(v), json_string_length(v), e);
+        }
+    json_decref(j);
+    return rc;
+}
+
+static int read_upload(const struct request *r, struct upload *u, struct api_error *e)
+{
+    const char *type = http_header(r, "Content-Type");
+    if (type && strncasecmp(type, "multipart/form-data", 19) == 0)
+        return read_multipart(r, type, u, e);
+    if (type && strncasecmp(type, "application/json", 16) == 0)
+        return read_json(r, u, e);
+    return api_fail(e, FAULT_CONTENT_TYPE, NULL, "the body is %.64s, must be multipart/form-data or "
+                    "application/json", type ? type : "of no type");
+}
+
+static int need(const struct upload *u, int i, const char *called, struct api_error *e)
+{
+    if (u->field[i] && u->field[i][0])
+        return 0;
+    if (i == SOUND && u->n_sound > 0)
+        return 0;
+    return api_fail(e, FAULT_MISSING, called, "'%s' is missing", called);
+}
+
+/* --- replies --- */
+
+static json_t *stored_json(enum jabbertts_kind kind, const struct jabbertts_stored *v)
+{
+    json_t *j = json_pack("{s:s,s:s,s:s,s:I,s:s}", "id", v->id, "object",
+                          kind == JABBERTTS_VOICE ? "audio.voice" : "audio.voice_consent", "name",
+                          v->name, "created_at", (json_int_t)v->created_at, "language", v->language);
+    if (kind == JABBERTTS_VOICE && j)
+        json_object_update_new(j, json_pack("{s:s,s:s,s:s,s:f}", "description", v->description,
+                                            "transcript", v->transcript, "consent", v->consent,
+                                            "duration", v->seconds));
+    return j;
+}
+
+struct found {
+    enum jabbertts_kind kind;
+    json_t *json; /* an object, or an array that grows */
+};
+
+static void keep_one(void *cookie, const struct jabbertts_stored *v)
+{
+    struct found *f = cookie;
+    f->json = stored_json(f->kind, v);
+}
+
+static void keep_all(void *cookie, const struct jabbertts_stored *v)
+{
+    struct found *f = cookie;
+    json_array_append_new(f->json, stored_json(f->kind, v));
+}
+
+static bool no_store(struct request *r)
+{
+    struct api_error e;
+    if (r->server->store)
+        return false;
+    api_fail(&e, FAULT_NOT_FOUND, NULL, "this server keeps no voices: start it with --voice-dir");
+    http_reply_error(r, &e);
+    return true;
+}
+
+/* A failure of the store; what it does not find is not found here too. */
+static void reply_failure(struct request *r, const char *param, const struct jabbertts_error *why)
+{
+    struct api_error e;
+    if (why->code == JABBERTTS_ERR_NOT_FOUND)
+        api_fail(&e, FAULT_NOT_FOUND, param, "%s", why->message);
+    else
+        api_fail_engine(&e, param, why);
+    http_reply_error(r, &e);
+}
+
+/* --- adding --- */
+
+static void reply_stored(struct request *r, enum jabbertts_kind kind, const char *id)
+{
+    struct jabbertts_error why;
+    struct found f = {kind, NULL};
+    if (jabbertts_store_get(r->server->store, kind, id, keep_one, &f, &why) < 0)
+        reply_failure(r, NULL, &why);
+    else
+        http_reply_json(r, 200, f.json);
+}
+
+static void add(struct request *r, enum jabbertts_kind kind)
+{
+    bool voice = kind == JABBERTTS_VOICE;
+    struct upload u = {.n_sound = 0};
+    struct jabbertts_error why;
+    struct api_error e;
+    char id[48];
+    if (no_store(r))
+        return;
+    if (read_upload(r, &u, &e) < 0 || need(&u, NAME, "name", &e) < 0 ||
+        need(&u, SOUND, voice ? "audio_sample" : "recording", &e) < 0 ||
+        (!voice && need(&u, LANGUAGE, "language", &e) < 0)) {
+        http_reply_error(r, &e);
+        upload_done(&u);
+        return;
+    }
+    struct jabbertts_stored v = {.name = u.field[NAME], .language = u.field[LANGUAGE],
+                                 .transcript = u.field[TRANSCRIPT],
+                                 .description = u.field[DESCRIPTION],
+                                 .consent = voice ? u.field[CONSENT] : NULL,
+                                 .recording = u.field[SOUND], .n_bytes = u.n_sound};
+    int rc = jabbertts_store_add(r->server->store, r->server->tts, kind, &v, id, &why);
+    upload_done(&u);
+    if (rc < 0)
+        reply_failure(r, NULL, &why);
+    else
+        reply_stored(r, kind, id);
+}
+
+void voices_add(struct request *r)
+{
+    add(r, JABBERTTS_VOICE);
+}
+
+void consents_add(struct request *r)
+{
+    add(r, JABBERTTS_CONSENT);
+}
+
+/* --- lists --- */
+
+static json_t *model_voice(const struct server *s, const char *name, const char *target)
+{
+    char text[160];
+    if (target)
+        snprintf(text, sizeof text, "another name of %s", target);
+    return json_pack("{s:s,s:s,s:s,s:s,s:s?,s:I}", "id", name, "name", name, "object",
+                     "audio.voice", "model", s->model_id, "description", target ? text : NULL,
+                     "created_at", (json_int_t)s->model_created);
+}
+
+static json_t *model_voices(const struct server *s)
+{
+    const char *name, *target;
+    json_t *list = json_array();
+    for (int i = 0; (name = jabbertts_voice_name(s->tts, i)); i++)
+        json_array_append_new(list, model_voice(s, name, NULL));
+    for (int i = 0; (name = jabbertts_voice_alias(s->tts, i, &target)); i++)
+        json_array_append_new(list, model_voice(s, name, target));
+    return list;
+}
+
+/* ?limit= and ?after=; limit stays 0 where it is not given. */
+static int read_page(const struct request *r, int *limit, const char **after, struct api_error *e)
+{
+    const char *s = http_query(r, "limit");
+    char *end = NULL;
+    long n = s ? strtol(s, &end, 10) : 0;
+    *after = http_query(r, "after");
+    *limit = (int)n;
+    if (s && (end == s || *end || n < 1 || n > PAGE_MAX))
+        return api_fail(e, FAULT_INVALID_VALUE, "limit", "'limit' is %.32s, must be 1 to %d", s,
+                        PAGE_MAX);
+    return 0;
+}
+
+/* {"object":"list","data":[...],"first_id","last_id","has_more"}, and the same list under `also`. */
+static json_t *page_json(json_t *list, const char *also, bool more)
+{
+    size_t n = json_array_size(list);
+    json_t *first = json_object_get(json_array_get(list, 0), "id");
+    json_t *last = n ? json_object_get(json_array_get(list, n - 1), "id") : NULL;
+    json_t *j = json_pack("{s:s,s:O,s:O?,s:O?,s:b}", "object", "list", "data", list, "first_id", first,
+                          "last_id", last, "has_more", more);
+    if (also && j)
+        json_object_set(j, also, list);
+    json_decref(list);
+    return j;
+}
+
+/* From behind the entry whose id is after, limit entries (0: all); false: there is no such id. */
+static bool cut(json_t *list, const char *after, int limit, bool *more)
+{
+    size_t from = 0, n = json_array_size(list);
+    const char *id = NULL;
+    for (; after && from < n && (!id || strcmp(id, after)); from++)
+        id = json_string_value(json_object_get(json_array_get(list, from), "id"));
+    if (after && (!id || strcmp(id, after)))
+        return false;
+    while (from-- > 0)
+        json_array_remove(list, 0);
+    *more = limit > 0 && json_array_size(list) > (size_t)limit;
+    while (*more && json_array_size(list) > (size_t)limit)
+        json_array_remove(list, json_array_size(list) - 1);
+    return true;
+}
+
+/* Open WebUI reads "voices", everyone else "data"; pickers want all of them, so that is the preset. */
+void voices_list(struct request *r)
+{
+    struct server *s = r->server;
+    struct jabbertts_error why;
+    struct api_error e;
+    struct found f = {JABBERTTS_VOICE, NULL};
+    const char *after;
+    int limit;
+    bool more = false;
+    if (read_page(r, &limit, &after, &e) < 0) {
+        http_reply_error(r, &e);
+        return;
+    }
+    f.json = model_voices(s);
+    if (s->store && jabbertts_store_list(s->store, JABBERTTS_VOICE, NULL, LIMIT_STORED, keep_all, &f,
+                                         &why) < 0) {
+        json_decref(f.json);
+        reply_failure(r, NULL, &why);
+    } else if (!cut(f.json, after, limit, &more)) {
+        json_decref(f.json);
+        api_fail(&e, FAULT_INVALID_VALUE, "after", "there is no voice '%.64s'", after);
+        http_reply_error(r, &e);
+    } else {
+        http_reply_json(r, 200, page_json(f.json, "voices", more));
+    }
+}
+
+void consents_list(struct request *r)
+{
+    struct jabbertts_error why;
+    struct api_error e;
+    struct found f = {JABBERTTS_CONSENT, NULL};
+    const char *after;
+    int limit;
+    if (no_store(r))
+        return;
+    if (read_page(r, &limit, &after, &e) < 0) {
+        http_reply_error(r, &e);
+        return;
+    }
+    f.json = json_array();
+    int rc = jabbertts_store_list(r->server->store, JABBERTTS_CONSENT, after,
+                                  limit ? limit : PAGE_PRESET, keep_all, &f, &why);
+    if (rc >= 0) {
+        http_reply_json(r, 200, page_json(f.json, NULL, rc == 1));
+        return;
+    }
+    json_decref(f.json);
+    reply_failure(r, "after", &why);
+}
+
+/* --- one of them --- */
+
+static json_t *find_model_voice(const struct server *s, const char *id)
+{
+    json_t *list = model_voices(s), *v, *found = NULL;
+    size_t i;
+    json_array_foreach(list, i, v)
+        if (!found && strcmp(json_string_value(json_object_get(v, "id")), id) == 0)
+            found = json_incref(v);
+    json_decref(list);
+    return found;
+}
+
+void voices_get(struct request *r)
+{
+    json_t *v = find_model_voice(r->server, r->argument);
+    if (v)
+        http_reply_json(r, 200, v);
+    else if (!no_store(r))
+        reply_stored(r, JABBERTTS_VOICE, r->argument);
+}
+
+void consents_get(struct request *r)
+{
+    if (!no_store(r))
+        reply_stored(r, JABBERTTS_CONSENT, r->argument);
+}
+
+void consents_rename(struct request *r)
+{
+    struct upload u = {.n_sound = 0};
+    struct jabbertts_error why;
+    struct api_error e;
+    if (no_store(r))
+        return;
+    if (read_upload(r, &u, &e) < 0 || need(&u, NAME, "name", &e) < 0)
+        http_reply_error(r, &e);
+    else if (jabbertts_store_rename(r->server->store, JABBERTTS_CONSENT, r->argument, u.field[NAME],
+                                    &why) < 0)
+        reply_failure(r, "name", &why);
+    else
+        reply_stored(r, JABBERTTS_CONSENT, r->argument);
+    upload_done(&u);
+}
+
+static void remove_one(struct request *r, enum jabbertts_kind kind, const char *object)
+{
+    struct jabbertts_error why;
+    if (no_store(r))
+        return;
+    if (jabbertts_store_remove(r->server->store, kind, r->argument, &why) < 0)
+        reply_failure(r, NULL, &why);
+    else
+        http_reply_json(r, 200, json_pack("{s:s,s:s,s:b}", "id", r->argument, "object", object,
+                                          "deleted", 1));
+}
+
+void voices_remove(struct request *r)
+{
+    struct api_error e;
+    json_t *v = find_model_voice(r->server, r->argument);
+    json_decref(v);
+    if (v) {
+        api_fail(&e, FAULT_INVALID_VALUE, NULL, "'%.64s' belongs to the model and cannot be deleted",
+                 r->argument);
+        http_reply_error(r, &e);
+        return;
+    }
+    remove_one(r, JABBERTTS_VOICE, "audio.voice");
+}
+
+void consents_remove(struct request *r)
+{
+    remove_one(r, JABBERTTS_CONSENT, "audio.voice_consent");
+}
