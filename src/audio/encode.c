@@ -6,6 +6,7 @@
  * A stage that has nothing to do is not made.  The muxers cannot seek, write no time stamps or
  * random numbers of their own (same sound, same bytes), and hand over every packet at once. */
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include <libswresample/swresample.h>
 #include <sonic.h>
 #include "audio/audio.h"
+#include "audio/mp3_info.h"
 #include "base/buf.h"
 #include "base/mem.h"
 
@@ -67,6 +69,7 @@ struct audio_encoder {
     AVPacket *packet;
     AVFrame *frame;     /* n_frame of its samples are filled */
     int n_frame, frame_size, finished;
+    bool has_info;      /* mp3: the frame before the first is written */
     int64_t pts;
     struct buf held;    /* WAV of known length: the samples until finish */
 };
@@ -179,6 +182,8 @@ static int open_codec(struct audio_encoder *a)
     a->codec->time_base = (AVRational){1, a->out_hz};
     a->codec->bit_rate = a->o.bit_rate ? a->o.bit_rate : f->bit_rate;
     a->codec->thread_count = 1;
+    if (a->o.format == AUDIO_FLAC) /* its own choice is twice as late */
+        a->codec->frame_size = PCM_FRAME;
     a->codec->flags |= AV_CODEC_FLAG_BITEXACT;
     if (a->muxer->oformat->flags & AVFMT_GLOBALHEADER)
         a->codec->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
@@ -220,7 +225,7 @@ static int start_muxer(struct audio_encoder *a)
     int r = avcodec_parameters_from_context(stream->codecpar, a->codec);
     stream->time_base = a->codec->time_base;
     AVDictionary *options = NULL;
-    if (a->o.format == AUDIO_MP3) { /* both need to know the end */
+    if (a->o.format == AUDIO_MP3) { /* both need to know the end; mp3_info.h has what can be said */
         av_dict_set(&options, "write_xing", "0", 0);
         av_dict_set(&options, "id3v2_version", "0", 0);
     }
@@ -382,6 +387,16 @@ static int emit_s16(struct audio_encoder *a, const float *pcm, size_t n)
     return 0;
 }
 
+/* Before the first frame of an mp3: what to skip. */
+static int write_info(struct audio_encoder *a)
+{
+    unsigned char frame[MP3_INFO_MAX];
+    bool first = a->o.format == AUDIO_MP3 && !a->has_info && a->packet->size >= 4;
+    size_t n = first ? mp3_info_frame(a->packet->data, a->codec->initial_padding, frame) : 0;
+    a->has_info = a->has_info || first;
+    return n > 0 ? give(a, frame, n) : 0;
+}
+
 /* Encode a frame (NULL: the end) and write the packets that come of it. */
 static int encode_frame(struct audio_encoder *a, const AVFrame *frame)
 {
@@ -391,6 +406,10 @@ static int encode_frame(struct audio_encoder *a, const AVFrame *frame)
     while ((r = avcodec_receive_packet(a->codec, a->packet)) >= 0) {
         AVStream *stream = a->muxer->streams[0];
         a->packet->stream_index = 0;
+        if ((r = write_info(a)) < 0) {
+            av_packet_unref(a->packet);
+            return r;
+        }
         av_packet_rescale_ts(a->packet, a->codec->time_base, stream->time_base);
         r = av_write_frame(a->muxer, a->packet);
         av_packet_unref(a->packet);

@@ -160,6 +160,128 @@ static void test_nothing_lost(void **state)
         }
 }
 
+/* A chirp that ends at its loudest: what is late, early or cut shows. */
+static float *chirp(int hz, size_t n)
+{
+    float *x = mem_alloc(n * sizeof(*x));
+    double phase = 0;
+    for (size_t i = 0; i < n; i++) {
+        double at = (double)i / (double)n;
+        phase += TAU * (200 + 2000 * at) / hz;
+        x[i] = (float)((0.2 + 0.4 * at) * sin(phase));
+    }
+    return x;
+}
+
+static double correlation(const float *a, const float *b, size_t n)
+{
+    double ab = 0, aa = 1e-12, bb = 1e-12;
+    for (size_t i = 0; i < n; i++) {
+        ab += (double)a[i] * (double)b[i];
+        aa += (double)a[i] * (double)a[i];
+        bb += (double)b[i] * (double)b[i];
+    }
+    return ab / sqrt(aa * bb);
+}
+
+/* Decoded again, the sound begins at its sample, is the same throughout, and ends with its last.
+ * priming: what a decoder cannot know to skip (ADTS has no place to say it); tail: the rest of the
+ * last frames, where a stream cannot say how long it is. */
+static void test_content(void **state)
+{
+    static const struct {
+        enum audio_format format;
+        int hz;
+        size_t priming, tail;
+    } cases[] = {{AUDIO_WAV, 24000, 0, 0},   {AUDIO_FLAC, 24000, 0, 0},     {AUDIO_FLAC, 44100, 0, 0},
+                 {AUDIO_OPUS, 48000, 0, 0},  {AUDIO_MP3, 16000, 0, 3 * 576}, {AUDIO_MP3, 24000, 0, 3 * 576},
+                 {AUDIO_MP3, 44100, 0, 3 * 1152}, {AUDIO_AAC, 24000, 1024, 2 * 1024},
+                 {AUDIO_AAC, 44100, 1024, 2 * 1024}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        for (size_t n_in = 24000; n_in < 24004; n_in += 3) {
+            int hz = cases[i].hz;
+            size_t n, end = (size_t)hz / 20, from = cases[i].priming;
+            float *in = chirp(hz, n_in), *out;
+            struct buf b;
+            encode((struct audio_encoder_options){.format = cases[i].format, .in_hz = hz,
+                                                  .seconds = -1}, in, n_in, &b);
+            decode(&b, hz, &out, &n);
+            assert_in_range(n, n_in + from, n_in + from + cases[i].tail);
+            double all = correlation(in, out + from, n_in);
+            double last = correlation(in + n_in - end, out + from + n_in - end, end);
+            print_message("%s %d Hz: %zu of %zu samples, correlation %.5f, of the end %.5f\n",
+                          audio_format_name(cases[i].format), hz, n, n_in, all, last);
+            assert_true(all > 0.995 && last > 0.97);
+            mem_free(in);
+            mem_free(out);
+            buf_done(&b);
+        }
+}
+
+/* Sound leaves an encoder soon after it goes in, and never in large lumps. */
+static void test_first_bytes(void **state)
+{
+    (void)state;
+    for (int format = AUDIO_WAV; format <= AUDIO_FLAC; format++) {
+        struct err e;
+        struct buf b;
+        struct audio_encoder *a;
+        struct audio_encoder_options o = {.format = (enum audio_format)format, .in_hz = 24000,
+                                          .seconds = -1, .sink = sink, .cookie = &b};
+        float *x = tone(24000, 24000);
+        size_t first = 0, last = 0, gap = 0;
+        buf_init(&b, 64 << 20);
+        assert_int_equal(audio_encoder_new(&o, &a, &e), 0);
+        size_t header = b.len, seen = b.len;
+        for (size_t at = 0; at < 24000; at += 24) {
+            assert_int_equal(audio_encoder_write(a, x + at, 24, &e), 0);
+            if (b.len == seen)
+                continue;
+            gap = first && at + 24 - last > gap ? at + 24 - last : gap;
+            first = first ? first : at + 24;
+            last = at + 24;
+            seen = b.len;
+        }
+        print_message("%s: first sound after %zu ms, then every %zu ms at most\n",
+                      audio_format_name((enum audio_format)format), first / 24, gap / 24);
+        assert_true(b.len > header && first / 24 <= 110 && gap / 24 <= 65);
+        audio_encoder_free(a);
+        buf_done(&b);
+        mem_free(x);
+    }
+}
+
+/* At any speed the end of the sound is the end of what came in: a tone that rises at the end does. */
+static void test_speed_keeps_the_end(void **state)
+{
+    static const double speeds[] = {0.25, 0.75, 1.5, 4};
+    (void)state;
+    for (size_t i = 0; i < sizeof(speeds) / sizeof(speeds[0]); i++) {
+        size_t n_in = 48000, n, mark = n_in - 12000;
+        float *in = tone(24000, n_in), *out;
+        struct buf b;
+        for (size_t k = 0; k < n_in; k++)
+            in[k] *= k < mark ? 0.1f : 1;
+        encode((struct audio_encoder_options){.format = AUDIO_WAV, .in_hz = 24000,
+                                              .speed = speeds[i]}, in, n_in, &b);
+        decode(&b, 24000, &out, &n);
+        size_t loud = 0, from = 0;
+        for (size_t k = 0; k < n; k++)
+            if (fabsf(out[k]) > 0.25f) {
+                from = loud ? from : k;
+                loud = k;
+            }
+        double want = 12000 / speeds[i], got = (double)(loud - from);
+        print_message("speed %g: %.0f samples of the end, wanted %.0f, then %zu\n", speeds[i], got, want,
+                      n - loud);
+        assert_true(fabs(got - want) <= 600 && n - loud < 800);
+        mem_free(in);
+        mem_free(out);
+        buf_done(&b);
+    }
+}
+
 static void test_same_bytes(void **state)
 {
     (void)state;
@@ -488,6 +610,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_nothing_lost),
+        cmocka_unit_test(test_content),
+        cmocka_unit_test(test_first_bytes),
+        cmocka_unit_test(test_speed_keeps_the_end),
         cmocka_unit_test(test_same_bytes),     cmocka_unit_test(test_wav_sizes),
         cmocka_unit_test(test_not_a_number),   cmocka_unit_test(test_speed),
         cmocka_unit_test(test_progressive),    cmocka_unit_test(test_refusing_sink),
