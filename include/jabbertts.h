@@ -74,6 +74,8 @@ struct jabbertts_options {
     int slots;         /* requests decoded together, 1..64 (default 4) */
     int queue;         /* requests open beyond those in slots, 0..65536 (default 64) */
     struct jabbertts_store *store; /* requests may name its voices too; borrowed.  NULL: none */
+    const char *aliases; /* other names of voices, "alloy=zoe, nova=my-own", over the model's own
+                          * aliases and names; NULL: only those */
     double max_wait_s; /* refuse a request that would start later than this; 0: no limit */
     double idle_s;     /* give the memory of an idle model back after so long; 0: never.  The next
                         * request waits until it is loaded again. */

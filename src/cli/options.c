@@ -81,6 +81,8 @@ static const struct row rows[] = {
      "a file made by jabbertts convert; the built-in voice when not set"},
     {"voice_dir", "server", STRING, SERVER(voice_dir), 0, 0, NULL, NULL,
      "where users' voices are kept; the one that `jabbertts voices` uses when not set"},
+    {"voice_aliases", "engine", STRING, ENGINE(aliases), 0, 0, NULL, NULL,
+     "other names of voices, over the model's own, as alloy=zoe, nova=my-voice"},
     {"model_name", "engine", STRING, SERVER(model_name), 0, 0, NULL, NULL,
      "the model's id in the API; its file's name when not set"},
     {"threads", "engine", INTEGER, ENGINE(threads), 0, 256, "0", NULL,

@@ -141,6 +141,34 @@ static void remember_options(struct jabbertts *tts, const struct jabbertts_optio
     tts->n_free = o->slots;
 }
 
+static void nothing(void *cookie, const struct jabbertts_stored *v)
+{
+    (void)cookie;
+    (void)v;
+}
+
+/* "alias=name, ...": each name must be a voice, of the model or of the store. */
+static int read_aliases(struct jabbertts *tts, const char *list, struct err *e)
+{
+    char alias[LIMIT_VOICE_NAME_BYTES + 1], name[LIMIT_VOICE_NAME_BYTES + 1];
+    int n, rc;
+    while (*(list += strspn(list, ", "))) {
+        if (sscanf(list, "%128[^=, ]=%128[^=, ]%n", alias, name, &n) != 2 ||
+            (list[n] && !strchr(", ", list[n])))
+            return err_set(e, ERR_ARGUMENT, "\"%.64s\" in the aliases, must be ALIAS=VOICE", list);
+        if (!voices_find(tts->model.voices, name) &&
+            (!tts->store || jabbertts_store_get(tts->store, JABBERTTS_VOICE, name, nothing, NULL,
+                                                NULL) < 0))
+            return err_set(e, ERR_NOT_FOUND, "the alias \"%s\" stands for \"%s\", which is no voice",
+                           alias, name);
+        if ((rc = voices_set_alias(tts->model.voices, alias,
+                                   voices_resolve(tts->model.voices, name), e)) < 0)
+            return rc;
+        list += n;
+    }
+    return 0;
+}
+
 static int engine_start(struct jabbertts *tts, const struct jabbertts_options *o, struct err *e)
 {
     char path[PATH_MAX];
@@ -162,6 +190,8 @@ static int engine_start(struct jabbertts *tts, const struct jabbertts_options *o
         return err_set(e, ERR_ARGUMENT, "context is %d, this model's is %d", o->context, longest);
     tts->n_context = o->context ? o->context : longest;
     remember_options(tts, o);
+    if (o->aliases && (rc = read_aliases(tts, o->aliases, e)) < 0)
+        return rc;
     if ((rc = speak_init(tts, e)) < 0)
         return rc;
     tts->loaded = true;

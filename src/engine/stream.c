@@ -52,6 +52,7 @@ static int find_voice(struct jabbertts *tts, const struct jabbertts_request *r,
     if (!name)
         return 0;
     const struct voice *v = voices_find(tts->model.voices, name);
+    name = voices_resolve(tts->model.voices, name);
     int rc = v || !tts->store ? 0 : store_voice(tts->store, tts, name, &s->stored, e);
     if (rc < 0 && rc != ERR_NOT_FOUND)
         return rc;

@@ -1,5 +1,6 @@
 #include "model/voices.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -152,17 +153,59 @@ const struct voice *voices_at(const struct voices *v, int i)
     return i >= 0 && i < v->n ? &v->voice[i] : NULL;
 }
 
-const struct voice *voices_find(const struct voices *v, const char *name)
+const char *voices_resolve(const struct voices *v, const char *name)
 {
     for (int i = 0; i < v->n_alias; i++)
-        if (!strcmp(v->alias[i], name)) {
-            name = v->target[i];
-            break;
-        }
+        if (!strcmp(v->alias[i], name))
+            return v->target[i];
+    return name;
+}
+
+const struct voice *voices_find(const struct voices *v, const char *name)
+{
+    name = voices_resolve(v, name);
     for (int i = 0; i < v->n; i++)
         if (!strcmp(v->voice[i].name, name))
             return &v->voice[i];
     return NULL;
+}
+
+/* Room for one more alias. */
+static bool grow_aliases(struct voices *v)
+{
+    size_t n = (size_t)v->n_alias + 1;
+    char **alias = mem_grow(v->alias, n, sizeof *alias);
+    if (alias)
+        v->alias = alias;
+    char **target = mem_grow(v->target, n, sizeof *target);
+    if (target)
+        v->target = target;
+    return alias && target;
+}
+
+int voices_set_alias(struct voices *v, const char *alias, const char *name, struct err *e)
+{
+    int i = 0;
+    while (i < v->n_alias && strcmp(v->alias[i], alias) != 0)
+        i++;
+    if (i == MAX_VOICES)
+        return err_set(e, ERR_LIMIT, "there are %d voice aliases, the limit", i);
+    char *from = mem_strndup(alias, LIMIT_VOICE_NAME_BYTES);
+    char *to = mem_strndup(name, LIMIT_VOICE_NAME_BYTES);
+    if (!from || !to || (i == v->n_alias && !grow_aliases(v))) {
+        mem_free(from);
+        mem_free(to);
+        return err_set(e, ERR_MEMORY, "out of memory for a voice alias");
+    }
+    if (i < v->n_alias) {
+        mem_free(v->alias[i]);
+        mem_free(v->target[i]);
+    } else {
+        v->n_alias++;
+    }
+    v->alias[i] = from;
+    v->target[i] = to;
+    return 0;
 }
 
 const char *voices_default(const struct voices *v)

@@ -461,6 +461,37 @@ static void test_unload(void **state)
     jabbertts_close(tts);
 }
 
+/* The names that clients know can be given to other voices. */
+static void test_aliases(void **state)
+{
+    static const char *const wrong[] = {"alloy", "alloy=", "=zoe", "alloy=zoe=amy", "alloy=nobody"};
+    struct jabbertts_options o;
+    struct jabbertts_error e;
+    struct jabbertts *tts;
+    struct jabbertts_request r;
+    struct jabbertts_stream *s;
+    uint64_t hash[3];
+    size_t n;
+    (void)state;
+    options(&o, 1, 4);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        o.aliases = wrong[i];
+        assert_true(jabbertts_open(&o, &tts, &e) < 0);
+    }
+    o.aliases = "alloy=zoe, my-friend=alloy";
+    tts = open_with(&o);
+    for (int i = 0; i < 3; i++) {
+        jabbertts_request_init(&r);
+        r.text = "Who is it?";
+        r.voice = i == 0 ? "zoe" : i == 1 ? "alloy" : "my-friend";
+        assert_int_equal(jabbertts_submit(tts, &r, &s, &e), 0);
+        hash[i] = drain(s, &n);
+        jabbertts_stream_free(s);
+    }
+    assert_true(hash[0] == hash[1] && hash[1] == hash[2]);
+    jabbertts_close(tts);
+}
+
 static void test_drain(void **state)
 {
     struct jabbertts_request r;
@@ -513,6 +544,7 @@ int main(void)
         cmocka_unit_test(test_readers_that_sleep),
         cmocka_unit_test(test_short_before_long),
         cmocka_unit_test(test_wait_limit),   cmocka_unit_test(test_unload),
+        cmocka_unit_test(test_aliases),
         cmocka_unit_test(test_drain),        cmocka_unit_test(test_open_without_memory),
     };
     snprintf(nano, sizeof nano, "/tmp/test_engine-%d.gguf", (int)getpid());
