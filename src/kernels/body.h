@@ -234,21 +234,20 @@ static void op_layer_norm(const float *in, const float *w, const float *b, float
     }
 }
 
-/* sin(v)^2: v = k pi + r, pi in three parts (Cody and Waite), Taylor series to degree 13; the sign
- * that k would give does not matter. */
-INLINE v16 sin2(v16 v)
+/* sin(v)^2: v = k pi + r, pi in three parts (Cody and Waite); r^2 times a polynomial in r^2 through the
+ * Chebyshev nodes of [0, (pi / 2)^2], error below 3e-8. */
+INLINE vf sin2(vf v)
 {
-    v16 k = nearest(v * 0.318309886183790672f);
-    v16 r = v - k * 3.140625f;
+    vf k = v * 0.318309886183790672f + 12582912.0f - 12582912.0f; /* nearest integer */
+    vf r = v - k * 3.140625f;
     r = r - k * 9.67502593994140625e-4f;
     r = r - k * 1.509957990978376e-7f;
-    v16 q = r * r, y = q * (1.0f / 6227020800.0f) - 1.0f / 39916800;
-    y = y * q + 1.0f / 362880;
-    y = y * q - 1.0f / 5040;
-    y = y * q + 1.0f / 120;
-    y = y * q - 1.0f / 6;
-    v16 s = r + r * q * y;
-    return s * s;
+    vf q = r * r, y = q * -3.630796510799945e-6f + 1.393477114607891e-4f;
+    y = y * q - 3.1723951041996e-3f;
+    y = y * q + 4.444317486594038e-2f;
+    y = y * q - 0.33333306550693087f;
+    y = y * q + 0.9999999908225317f;
+    return y * q;
 }
 
 static void op_silu_mul(const float *in, int n, float *out)
@@ -264,11 +263,13 @@ static void op_silu_mul(const float *in, int n, float *out)
 
 static void op_snake(const float *in, const float *alpha, const float *inv, int n, float *out)
 {
-    for (int i = 0; i < n; i += 16) {
-        v16 v = load_part(in + i, n - i);
-        v16 s = sin2(v * load_part(alpha + i, n - i));
-        store_part(out + i, v + s * load_part(inv + i, n - i), n - i);
+    int i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vf v = load_n(in + i);
+        store_n(out + i, v + sin2(v * load_n(alpha + i)) * load_n(inv + i));
     }
+    for (; i < n; i++)
+        out[i] = in[i] + sin2(splat_n(in[i] * alpha[i]))[0] * inv[i];
 }
 
 static void op_depthwise(const float *in, const float *w, const float *bias, int n_channel,
