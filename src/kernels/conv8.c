@@ -8,6 +8,7 @@
 
 #define MAX_TERMS 133144 /* terms of 127 * 127 that fit 31 bits */
 #define GRAIN 16384      /* floats worth a task */
+#define TASKS 12         /* wanted of each thread: the last ones to run leave others idle */
 #define SILENT 1e-30f    /* magnitudes below count as zero: their inverse might be infinite */
 
 static float scale_of(float top)
@@ -212,7 +213,7 @@ void conv8_run(struct kern_exec *x, const struct conv8 *c, const struct conv8_ca
 
     struct run_job run = {&j, c->ops->n_run(&j), (c->n_out + CONV8_PANEL - 1) / CONV8_PANEL, 1, 1};
     int n_unit_task = (run.n_unit + c->ops->run_block - 1) / c->ops->run_block;
-    int want = (pool_threads(kern_exec_pool(x)) * 4 + n_unit_task - 1) / n_unit_task;
+    int want = (pool_threads(kern_exec_pool(x)) * TASKS + n_unit_task - 1) / n_unit_task;
     run.panel_step = (run.n_panel + want - 1) / want;
     run.n_panel_task = (run.n_panel + run.panel_step - 1) / run.panel_step;
     pool_run(kern_exec_pool(x), run_task, &run, run.n_panel_task * n_unit_task);

@@ -236,6 +236,7 @@ INLINE void product(int R, const int16_t *const *in, size_t step, size_t n_group
     for (int r = 0; r < R; r++)
         acc[r][0] = acc[r][1] = _mm256_setzero_si256();
     for (size_t g = 0; g < n_group; g++)
+#pragma GCC unroll 2
         for (size_t i = g * step; i < g * step + n; i += 2, w += 32) {
             __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)w);
             __m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(w + 16));

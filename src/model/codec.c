@@ -106,22 +106,22 @@ static void decode_latent(struct codec_pass *p, const int32_t *codes, size_t cod
     codec_show(p, n_latent, "z");
 }
 
-/* One pass: codes to samples (modded_dac.py:Decoder). */
-static void decode_pass(struct codec_pass *p, const int32_t *codes, size_t codes_stride,
-                        float *pcm)
+static void decode_block(struct codec_pass *p, int i)
+{
+    const struct codec_block *b = &p->chain->block[i];
+    codec_run_snake_conv(p, &b->snake, &b->conv);
+    for (int j = 0; j < CODEC_UNITS; j++)
+        codec_run_unit(p, &b->unit[j]);
+    codec_show(p, b->conv.n_out, "dec.%d", 1 + i);
+}
+
+/* The wide end, for one frame. */
+static void decode_frame(struct codec_pass *p, float *pcm)
 {
     const struct codec_chain *d = p->chain;
     int n_block = p->c->s.n_rate;
-    decode_latent(p, codes, codes_stride);
-    codec_run_conv(p, &d->conv_in);
-    codec_show(p, d->conv_in.n_out, "dec.0");
-    for (int i = 0; i < n_block; i++) {
-        const struct codec_block *b = &d->block[i];
-        codec_run_snake_conv(p, &b->snake, &b->conv);
-        for (int j = 0; j < CODEC_UNITS; j++)
-            codec_run_unit(p, &b->unit[j]);
-        codec_show(p, b->conv.n_out, "dec.%d", 1 + i);
-    }
+    for (int i = d->n_whole; i < n_block; i++)
+        decode_block(p, i);
     kern_snake(p->exec, p->w->x, d->snake.alpha, d->snake.inv, p->n_row, d->snake.n, p->w->x);
     codec_show(p, d->snake.n, "dec.%d", n_block + 1);
     codec_run_conv(p, &d->conv_out);
@@ -129,6 +129,27 @@ static void decode_pass(struct codec_pass *p, const int32_t *codes, size_t codes
     kern_tanh(p->exec, p->w->x, (size_t)p->n_row);
     codec_show(p, 1, "dec.%d", n_block + 3);
     memcpy(pcm, p->w->x, (size_t)p->n_row * sizeof *pcm);
+}
+
+/* One pass: codes to samples (modded_dac.py:Decoder). */
+static void decode_pass(struct codec_pass *p, const int32_t *codes, size_t codes_stride,
+                        float *pcm)
+{
+    const struct codec_chain *d = p->chain;
+    int n_frame = p->n_row;
+    decode_latent(p, codes, codes_stride);
+    codec_run_conv(p, &d->conv_in);
+    codec_show(p, d->conv_in.n_out, "dec.0");
+    for (int i = 0; i < d->n_whole; i++)
+        decode_block(p, i);
+    int rows = p->n_row / n_frame;
+    size_t n = d->n_hold / CODEC_PASS;
+    memcpy(p->w->hold, p->w->x, n * (size_t)n_frame * sizeof *p->w->hold);
+    for (int f = 0; f < n_frame; f++) {
+        memcpy(p->w->x, p->w->hold + (size_t)f * n, n * sizeof *p->w->x);
+        p->n_row = rows;
+        decode_frame(p, pcm + (size_t)f * (size_t)p->c->s.frame_samples);
+    }
 }
 
 void codec_decode(struct codec *c, struct codec_stream *s, const int32_t *codes, int n_frame,
@@ -163,32 +184,56 @@ int codec_max_encode_frames(const struct codec *c)
     return n;
 }
 
-/* The convolutional part: p->n_row samples in x to latent steps (modded_dac.py:Encoder). */
-static void encode_steps(struct codec_pass *p)
+static void encode_block(struct codec_pass *p, int i)
+{
+    const struct codec_block *b = &p->chain->block[i];
+    for (int j = 0; j < CODEC_UNITS; j++)
+        codec_run_unit(p, &b->unit[j]);
+    codec_run_snake_conv(p, &b->snake, &b->conv);
+    if (b->stack.t)
+        codec_run_stack(p, &b->stack);
+    codec_show(p, b->conv.n_out, "enc.%d", 1 + i);
+}
+
+/* The wide end, for one frame: samples in x. */
+static void encode_frame(struct codec_pass *p)
+{
+    const struct codec_chain *n = p->chain;
+    p->n_row = p->c->s.frame_samples;
+    codec_run_conv(p, &n->conv_in);
+    codec_show(p, n->conv_in.n_out, "enc.0");
+    for (int i = 0; i < n->n_whole; i++)
+        encode_block(p, i);
+}
+
+/* The convolutional part: samples to latent steps (modded_dac.py:Encoder). */
+static void encode_steps(struct codec_pass *p, const float *pcm, size_t n_sample, int n_frame)
 {
     const struct codec_chain *n = p->chain;
     int n_block = p->c->s.n_rate;
-    codec_run_conv(p, &n->conv_in);
-    codec_show(p, n->conv_in.n_out, "enc.0");
-    for (int i = 0; i < n_block; i++) {
-        const struct codec_block *b = &n->block[i];
-        for (int j = 0; j < CODEC_UNITS; j++)
-            codec_run_unit(p, &b->unit[j]);
-        codec_run_snake_conv(p, &b->snake, &b->conv);
-        if (b->stack.t)
-            codec_run_stack(p, &b->stack);
-        codec_show(p, b->conv.n_out, "enc.%d", 1 + i);
+    size_t n_hold = n->n_hold / CODEC_PASS, hop = (size_t)p->c->s.frame_samples;
+    for (int f = 0; f < n_frame; f++) { /* zeros after the clip's end */
+        size_t first = (size_t)f * hop, n_real = n_sample > first ? n_sample - first : 0;
+        n_real = n_real < hop ? n_real : hop;
+        memcpy(p->w->x, pcm + first, n_real * sizeof *pcm);
+        memset(p->w->x + n_real, 0, (hop - n_real) * sizeof *pcm);
+        encode_frame(p);
+        memcpy(p->w->hold + (size_t)f * n_hold, p->w->x, n_hold * sizeof *p->w->hold);
     }
+    p->n_row *= n_frame;
+    memcpy(p->w->x, p->w->hold, n_hold * (size_t)n_frame * sizeof *p->w->x);
+    for (int i = n->n_whole; i < n_block; i++)
+        encode_block(p, i);
     kern_snake(p->exec, p->w->x, n->snake.alpha, n->snake.inv, p->n_row, n->snake.n, p->w->x);
     codec_show(p, n->snake.n, "enc.%d", n_block + 1);
     codec_run_conv(p, &n->conv_out);
     codec_show(p, n->conv_out.n_out, "enc.%d", n_block + 2);
 }
 
-static void encode_pass(struct codec_pass *p, int32_t *codes, size_t codes_stride)
+/* What follows: latent steps to codes. */
+static void encode_latent(struct codec_pass *p, int32_t *codes, size_t codes_stride)
 {
     const struct spec_codec *s = &p->c->s;
-    encode_steps(p);
     codec_show(p, s->latent_dim, "latent");
     for (int i = 0; i < s->n_factor; i++) {
         codec_run_conv(p, &p->chain->scale[i].conv);
@@ -201,19 +246,15 @@ static void encode_pass(struct codec_pass *p, int32_t *codes, size_t codes_strid
                p->c->minus_one, p->w->mid, p->exec);
 }
 
-/* All passes; the clip's end is padded with zeros to whole frames. */
 static void encode_clip(struct codec_pass *p, const float *pcm, size_t n_sample, int32_t *codes,
                         int n_frame)
 {
     size_t hop = (size_t)p->c->s.frame_samples;
     for (int t = 0; t < n_frame; t += CODEC_PASS) {
         int n = n_frame - t < CODEC_PASS ? n_frame - t : CODEC_PASS;
-        size_t first = (size_t)t * hop, n_row = (size_t)n * hop;
-        size_t n_real = n_sample - first < n_row ? n_sample - first : n_row;
-        memcpy(p->w->x, pcm + first, n_real * sizeof *pcm);
-        memset(p->w->x + n_real, 0, (n_row - n_real) * sizeof *pcm);
-        p->n_row = (int)n_row;
-        encode_pass(p, codes + t, (size_t)n_frame);
+        size_t first = (size_t)t * hop;
+        encode_steps(p, pcm + first, n_sample - first, n);
+        encode_latent(p, codes + t, (size_t)n_frame);
         p->carry->n_frame += n;
     }
 }

@@ -2,8 +2,10 @@
  *
  * A chain (decoder or encoder) works in passes of at most CODEC_PASS frames through three buffers
  * of equal size, shared by all streams of a codec: x carries the signal, work and mid are a
- * convolution's input behind its history.  What lasts from pass to pass is in a struct
- * codec_carry. */
+ * convolution's input behind its history.  Where a pass has more numbers than the weights it meets
+ * (the wide end of a chain: many rows, few channels), frames go through one at a time, so that
+ * they stay in the cache; hold keeps what stands between the two ends.  What lasts from pass to
+ * pass is in a struct codec_carry. */
 #ifndef MODEL_CODEC_PARTS_H
 #define MODEL_CODEC_PARTS_H
 #include "model/codec.h"
@@ -54,6 +56,8 @@ struct codec_chain { /* weights and sizes of one direction */
     struct codec_scale scale[SPEC_MAX_STAGES];
     struct codec_stack latent; /* post or pre */
     int n_stack;
+    int n_whole;    /* decoder: blocks from here on go frame by frame; encoder: those before */
+    size_t n_hold;  /* floats between the two */
     size_t n_state; /* floats of all histories */
     size_t n_work;  /* floats of each buffer for one pass */
     size_t n_work8; /* bytes that integer convolutions need for one pass */
@@ -62,6 +66,7 @@ struct codec_chain { /* weights and sizes of one direction */
 
 struct codec_work { /* scratch of a chain; x, mid and work hold n_work floats each */
     float *x, *work, *mid;
+    float *hold; /* [n_hold] */
     void *work8;
     struct transformer_scratch *scratch[CODEC_MAX_STACKS];
     struct transformer_kv **kv; /* [max_rows] */

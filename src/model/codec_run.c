@@ -26,8 +26,9 @@ int codec_work_init(struct codec_work *w, const struct codec_chain *chain, struc
     w->mid = mem_try(chain->n_work, sizeof *w->mid);
     w->kv = mem_try((size_t)chain->max_rows + 1, sizeof *w->kv);
     w->position = mem_try((size_t)chain->max_rows + 1, sizeof *w->position);
+    w->hold = mem_try(chain->n_hold + 1, sizeof *w->hold);
     w->work8 = mem_pages_new(chain->n_work8 + 1);
-    if (!w->x || !w->work || !w->mid || !w->work8 || !w->kv || !w->position) {
+    if (!w->x || !w->work || !w->mid || !w->hold || !w->work8 || !w->kv || !w->position) {
         codec_work_done(w, chain);
         return err_set(e, ERR_MEMORY, "no memory for the codec's work space, %zu floats",
                        3 * chain->n_work);
@@ -51,6 +52,7 @@ void codec_work_done(struct codec_work *w, const struct codec_chain *chain)
     mem_free(w->x);
     mem_free(w->work);
     mem_free(w->mid);
+    mem_free(w->hold);
     if (w->work8)
         mem_pages_free(w->work8, chain->n_work8 + 1);
     mem_free(w->kv);

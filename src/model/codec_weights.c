@@ -13,6 +13,7 @@ struct loader {
     enum kern_type type;
     struct codec_chain *chain; /* being loaded */
     int rows;                  /* per frame, where we are in the chain */
+    int pass;                  /* frames that go through together, where we are */
     struct err *e;
     char prefix[64];           /* of the names */
     char name[128];            /* the tensor in hand */
@@ -161,7 +162,7 @@ static int load_conv_weights(struct loader *l, const char *what, struct conv *c)
 /* A buffer must hold n_row rows of n_channel behind a history. */
 static void need(struct loader *l, size_t history, size_t n_row, size_t n_channel)
 {
-    size_t n = (history + n_row * CODEC_PASS) * n_channel;
+    size_t n = (history + n_row * (size_t)l->pass) * n_channel;
     if (n > l->chain->n_work)
         l->chain->n_work = n;
 }
@@ -176,7 +177,7 @@ static int place_conv(struct loader *l, struct conv *c)
     c->state = l->chain->n_state;
     l->chain->n_state += conv_state_floats(c);
     c->frame = l->rows;
-    size_t work8 = conv_work8_bytes(c, CODEC_PASS);
+    size_t work8 = conv_work8_bytes(c, l->pass);
     if (work8 > l->chain->n_work8)
         l->chain->n_work8 = work8;
     need(l, (size_t)c->history, (size_t)l->rows, (size_t)c->n_in);
@@ -285,8 +286,8 @@ static int load_stack(struct loader *l, const char *prefix, const struct spec_tr
     k->rows = l->rows;
     k->i_carry = l->chain->n_stack++;
     need(l, 0, (size_t)l->rows, (size_t)dim);
-    if (l->rows * CODEC_PASS > l->chain->max_rows)
-        l->chain->max_rows = l->rows * CODEC_PASS;
+    if (l->rows * l->pass > l->chain->max_rows)
+        l->chain->max_rows = l->rows * l->pass;
     return 0;
 }
 
@@ -319,11 +320,28 @@ static int load_books(struct loader *l, struct codec *c)
     return 0;
 }
 
+/* Whether a pass through units of n channels has more numbers than their weights, about 24 n^2. */
+static bool is_wide(int rows, int n)
+{
+    return (int64_t)rows * CODEC_PASS > 24 * (int64_t)n;
+}
+
+/* The boundary between the two ends of a chain, n_channel wide. */
+static void hold_here(struct loader *l, int n_whole, int pass_after, int n_channel)
+{
+    l->chain->n_whole = n_whole;
+    l->chain->n_hold = (size_t)l->rows * CODEC_PASS * (size_t)n_channel;
+    l->pass = CODEC_PASS;
+    need(l, 0, (size_t)l->rows, (size_t)n_channel);
+    l->pass = pass_after;
+}
+
 static int load_decoder(struct loader *l, struct codec *c)
 {
     const struct spec_codec *s = &c->s;
     struct codec_chain *d = l->chain = &c->dec;
     l->rows = 1;
+    l->pass = CODEC_PASS;
     need(l, 0, 1, (size_t)s->latent_dim);
     need(l, 0, 1, (size_t)s->codebook_dim);
     int r = load_stack(l, "codec.post.", &s->post, s->latent_dim, &d->latent);
@@ -340,6 +358,8 @@ static int load_decoder(struct loader *l, struct codec *c)
     int n = s->decoder_dim;
     for (int i = 0; i < s->n_rate && r == 0; i++, n /= 2) {
         struct codec_block *b = &d->block[i];
+        if (l->pass > 1 && is_wide(l->rows * s->decoder_rate[i], n / 2))
+            hold_here(l, i, 1, n);
         at(l, "dec.%d.", i);
         r = load_snake(l, "snake.alpha", n, &b->snake);
         if (r == 0)
@@ -347,6 +367,8 @@ static int load_decoder(struct loader *l, struct codec *c)
         if (r == 0)
             r = load_units(l, "dec", i, n / 2, b->unit);
     }
+    if (l->pass > 1)
+        hold_here(l, s->n_rate, 1, n);
     at(l, "dec.");
     if (r == 0)
         r = load_snake(l, "snake.alpha", n, &d->snake);
@@ -382,10 +404,16 @@ static int load_encoder(struct loader *l, struct codec *c)
     struct codec_chain *n = l->chain = &c->enc;
     int dim = s->encoder_dim;
     l->rows = s->frame_samples;
+    l->pass = 1;
     at(l, "enc.");
     int r = load_conv(l, "conv_in", 1, dim, 1, 1, &n->conv_in);
-    for (int i = 0; i < s->n_rate && r == 0; i++, dim *= 2)
+    for (int i = 0; i < s->n_rate && r == 0; i++, dim *= 2) {
+        if (l->pass == 1 && (!is_wide(l->rows, dim) || s->encoder_layers[i] > 0))
+            hold_here(l, i, CODEC_PASS, dim);
         r = load_encoder_block(l, c, i, dim);
+    }
+    if (l->pass == 1)
+        hold_here(l, s->n_rate, CODEC_PASS, dim);
     at(l, "enc.");
     if (r == 0)
         r = load_snake(l, "snake.alpha", dim, &n->snake);
