@@ -147,6 +147,7 @@ struct jabbertts_request {
     float repetition_penalty;                /* 1..2; < 0: the same */
     double max_seconds;                      /* of sound in all; 0: as long as the text needs */
     const char *language;                    /* espeak-ng voice for phonemes; NULL: en-us */
+    const char *instructions; /* how to speak; a marker it names leads each sentence (S1 models) */
     double deadline_s;                       /* from submit to the last sample made; 0: none */
     const char *model;                       /* "espeak-ng" speaks with that; NULL: the engine's */
 };
@@ -237,6 +238,20 @@ JABBERTTS_API int jabbertts_convert(const struct jabbertts_convert_options *o,
  * text, or JSON if json is not 0.  Free *ret with free(). */
 JABBERTTS_API int jabbertts_inspect(const char *path, int context, int json, char **ret,
                                     struct jabbertts_error *e);
+
+struct jabbertts_text_options {
+    const char *stage;    /* clean, normalized, sentences, phonemes or tokens; NULL: all, with headings */
+    const char *language; /* as in a request */
+    const char *instructions;
+    int emoji, as_written;
+};
+JABBERTTS_API void jabbertts_text_options_init(struct jabbertts_text_options *o);
+/* What becomes of a text before it is spoken, in lines.  tts NULL: as for the built-in voice, without
+ * tokens.  Free *ret with free(). */
+JABBERTTS_API int jabbertts_text(struct jabbertts *tts, const struct jabbertts_text_options *o,
+                                 const char *text, char **ret, struct jabbertts_error *e);
+/* The S1 marker that instructions name ("Whisper, please": "(whispering)"), NULL if none.  A constant. */
+JABBERTTS_API const char *jabbertts_marker(const char *instructions);
 
 /* Measure a model's speed and memory: a table, or JSON if json is not 0.  Free *ret with free().
  * options as for jabbertts_open. */

@@ -8,6 +8,7 @@
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
 int cmd_say(int argc, char **argv);
+int cmd_text(int argc, char **argv);
 int cmd_voices(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);

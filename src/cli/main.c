@@ -17,6 +17,7 @@ static const struct command {
 } commands[] = {
     {"say", "speak a text to a file, to standard output or to the loudspeaker", cmd_say},
     {"serve", "serve the OpenAI speech API over HTTP", cmd_serve},
+    {"text", "show what becomes of a text before it is spoken", cmd_text},
     {"voices", "list the voices of a model", cmd_voices},
     {"convert", "turn a checkpoint directory into one model file", cmd_convert},
     {"inspect", "show what is in a model file, and what it costs to run", cmd_inspect},

@@ -1,6 +1,8 @@
 /* stream.c - a request's life on the caller's side: submit, read, cancel, free. */
 #include "engine/engine.h"
 
+#include "text/clean.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -80,7 +82,8 @@ static int stream_fill(struct jabbertts *tts, const struct jabbertts_request *r,
 {
     const struct spec_codec *c = &tts->model.spec.codec;
     struct text_options text = {.frontend = tts->model.spec.espeak_ipa ? TEXT_IPA : TEXT_PLAIN,
-                                .language = r->language};
+                                .language = r->language,
+                                .marker = marker_named(r->instructions)};
     int rc;
     if ((rc = read_sampling(tts, r, &s->params, e)) < 0 || (rc = find_voice(tts, r, s, e)) < 0 ||
         (rc = text_split(r->text, strlen(r->text), &text, &s->pieces, e)) < 0)

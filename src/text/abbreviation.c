@@ -24,6 +24,9 @@ static enum abbreviation letters(const char *s, size_t start, char next)
     bool more = start >= 2 && s[start - 1] == '.' && isalpha((unsigned char)s[start - 2]);
     if (!more && start && s[start - 1] != ' ' && s[start - 1] != '(' && s[start - 1] != '\n')
         return ABBREVIATION_NONE;
+    if (!more && start >= 2 && s[start - 1] == ' ' && isupper((unsigned char)s[start - 2]) &&
+        (start == 2 || s[start - 3] == ' '))
+        return ABBREVIATION_NONE; /* the F B I. Then: spelled letters, not initials */
     char c = s[start];
     if (!more) /* an initial; but not "It was I." */
         return isupper((unsigned char)c) && c != 'I' ? ABBREVIATION_LETTERS : ABBREVIATION_NONE;

@@ -22,6 +22,7 @@ struct cleaner {
     struct mapped *out;
     const UNormalizer2 *nfc, *nfkc;
     size_t gap_start, gap_end; /* white space not yet written; equal: none */
+    bool dropped;              /* it is there because something was dropped */
     int newlines;              /* in it */
 };
 
@@ -44,6 +45,14 @@ static void write_gap(struct cleaner *k)
     }
     k->gap_start = k->gap_end = 0;
     k->newlines = 0;
+    k->dropped = false;
+}
+
+/* Something goes that was not white space: none is needed before a mark that closes. */
+static void drop(struct cleaner *k, size_t start, size_t end)
+{
+    gap(k, start, end, 0);
+    k->dropped = true;
 }
 
 static void put(struct cleaner *k, const char *form, size_t start, size_t end)
@@ -144,7 +153,8 @@ static bool wants_compatibility(UChar32 c)
     case U_DT_FONT: case U_DT_CIRCLE: case U_DT_COMPAT: case U_DT_NARROW: case U_DT_SQUARE:
     case U_DT_SMALL: case U_DT_VERTICAL: case U_DT_INITIAL: case U_DT_MEDIAL: case U_DT_FINAL:
     case U_DT_ISOLATED:
-        return c != 0xb5 && c != 0x17f && c != 0xff61 && c != 0xff64 && !(c >= 0xa8 && c <= 0xb8);
+        return c != 0xb5 && c != 0x17f && !(c >= 0x2032 && c <= 0x2037) &&
+               c != 0xff61 && c != 0xff64 && !(c >= 0xa8 && c <= 0xb8);
     case U_DT_WIDE:
         return u_isalnum(c) || u_charType(c) == U_CURRENCY_SYMBOL || u_charType(c) == U_MATH_SYMBOL ||
                c == 0xff05 || c == 0xff06 || c == 0xff03 || c == 0xff20 || c == 0xff0f || c == 0xff0e;
@@ -169,7 +179,8 @@ static size_t cluster(struct cleaner *k, UChar32 c, size_t at, size_t len)
     U16_APPEND_UNSAFE(in, n, c);
     for (;;) {
         UChar32 next = scan_char(k->s, k->n, end, &next_len);
-        if (next < 0x300 || !(is_mark(next) || (is_jamo(next) && c >= 0x1100 && c <= 0x11ff)))
+        bool voiced = next == 0xff9e || next == 0xff9f; /* of half-width kana */
+        if (next < 0x300 || !(is_mark(next) || voiced || (is_jamo(next) && c >= 0x1100 && c <= 0x11ff)))
             break;
         if (marks++ < MAX_MARKS && n < MAX_CLUSTER - 2)
             U16_APPEND_UNSAFE(in, n, next);
@@ -283,10 +294,10 @@ static size_t emoji(struct cleaner *k, size_t at)
     size_t len = emoji_at(k->s, k->n, at, name, sizeof name);
     if (!len)
         return 0;
-    gap(k, at, at + len, 0);
+    drop(k, at, at + len);
     if (k->options->emoji && name[0]) {
         put(k, name, at, at + len);
-        gap(k, at, at + len, 0);
+        drop(k, at, at + len);
     }
     return len;
 }
@@ -300,7 +311,7 @@ static size_t marker(struct cleaner *k, size_t at)
         write_gap(k);
         mapped_copy(k->out, k->s, at, at + len);
     } else {
-        gap(k, at, at + len, 0);
+        drop(k, at, at + len);
     }
     return len;
 }
@@ -312,9 +323,11 @@ static size_t ascii(struct cleaner *k, size_t at)
     size_t len;
     char c = k->s[at];
     if ((len = special_token(k, at)) > 0 || (len = smiley(k, at)) > 0) {
-        gap(k, at, at + len, 0);
+        drop(k, at, at + len);
         return len;
     }
+    if (k->dropped && k->newlines == 0 && strchr(".,!?;:)", c))
+        k->gap_start = k->gap_end = 0;
     if ((len = marker(k, at)) > 0 || (len = punctuation_run(k, at)) > 0)
         return len;
     if (c < ' ' || c == 0x7f)

@@ -1,5 +1,7 @@
-/* English: the tables.  The grammar that tables cannot hold is in english_grammar.c. */
+/* English: the tables.  The grammar that tables cannot hold is in english_words.c and english_numbers.c. */
 #include "text/english.h"
+
+#include "text/scan.h"
 
 #define FORMS(one, other) {other, one, 0, 0, 0}
 #define SAME(x)           {x, 0, 0, 0, 0}
@@ -246,7 +248,8 @@ static const struct language_unit units[] = {
     {"kΩ", FORMS("kilohm", "kilohms"), 0},
     {"kΩ", FORMS("kilohm", "kilohms"), 0},
     {"MΩ", FORMS("megohm", "megohms"), 0},
-    {"F", FORMS("farad", "farads"), 0},
+    {"F", FORMS("degree Fahrenheit", "degrees Fahrenheit"), 0},
+    {"C", FORMS("degree Celsius", "degrees Celsius"), 0},
     {"µF", FORMS("microfarad", "microfarads"), 0},
     {"μF", FORMS("microfarad", "microfarads"), 0},
     {"nF", FORMS("nanofarad", "nanofarads"), 0},
@@ -408,7 +411,8 @@ static const struct language_currency currencies[] = {
 };
 
 static const struct language_symbol symbols[] = {
-    {"&", "and"}, {"@", "at"}, {"%", "percent"}, {"‰", "per mille"}, {"+", "plus"}, {"=", "equals"},
+    {"&", "and"}, {"&&", "and"}, {"||", "or"},
+    {"@", "at"}, {"%", "percent"}, {"‰", "per mille"}, {"+", "plus"}, {"=", "equals"},
     {"±", "plus or minus"}, {"+/-", "plus or minus"}, {"×", "times"}, {"÷", "divided by"},
     {"≈", "approximately equals"}, {"≠", "does not equal"}, {"≤", "less than or equal to"},
     {"≥", "greater than or equal to"}, {"<=", "less than or equal to"}, {"!=", "does not equal"},
@@ -422,12 +426,15 @@ static const struct language_symbol symbols[] = {
     {"→", "to"}, {"⇒", "implies"}, {"⟹", "implies"}, {"↔", "to and from"}, {"⇔", "if and only if"},
     {"←", "from"}, {"->", "to"}, {"=>", "implies"}, {"<->", "to and from"},
     {"©", "copyright"}, {"§", "section"}, {"§§", "sections"}, {"¶", "paragraph"}, {"°", "degrees"},
-    {"№", "number"}, {"#", "hash"}, {"~", "about"}, {"^", "caret"}, {"\\", "backslash"}, {"|", ""},
+    {"№", "number"}, {".NET", "dot net"},
+    {"#", "hash"}, {"~", "about"}, {"^", "caret"}, {"\\", "backslash"}, {"|", ""},
     {"*", ""}, {"_", ""}, {"`", ""}, {"®", ""}, {"™", ""}, {"℠", ""}, {"•", ""}, {"·", ""}, {"†", ""},
     {"‡", ""}, {"¿", ""}, {"¡", ""},
     {"€", "euros"}, {"£", "pounds"}, {"$", "dollars"}, {"¥", "yen"}, {"¢", "cents"}, {"₹", "rupees"},
     {"₿", "bitcoin"}, {"½", "one half"}, {"¼", "one quarter"}, {"¾", "three quarters"},
     {"⅓", "one third"}, {"⅔", "two thirds"}, {"⅛", "one eighth"},
+    {"₀", "zero"}, {"₁", "one"}, {"₂", "two"}, {"₃", "three"}, {"₄", "four"}, {"₅", "five"}, {"₆", "six"},
+    {"₇", "seven"}, {"₈", "eight"}, {"₉", "nine"}, {"⁺", "plus"}, {"⁻", "minus"},
     {"²", "squared"}, {"³", "cubed"}, {"′", "prime"}, {"″", "double prime"},
     {"♀", "female"}, {"♂", "male"}, {"♯", "sharp"}, {"♭", "flat"}, {"✓", ""}, {"✔", ""}, {"★", ""},
     {"☆", ""},
@@ -444,6 +451,12 @@ static const char *const months[] = {
     "January|Jan|Jan.", "February|Feb|Feb.", "March|Mar|Mar.", "April|Apr|Apr.", "May", "June|Jun|Jun.",
     "July|Jul|Jul.", "August|Aug|Aug.", "September|Sept|Sept.|Sep|Sep.", "October|Oct|Oct.",
     "November|Nov|Nov.", "December|Dec|Dec.", 0};
+
+static size_t match(const char *s, size_t n, size_t at, struct words *w)
+{
+    size_t used = scan_is_digit(s[at]) ? english_number(s, n, at, w) : english_word(s, n, at, w);
+    return used || scan_is_digit(s[at]) || scan_is_alpha(s[at]) ? used : english_number(s, n, at, w);
+}
 
 const struct text_language language_en = {
     .code = "en",
@@ -479,4 +492,7 @@ const struct text_language language_en = {
     .currencies = currencies,
     .abbreviations = english_abbreviations,
     .symbols = symbols,
+    .match = match,
+    .say_date = english_say_date,
+    .say_time = english_say_time,
 };

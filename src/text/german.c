@@ -170,7 +170,8 @@ static size_t match(const char *s, size_t n, size_t at, struct words *w)
 
 extern const struct text_language language_de;
 const struct text_language language_de = {
-    .code = "de", .locale = "de", .decimal = ',', .group = ".'", .date_order = "dmy",
+    .code = "de", .locale = "de", .capital_nouns = true,
+    .decimal = ',', .group = ".'", .date_order = "dmy",
     .minus = "minus", .plus = "plus", .point = "Komma", .to = "bis", .part_unnamed = true,
     .dot = "Punkt", .at = "at", .slash = "Schrägstrich", .dash = "Bindestrich",
     .underscore = "Unterstrich", .colon = "Doppelpunkt", .hashtag = "Hashtag",

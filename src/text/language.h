@@ -65,6 +65,7 @@ struct text_language {
     const char *group;  /* characters that group thousands: ".", " ", "'" */
     bool fraction_as_number; /* 3,14: "trois virgule quatorze", not "un quatre" */
     bool decimal_by_rules;   /* ICU's rules know how decimals are said ("пять целых две десятых") */
+    bool capital_nouns;      /* a capital is no sign of a new sentence (German) */
     bool unspaced;           /* no spaces between words (Chinese, Japanese) */
     const char *date_order;  /* of numeric dates: "dmy", "mdy" or "ymd" */
 

@@ -124,6 +124,14 @@ static size_t bracket(struct markup *m, size_t open, size_t at, size_t end)
         mark(m, at, target, DROP);
         return target;
     }
+    bool note = inside > 1 && m->s[open + 1] == '^';
+    size_t digits = scan_digits(m->s, at, open + 1);
+    bool citation = inside > 0 && digits == inside && digits <= 3 && open > 0 &&
+                    (scan_is_alnum(m->s[open - 1]) || strchr(".,;:!?)\"]", m->s[open - 1]));
+    if (note || citation) {
+        mark(m, open, at + 1, DROP);
+        return at + 1;
+    }
     if (at + 1 < end && m->s[at + 1] == '[') { /* [text][reference] */
         const char *close = memchr(m->s + at + 1, ']', end - at - 1 < 200 ? end - at - 1 : 200);
         if (close) {
@@ -132,12 +140,6 @@ static size_t bracket(struct markup *m, size_t open, size_t at, size_t end)
             return (size_t)(close + 1 - m->s);
         }
     }
-    bool note = inside > 1 && m->s[open + 1] == '^';
-    size_t digits = scan_digits(m->s, at, open + 1);
-    bool citation = inside > 0 && digits == inside && digits <= 3 && open > 0 &&
-                    (scan_is_alnum(m->s[open - 1]) || strchr(".,;:!?)\"]", m->s[open - 1]));
-    if (note || citation)
-        mark(m, open, at + 1, DROP);
     return at + 1;
 }
 

@@ -109,6 +109,22 @@ static bool ends_in_word(const struct mapped *m)
     return scan_word_before(buf_str(&m->text), m->text.len);
 }
 
+/* Is what comes next the start of a sentence?  ICU does not see one before a small letter. */
+static bool starts_sentence(const struct mapped *m)
+{
+    size_t at = m->text.len;
+    while (at && strchr(" \"'(", m->text.data[at - 1]))
+        at--;
+    return at > 0 && at < m->text.len && strchr(".!?", m->text.data[at - 1]);
+}
+
+static const char *capitalized(struct words *w)
+{
+    if (w->text.len && scan_is_lower(w->text.data[0]))
+        w->text.data[0] = (char)(w->text.data[0] - 32);
+    return buf_str(&w->text);
+}
+
 /* Put the words in the place of s[at..at+len), apart from what stands around. */
 static void put_words(struct normalizer *z, size_t at, size_t len)
 {
@@ -117,6 +133,8 @@ static void put_words(struct normalizer *z, size_t at, size_t len)
     bool spaced = !z->l->unspaced;
     if (z->words.rc < 0 && z->out->rc == 0)
         z->out->rc = z->words.rc;
+    if (n && starts_sentence(z->out))
+        said = capitalized(&z->words);
     if (n && spaced && ends_in_word(z->out) && scan_word_at(said, n, 0))
         mapped_put(z->out, " ", 1, at, at + len);
     mapped_put(z->out, said, n, at, at + len);
@@ -131,9 +149,11 @@ static size_t plain_run(const struct normalizer *z, size_t at)
 {
     size_t end = at, i = at;
     for (;;) {
-        size_t word = i;
-        while (i < z->n && scan_is_lower(z->s[i]))
-            i++;
+        size_t word = i, vowels = 0;
+        for (; i < z->n && scan_is_lower(z->s[i]); i++)
+            vowels += strchr("aeiouy", z->s[i]) != NULL;
+        if (vowels == 0 && i > word && i - word < 5) /* vs, lbs, btw */
+            return word - at;
         if (i < z->n && z->s[i] != ' ' && z->s[i] != ',' && z->s[i] != '\n')
             return end - at;
         if (i >= z->n)
@@ -168,7 +188,10 @@ static size_t read_one(struct normalizer *z, size_t at)
         used = numbers_read(l, z->s, z->n, at, &z->words);
     if (!used && word)
         used = read_abbreviation(z, at);
-    return used || word ? used : read_symbol(z, at);
+    size_t letter = scan_letter(z->s, z->n, at);
+    bool sign = !word || (letter > 1 && !scan_letter(z->s, z->n, at + letter) &&
+                          !scan_letter_before(z->s, at));
+    return used || !sign ? used : read_symbol(z, at); /* a lone π is a sign, one in a word is not */
 }
 
 void normalize(const char *s, size_t n, const struct text_language *l, struct mapped *out)

@@ -81,7 +81,7 @@ static size_t read_date(const struct reader *r, size_t at)
         return 0;
     if (separator != '-' && end + 1 < r->n && r->s[end] == separator && scan_is_digit(r->s[end + 1]))
         return 0;
-    if (separator == '.' && len[2] == 2 && (len[0] != 2 || len[1] != 2))
+    if (separator == '.' && len[0] != 4 && len[2] == 2 && (len[0] != 2 || len[1] != 2))
         return 0; /* rather a version */
     d.day_rules = r->l->day_rules_after ? r->l->day_rules_after(r->s, at) : NULL;
     language_say_date(r->l, &d, r->w);
@@ -255,6 +255,11 @@ static const struct language_unit *unit_at(const struct reader *r, size_t at, si
             *len = got;
         }
     }
+    size_t next = at + *len + scan_spaces(r->s, r->n, at + *len);
+    if (best && r->s[at + *len - 1] == '.' &&
+        (next >= r->n || r->s[next] == '\n' || (next > at + *len && !r->l->capital_nouns &&
+          scan_capital_at(r->s, r->n, next))))
+        --*len; /* the period is the sentence's */
     return best;
 }
 

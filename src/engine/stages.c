@@ -1,0 +1,143 @@
+/* Every stage of the text front end, as text to look at. */
+#include "engine/engine.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "text/clean.h"
+
+enum stage { STAGE_CLEAN, STAGE_NORMALIZED, STAGE_SENTENCES, STAGE_PHONEMES, STAGE_TOKENS, N_STAGE };
+static const char *const names[N_STAGE] = {"clean", "normalized", "sentences", "phonemes", "tokens"};
+
+struct show {
+    struct jabbertts *tts;
+    struct text_options options;
+    bool wanted[N_STAGE];
+    bool headings;
+    struct buf out;
+};
+
+static bool begin(struct show *s, enum stage stage)
+{
+    if (s->wanted[stage] && s->headings)
+        buf_add_format(&s->out, "%s--- %s ---\n", s->out.len ? "\n" : "", names[stage]);
+    return s->wanted[stage];
+}
+
+static int add_line(struct show *s, const char *line, struct err *e)
+{
+    int rc = buf_add_str(&s->out, line);
+    if (rc == 0)
+        rc = buf_add_str(&s->out, "\n");
+    return rc < 0 ? err_set(e, rc, "out of memory for a listing") : 0;
+}
+
+static int add_pieces(struct show *s, const struct text_pieces *p, struct err *e)
+{
+    int rc = 0;
+    for (int i = 0; i < p->n && rc == 0; i++)
+        if (p->piece[i].text[0])
+            rc = add_line(s, p->piece[i].text, e);
+    return rc;
+}
+
+static int add_tokens(struct show *s, const char *text, struct err *e)
+{
+    struct tokens t = {0};
+    int rc = tokenizer_encode(s->tts->model.tokenizer, text, strlen(text), false, &t, e);
+    for (size_t i = 0; rc == 0 && i < t.n; i++)
+        if ((rc = buf_add_format(&s->out, i ? " %d" : "%d", (int)t.id[i])) < 0)
+            err_set(e, rc, "out of memory for a listing");
+    tokens_done(&t);
+    return rc < 0 ? rc : add_line(s, "", e);
+}
+
+static int show_pieces(struct show *s, struct text_pieces *p, struct err *e)
+{
+    int rc = 0;
+    if (begin(s, STAGE_SENTENCES))
+        rc = add_pieces(s, p, e);
+    bool read = s->wanted[STAGE_PHONEMES] || s->wanted[STAGE_TOKENS];
+    for (int i = 0; rc == 0 && read && i < p->n; i++)
+        rc = text_piece_read(&p->piece[i], &s->options, e);
+    if (rc == 0 && begin(s, STAGE_PHONEMES))
+        rc = add_pieces(s, p, e);
+    if (rc < 0 || !begin(s, STAGE_TOKENS))
+        return rc;
+    for (int i = 0; rc == 0 && i < p->n; i++)
+        if (p->piece[i].text[0])
+            rc = add_tokens(s, p->piece[i].text, e);
+    return rc;
+}
+
+static int show_all(struct show *s, const char *text, struct err *e)
+{
+    struct mapped clean, normalized = {0};
+    struct text_pieces pieces = {0};
+    int rc = text_clean(text, strlen(text), &s->options, &clean, e);
+    if (rc == 0 && begin(s, STAGE_CLEAN))
+        rc = add_line(s, buf_str(&clean.text), e);
+    if (rc == 0)
+        rc = text_normalize(&clean, &s->options, &normalized, e);
+    if (rc == 0 && begin(s, STAGE_NORMALIZED))
+        rc = add_line(s, buf_str(&normalized.text), e);
+    if (rc == 0 && (s->wanted[STAGE_SENTENCES] || s->wanted[STAGE_PHONEMES] || s->wanted[STAGE_TOKENS]))
+        rc = text_cut(&normalized, &s->options, &pieces, e);
+    if (rc == 0 && pieces.n)
+        rc = show_pieces(s, &pieces, e);
+    mapped_done(&clean);
+    mapped_done(&normalized);
+    text_pieces_done(&pieces);
+    return rc;
+}
+
+void jabbertts_text_options_init(struct jabbertts_text_options *o)
+{
+    *o = (struct jabbertts_text_options){0};
+}
+
+const char *jabbertts_marker(const char *instructions)
+{
+    return marker_named(instructions);
+}
+
+static int choose(struct show *s, const char *stage, struct err *e)
+{
+    bool known = !stage, model = s->tts && s->tts->has_model;
+    for (int i = 0; i < N_STAGE; i++) {
+        s->wanted[i] = stage ? strcmp(stage, names[i]) == 0 : i != STAGE_TOKENS || model;
+        known = known || s->wanted[i];
+    }
+    if (!known)
+        return err_set(e, ERR_ARGUMENT, "there is no stage \"%.32s\"; there are clean, normalized, "
+                       "sentences, phonemes and tokens", stage);
+    if (stage && s->wanted[STAGE_TOKENS] && !model)
+        return err_set(e, ERR_ARGUMENT, "tokens are a model's: open one");
+    return 0;
+}
+
+int jabbertts_text(struct jabbertts *tts, const struct jabbertts_text_options *o, const char *text,
+                   char **ret, struct jabbertts_error *error)
+{
+    struct err e = {0};
+    enum text_frontend frontend = !tts                           ? TEXT_IPA
+                                  : !tts->has_model              ? TEXT_WORDS
+                                  : tts->model.spec.espeak_ipa   ? TEXT_IPA
+                                                                 : TEXT_PLAIN;
+    struct show s = {.tts = tts, .headings = !o->stage};
+    s.options = (struct text_options){.frontend = frontend, .language = o->language,
+                                      .emoji = o->emoji, .as_written = o->as_written,
+                                      .marker = marker_named(o->instructions)};
+    buf_init(&s.out, SIZE_MAX / 2);
+    int rc = text ? choose(&s, o->stage, &e) : err_set(&e, ERR_ARGUMENT, "there is no text");
+    if (rc == 0)
+        rc = show_all(&s, text, &e);
+    char *listing = rc == 0 ? buf_take(&s.out) : NULL;
+    buf_done(&s.out);
+    if (rc == 0 && !listing)
+        rc = err_set(&e, ERR_MEMORY, "out of memory for a listing");
+    if (rc == 0)
+        *ret = listing;
+    return engine_return(error, &e, rc);
+}
