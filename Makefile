@@ -46,7 +46,7 @@ LDFLAGS    += --coverage
 endif
 
 CROSS_CC  := aarch64-linux-gnu-gcc
-QEMU      := qemu-aarch64-static
+QEMU      := $(firstword $(shell command -v qemu-aarch64-static qemu-aarch64))
 ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)
 ISA_x86_64  := avx2 avx512
 ISA_aarch64 := neon

@@ -54,6 +54,7 @@ struct say {
     FILE *file, *player;
     char *temporary; /* written, then renamed to output; NULL when writing in place */
     size_t n_byte;
+    int write_error; /* errno of a failed write */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -115,8 +116,13 @@ static int number_option(struct say *s, int c)
     case OPT_THREADS:
         return cli_int("say", "threads", optarg, 1, 256, &s->engine.threads);
     default:
-        return CLI_USAGE; /* getopt has said why */
+        return cli_usage("say", "that option is not known, or lacks its value");
     }
+}
+
+static int is_clip(const char *voice)
+{
+    return voice && (strchr(voice, '/') || strchr(voice, '.'));
 }
 
 static int string_option(struct say *s, int c)
@@ -154,6 +160,10 @@ static int parse(struct say *s, int argc, char **argv)
         return cli_usage(argv[0], "give either a text or --input, not both");
     if (argc - optind > 1)
         return cli_usage(argv[0], "more than one text; put it in quotes");
+    if (s->voice_text && !is_clip(s->request.voice))
+        return cli_usage(argv[0], "--voice-text goes with --voice FILE");
+    if (!s->voice_text && is_clip(s->request.voice))
+        return cli_usage(argv[0], "--voice FILE needs --voice-text: what is said in it");
     if (optind < argc)
         s->text = strdup(argv[optind]);
     if (!s->output && !s->play)
@@ -167,10 +177,15 @@ static int parse(struct say *s, int argc, char **argv)
 
 /* --- text --- */
 
+static const char *name_of(const char *path, const char *dash)
+{
+    return strcmp(path, "-") ? path : dash;
+}
+
 static int read_text(struct say *s)
 {
-    const char *path = s->input ? s->input : "-";
-    FILE *f = strcmp(path, "-") ? fopen(path, "rb") : stdin;
+    const char *path = name_of(s->input ? s->input : "-", "standard input");
+    FILE *f = !s->input || !strcmp(s->input, "-") ? stdin : fopen(path, "rb");
     if (s->text)
         return 0;
     if (!f)
@@ -200,7 +215,16 @@ static int write_bytes(void *cookie, const void *data, size_t n)
 {
     struct say *s = cookie;
     s->n_byte += n;
-    return fwrite(data, 1, n, s->file) == n ? 0 : JABBERTTS_ERR_IO;
+    if (fwrite(data, 1, n, s->file) == n)
+        return 0;
+    s->write_error = errno;
+    return JABBERTTS_ERR_IO;
+}
+
+static int fail_write(const struct say *s, const char *why)
+{
+    return cli_fail("cannot write %s: %s", name_of(s->output, "standard output"),
+                    s->write_error ? strerror(s->write_error) : why);
 }
 
 static int open_output(struct say *s)
@@ -277,7 +301,7 @@ static int finish_file(struct say *s)
     if (wav && s->temporary && s->n_byte >= 44) {
         jabbertts_wav_header(jabbertts_stream_rate(s->stream), (s->n_byte - 44) / 2, header);
         if (fseek(s->file, 0, SEEK_SET) || fwrite(header, 1, 44, s->file) != 44)
-            return cli_fail("cannot write %s: %s", s->output, strerror(errno));
+            return fail_write(s, strerror(errno));
     }
     int bad = fflush(s->file) != 0 || ferror(s->file);
     if (s->file != stdout) {
@@ -285,7 +309,7 @@ static int finish_file(struct say *s)
         s->file = NULL;
     }
     if (bad || (s->temporary && rename(s->temporary, s->output) != 0))
-        return cli_fail("cannot write %s: %s", s->output, strerror(errno));
+        return fail_write(s, strerror(errno));
     free(s->temporary);
     s->temporary = NULL;
     return 0;
@@ -316,7 +340,7 @@ static int pump(struct say *s)
         if (s->player && play(s, pcm, n))
             return CLI_FAILED;
         if (s->encoder && jabbertts_encoder_write(s->encoder, pcm, (size_t)n, &e) < 0)
-            return cli_fail("cannot write %s: %s", s->output, e.message);
+            return fail_write(s, e.message);
         show_progress(s, 0);
     }
     if (n < 0)
@@ -325,7 +349,7 @@ static int pump(struct say *s)
         return cli_fail("interrupted");
     show_progress(s, 1);
     if (s->encoder && jabbertts_encoder_finish(s->encoder, &e) < 0)
-        return cli_fail("cannot write %s: %s", s->output, e.message);
+        return fail_write(s, e.message);
     return 0;
 }
 
@@ -349,7 +373,7 @@ static int prepare(struct say *s)
         return CLI_FAILED;
     if (jabbertts_open(&s->engine, &s->tts, &e) < 0)
         return cli_fail("%s", e.message);
-    if (voice && (strchr(voice, '/') || strchr(voice, '.'))) {
+    if (is_clip(voice)) {
         if (jabbertts_voice_from_file(s->tts, voice, s->voice_text, &s->reference, &e) < 0)
             return cli_fail("%s", e.message);
         s->request.reference = s->reference;

@@ -134,9 +134,13 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < N_COMMAND; i++)
         if (!strcmp(name, commands[i].name)) {
             int code = commands[i].run(argc - 1, argv + 1);
-            if (fflush(stdout) != 0 || ferror(stdout))
-                return cli_fail("cannot write to standard output: %s", strerror(errno));
-            return code;
+            errno = 0;
+            if ((fflush(stdout) == 0 && !ferror(stdout)) || code != CLI_OK)
+                return code;
+            /* A reader that has seen enough is no error worth a word. */
+            return errno == EPIPE ? CLI_FAILED
+                                  : cli_fail("cannot write to standard output: %s",
+                                             errno ? strerror(errno) : "the write failed");
         }
     fprintf(stderr, "jabbertts: there is no command \"%s\"\ntry: jabbertts --help\n", name);
     return CLI_USAGE;

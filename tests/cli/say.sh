@@ -33,9 +33,11 @@ expect 1 "nothing to say" "$bin" say "" -o "$dir/x.wav"
 expect 1 "cannot open" "$bin" say hi --model "$dir/none.gguf"
 expect 1 "not a gguf" "$bin" say hi --model "$0"
 expect 1 "cannot write" "$bin" say hi -o "$dir/none/x.wav"
-expect 1 "cannot open" "$bin" say hi --voice "$dir/none.wav"
+expect 1 "cannot open" "$bin" say hi --voice "$dir/none.wav" --voice-text hi
+expect 2 "goes with --voice FILE" "$bin" say hi --voice-text hi
+expect 2 "not known" "$bin" say hi --sing
 expect 1 "not finished" "$bin" say "A long sentence that cannot be said so fast." --max-seconds 0.5 -o "$dir/cut.wav"
-expect 1 "cannot write" "$bin" say hi -o /dev/full
+expect 1 "cannot write /dev/full: No space left" "$bin" say hi -o /dev/full
 
 for t in 1 2 3; do
     "$bin" say "Good morning. It is a fine day." --threads $t -o "$dir/$t.wav" 2>"$dir/err" ||
@@ -45,7 +47,7 @@ done
 echo "Good morning. It is a fine day." | "$bin" say -o - -f pcm >"$dir/pipe.pcm" ||
     fail "text from a pipe, sound to a pipe"
 tail -c +45 "$dir/1.wav" | cmp - "$dir/pipe.pcm" || fail "a pipe gives another sound than a file"
-expect 1 "transcript" "$bin" say hi --voice "$dir/1.wav" -o "$dir/x.wav"
+expect 2 "needs --voice-text" "$bin" say hi --voice "$dir/1.wav" -o "$dir/x.wav"
 for f in mp3 opus aac flac; do
     "$bin" say "Hello." -o "$dir/h.$f" && [ -s "$dir/h.$f" ] || fail "$f"
 done

@@ -1,0 +1,45 @@
+#!/bin/sh
+# Model files from the command line: a checkpoint becomes one file that can be looked into, wrong use
+# is told apart from failure, and an interrupt leaves nothing behind.
+set -u
+bin=${BUILD:-build}/jabbertts
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+bad=0
+
+fail() {
+    echo "FAIL: $*"
+    bad=1
+}
+
+expect() { # expect CODE TEXT COMMAND...: exit code, and a text in what it says
+    code=$1 text=$2
+    shift 2
+    "$@" >"$dir/out" 2>"$dir/err" </dev/null
+    got=$?
+    [ $got = "$code" ] || fail "$*: exit code $got, wanted $code: $(cat "$dir/err")"
+    grep -q -e "$text" "$dir/out" "$dir/err" || fail "$*: said \"$(cat "$dir/err")\", wanted \"$text\""
+}
+
+checkpoint=tests/golden/s1-odd/checkpoint
+"$bin" convert $checkpoint -o "$dir/odd.gguf" --name odd --type q8_0 || fail "convert"
+expect 0 "general.name *\"odd\"" "$bin" inspect "$dir/odd.gguf"
+expect 0 "multiply-adds slow" "$bin" inspect "$dir/odd.gguf"
+expect 0 "\"memory_bytes\": [0-9]" "$bin" inspect --json --context 100 "$dir/odd.gguf"
+expect 1 "the model's limit is 3000" "$bin" inspect --context 3001 "$dir/odd.gguf"
+expect 1 "not a gguf" "$bin" inspect "$0"
+expect 2 "takes one model file" "$bin" inspect
+expect 2 "one directory" "$bin" convert -o "$dir/x.gguf"
+expect 2 "is not f32, f16" "$bin" convert $checkpoint -o "$dir/x.gguf" --type int3
+expect 2 "is not s1-mini" "$bin" convert --random gpt -o "$dir/x.gguf"
+expect 1 "config.json" "$bin" convert "$dir" -o "$dir/x.gguf"
+expect 1 "cannot write" "$bin" convert $checkpoint -o "$dir/none/x.gguf"
+
+"$bin" convert --random s1-mini -o "$dir/random.gguf" 2>/dev/null &
+pid=$!
+sleep 1
+kill -INT $pid
+wait $pid
+[ $? = 1 ] || fail "an interrupt must end with exit code 1"
+ls "$dir" | grep -q -e random -e tmp- && fail "an interrupt leaves $(ls "$dir") behind"
+exit $bad
