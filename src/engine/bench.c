@@ -14,6 +14,9 @@
 #define PROMPT_COLUMNS 256
 #define N_PROMPT_RUN   3
 #define N_FRAME        24
+#define SENTENCE       48 /* columns of a short sentence */
+#define REFERENCE_TEXT 60 /* columns of a reference's transcript */
+#define REFERENCE_S    10 /* seconds of its sound */
 #define N_CODEC_RUN    6
 
 struct stat { double best, median; };
@@ -22,11 +25,11 @@ struct bench {
     struct model model;
     struct lm_slot *slot;
     struct codec_stream *stream;
-    int32_t *columns; /* [PROMPT_COLUMNS, 1 + Q] */
+    int32_t *columns; /* [n_column or n_reference + SENTENCE, 1 + Q] */
     float *hidden, *logits, *probs, *pcm;
     int32_t *scratch, *codes;
-    int n_column;
-    double load_s, first_audio_s;
+    int n_column, n_reference;
+    double load_s, first_audio_s, uncached_s, cached_s;
     struct stat prompt_s, slow_s, fast_s, frame_s, codec_s; /* one run; codec: per frame in a chunk */
 };
 
@@ -51,7 +54,11 @@ static int bench_alloc(struct bench *b, struct err *e)
     if (n_logit < (size_t)s->lm.codebook_size)
         n_logit = (size_t)s->lm.codebook_size;
     b->n_column = PROMPT_COLUMNS < context / 2 ? PROMPT_COLUMNS : context / 2;
-    b->columns = mem_try((size_t)b->n_column * (1 + n_codebook), sizeof *b->columns);
+    b->n_reference = REFERENCE_TEXT + REFERENCE_S * s->codec.sample_rate / s->codec.frame_samples;
+    if (b->n_reference > context - SENTENCE - 1)
+        b->n_reference = context - SENTENCE - 1;
+    int most = b->n_column > b->n_reference + SENTENCE ? b->n_column : b->n_reference + SENTENCE;
+    b->columns = mem_try((size_t)most * (1 + n_codebook), sizeof *b->columns);
     b->hidden = mem_try((size_t)s->lm.slow.dim, sizeof *b->hidden);
     b->logits = mem_try(n_logit, sizeof *b->logits);
     b->probs = mem_try(n_logit, sizeof *b->probs);
@@ -65,17 +72,17 @@ static int bench_alloc(struct bench *b, struct err *e)
     return codec_stream_new(b->model.codec, &b->stream, e);
 }
 
-/* Half text, half reference frames, as a prompt with a voice has. */
-static void fill_prompt(struct bench *b)
+/* n columns, those in [from, to) reference frames, the others text. */
+static void fill_prompt(struct bench *b, int n, int from, int to)
 {
     const struct spec_lm *s = &b->model.spec.lm;
     int width = 1 + s->n_codebook;
-    for (int t = 0; t < b->n_column; t++) {
+    for (int t = 0; t < n; t++) {
         int32_t *c = b->columns + (size_t)t * (size_t)width;
-        bool frame = t >= b->n_column / 2;
+        bool frame = t >= from && t < to;
         c[0] = frame ? s->semantic_begin + t % 7 : t % 200;
-        for (int q = 0; q < s->n_codebook && frame; q++)
-            c[1 + q] = q == 0 ? t % 7 : (t * 31 + q) % 64;
+        for (int q = 0; q < s->n_codebook; q++)
+            c[1 + q] = !frame ? 0 : q == 0 ? t % 7 : (t * 31 + q) % 64;
     }
 }
 
@@ -145,20 +152,39 @@ static void run_codec(struct bench *b)
     b->codec_s = summarize(run, N_CODEC_RUN);
 }
 
-/* A short sentence (48 columns) without a reference: prompt, one frame, one frame of sound. */
-static void run_first_audio(struct bench *b)
+/* A prompt of n columns, the first n_prefix of them from a snapshot where there is one, one frame, one
+ * frame of sound. */
+static double time_to_sound(struct bench *b, int n, const void *prefix, int n_prefix)
 {
-    double slow, fast;
-    struct lm_feed feed = {b->slot, b->columns, b->n_column < 48 ? b->n_column : 48, b->hidden,
-                           b->logits};
-    double t;
+    double slow, fast, t;
+    struct lm_feed feed = {b->slot,
+                           b->columns + (size_t)n_prefix * (size_t)(1 + b->model.spec.lm.n_codebook),
+                           n - n_prefix, b->hidden, b->logits};
     lm_slot_reset(b->slot);
     codec_stream_reset(b->stream);
     t = engine_now();
+    if (prefix)
+        lm_slot_load(b->slot, n_prefix, prefix);
     lm_slow(b->model.lm, &feed, 1, b->model.exec);
     one_frame(b, 0, &slow, &fast);
     codec_decode(b->model.codec, b->stream, b->codes, 1, b->pcm, b->model.exec);
-    b->first_audio_s = engine_now() - t;
+    return engine_now() - t;
+}
+
+/* A short sentence without a reference, with one, and with one whose prompt is known. */
+static int run_first_audio(struct bench *b, struct err *e)
+{
+    int n = b->n_column < SENTENCE ? b->n_column : SENTENCE;
+    b->first_audio_s = time_to_sound(b, n, NULL, 0);
+    fill_prompt(b, b->n_reference + SENTENCE, REFERENCE_TEXT, b->n_reference);
+    b->uncached_s = time_to_sound(b, b->n_reference + SENTENCE, NULL, 0);
+    void *prefix = mem_try(lm_slot_bytes(b->slot, b->n_reference), 1);
+    if (!prefix)
+        return err_set(e, ERR_MEMORY, "out of memory for the benchmark");
+    lm_slot_save(b->slot, b->n_reference, prefix);
+    b->cached_s = time_to_sound(b, b->n_reference + SENTENCE, prefix, b->n_reference);
+    mem_free(prefix);
+    return 0;
 }
 
 static json_t *stat_json(struct stat s, double factor)
@@ -174,7 +200,7 @@ static json_t *bench_json(const struct bench *b, const char *path)
     struct stat total = {b->frame_s.best + b->codec_s.best, b->frame_s.median + b->codec_s.median};
     struct stat speed = {b->n_column / b->prompt_s.best, b->n_column / b->prompt_s.median};
     getrusage(RUSAGE_SELF, &usage);
-    return json_pack("{s:s, s:s, s:s, s:i, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f}",
+    return json_pack("{s:s, s:s, s:s, s:i, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:f}",
                      "model", path, "version", jabbertts_version(),
                      "isa", kern_exec_isa(b->model.exec), "threads", pool_threads(b->model.pool),
                      "load_s", b->load_s, "prefill_tokens_per_s", stat_json(speed, 1),
@@ -184,6 +210,8 @@ static json_t *bench_json(const struct bench *b, const char *path)
                      "codec_rtf", stat_json(b->codec_s, 1 / frame),
                      "total_rtf", stat_json(total, 1 / frame),
                      "first_audio_s", b->first_audio_s,
+                     "first_audio_reference_s", b->uncached_s,
+                     "first_audio_known_reference_s", b->cached_s,
                      "peak_memory_mb", (double)usage.ru_maxrss / 1024);
 }
 
@@ -219,11 +247,10 @@ static int bench_run(struct bench *b, const struct jabbertts_options *o, const c
     b->load_s = engine_now() - t;
     if ((rc = bench_alloc(b, e)) < 0)
         return rc;
-    fill_prompt(b);
+    fill_prompt(b, b->n_column, b->n_column / 2, b->n_column);
     run_language_model(b);
     run_codec(b);
-    run_first_audio(b);
-    return 0;
+    return run_first_audio(b, e);
 }
 
 static void bench_done(struct bench *b)

@@ -112,8 +112,10 @@ static int engine_start(struct jabbertts *tts, const struct jabbertts_options *o
     tts->n_context = o->context ? o->context : longest;
     tts->n_slot = o->slots;
     tts->n_queue_max = o->queue;
+    struct prefix_options prefix = {(size_t)o->prefix_mb << 20, o->prefix_dir, path,
+                                    kern_exec_isa(tts->model.exec)};
     if ((rc = engine_slots_new(tts, e)) < 0 ||
-        (rc = prefix_cache_new((size_t)o->prefix_mb << 20, &tts->prefix, e)) < 0)
+        (rc = prefix_cache_new(&prefix, &tts->prefix, e)) < 0)
         return rc;
     if (pthread_create(&tts->thread, NULL, engine_main, tts) != 0)
         return err_set(e, ERR_IO, "cannot start the engine thread: %s", strerror(errno));

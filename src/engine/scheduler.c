@@ -139,7 +139,7 @@ static void take_frame(struct jabbertts *tts, struct slot *s)
     if (s->n_pending >= s->n_chunk)
         decode_pending(tts, s);
     if (ar_n_frame(s->ar) == 1) /* after the first sound, which somebody waits for */
-        prefix_save(tts->prefix, ar_prompt(s->ar), ar_slot(s->ar));
+        prefix_save(tts->prefix, ar_prompt(s->ar), ar_slot(s->ar), s->stream->has_reference);
 }
 
 static void piece_end(struct jabbertts *tts, struct slot *s, bool truncated)
