@@ -1,8 +1,9 @@
 /* codec.c - how fast a model's codec decodes and encodes, alone.
  *
- *     build/bench/codec MODEL [THREADS]
+ *     build/bench/codec MODEL [THREADS [FRAMES]]
  *
- * Decodes runs of 8 frames and of 1 frame, and encodes 10 s.  Prints wall time / audio time, best and
+ * Decodes runs of 8 frames and of 1 frame, and encodes 10 s; with FRAMES decodes that many at a time and
+ * does no more.  Prints wall time / audio time, best and
  * median of the runs, and processor time / audio time, which other jobs on the machine disturb less. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,16 +112,22 @@ int main(int argc, char **argv)
     struct err e = {0};
     struct rusage usage;
     int n_thread = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 0;
+    int n_frame = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 0;
+    setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc < 2 || set_up(&s, argv[1], n_thread, &e) < 0) {
-        fprintf(stderr, "usage: codec MODEL [THREADS]: %s\n", e.msg);
+        fprintf(stderr, "usage: codec MODEL [THREADS [FRAMES]]: %s\n", e.msg);
         return 1;
     }
     printf("%s, %d threads, %s, packed weights %.0f MB\n", argv[1], pool_threads(s.pool),
            kern_exec_isa(s.exec), (double)mem_arena_bytes(s.arena) / 1e6);
-    decode(&s, 8, 12);
-    decode(&s, 1, 24);
-    if (s.spec.codec.has_encoder)
-        encode(&s, 2);
+    if (n_frame > 0) {
+        decode(&s, n_frame, 12);
+    } else {
+        decode(&s, 8, 12);
+        decode(&s, 1, 24);
+        if (s.spec.codec.has_encoder)
+            encode(&s, 2);
+    }
     getrusage(RUSAGE_SELF, &usage);
     printf("peak memory %.0f MB\n", (double)usage.ru_maxrss / 1024);
     return 0;
