@@ -139,6 +139,9 @@ static int select_voice(const char *voice, struct err *e)
         tag[i] = (char)(voice[i] == '_' ? '-' : tolower((unsigned char)voice[i]));
     tag[n] = 0;
     const char *language = find_language(tag);
+    /* The other Mandarin voice of 1.51 reads its own pinyin as English: "nee three". */
+    if (language && strcmp(language, "cmn") == 0 && is_voice("cmn-latn-pinyin"))
+        language = "cmn-latn-pinyin";
     if (!language)
         return err_set(e, ERR_NOT_FOUND, "espeak-ng has no language '%.*s'", (int)n, voice);
     if (*variant && !is_variant(variant + 1))

@@ -13,7 +13,10 @@
 #include "text/markup.h"
 #include "text/normalize.h"
 #include "text/scan.h"
+#include "text/script.h"
 #include "text/ssml.h"
+
+#define PAUSE_MS 120 /* between sentences in different languages, as split.c */
 
 static int failed(int rc, const char *stage, struct err *e)
 {
@@ -77,6 +80,8 @@ int text_normalize(const struct mapped *clean, const struct text_options *o, str
                    struct err *e)
 {
     const struct text_language *l = language_find(o->language ? o->language : "en-us");
+    if (l && o->frontend == TEXT_WORDS && strcmp(l->code, "ja") == 0)
+        l = NULL; /* espeak-ng reads digits in Japanese, but no kanji, which ours would become */
     mapped_init(out, LIMIT_NORMALIZED_BYTES);
     if (l && !o->as_written)
         normalize(buf_str(&clean->text), clean->text.len, l, out);
@@ -86,26 +91,92 @@ int text_normalize(const struct mapped *clean, const struct text_options *o, str
     return out->rc < 0 ? failed(out->rc, "normalized", e) : 0;
 }
 
+/* Move the pieces of part behind those of ret, and note their language. */
+static int append(struct text_pieces *ret, struct text_pieces *part, const char *language, struct err *e)
+{
+    struct text_piece *grown = mem_grow(ret->piece, (size_t)(ret->n + part->n), sizeof *grown);
+    if (!grown || ret->n + part->n > LIMIT_PIECES)
+        return grown ? err_set(e, ERR_LIMIT, "text has more than %d pieces", LIMIT_PIECES)
+                     : err_set(e, ERR_MEMORY, "out of memory for the pieces of a text");
+    ret->piece = grown;
+    if (ret->n)
+        ret->piece[ret->n - 1].pause_ms = PAUSE_MS; /* text_cut took it for the end */
+    for (int i = 0; i < part->n; i++) {
+        struct text_piece *p = &ret->piece[ret->n++];
+        *p = part->piece[i];
+        part->piece[i].text = NULL;
+        p->language = language ? mem_strndup(language, strlen(language)) : NULL;
+        if (language && !p->language)
+            return err_set(e, ERR_MEMORY, "out of memory for the pieces of a text");
+    }
+    return 0;
+}
+
+/* From clean text in one language to pieces. */
+static int split_run(const struct mapped *clean, const struct text_options *o,
+                     struct text_pieces *ret, int *n_ignored, struct err *e)
+{
+    struct mapped respelled, normalized = {0};
+    int rc = text_respell(clean, o, &respelled, n_ignored, e);
+    if (rc == 0)
+        rc = text_normalize(&respelled, o, &normalized, e);
+    if (rc == 0)
+        rc = text_cut(&normalized, o, ret, e);
+    mapped_done(&respelled);
+    mapped_done(&normalized);
+    return rc;
+}
+
+/* Clean text in languages of several scripts, sentence by sentence. */
+static int split_scripts(const struct mapped *clean, const struct text_options *o,
+                         struct text_pieces *ret, int *n_ignored, struct err *e)
+{
+    const char *s = buf_str(&clean->text), *language;
+    size_t n = clean->text.len;
+    int rc = 0;
+    for (size_t at = 0, end; at < n && rc == 0; at = end) {
+        struct text_options here = *o;
+        struct text_pieces part = {0};
+        struct mapped run;
+        end = script_run(s, n, at, &language);
+        here.language = language ? language : o->language;
+        mapped_init(&run, LIMIT_NORMALIZED_BYTES);
+        mapped_copy(&run, s, at, end);
+        mapped_compose(&run, clean);
+        rc = run.rc < 0 ? failed(run.rc, "split", e) : split_run(&run, &here, &part, n_ignored, e);
+        if (rc == 0) /* a model of English reads other letters romanized, by English phonemes */
+            rc = append(ret, &part, o->frontend == TEXT_IPA ? NULL : language, e);
+        else if (rc == ERR_ARGUMENT && end - at < n) /* nothing to say here */
+            rc = 0;
+        mapped_done(&run);
+        text_pieces_done(&part);
+    }
+    if (rc == 0 && ret->n == 0)
+        rc = err_set(e, ERR_ARGUMENT, "text has nothing to say");
+    return rc;
+}
+
 int text_split(const char *text, size_t n, const struct text_options *o, struct text_pieces *ret,
                struct err *e)
 {
-    struct mapped clean, respelled = {0}, normalized = {0};
+    struct mapped clean;
+    const char *language = NULL;
     int n_ignored = 0;
     if (o->markup == TEXT_SSML || (o->markup == TEXT_BY_LOOK && ssml_is(text, n)))
         return ssml_split(text, n, o, ret, e);
     *ret = (struct text_pieces){0};
     int rc = text_clean(text, n, o, &clean, e);
-    if (rc == 0)
-        rc = text_respell(&clean, o, &respelled, &n_ignored, e);
-    if (rc == 0)
-        rc = text_normalize(&respelled, o, &normalized, e);
-    if (rc == 0)
-        rc = text_cut(&normalized, o, ret, e);
+    size_t run = rc < 0 || o->language ? clean.text.len
+                                       : script_run(buf_str(&clean.text), clean.text.len, 0, &language);
+    if (rc == 0 && (language || run < clean.text.len))
+        rc = split_scripts(&clean, o, ret, &n_ignored, e);
+    else if (rc == 0)
+        rc = split_run(&clean, o, ret, &n_ignored, e);
     if (rc == 0)
         ret->n_ignored = n_ignored;
+    else
+        text_pieces_done(ret);
     mapped_done(&clean);
-    mapped_done(&respelled);
-    mapped_done(&normalized);
     return rc;
 }
 

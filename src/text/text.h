@@ -37,7 +37,7 @@ enum text_markup { TEXT_BY_LOOK, TEXT_SSML, TEXT_NO_SSML }; /* by look: SSML if 
 
 struct text_options {
     enum text_frontend frontend;
-    const char *language; /* espeak-ng voice for IPA; NULL = "en-us" */
+    const char *language; /* as espeak-ng names it; NULL: by script (script.h), Latin is en-us */
     int max_piece_chars;  /* aim for pieces no longer than this; 0 = 110 for IPA, 300 for plain */
     bool emoji;           /* say what emoji show; else they are dropped */
     bool as_written;      /* no normalization: numbers and the like are left to the model */
