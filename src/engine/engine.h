@@ -48,6 +48,7 @@ struct piece {
     int cap, n_frame, n_decoded;
     bool truncated;
     struct prompt_reference reference; /* of another voice than the stream's; codes NULL: none */
+    struct jabbertts_voice *stored;    /* that voice, if it came from the store */
     size_t first;   /* sample of the stream that its sound begins with */
 };
 

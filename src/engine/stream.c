@@ -8,6 +8,8 @@
 
 #include "text/libespeak.h"
 
+#define SAME_VOICE_WITHIN 16 /* pieces; a dialogue comes back to its voices soon */
+
 /* --- submit --- */
 
 void jabbertts_request_init(struct jabbertts_request *r)
@@ -39,6 +41,23 @@ static int read_sampling(const struct jabbertts *tts, const struct jabbertts_req
     return check_range("repetition_penalty", p->sampling.repetition_penalty, 1, 2, e);
 }
 
+/* A voice of the model, or of the store: then *stored is to be freed. */
+static int named_voice(struct jabbertts *tts, const char *name, struct prompt_reference *ref,
+                       struct jabbertts_voice **stored, struct err *e)
+{
+    const struct voice *v = voices_find(tts->model.voices, name);
+    name = voices_resolve(tts->model.voices, name);
+    int rc = v || !tts->store ? 0 : store_voice(tts->store, tts, name, stored, e);
+    if (rc < 0 && rc != ERR_NOT_FOUND)
+        return rc;
+    if (!v && !*stored)
+        return err_set(e, ERR_NOT_FOUND,
+                       "there is no voice \"%.64s\"; `jabbertts voices` lists them", name);
+    *ref = v ? (struct prompt_reference){v->text, v->codes, v->n_frame}
+             : (struct prompt_reference){(*stored)->text, (*stored)->codes, (*stored)->n_frame};
+    return 0;
+}
+
 static int find_voice(struct jabbertts *tts, const struct jabbertts_request *r,
                       struct jabbertts_stream *s, struct err *e)
 {
@@ -51,32 +70,27 @@ static int find_voice(struct jabbertts *tts, const struct jabbertts_request *r,
     const char *name = r->voice ? r->voice : voices_default(tts->model.voices);
     if (!name)
         return 0;
-    const struct voice *v = voices_find(tts->model.voices, name);
-    name = voices_resolve(tts->model.voices, name);
-    int rc = v || !tts->store ? 0 : store_voice(tts->store, tts, name, &s->stored, e);
-    if (rc < 0 && rc != ERR_NOT_FOUND)
+    int rc = named_voice(tts, name, &s->reference, &s->stored, e);
+    if (rc < 0)
         return rc;
-    if (!v && !s->stored)
-        return err_set(e, ERR_NOT_FOUND,
-                       "there is no voice \"%.64s\"; `jabbertts voices` lists them", name);
-    s->reference = v ? (struct prompt_reference){v->text, v->codes, v->n_frame}
-                     : (struct prompt_reference){s->stored->text, s->stored->codes,
-                                                 s->stored->n_frame};
     s->has_reference = true;
     return 0;
 }
 
 /* The voices of pieces that have their own. */
-static int find_voices(const struct jabbertts *tts, struct jabbertts_stream *s, struct err *e)
+static int find_voices(struct jabbertts *tts, struct jabbertts_stream *s, struct err *e)
 {
     for (int i = 0; i < s->pieces.n; i++) {
         const char *name = s->pieces.piece[i].voice;
-        const struct voice *v = name ? voices_find(tts->model.voices, name) : NULL;
-        if (name && !v)
-            return err_set(e, ERR_NOT_FOUND,
-                           "this model has no voice \"%.64s\"; `jabbertts voices` lists them", name);
-        if (v)
-            s->piece[i].reference = (struct prompt_reference){v->text, v->codes, v->n_frame};
+        struct piece *p = &s->piece[i];
+        if (!name)
+            continue;
+        for (int j = i - 1; j >= 0 && j >= i - SAME_VOICE_WITHIN && !p->reference.codes; j--)
+            if (s->pieces.piece[j].voice && strcmp(name, s->pieces.piece[j].voice) == 0)
+                p->reference = s->piece[j].reference;
+        int rc = p->reference.codes ? 0 : named_voice(tts, name, &p->reference, &p->stored, e);
+        if (rc < 0)
+            return rc;
     }
     return 0;
 }
@@ -135,8 +149,10 @@ static void stream_delete(struct jabbertts_stream *s)
 {
     engine_espeak_free(s);
     jabbertts_voice_free(s->stored);
-    for (int i = 0; s->piece && i < s->pieces.n; i++)
+    for (int i = 0; s->piece && i < s->pieces.n; i++) {
         mem_free(s->piece[i].codes);
+        jabbertts_voice_free(s->piece[i].stored);
+    }
     mem_free(s->piece);
     text_pieces_done(&s->pieces);
     mem_free(s->sound);
