@@ -121,6 +121,8 @@ static int submit(struct request *r, struct speech *sp, struct api_error *e)
         return 0;
     if (rc != JABBERTTS_ERR_NOT_FOUND)
         return api_fail_engine(e, "input", &why);
+    if (q.model)
+        return api_fail_engine(e, "voice", &why);
     /* A language that espeak-ng does not know is not found either. */
     return voice_known(s, p->voice) ? api_fail_engine(e, "language", &why)
                                     : fail_voice(s, p->voice, e);

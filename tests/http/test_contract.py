@@ -160,6 +160,15 @@ def lists(s):
         check(all(isinstance(x["name"], str) for x in v["voices"]), path, v)
 
 
+def espeak(s):
+    for voice in "de", "alloy", "en-us+f3":
+        r = s.speech(model="espeak-ng", voice=voice, response_format="wav", stream=False)
+        rate = int.from_bytes(r.body[24:28], "little")
+        check(r.status == 200 and rate == 22050 and len(r.body) > 10000, voice, (r.status, rate))
+    r = s.speech(model="espeak-ng", voice="nonsense")
+    check(r.status == 400 and r.error()["param"] == "voice", "no such voice", r.body)
+
+
 def paths(s):
     r = s.call("GET", "/v1/nothing")
     check(r.status == 404 and r.error()["code"] == "unknown_url", "an unknown URL", r.body)
@@ -189,5 +198,6 @@ with live.Server("--threads", "1") as server:
     wav_sizes(server)
     strictness(server)
     lists(server)
+    espeak(server)
     paths(server)
 sys.exit(live.report())
