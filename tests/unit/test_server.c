@@ -1,4 +1,4 @@
-/* The server's parsers and tables, without a server: fields, forms, keys, routes, near words. */
+/* The server's parsers and tables, without a server: fields, keys, routes, near words. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,6 @@
 
 #include "base/mem.h"
 #include "base/near.h"
-#include "server/form.h"
 #include "server/params.h"
 
 static const struct param_limits limits = {20, false};
@@ -97,64 +96,6 @@ static void params_table(void **state)
         assert_int_equal(parse(body, &p, &e), -1);
         assert_true(e.fault == FAULT_WRONG_TYPE || (row->required && e.fault == FAULT_MISSING));
     }
-}
-
-/* --- forms --- */
-
-static const char form_type[] = "multipart/form-data; boundary=\"b b\"";
-
-static int form(const char *text, struct form *f, char *body, size_t size, struct err *e)
-{
-    assert_true(strlen(text) < size);
-    snprintf(body, size, "%s", text);
-    return form_parse(form_type, body, strlen(text), f, e);
-}
-
-static void form_reads(void **state)
-{
-    struct form f;
-    struct err e;
-    char body[512];
-    (void)state;
-    assert_int_equal(form("--b b\r\nContent-Disposition: form-data; name=\"na\\\"me\"\r\n\r\nvalue\r\n"
-                          "--b b\r\ncontent-type: audio/wav\r\n"
-                          "Content-Disposition: form-data; filename=\"a;b.wav\"; name=\"sample\"\r\n\r\n"
-                          "\r\n--b\r\n\r\n--b b--\r\nbehind", &f, body, sizeof body, &e), 0);
-    assert_int_equal(f.n_field, 2);
-    assert_string_equal(f.field[0].name, "na\"me");
-    assert_null(f.field[0].file);
-    assert_int_equal(f.field[0].n, 5);
-    assert_memory_equal(f.field[0].data, "value", 5);
-    const struct form_field *s = form_find(&f, "sample");
-    assert_non_null(s);
-    assert_string_equal(s->file, "a;b.wav");
-    assert_string_equal(s->type, "audio/wav");
-    assert_int_equal(s->n, 7); /* an almost-boundary is data */
-    assert_null(form_find(&f, "value"));
-}
-
-static void form_refuses(void **state)
-{
-    static const char *const bad[] = {
-        "", "--", "--b b", "--b b\r\n", "--b b-", "--b b\r\n\r\n--b b--",
-        "--b b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\nvalue",
-        "--b b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\nvalue\r\n--b b",
-        "--b b\r\nContent-Disposition: form-data; name=\"x\r\n\r\nvalue\r\n--b b--",
-        "--b b\r\nContent-Disposition: form-data; name=\"\"\r\n\r\nvalue\r\n--b b--",
-        "--b b\r\nContent-Disposition: form-data; name=\"x\"\r\nvalue\r\n--b b--",
-    };
-    struct form f = {.n_field = 0};
-    struct err e;
-    char body[512];
-    (void)state;
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        if (form(bad[i], &f, body, sizeof body, &e) >= 0)
-            fail_msg("form %zu was taken", i);
-    body[0] = 0;
-    assert_int_equal(form_parse("text/plain", body, 0, &f, &e), ERR_UNSUPPORTED);
-    assert_int_equal(form_parse(NULL, body, 0, &f, &e), ERR_UNSUPPORTED);
-    assert_int_equal(form_parse("multipart/form-data", body, 0, &f, &e), ERR_FORMAT);
-    assert_int_equal(f.n_field, 0); /* untouched */
 }
 
 /* --- keys --- */
@@ -309,7 +250,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(params_defaults), cmocka_unit_test(params_limits),
         cmocka_unit_test(params_unknown),  cmocka_unit_test(params_table),
-        cmocka_unit_test(form_reads),      cmocka_unit_test(form_refuses),
         cmocka_unit_test(keys_lists),      cmocka_unit_test(keys_files),
         cmocka_unit_test(routes_match),    cmocka_unit_test(near_words),
         cmocka_unit_test(metrics_text),
