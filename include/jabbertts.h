@@ -82,6 +82,8 @@ struct jabbertts_options {
     int context;       /* tokens and frames per sentence, reference included; 0: the model's */
     int prefix_mb;     /* MiB for what the model remembers of voices' prompts, so that a voice's
                           second request starts at its own text; 0: nothing (default 256) */
+    const char *prefix_dir; /* a directory to keep that in, up to 1 GiB, for later runs and other
+                               processes with the same model file; NULL: memory alone */
     const char *lexicon; /* file of words and how they are said; NULL: none */
 };
 /* A lexicon that was edited after the engine was opened is read again before the next request.  If it

@@ -35,6 +35,8 @@ static const char usage[] =
     "      --top-p X           up to 1 (default: the model's)\n"
     "      --repetition-penalty X  1 to 2 (default: the model's)\n"
     "      --max-seconds X     stop after so much sound (default: when the text is spoken)\n"
+    "      --prefix-dir DIR    keep what the model remembers of voices in DIR: the next run with the same\n"
+    "                          voice begins at once\n"
     "      --threads N         1 to 256 (default: one per core)\n"
     "      --isa NAME          ref, avx2, avx512, neon (default: the best here)\n"
     "      --model FILE        a model made by `jabbertts convert` (default: the built-in voice), or\n"
@@ -73,7 +75,7 @@ static void on_signal(int sig)
 
 enum { OPT_PLAY = 256, OPT_VOICE, OPT_VOICE_TEXT, OPT_VOICE_DIR, OPT_LANGUAGE, OPT_SSML,
        OPT_LEXICON, OPT_SPEED, OPT_SEED, OPT_TEMPERATURE, OPT_TOP_P, OPT_PENALTY, OPT_MAX_SECONDS,
-       OPT_THREADS, OPT_ISA, OPT_MODEL };
+       OPT_PREFIX_DIR, OPT_THREADS, OPT_ISA, OPT_MODEL };
 
 static const struct option options[] = {{"output", required_argument, 0, 'o'},
                                         {"format", required_argument, 0, 'f'},
@@ -91,6 +93,7 @@ static const struct option options[] = {{"output", required_argument, 0, 'o'},
                                         {"top-p", required_argument, 0, OPT_TOP_P},
                                         {"repetition-penalty", required_argument, 0, OPT_PENALTY},
                                         {"max-seconds", required_argument, 0, OPT_MAX_SECONDS},
+                                        {"prefix-dir", required_argument, 0, OPT_PREFIX_DIR},
                                         {"threads", required_argument, 0, OPT_THREADS},
                                         {"isa", required_argument, 0, OPT_ISA},
                                         {"model", required_argument, 0, OPT_MODEL},
@@ -123,6 +126,9 @@ static int number_option(struct say *s, int c)
         return cli_float("say", "max-seconds", optarg, 0.1, 7200, &s->request.max_seconds);
     case OPT_THREADS:
         return cli_int("say", "threads", optarg, 1, 256, &s->engine.threads);
+    case OPT_PREFIX_DIR:
+        s->engine.prefix_dir = optarg;
+        return 0;
     default:
         return cli_usage("say", "that option is not known, or lacks its value");
     }

@@ -18,6 +18,9 @@
 #define N_FRAME        24
 #define N_CODEC_RUN    6
 #define MAX_BATCH      8
+#define SENTENCE       48 /* columns of a short sentence */
+#define REFERENCE_TEXT 60 /* columns of a reference's transcript */
+#define REFERENCE_S    10 /* seconds of its sound */
 #define N_CASE         4
 
 struct stat { double best, median; };
@@ -29,14 +32,14 @@ struct bench {
     struct model model;
     struct lm_slot *slots[MAX_BATCH];
     struct codec_stream *stream;
-    int32_t *columns; /* [PROMPT_COLUMNS, 1 + Q] */
+    int32_t *columns; /* [n_column or n_reference + SENTENCE, 1 + Q] */
     float *hidden, *logits, *fast_logits; /* [MAX_BATCH, ...] */
     float *probs, *pcm;
     uint64_t *scratch;
     int32_t *codes;
     void *saved; /* what a slot remembers, to give it to others */
-    int n_column, capacity, n_logit;
-    double load_s, first_audio_s, memory_mb;
+    int n_column, n_reference, capacity, n_logit;
+    double load_s, first_audio_s, uncached_s, cached_s, memory_mb;
     struct stat prompt_s, codec_s;                       /* one run; codec: per frame in a chunk */
     struct stat slow_s[N_CASE], fast_s[N_CASE], frame_s[N_CASE]; /* best 0: not run */
 };
@@ -53,6 +56,17 @@ static struct stat summarize(double *v, int n)
     return (struct stat){v[0], v[n / 2]};
 }
 
+/* Room for both prompts that are measured. */
+static int n_columns(struct bench *b)
+{
+    const struct spec_codec *c = &b->model.spec.codec;
+    b->n_reference = REFERENCE_TEXT + REFERENCE_S * c->sample_rate / c->frame_samples;
+    if (b->n_reference > b->capacity - SENTENCE - 1)
+        b->n_reference = b->capacity - SENTENCE - 1;
+    int n = b->n_reference + SENTENCE;
+    return n > b->n_column ? n : b->n_column;
+}
+
 static int bench_alloc(struct bench *b, struct err *e)
 {
     const struct spec *s = &b->model.spec;
@@ -66,7 +80,7 @@ static int bench_alloc(struct bench *b, struct err *e)
     for (size_t i = 0; i < batch; i++)
         if ((rc = lm_slot_new(b->model.lm, b->capacity, &b->slots[i], e)) < 0)
             return rc;
-    b->columns = mem_try((size_t)b->n_column * (1 + n_codebook), sizeof *b->columns);
+    b->columns = mem_try((size_t)n_columns(b) * (1 + n_codebook), sizeof *b->columns);
     b->hidden = mem_try(batch * (size_t)s->lm.slow.dim, sizeof *b->hidden);
     b->logits = mem_try(batch * (size_t)b->n_logit, sizeof *b->logits);
     b->fast_logits = mem_try(batch * (size_t)s->lm.codebook_size, sizeof *b->fast_logits);
@@ -81,17 +95,17 @@ static int bench_alloc(struct bench *b, struct err *e)
     return codec_stream_new(b->model.codec, &b->stream, e);
 }
 
-/* Half text, half reference frames, as a prompt with a voice has. */
-static void fill_prompt(struct bench *b)
+/* n columns, those in [from, to) reference frames, the others text. */
+static void fill_prompt(struct bench *b, int n, int from, int to)
 {
     const struct spec_lm *s = &b->model.spec.lm;
     int width = 1 + s->n_codebook;
-    for (int t = 0; t < b->n_column; t++) {
+    for (int t = 0; t < n; t++) {
         int32_t *c = b->columns + (size_t)t * (size_t)width;
-        bool frame = t >= b->n_column / 2;
+        bool frame = t >= from && t < to;
         c[0] = frame ? s->semantic_begin + t % 7 : t % 200;
-        for (int q = 0; q < s->n_codebook && frame; q++)
-            c[1 + q] = q == 0 ? t % 7 : (t * 31 + q) % 64;
+        for (int q = 0; q < s->n_codebook; q++)
+            c[1 + q] = !frame ? 0 : q == 0 ? t % 7 : (t * 31 + q) % 64;
     }
 }
 
@@ -203,20 +217,34 @@ static void run_codec(struct bench *b)
     b->codec_s = summarize(run, N_CODEC_RUN);
 }
 
-/* A short sentence (48 columns) without a reference: prompt, one frame, one frame of sound. */
-static void run_first_audio(struct bench *b)
+/* A prompt of n columns, the first n_prefix of them from what is saved, one frame, one frame of
+ * sound. */
+static double time_to_sound(struct bench *b, int n, int n_prefix)
 {
-    double slow, fast;
-    struct lm_feed feed = {b->slots[0], b->columns, b->n_column < 48 ? b->n_column : 48, b->hidden,
-                           b->logits};
-    double t;
+    double slow, fast, t;
+    const int32_t *rest = b->columns + (size_t)n_prefix * (size_t)(1 + b->model.spec.lm.n_codebook);
+    struct lm_feed feed = {b->slots[0], rest, n - n_prefix, b->hidden, b->logits};
     lm_slot_reset(b->slots[0]);
     codec_stream_reset(b->stream);
     t = engine_now();
+    if (n_prefix > 0)
+        lm_slot_load(b->slots[0], n_prefix, b->saved);
     lm_slow(b->model.lm, &feed, 1, b->model.exec);
     one_frame(b, 0, 1, &slow, &fast);
     codec_decode(b->model.codec, b->stream, b->codes, 1, b->pcm, b->model.exec);
-    b->first_audio_s = engine_now() - t;
+    return engine_now() - t;
+}
+
+/* A short sentence without a reference, with one, and with one whose prompt is known. */
+static void run_first_audio(struct bench *b)
+{
+    int n = b->n_reference + SENTENCE;
+    b->first_audio_s = time_to_sound(b, SENTENCE < b->n_column ? SENTENCE : b->n_column, 0);
+    fill_prompt(b, n, REFERENCE_TEXT, b->n_reference);
+    b->uncached_s = time_to_sound(b, n, 0);
+    lm_slot_save(b->slots[0], b->n_reference, b->saved);
+    b->cached_s = time_to_sound(b, n, b->n_reference);
+    fill_prompt(b, b->n_column, b->n_column / 2, b->n_column);
 }
 
 static json_t *stat_json(struct stat s, double factor)
@@ -254,14 +282,16 @@ static json_t *bench_json(const struct bench *b, const char *path)
     for (int i = 0; i < N_CASE; i++)
         if (b->frame_s[i].best > 0)
             json_array_append_new(frames, case_json(b, i));
-    return json_pack("{s:s, s:s, s:s, s:i, s:f, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f}",
+    return json_pack("{s:s, s:s, s:s, s:i, s:f, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:f, s:f}",
                      "model", path, "version", jabbertts_version(),
                      "isa", kern_exec_isa(b->model.exec), "threads", pool_threads(b->model.pool),
                      "load_s", b->load_s, "prefill_tokens_per_s", stat_json(speed, 1),
                      "frames", frames, "lm_rtf", stat_json(lm, 1 / frame),
                      "codec_rtf", stat_json(b->codec_s, 1 / frame),
                      "total_rtf", stat_json(total, 1 / frame),
-                     "first_audio_s", b->first_audio_s, "peak_memory_mb", b->memory_mb,
+                     "first_audio_s", b->first_audio_s,
+                     "first_audio_reference_s", b->uncached_s,
+                     "first_audio_known_reference_s", b->cached_s, "peak_memory_mb", b->memory_mb,
                      "context_4096_mb",
                      (double)transformer_kv_bytes(s, 4096, lm_kv_type(b->model.lm)) * 1e-6);
 }
@@ -320,7 +350,7 @@ static int bench_run(struct bench *b, const struct jabbertts_options *o, const c
     b->load_s = engine_now() - t;
     if ((rc = bench_alloc(b, e)) < 0)
         return rc;
-    fill_prompt(b);
+    fill_prompt(b, b->n_column, b->n_column / 2, b->n_column);
     run_prompt(b);
     for (int i = 0; i < N_CASE && cases[i].batch == 1; i++)
         run_frames(b, i);

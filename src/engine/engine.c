@@ -134,6 +134,7 @@ static void remember_options(struct jabbertts *tts, const struct jabbertts_optio
     tts->n_slot = o->slots;
     tts->n_queue_max = o->queue;
     tts->prefix_mb = o->prefix_mb;
+    tts->prefix_dir = o->prefix_dir ? mem_strdup(o->prefix_dir) : NULL;
     tts->store = o->store;
     tts->max_wait_s = o->max_wait_s;
     tts->idle_s = o->idle_s;
@@ -241,6 +242,7 @@ void jabbertts_close(struct jabbertts *tts)
     pthread_cond_destroy(&tts->changed);
     pthread_cond_destroy(&tts->wake);
     pthread_mutex_destroy(&tts->lock);
+    mem_free(tts->prefix_dir);
     mem_free(tts);
 }
 

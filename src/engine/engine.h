@@ -123,6 +123,7 @@ struct jabbertts {
     const char *isa; /* in use, also while unloaded */
     int n_thread, n_context;
     int n_slot, n_queue_max, prefix_mb;
+    char *prefix_dir; /* NULL: none */
     double max_wait_s, idle_s;
     struct jabbertts_store *store;  /* NULL: none */
 

@@ -1,14 +1,21 @@
 #include "engine/prefix.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/mem.h"
+#include "engine/prefix_file.h"
 
 struct entry {
     int32_t *columns; /* [n_column, width] */
     int n_column;
-    void *kv;
-    size_t n_bytes;
+    const void *kv;
+    void *pages;     /* kv is in it: memory, or a mapped file */
+    size_t n_pages;
+    bool mapped;
+    size_t n_bytes;  /* of kv */
     uint64_t used; /* the larger, the more recent */
 };
 
@@ -17,22 +24,43 @@ struct prefix_cache {
     int n;
     size_t n_bytes, max_bytes;
     uint64_t clock;
+    char *dir; /* NULL: none */
+    struct prefix_identity identity;
 };
 
-int prefix_cache_new(size_t max_bytes, struct prefix_cache **ret, struct err *e)
+static int open_dir(struct prefix_cache *c, const struct prefix_options *o, struct err *e)
+{
+    if (!o->dir || !o->max_bytes)
+        return 0;
+    if (access(o->dir, R_OK | W_OK | X_OK) != 0)
+        return err_set(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO,
+                       "cannot use the prefix directory %s: %s", o->dir, strerror(errno));
+    if (!(c->dir = mem_strndup(o->dir, strlen(o->dir))))
+        return err_set(e, ERR_MEMORY, "out of memory for the prefix cache");
+    return prefix_identify(o->model, o->isa, &c->identity, e);
+}
+
+int prefix_cache_new(const struct prefix_options *o, struct prefix_cache **ret, struct err *e)
 {
     struct prefix_cache *c = mem_try(1, sizeof *c);
     if (!c)
         return err_set(e, ERR_MEMORY, "out of memory for the prefix cache");
-    c->max_bytes = max_bytes;
-    *ret = c;
-    return 0;
+    c->max_bytes = o->max_bytes;
+    int rc = open_dir(c, o, e);
+    if (rc < 0)
+        prefix_cache_free(c);
+    else
+        *ret = c;
+    return rc;
 }
 
 static void entry_done(struct entry *y)
 {
     mem_free(y->columns);
-    mem_pages_free(y->kv, y->n_bytes);
+    if (y->mapped)
+        munmap(y->pages, y->n_pages);
+    else
+        mem_pages_free(y->pages, y->n_pages);
 }
 
 void prefix_cache_free(struct prefix_cache *c)
@@ -41,6 +69,7 @@ void prefix_cache_free(struct prefix_cache *c)
         return;
     for (int i = 0; i < c->n; i++)
         entry_done(&c->entry[i]);
+    mem_free(c->dir);
     mem_free(c);
 }
 
@@ -66,15 +95,6 @@ static struct entry *find(struct prefix_cache *c, const struct prompt *p)
     return NULL;
 }
 
-int prefix_restore(struct prefix_cache *c, const struct prompt *p, struct lm_slot *slot)
-{
-    struct entry *y = find(c, p);
-    if (!y || y->n_column > lm_slot_capacity(slot))
-        return 0;
-    lm_slot_load(slot, y->n_column, y->kv);
-    return y->n_column;
-}
-
 /* Until n_bytes more fit: out with what was not used for the longest time. */
 static void make_room(struct prefix_cache *c, size_t n_bytes)
 {
@@ -89,21 +109,55 @@ static void make_room(struct prefix_cache *c, size_t n_bytes)
     }
 }
 
-void prefix_save(struct prefix_cache *c, const struct prompt *p, const struct lm_slot *slot)
+/* Takes over what y holds; false, and y is freed, without memory. */
+static bool insert(struct prefix_cache *c, const struct prompt *p, struct entry *y)
+{
+    y->columns = mem_try(columns_bytes(p), 1);
+    if (!y->columns) {
+        entry_done(y);
+        return false;
+    }
+    memcpy(y->columns, p->columns, columns_bytes(p));
+    make_room(c, y->n_bytes);
+    y->used = ++c->clock;
+    c->n_bytes += y->n_bytes;
+    c->entry[c->n++] = *y;
+    return true;
+}
+
+/* From an earlier run, or another process. */
+static struct entry *find_file(struct prefix_cache *c, const struct prompt *p, size_t n_bytes)
+{
+    struct entry y = {.n_column = p->n_prefix, .n_bytes = n_bytes, .mapped = true};
+    if (!c->dir || p->n_prefix < PREFIX_MIN_COLUMNS || n_bytes > c->max_bytes ||
+        prefix_file_map(c->dir, &c->identity, p, n_bytes, &y.pages, &y.n_pages, &y.kv, NULL) < 0)
+        return NULL;
+    return insert(c, p, &y) ? &c->entry[c->n - 1] : NULL;
+}
+
+int prefix_restore(struct prefix_cache *c, const struct prompt *p, struct lm_slot *slot)
+{
+    if (p->n_prefix > lm_slot_capacity(slot))
+        return 0;
+    struct entry *y = find(c, p);
+    if (!y && !(y = find_file(c, p, lm_slot_bytes(slot, p->n_prefix))))
+        return 0;
+    lm_slot_load(slot, y->n_column, y->kv);
+    return y->n_column;
+}
+
+void prefix_save(struct prefix_cache *c, const struct prompt *p, const struct lm_slot *slot,
+                 bool lasting)
 {
     struct entry y = {.n_column = p->n_prefix, .n_bytes = lm_slot_bytes(slot, p->n_prefix)};
     if (p->n_prefix < PREFIX_MIN_COLUMNS || y.n_bytes > c->max_bytes || find(c, p))
         return;
-    make_room(c, y.n_bytes);
-    y.columns = mem_try(columns_bytes(p), 1);
-    y.kv = mem_pages_new(y.n_bytes);
-    if (!y.columns || !y.kv) {
-        entry_done(&y);
+    y.pages = mem_pages_new(y.n_bytes);
+    if (!y.pages)
         return;
-    }
-    memcpy(y.columns, p->columns, columns_bytes(p));
-    lm_slot_save(slot, y.n_column, y.kv);
-    y.used = ++c->clock;
-    c->n_bytes += y.n_bytes;
-    c->entry[c->n++] = y;
+    y.n_pages = y.n_bytes;
+    y.kv = y.pages;
+    lm_slot_save(slot, y.n_column, y.pages);
+    if (insert(c, p, &y) && lasting && c->dir)
+        prefix_file_write(c->dir, &c->identity, p, y.kv, y.n_bytes, NULL);
 }

@@ -4,11 +4,12 @@
  * and values that the slow transformer computes for them depend on nothing behind them, so they are
  * computed once, kept, and copied into the slot of each later request; samples are the same bit for
  * bit.  Entries are found by their columns, not by a voice's name; the least recently used one goes
- * when the limit is reached.
+ * when the limit is reached.  With a directory they outlast the program, as files (prefix_file.h) that
+ * are mapped, and so shared with other processes.
  *
  *     if (prefix_restore(c, ar_prompt(a), ar_slot(a)) == 0) ...     the step feeds the whole prompt
  *     ar_step(...);
- *     prefix_save(c, ar_prompt(a), ar_slot(a));                     does nothing when it is known
+ *     prefix_save(c, ar_prompt(a), ar_slot(a), true);               does nothing when it is known
  *
  * Threads: the engine thread. */
 #ifndef ENGINE_PREFIX_H
@@ -19,14 +20,20 @@
 #define PREFIX_MAX_ENTRIES 256
 
 struct prefix_cache;
-/* max_bytes of keys and values in memory; 0: nothing is kept. */
-int prefix_cache_new(size_t max_bytes, struct prefix_cache **ret, struct err *e);
+struct prefix_options {
+    size_t max_bytes;       /* of keys and values in memory or mapped; 0: nothing is kept */
+    const char *dir;        /* keep them there, too; must exist; NULL: in memory alone */
+    const char *model, *isa; /* with dir: the model's file, the instruction set in use */
+};
+int prefix_cache_new(const struct prefix_options *o, struct prefix_cache **ret, struct err *e);
 void prefix_cache_free(struct prefix_cache *c);
 size_t prefix_cache_bytes(const struct prefix_cache *c); /* kept now */
 
 /* Fill an empty slot with the prompt's prefix; returns its columns, 0 when it is not known. */
 int prefix_restore(struct prefix_cache *c, const struct prompt *p, struct lm_slot *slot);
-/* Keep the prefix of a prompt that the slot has seen.  Without memory nothing is kept. */
-void prefix_save(struct prefix_cache *c, const struct prompt *p, const struct lm_slot *slot);
+/* Keep the prefix of a prompt that the slot has seen; lasting: on disk as well.  What cannot be kept,
+ * or written, is computed again another time. */
+void prefix_save(struct prefix_cache *c, const struct prompt *p, const struct lm_slot *slot,
+                 bool lasting);
 
 #endif

@@ -99,7 +99,7 @@ static void take_frame(struct jabbertts *tts, struct slot *s)
            n_codebook * sizeof *p->codes);
     s->stream->n_ahead++;
     if (p->n_frame == 2) /* not after the first, whose sound somebody waits for */
-        prefix_save(tts->prefix, ar_prompt(s->ar), ar_slot(s->ar));
+        prefix_save(tts->prefix, ar_prompt(s->ar), ar_slot(s->ar), s->stream->has_reference);
 }
 
 static void piece_made(struct jabbertts *tts, struct slot *s, bool truncated)
@@ -298,7 +298,9 @@ int speak_init(struct jabbertts *tts, struct err *e)
     tts->pcm = mem_try((size_t)m->codec.frame_samples * ENGINE_CHUNK_FRAMES, sizeof *tts->pcm);
     if (!tts->slots || !tts->decoders || !tts->chunk || !tts->pcm)
         return err_set(e, ERR_MEMORY, "out of memory for %d slots", tts->n_slot);
-    rc = prefix_cache_new((size_t)tts->prefix_mb << 20, &tts->prefix, e);
+    struct prefix_options prefix = {(size_t)tts->prefix_mb << 20, tts->prefix_dir,
+                                    gguf_path(tts->model.file), tts->isa};
+    rc = prefix_cache_new(&prefix, &tts->prefix, e);
     for (int i = 0; i < tts->n_slot && rc == 0; i++) {
         rc = ar_new(tts->model.lm, tts->n_context, &tts->slots[i].ar, e);
         if (rc == 0)

@@ -44,6 +44,14 @@ for t in 1 2 3; do
         fail "say with $t threads: $(cat "$dir/err")"
     cmp "$dir/1.wav" "$dir/$t.wav" || fail "$t threads give another sound"
 done
+mkdir "$dir/prefixes"
+for i in 1 2; do # computed and kept, then read
+    "$bin" say "Good morning. It is a fine day." --prefix-dir "$dir/prefixes" -o "$dir/kept.wav" ||
+        fail "say with a prefix directory"
+    cmp "$dir/1.wav" "$dir/kept.wav" || fail "a kept prefix gives another sound"
+done
+[ "$(ls "$dir/prefixes" | wc -l)" = 1 ] || fail "prefixes kept: $(ls "$dir/prefixes")"
+expect 1 "prefix directory" "$bin" say hi --prefix-dir "$dir/none" -o "$dir/x.wav"
 echo "Good morning. It is a fine day." | "$bin" say -o - -f pcm >"$dir/pipe.pcm" ||
     fail "text from a pipe, sound to a pipe"
 tail -c +45 "$dir/1.wav" | cmp - "$dir/pipe.pcm" || fail "a pipe gives another sound than a file"

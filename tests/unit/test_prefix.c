@@ -1,15 +1,21 @@
 /* The prefix cache: what comes out of it is what was computed, to the last bit; it keeps to its limit
- * and forgets what was not used for the longest time. */
+ * and forgets what was not used for the longest time; its files are used only when they are whole and
+ * made for this model. */
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "engine/prefix_file.h"
 #include "engine/prefix.h"
 #include "jabbertts.h"
 #include "model/model.h"
@@ -72,8 +78,9 @@ static float *feed(struct lm_slot *s, const struct prompt *p)
 static struct prefix_cache *cache_new(size_t max_bytes)
 {
     struct prefix_cache *c;
+    struct prefix_options o = {.max_bytes = max_bytes};
     struct err e = {0};
-    assert_int_equal(prefix_cache_new(max_bytes, &c, &e), 0);
+    assert_int_equal(prefix_cache_new(&o, &c, &e), 0);
     return c;
 }
 
@@ -85,7 +92,7 @@ static void test_same_state(void **state)
     (void)state;
     assert_int_equal(prefix_restore(cache, &first, a), 0);
     mem_free(feed(a, &first));
-    prefix_save(cache, &first, a);
+    prefix_save(cache, &first, a, true);
     assert_int_equal(prefix_cache_bytes(cache), lm_slot_bytes(a, first.n_prefix));
     assert_int_equal(prefix_restore(cache, &other, b), other.n_prefix);
     assert_int_equal(lm_slot_length(b), other.n_prefix);
@@ -131,10 +138,10 @@ static void test_limit(void **state)
             assert_true(known(cache, &p[0], s)); /* so that 1 is the one to go */
         lm_slot_reset(s);
         mem_free(feed(s, &p[i]));
-        prefix_save(cache, &p[i], s);
+        prefix_save(cache, &p[i], s, true);
         if (n[i] == most)
-            prefix_save(none, &p[i], s);
-        prefix_save(cache, &p[i], s); /* known already: no second entry */
+            prefix_save(none, &p[i], s, true);
+        prefix_save(cache, &p[i], s, true); /* known already: no second entry */
     }
     assert_true(known(cache, &p[0], s) && !known(cache, &p[1], s) && known(cache, &p[2], s));
     assert_int_equal(prefix_cache_bytes(cache), n[0] + n[2]);
@@ -156,15 +163,129 @@ static void test_no_memory(void **state)
     mem_free(feed(s, &p));
     for (long n = 0; n < 2; n++) {
         mem_fail_after(n);
-        prefix_save(cache, &p, s);
+        prefix_save(cache, &p, s, true);
         mem_fail_after(-1);
         assert_int_equal(prefix_cache_bytes(cache), 0);
     }
-    prefix_save(cache, &p, s);
+    prefix_save(cache, &p, s, true);
     assert_true(known(cache, &p, s));
     prefix_cache_free(cache);
     lm_slot_free(s);
     prompt_done(&p);
+}
+
+/* --- files --- */
+
+static char folder[64];
+
+static void folder_new(void)
+{
+    snprintf(folder, sizeof folder, "/tmp/test_prefix-%d", (int)getpid());
+    assert_int_equal(mkdir(folder, 0700), 0);
+}
+
+/* The files in the folder; the path of one of them; perhaps all removed. */
+static int folder_list(char *path, size_t n_path, bool empty)
+{
+    DIR *d = opendir(folder);
+    int n = 0;
+    char one[400];
+    assert_non_null(d);
+    for (struct dirent *f; (f = readdir(d));) {
+        if (f->d_name[0] == '.')
+            continue;
+        snprintf(one, sizeof one, "%s/%s", folder, f->d_name);
+        if (path)
+            snprintf(path, n_path, "%s", one);
+        if (empty)
+            unlink(one);
+        n++;
+    }
+    closedir(d);
+    return n;
+}
+
+static struct prefix_cache *cache_in_folder(const char *file)
+{
+    struct prefix_cache *c;
+    struct prefix_options o = {64 << 20, folder, file, kern_exec_isa(model.exec)};
+    struct err e = {0};
+    assert_int_equal(prefix_cache_new(&o, &c, &e), 0);
+    return c;
+}
+
+static void flip(const char *path, long at)
+{
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, at, at < 0 ? SEEK_END : SEEK_SET), 0);
+    int byte = fgetc(f);
+    assert_int_equal(fseek(f, -1, SEEK_CUR), 0);
+    fputc(byte ^ 1, f);
+    fclose(f);
+}
+
+static void test_outlasts(void **state)
+{
+    struct prompt p = prompt_of(3, "hello."), q = prompt_of(3, "something else.");
+    struct lm_slot *s = slot_new(), *t = slot_new();
+    char path[400];
+    (void)state;
+    folder_new();
+    struct prefix_cache *cache = cache_in_folder(MODEL);
+    mem_free(feed(s, &p));
+    prefix_save(cache, &p, s, false);
+    assert_int_equal(folder_list(NULL, 0, false), 0);
+    prefix_cache_free(cache);
+    cache = cache_in_folder(MODEL);
+    prefix_save(cache, &p, s, true);
+    prefix_cache_free(cache);
+    assert_int_equal(folder_list(path, sizeof path, false), 1);
+
+    cache = cache_in_folder(MODEL); /* as another process would */
+    assert_int_equal(prefix_restore(cache, &q, t), q.n_prefix);
+    size_t n = lm_slot_bytes(s, p.n_prefix);
+    char *x = mem_alloc(n), *y = mem_alloc(n);
+    lm_slot_save(s, p.n_prefix, x);
+    lm_slot_save(t, p.n_prefix, y);
+    assert_memory_equal(x, y, n);
+    mem_free(x);
+    mem_free(y);
+    prefix_cache_free(cache);
+
+    cache = cache_in_folder("tests/cases/ipa.tsv"); /* another model's */
+    assert_false(known(cache, &p, t));
+    prefix_cache_free(cache);
+
+    static const long places[] = {0, 9, 13, 24, 40, 60, 110, 140, 4096, -1}; /* of every kind */
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        flip(path, places[i]);
+        cache = cache_in_folder(MODEL);
+        if (known(cache, &p, t))
+            fail_msg("used with a wrong byte at %ld", places[i]);
+        prefix_cache_free(cache);
+        flip(path, places[i]);
+    }
+    cache = cache_in_folder(MODEL);
+    assert_true(known(cache, &p, t));
+    prefix_cache_free(cache);
+    assert_int_equal(truncate(path, 5000), 0);
+    cache = cache_in_folder(MODEL);
+    assert_false(known(cache, &p, t));
+    prefix_save(cache, &p, s, true); /* written anew */
+    prefix_cache_free(cache);
+    cache = cache_in_folder(MODEL);
+    assert_true(known(cache, &p, t));
+    prefix_cache_free(cache);
+
+    struct prefix_options o = {1 << 20, "/proc/none", MODEL, "ref"};
+    assert_int_equal(prefix_cache_new(&o, &cache, NULL), ERR_NOT_FOUND);
+    assert_int_equal(folder_list(NULL, 0, true), 1);
+    assert_int_equal(rmdir(folder), 0);
+    lm_slot_free(s);
+    lm_slot_free(t);
+    prompt_done(&p);
+    prompt_done(&q);
 }
 
 /* --- through the public interface: the same samples with and without --- */
@@ -199,8 +320,11 @@ static void test_same_sound(void **state)
     jabbertts_options_init(&o);
     o.model = MODEL;
     o.threads = 1;
+    folder_new();
+    o.prefix_dir = folder;
     assert_int_equal(jabbertts_open(&o, &with, &e), 0);
     o.prefix_mb = 0;
+    o.prefix_dir = NULL;
     assert_int_equal(jabbertts_open(&o, &without, &e), 0);
     for (int i = 0; i < 4; i++) {
         size_t n, m;
@@ -212,6 +336,8 @@ static void test_same_sound(void **state)
         mem_free(a);
         mem_free(b);
     }
+    assert_int_equal(folder_list(NULL, 0, true), 2); /* two voices */
+    assert_int_equal(rmdir(folder), 0);
     jabbertts_close(with);
     jabbertts_close(without);
     o.prefix_mb = -1;
@@ -224,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_same_state),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_outlasts),
         cmocka_unit_test(test_same_sound),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,0 +1,45 @@
+/* prefix_file.h - an entry of the prefix cache as a file that any process may map.
+ *
+ * Layout, little-endian: struct prefix_header, the columns int32 [n_column, width], zeros up to a
+ * multiple of 4096, the keys and values as lm_slot_save writes them.  The header says for which model
+ * (a hash of its whole file) and for which version and instruction set: others would round
+ * differently.  A file is hostile until prefix_file_check has returned 0; then its bytes are what was
+ * written, by their hash.  MurmurHash3 finds damage and mistakes, not forgery: who may write into the
+ * directory may say what voices sound like.
+ *
+ *     directory/HASH.kv, HASH over model, program and columns; written beside and renamed
+ *
+ * Threads: any. */
+#ifndef ENGINE_PREFIX_FILE_H
+#define ENGINE_PREFIX_FILE_H
+#include "model/ar.h"
+
+#define PREFIX_FILE_VERSION 1
+#define PREFIX_DIR_BYTES    ((size_t)1 << 30) /* of all files in a directory; the oldest go */
+
+struct prefix_identity { /* of the program that may use a file */
+    uint8_t model[16];
+    char program[48]; /* version and instruction set */
+};
+/* Reads the whole model file. */
+int prefix_identify(const char *model, const char *isa, struct prefix_identity *ret, struct err *e);
+
+struct prefix_header {
+    char magic[8]; /* "JBRTTSKV" */
+    uint32_t version, n_column, width, pad;
+    uint64_t kv_offset, kv_bytes;
+    struct prefix_identity identity;
+    uint8_t kv_hash[16];
+};
+
+/* Does a file of n bytes hold the prefix of p in n_kv bytes?  *kv points into data. */
+int prefix_file_check(const void *data, size_t n, const struct prefix_identity *id,
+                      const struct prompt *p, size_t n_kv, const void **kv, struct err *e);
+
+/* Map the file of a prefix: *map with *n_map bytes to munmap, *kv in it.  ERR_NOT_FOUND without one. */
+int prefix_file_map(const char *dir, const struct prefix_identity *id, const struct prompt *p,
+                    size_t n_kv, void **map, size_t *n_map, const void **kv, struct err *e);
+int prefix_file_write(const char *dir, const struct prefix_identity *id, const struct prompt *p,
+                      const void *kv, size_t n_kv, struct err *e);
+
+#endif
