@@ -17,7 +17,10 @@ def commands(path):
             yield command
 
 
-with live.Server("--threads", "1") as s, tempfile.TemporaryDirectory() as directory:
+with tempfile.TemporaryDirectory() as directory, \
+        live.Server("--threads", "1", "--voice-dir", os.path.join(directory, "voices")) as s:
+    with open(os.path.join(directory, "me.mp3"), "wb") as f:  # the recording that an example uploads
+        f.write(s.speech(input="What I say there, and a little more of it.").body)
     for path in "README.md", "docs/HTTP.md":
         found = list(commands(path))
         check(found, path, "no curl command in it")
