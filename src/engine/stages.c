@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "text/clean.h"
+#include "text/ssml.h"
 
 enum stage { STAGE_CLEAN, STAGE_NORMALIZED, STAGE_SENTENCES, STAGE_PHONEMES, STAGE_TOKENS, N_STAGE };
 static const char *const names[N_STAGE] = {"clean", "normalized", "sentences", "phonemes", "tokens"};
@@ -71,23 +72,34 @@ static int show_pieces(struct show *s, struct text_pieces *p, struct err *e)
     return rc;
 }
 
-static int show_all(struct show *s, const char *text, struct err *e)
+static int show_text(struct show *s, const char *text, struct err *e)
 {
-    struct mapped clean, normalized = {0};
-    struct text_pieces pieces = {0};
+    struct mapped clean, respelled = {0}, normalized = {0};
+    int n_ignored = 0;
     int rc = text_clean(text, strlen(text), &s->options, &clean, e);
     if (rc == 0 && begin(s, STAGE_CLEAN))
         rc = add_line(s, buf_str(&clean.text), e);
     if (rc == 0)
-        rc = text_normalize(&clean, &s->options, &normalized, e);
+        rc = text_respell(&clean, &s->options, &respelled, &n_ignored, e);
+    if (rc == 0)
+        rc = text_normalize(&respelled, &s->options, &normalized, e);
     if (rc == 0 && begin(s, STAGE_NORMALIZED))
         rc = add_line(s, buf_str(&normalized.text), e);
+    mapped_done(&clean);
+    mapped_done(&respelled);
+    mapped_done(&normalized);
+    return rc;
+}
+
+/* SSML is pieces at once: it has no stages before them. */
+static int show_all(struct show *s, const char *text, struct err *e)
+{
+    struct text_pieces pieces = {0};
+    int rc = ssml_is(text, strlen(text)) ? 0 : show_text(s, text, e);
     if (rc == 0 && (s->wanted[STAGE_SENTENCES] || s->wanted[STAGE_PHONEMES] || s->wanted[STAGE_TOKENS]))
-        rc = text_cut(&normalized, &s->options, &pieces, e);
+        rc = text_split(text, strlen(text), &s->options, &pieces, e);
     if (rc == 0 && pieces.n)
         rc = show_pieces(s, &pieces, e);
-    mapped_done(&clean);
-    mapped_done(&normalized);
     text_pieces_done(&pieces);
     return rc;
 }
@@ -127,6 +139,7 @@ int jabbertts_text(struct jabbertts *tts, const struct jabbertts_text_options *o
                                                                  : TEXT_PLAIN;
     struct show s = {.tts = tts, .headings = !o->stage};
     s.options = (struct text_options){.frontend = frontend, .language = o->language,
+                                      .lexicon = tts ? tts->lexicon : NULL,
                                       .emoji = o->emoji, .as_written = o->as_written,
                                       .marker = marker_named(o->instructions)};
     buf_init(&s.out, SIZE_MAX / 2);

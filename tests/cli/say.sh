@@ -39,6 +39,19 @@ expect 2 "not known" "$bin" say hi --sing
 expect 1 "not finished" "$bin" say "A long sentence that cannot be said so fast." --max-seconds 0.5 -o "$dir/cut.wav"
 expect 1 "cannot write /dev/full: No space left" "$bin" say hi -o /dev/full
 
+expect 1 "line 1, column 11" "$bin" say "<speak>Bad" -o "$dir/x.wav"
+expect 0 "mark \"m\" at 0.500 s" "$bin" say --model espeak-ng \
+    "<speak><break time='500ms'/><mark name='m'/>Now.</speak>" -o "$dir/mark.wav"
+expect 0 "one thousand dogs" "$bin" text --stage sentences \
+    "<speak><say-as interpret-as='cardinal'>1000</say-as> dogs.</speak>"
+expect 0 "təˈmɑːtəʊ" "$bin" text --stage phonemes "<speak>Say <phoneme ph='təˈmɑːtəʊ'>x</phoneme>.</speak>"
+expect 0 "три собаки" "$bin" text --stage sentences "I have 3 dogs. У меня 3 собаки."
+printf 'nginx = engine ex\nbad line\n' >"$dir/lexicon"
+expect 1 "line 2: there is no =" "$bin" say hi --lexicon "$dir/lexicon" -o "$dir/x.wav"
+printf 'nginx = engine ex\nBob = /bɑb/\n' >"$dir/lexicon"
+expect 0 "1 words were read by their letters" "$bin" say "nginx, Bob." --model espeak-ng \
+    --lexicon "$dir/lexicon" -o "$dir/x.wav"
+
 for t in 1 2 3; do
     "$bin" say "Good morning. It is a fine day." --threads $t -o "$dir/$t.wav" 2>"$dir/err" ||
         fail "say with $t threads: $(cat "$dir/err")"
