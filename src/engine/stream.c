@@ -1,11 +1,10 @@
 /* stream.c - a request's life on the caller's side: submit, read, cancel, free. */
 #include "engine/store.h"
 
-#include "text/clean.h"
-
 #include <math.h>
 #include <string.h>
 
+#include "text/clean.h"
 #include "text/libespeak.h"
 
 #define SAME_VOICE_WITHIN 16 /* pieces; a dialogue comes back to its voices soon */
@@ -125,11 +124,9 @@ static int stream_fill(struct jabbertts *tts, const struct jabbertts_request *r,
                                 .markup = engine_markup(r), .lexicon = tts->lexicon};
     int rc;
     if ((rc = read_sampling(tts, r, &s->params, e)) < 0 || (rc = find_voice(tts, r, s, e)) < 0 ||
-        (rc = text_split(r->text, strlen(r->text), &text, &s->pieces, e)) < 0)
+        (rc = text_split(r->text, strlen(r->text), &text, &s->pieces, e)) < 0 ||
+        (rc = text_pieces_read(&s->pieces, &text, e)) < 0)
         return rc;
-    for (int i = 0; i < s->pieces.n; i++)
-        if ((rc = text_piece_read(&s->pieces.piece[i], &text, e)) < 0)
-            return rc;
     if (r->max_seconds > 0)
         s->max_frames = (int)ceil(r->max_seconds * c->sample_rate / c->frame_samples);
     s->deadline = r->deadline_s > 0 ? s->submitted + r->deadline_s : INFINITY;

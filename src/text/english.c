@@ -482,7 +482,6 @@ const struct text_language language_en = {
     .months = months,
     .date_dmy = "{m} {d} {y}",
     .date_dm = "{m} {d}",
-    .date_my = "{m} {y}",
     .day_rules = "%spellout-ordinal",
     .year_rules = "%spellout-numbering-year",
     .time_h = "{h} o'clock",

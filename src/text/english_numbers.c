@@ -308,6 +308,8 @@ static size_t read_time(const struct here *h)
 static size_t month_at(const struct here *h, size_t at, int *month)
 {
     size_t best = 0;
+    if (!strchr("JFMASOND", byte_at(h, at) & ~32))
+        return 0;
     for (int m = 0; m < 12; m++)
         for (const char *name = language_en.months[m]; *name;) {
             size_t len = strcspn(name, "|"), i = 0;

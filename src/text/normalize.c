@@ -6,6 +6,8 @@
 #include "text/scan.h"
 #include "text/words.h"
 
+#define VOWELS 0x1104111u /* bit 0 is a: a e i o u y */
+
 struct normalizer {
     const struct text_language *l;
     const char *s;
@@ -151,7 +153,7 @@ static size_t plain_run(const struct normalizer *z, size_t at)
     for (;;) {
         size_t word = i, vowels = 0;
         for (; i < z->n && scan_is_lower(z->s[i]); i++)
-            vowels += strchr("aeiouy", z->s[i]) != NULL;
+            vowels += VOWELS >> (z->s[i] - 'a') & 1;
         if (vowels == 0 && i > word && i - word < 5) /* vs, lbs, btw */
             return word - at;
         if (i < z->n && z->s[i] != ' ' && z->s[i] != ',' && z->s[i] != '\n')
@@ -166,6 +168,15 @@ static size_t plain_run(const struct normalizer *z, size_t at)
         if (i >= z->n || !scan_is_lower(z->s[i]))
             return end - at;
     }
+}
+
+/* Marks that only end something: one before white space, or before another that is. */
+static size_t closing_run(const struct normalizer *z, size_t at)
+{
+    size_t end = at;
+    while (end < z->n && z->s[end] && strchr(".,;:!?\"')", z->s[end]))
+        end++;
+    return end == z->n || z->s[end] == ' ' || z->s[end] == '\n' ? end - at : 0;
 }
 
 /* A word or a character that nothing has to be said about. */
@@ -200,6 +211,8 @@ void normalize(const char *s, size_t n, const struct text_language *l, struct ma
     words_init(&z.words, l->unspaced);
     for (size_t at = 0; at < n && out->rc == 0;) {
         size_t len = plain_run(&z, at);
+        if (len == 0)
+            len = closing_run(&z, at);
         if (len == 0 && (len = read_one(&z, at)) > 0) {
             put_words(&z, at, len);
             at += len;

@@ -296,18 +296,41 @@ static int cut(const char *s, enum form form, struct buf *words, struct buf *out
     return rc < 0 ? rc : clause_done(words, '.', form, out);
 }
 
+static bool is_lone_capital(const char *s, size_t at)
+{
+    return s[at] >= 'A' && s[at] <= 'Z' && !is_word_byte(s[at + 1]) &&
+           (at == 0 || (!is_word_byte(s[at - 1]) && s[at - 1] != '\'' && s[at - 1] != '.'));
+}
+
+/* English, spelled: espeak-ng takes the A of "U S A" for the article. */
+static int spell_a(const char *s, struct buf *out)
+{
+    int rc = 0;
+    for (size_t i = 0; s[i] && rc == 0; i++) {
+        bool spelled = s[i] == 'A' && is_lone_capital(s, i) &&
+                       ((i >= 2 && s[i - 1] == ' ' && is_lone_capital(s, i - 2)) ||
+                        (s[i + 1] == ' ' && is_lone_capital(s, i + 2)));
+        rc = spelled ? buf_add_str(out, "eigh") : buf_add(out, s + i, 1);
+    }
+    return rc;
+}
+
 static int convert(const char *sentence, const char *language, enum form form, struct buf *out,
                    struct err *e)
 {
-    struct buf roman, plain, words;
+    struct buf roman, plain, words, spelled;
     struct scripts own;
     int rc = 0;
+    buf_init(&spelled, 8 * (size_t)LIMIT_TEXT_BYTES);
+    if (strncmp(language, "en", 2) == 0 && strchr(sentence, 'A') &&
+        (rc = spell_a(sentence, &spelled)) == 0)
+        sentence = buf_str(&spelled);
     buf_init(&roman, 32 * (size_t)LIMIT_TEXT_BYTES);
     buf_init(&plain, 64 * (size_t)LIMIT_TEXT_BYTES);
     buf_init(&words, 64 * (size_t)LIMIT_TEXT_BYTES);
     scripts_of(language, &own);
     bool foreign = needs_roman(&own, sentence);
-    if (foreign)
+    if (foreign && rc == 0)
         rc = romanize(sentence, &roman, e);
     if (rc == 0) {
         rc = clean(foreign ? buf_str(&roman) : sentence, &own, &plain);
@@ -319,6 +342,7 @@ static int convert(const char *sentence, const char *language, enum form form, s
             rc = err_set(e, ERR_ARGUMENT, "text has nothing to say in %s: '%.40s'", language,
                          sentence);
     }
+    buf_done(&spelled);
     buf_done(&roman);
     buf_done(&plain);
     buf_done(&words);

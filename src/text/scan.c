@@ -100,7 +100,7 @@ size_t scan_word(const char *s, size_t n, size_t at)
     return end - at;
 }
 
-size_t scan_match(const char *s, size_t n, size_t at, const char *prefix, bool fold)
+size_t scan_match_all(const char *s, size_t n, size_t at, const char *prefix, bool fold)
 {
     size_t i = 0;
     for (; prefix[i]; i++) {

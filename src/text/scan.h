@@ -37,8 +37,15 @@ bool scan_capital_at(const char *s, size_t n, size_t at); /* a capital letter */
 size_t scan_digits(const char *s, size_t n, size_t at);   /* how many ASCII digits */
 size_t scan_spaces(const char *s, size_t n, size_t at);   /* how many ASCII spaces */
 size_t scan_word(const char *s, size_t n, size_t at);     /* bytes of letters, marks and ' inside */
-/* Length of prefix if s[at..] starts with it, else 0.  fold: ASCII letters in either case. */
-size_t scan_match(const char *s, size_t n, size_t at, const char *prefix, bool fold);
+size_t scan_match_all(const char *s, size_t n, size_t at, const char *prefix, bool fold);
+/* Length of prefix if s[at..] starts with it, else 0.  fold: ASCII letters in either case.  Most
+ * calls, over the rows of a table, end with the first byte. */
+static inline size_t scan_match(const char *s, size_t n, size_t at, const char *prefix, bool fold)
+{
+    if (at >= n || (s[at] != prefix[0] && !(fold && ((s[at] ^ prefix[0]) & 0xdf) == 0)))
+        return 0;
+    return scan_match_all(s, n, at, prefix, fold);
+}
 /* -, non-breaking hyphen, figure, en and em dash, minus: its length, or 0. */
 size_t scan_dash(const char *s, size_t n, size_t at);
 

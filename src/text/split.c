@@ -23,6 +23,9 @@ enum { /* milliseconds of silence after a piece that ends with ... */
 
 #define MIN_PIECE_CHARS 20 /* smallest max_piece_chars that leaves room for words */
 #define TINY_CHARS 16      /* sentences shorter than this join the next one */
+#define FIRST_LONG_CHARS 90 /* a first sentence longer than this ... */
+#define FIRST_MIN_CHARS  24 /* ... begins with a clause of this to ... */
+#define FIRST_MAX_CHARS  60
 #define WRAPPED_CHARS 50   /* lines longer than this were broken by an editor, not by the author */
 
 struct sentence {
@@ -202,9 +205,34 @@ static struct cut find_cut(const struct splitter *p, size_t start, size_t end, s
     return best[CUT_CLAUSE].at ? best[CUT_CLAUSE] : best[CUT_WORD].at ? best[CUT_WORD] : best[CUT_ANY];
 }
 
+/* The first piece is what somebody waits for: a long first sentence gives up its first clause, if it
+ * has a short one.  at 0: it has none. */
+static struct cut first_cut(const struct splitter *p, size_t start, size_t end)
+{
+    struct cut best = {0};
+    size_t at = start, cost = 0;
+    while (at < end && cost <= FIRST_MAX_CHARS) {
+        UChar32 c = char_at(p->s, &at, end);
+        size_t ahead = at;
+        UChar32 next = at < end ? char_at(p->s, &ahead, end) : ' ';
+        cost += char_cost(c);
+        if (cost >= FIRST_MIN_CHARS && cost <= FIRST_MAX_CHARS && is_clause_mark(c, next))
+            best = (struct cut){at, cost};
+    }
+    return best;
+}
+
 static int add_sentence(struct splitter *p, const struct sentence *s)
 {
     size_t start = s->start, left = char_costs(p->s, s->start, s->end);
+    if (p->pieces.n == 0 && left > FIRST_LONG_CHARS) {
+        struct cut cut = first_cut(p, start, s->end);
+        int rc = cut.at ? piece_add(p, start, cut.at, PAUSE_CLAUSE) : 0;
+        if (rc < 0)
+            return rc;
+        start = cut.at ? cut.at : start;
+        left -= cut.cost;
+    }
     while (left > p->max) {
         size_t parts = (left + p->max - 1) / p->max;
         int pause;
