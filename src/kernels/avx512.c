@@ -1,6 +1,6 @@
 /* avx512.c - the kernels of body.h, compiled for avx512 (flags in the Makefile), with VNNI's dot
  * product for int8 rows. */
-#include <immintrin.h>
+#include "kernels/x86.h"
 
 #define KERN_OPS kern_ops_avx512
 #define KERN_ISA "avx512"

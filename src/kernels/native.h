@@ -1,12 +1,12 @@
 /* native.h - vectors of as many floats as a register holds, for what does not work on panels; included
  * by body.h. */
 #if defined(__AVX512F__)
-#include <immintrin.h>
+#include "kernels/x86.h"
 #define LANES 16
 #define LANE_LIST(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), \
                      f(13), f(14), f(15)
 #elif defined(__AVX2__)
-#include <immintrin.h>
+#include "kernels/x86.h"
 #define LANES 8
 #define LANE_LIST(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)
 #else
@@ -80,7 +80,7 @@ INLINE void store_half(uint16_t *p, vf v)
 {
     _mm_storeu_si128((__m128i *)(void *)p, _mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT));
 }
-#elif defined(__aarch64__)
+#elif defined(__ARM_FEATURE_DOTPROD) /* neon.c, not ref.c */
 #define NATIVE_HALF
 INLINE vf load_half(const uint16_t *p)
 {
