@@ -179,7 +179,7 @@ void stream_mark_piece(struct jabbertts_stream *s, int i_piece, size_t first, bo
 void stream_tell(struct jabbertts_stream *s); /* (lock) there is something to read */
 /* (lock) End an open stream that is in no slot and no decoder; why NULL: all is said. */
 void stream_end(struct jabbertts_stream *s, const struct err *why);
-/* (lock) Room for n more samples, so that handing them over cannot fail. */
+/* (lock) Room for n more samples. */
 int stream_reserve(struct jabbertts_stream *s, size_t n, struct err *e);
 
 enum text_markup engine_markup(const struct jabbertts_request *r); /* stream.c */

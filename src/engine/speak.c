@@ -149,19 +149,21 @@ void speak_step(struct jabbertts *tts, struct slot *const *slots, int n)
 
 /* --- sound ------------------------------------------------------------------------------------- */
 
-/* n samples (NULL: silence) to the reader; room was reserved. */
+/* n samples (NULL: silence) to the reader.  Room for a piece is there; an effect may need more. */
 static void hand_over(struct jabbertts_stream *st, const float *pcm, size_t n, int n_frame)
 {
     struct jabbertts *tts = st->tts;
     float *to;
     pthread_mutex_lock(&tts->lock);
     bool none = st->n_sound == 0;
-    if (st->progress.first_audio_s < 0)
+    if (stream_reserve(st, n, &st->broken) < 0)
+        n = 0;
+    if (n > 0 && st->progress.first_audio_s < 0)
         st->progress.first_audio_s = engine_now() - st->submitted;
     to = st->sound + st->sound_head + st->n_sound;
-    if (pcm)
+    if (n > 0 && pcm)
         memcpy(to, pcm, n * sizeof *pcm);
-    else
+    else if (n > 0)
         memset(to, 0, n * sizeof *to);
     st->n_sound += n;
     st->progress.n_sample += n;
@@ -177,10 +179,7 @@ static void pause_after(struct jabbertts_stream *st, int i_piece)
 {
     size_t n = (size_t)st->pieces.piece[i_piece].pause_ms *
                (size_t)st->tts->model.spec.codec.sample_rate / 1000;
-    pthread_mutex_lock(&st->tts->lock);
-    int rc = stream_reserve(st, n, &st->broken);
-    pthread_mutex_unlock(&st->tts->lock);
-    if (rc == 0 && n > 0)
+    if (n > 0)
         hand_over(st, NULL, n, 0);
 }
 

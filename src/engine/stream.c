@@ -326,6 +326,8 @@ int jabbertts_stream_mark(const struct jabbertts_stream *s, int i, const char **
 
 int stream_reserve(struct jabbertts_stream *s, size_t n, struct err *e)
 {
+    if (s->sound_head + s->n_sound + n <= s->sound_cap)
+        return 0;
     if (s->sound_head > 0) {
         memmove(s->sound, s->sound + s->sound_head, s->n_sound * sizeof *s->sound);
         s->sound_head = 0;

@@ -151,6 +151,10 @@ static void test_in_and_out(void **state)
     open_all();
     assert_int_equal(speak("mine", "Good morning.", again, 160000), n);
     assert_memory_equal(first, again, n * sizeof *first);
+    /* Named in the text, and twice. */
+    static const char ssml[] = "<speak><voice name=\"mine\">Good morning.</voice> I am Amy. "
+                               "<voice name=\"mine\">And I am back.</voice></speak>";
+    assert_true(speak(NULL, ssml, again, 160000) > 3 * 3000);
     /* Without the codes, as another model finds it: encoded anew, and kept. */
     sqlite3 *db;
     sqlite3_open(path, &db);
