@@ -210,7 +210,7 @@ static void encode_frame(struct codec_pass *p)
 static void encode_steps(struct codec_pass *p, const float *pcm, size_t n_sample, int n_frame)
 {
     const struct codec_chain *n = p->chain;
-    int n_block = p->c->s.n_rate;
+    int n_block = p->c->s.n_encoder_rate;
     size_t n_hold = n->n_hold / CODEC_PASS, hop = (size_t)p->c->s.frame_samples;
     for (int f = 0; f < n_frame; f++) { /* zeros after the clip's end */
         size_t first = (size_t)f * hop, n_real = n_sample > first ? n_sample - first : 0;

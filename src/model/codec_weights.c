@@ -407,13 +407,13 @@ static int load_encoder(struct loader *l, struct codec *c)
     l->pass = 1;
     at(l, "enc.");
     int r = load_conv(l, "conv_in", 1, dim, 1, 1, &n->conv_in);
-    for (int i = 0; i < s->n_rate && r == 0; i++, dim *= 2) {
+    for (int i = 0; i < s->n_encoder_rate && r == 0; i++, dim *= 2) {
         if (l->pass == 1 && (!is_wide(l->rows, dim) || s->encoder_layers[i] > 0))
             hold_here(l, i, CODEC_PASS, dim);
         r = load_encoder_block(l, c, i, dim);
     }
     if (l->pass == 1)
-        hold_here(l, s->n_rate, CODEC_PASS, dim);
+        hold_here(l, s->n_encoder_rate, CODEC_PASS, dim);
     at(l, "enc.");
     if (r == 0)
         r = load_snake(l, "snake.alpha", dim, &n->snake);
@@ -444,7 +444,8 @@ static int load_encoder(struct loader *l, struct codec *c)
 static int check_spec(const struct spec_codec *s, struct err *e)
 {
     int64_t dec = 1, enc = 1, wide = s->encoder_dim;
-    bool ok = s->n_rate >= 1 && s->n_rate <= SPEC_MAX_STAGES && s->n_factor >= 0 &&
+    bool ok = s->n_rate >= 1 && s->n_rate <= SPEC_MAX_STAGES && s->n_encoder_rate >= 1 &&
+              s->n_encoder_rate <= SPEC_MAX_STAGES && s->n_factor >= 0 &&
               s->n_factor <= SPEC_MAX_STAGES && s->n_codebook >= 1 &&
               s->n_codebook <= LIMIT_CODEBOOKS && s->latent_dim >= 1 &&
               s->latent_dim <= LIMIT_DIM && s->encoder_dim >= 1 && s->encoder_dim <= LIMIT_DIM &&
@@ -452,11 +453,10 @@ static int check_spec(const struct spec_codec *s, struct err *e)
               s->codebook_dim >= 1 && s->codebook_dim <= LIMIT_DIM && s->semantic_size >= 1 &&
               s->semantic_size <= LIMIT_VOCAB && s->residual_size >= 1 &&
               s->residual_size <= LIMIT_VOCAB;
-    for (int i = 0; ok && i < s->n_rate; i++) {
-        ok = s->encoder_rate[i] >= 1 && s->decoder_rate[i] >= 1 &&
-             (enc *= s->encoder_rate[i]) <= LIMIT_DIM && (dec *= s->decoder_rate[i]) <= LIMIT_DIM;
-        wide *= 2;
-    }
+    for (int i = 0; ok && i < s->n_rate; i++)
+        ok = s->decoder_rate[i] >= 1 && (dec *= s->decoder_rate[i]) <= LIMIT_DIM;
+    for (int i = 0; ok && i < s->n_encoder_rate; i++, wide *= 2)
+        ok = s->encoder_rate[i] >= 1 && (enc *= s->encoder_rate[i]) <= LIMIT_DIM;
     for (int i = 0; ok && i < s->n_factor; i++)
         ok = s->factor[i] >= 1 && (enc *= s->factor[i]) <= LIMIT_DIM &&
              (dec *= s->factor[i]) <= LIMIT_DIM;

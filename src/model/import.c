@@ -212,7 +212,7 @@ static void plan_encoder(struct import *m)
     const struct spec_codec *c = &m->spec.codec;
     char a[NAME - 64], b[NAME - 64], norm[NAME - 64];
     plan_layer(m, true, CONV, "codec.enc.conv_in", "encoder.block.0.conv");
-    for (int i = 0; i < c->n_rate; i++) {
+    for (int i = 0; i < c->n_encoder_rate; i++) {
         for (int r = 0; r < 3; r++) {
             snprintf(a, sizeof a, "codec.enc.%d.res.%d", i, r);
             snprintf(b, sizeof b, "encoder.block.%d.block.%d", i + 1, r);
@@ -231,9 +231,9 @@ static void plan_encoder(struct import *m)
             plan_stack(m, true, a, b, norm, &c->enc[i]);
         }
     }
-    snprintf(b, sizeof b, "encoder.block.%d.alpha", c->n_rate + 1);
+    snprintf(b, sizeof b, "encoder.block.%d.alpha", c->n_encoder_rate + 1);
     plan_add(m, true, VECTOR, "codec.enc.snake.alpha", b);
-    snprintf(b, sizeof b, "encoder.block.%d.conv", c->n_rate + 2);
+    snprintf(b, sizeof b, "encoder.block.%d.conv", c->n_encoder_rate + 2);
     plan_layer(m, true, CONV, "codec.enc.conv_out", b);
     plan_resample(m, "codec.down", "quantizer.downsample", CONV);
     plan_stack(m, true, "codec.pre.", "quantizer.pre_module.layers", "quantizer.pre_module.norm",
@@ -633,6 +633,30 @@ static void codec_stack(const struct import *m, const char *tensors, const char 
     s->layer_scale = true;
 }
 
+/* Rates and transformers of the encoder's blocks; without an encoder the decoder's rates stand for
+ * its own. */
+static void encoder_spec_read(struct import *m)
+{
+    struct spec_codec *c = &m->spec.codec;
+    char name[NAME + 16];
+    if (!c->has_encoder) {
+        c->n_encoder_rate = c->n_rate;
+        memcpy(c->encoder_rate, c->decoder_rate, sizeof c->encoder_rate);
+    }
+    for (int i = 0; c->has_encoder && i < SPEC_MAX_STAGES; i++) {
+        snprintf(name, sizeof name, "encoder.block.%d.block.4.conv", i + 1);
+        if (!dim_of(m, name, 2))
+            break;
+        c->encoder_rate[c->n_encoder_rate++] = (int)dim_of(m, name, 2) / 2;
+        snprintf(name, sizeof name, "encoder.block.%d.block.5", i + 1);
+        struct spec_transformer *t = &c->enc[i];
+        t->n_position = 16384;
+        codec_stack(m, name, "transformer_general_config", t);
+        t->window = 512;
+        c->encoder_layers[i] = t->n_layer;
+    }
+}
+
 static int codec_spec_read(struct import *m, struct err *e)
 {
     struct spec_codec *c = &m->spec.codec;
@@ -649,16 +673,8 @@ static int codec_spec_read(struct import *m, struct err *e)
         if (!dim_of(m, name, 2))
             break;
         c->decoder_rate[c->n_rate] = (int)dim_of(m, name, 2) / 2;
-        snprintf(name, sizeof name, "encoder.block.%d.block.4.conv", c->n_rate + 1);
-        c->encoder_rate[c->n_rate] = c->has_encoder ? (int)dim_of(m, name, 2) / 2
-                                                    : c->decoder_rate[c->n_rate];
-        snprintf(name, sizeof name, "encoder.block.%d.block.5", c->n_rate + 1);
-        struct spec_transformer *t = &c->enc[c->n_rate];
-        t->n_position = 16384;
-        codec_stack(m, name, "transformer_general_config", t);
-        t->window = 512;
-        c->encoder_layers[c->n_rate] = c->has_encoder ? t->n_layer : 0;
     }
+    encoder_spec_read(m);
     c->n_factor = count(m, "quantizer.downsample.", ".0.conv");
     c->n_factor = c->n_factor ? c->n_factor : count(m, "quantizer.upsample.", ".0.conv");
     if (c->n_rate < 1 || c->n_factor > SPEC_MAX_STAGES)

@@ -200,7 +200,7 @@ static void encoder(struct plan *p, const struct spec_codec *c)
     int n = c->encoder_dim;
     at(p, "codec.enc.");
     layer(p, "conv_in", n, 7, 1, 1);
-    for (int i = 0; i < c->n_rate; i++, n *= 2) {
+    for (int i = 0; i < c->n_encoder_rate; i++, n *= 2) {
         units(p, "enc", i, n);
         at(p, "codec.enc.%d.", i);
         vector(p, "snake.alpha", n, 1, 0);

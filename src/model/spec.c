@@ -123,25 +123,32 @@ static int read_rates(const struct gguf *g, struct spec_codec *c, struct err *e)
 {
     int rc;
     int64_t hop = 1;
-    if ((rc = gguf_array_ints(g, ARCH ".codec.encoder_rates", c->encoder_rate, (size_t)c->n_rate,
-                              e)) < 0 ||
+    size_t n;
+    enum gguf_kind kind;
+    if ((rc = gguf_array_len(g, ARCH ".codec.encoder_rates", &kind, &n, e)) < 0)
+        return rc;
+    if (n < 1 || n > SPEC_MAX_STAGES)
+        return err_set(e, ERR_FORMAT, "the codec has %zu encoder rates, must be 1 to %d", n,
+                       SPEC_MAX_STAGES);
+    c->n_encoder_rate = (int)n;
+    if ((rc = gguf_array_ints(g, ARCH ".codec.encoder_rates", c->encoder_rate, n, e)) < 0 ||
         (rc = gguf_array_ints(g, ARCH ".codec.decoder_rates", c->decoder_rate, (size_t)c->n_rate,
                               e)) < 0 ||
-        (rc = gguf_array_ints(g, ARCH ".codec.encoder_layers", c->encoder_layers,
-                              (size_t)c->n_rate, e)) < 0 ||
+        (rc = gguf_array_ints(g, ARCH ".codec.encoder_layers", c->encoder_layers, n, e)) < 0 ||
         (rc = gguf_array_ints(g, ARCH ".codec.factors", c->factor, (size_t)c->n_factor, e)) < 0)
         return rc;
     int64_t up = 1;
-    for (int i = 0; i < c->n_rate; i++) {
-        if (c->encoder_rate[i] < 1 || c->decoder_rate[i] < 1 || c->encoder_rate[i] > 64 ||
-            c->decoder_rate[i] > 64)
-            return err_set(e, ERR_FORMAT, "codec rates must be 1 to 64");
-        hop *= c->encoder_rate[i];
-        up *= c->decoder_rate[i];
+    for (int i = 0; i < c->n_encoder_rate || i < c->n_rate; i++) {
+        int down = i < c->n_encoder_rate ? c->encoder_rate[i] : 1;
+        int rate = i < c->n_rate ? c->decoder_rate[i] : 1;
+        if (down < 1 || rate < 1 || down > 64 || rate > 64 || hop > 65536 || up > 65536)
+            return err_set(e, ERR_FORMAT, "codec rates must be 1 to 64, a frame at most 65536 samples");
+        hop *= down;
+        up *= rate;
     }
     for (int i = 0; i < c->n_factor; i++) {
-        if (c->factor[i] < 1 || c->factor[i] > 64)
-            return err_set(e, ERR_FORMAT, "codec factors must be 1 to 64");
+        if (c->factor[i] < 1 || c->factor[i] > 64 || hop > 65536 || up > 65536)
+            return err_set(e, ERR_FORMAT, "codec factors must be 1 to 64, a frame at most 65536 samples");
         hop *= c->factor[i];
         up *= c->factor[i];
     }
@@ -173,7 +180,7 @@ int spec_read(const struct gguf *g, struct spec *s, struct err *e)
     s->codec.n_codebook = s->lm.n_codebook;
     if ((rc = read_rates(g, &s->codec, e)) < 0)
         return rc;
-    for (int i = 0; i < s->codec.n_rate; i++) {
+    for (int i = 0; i < s->codec.n_encoder_rate; i++) {
         snprintf(prefix, sizeof prefix, "codec.enc.%d.", i);
         if (s->codec.encoder_layers[i] && s->codec.has_encoder &&
             (rc = read_stack(g, prefix, &s->codec.enc[i], e)) < 0)
@@ -203,14 +210,14 @@ void spec_write(const struct spec *s, struct gguf_writer *w)
         for (size_t j = 0; j < COUNT(transformer_fields); j++)
             write_field(w, stacks[i].prefix, &transformer_fields[j],
                         (const char *)s + stacks[i].offset);
-    for (int i = 0; i < c->n_rate; i++) {
+    for (int i = 0; i < c->n_encoder_rate; i++) {
         snprintf(prefix, sizeof prefix, "codec.enc.%d.", i);
         for (size_t j = 0; c->encoder_layers[i] && j < COUNT(transformer_fields); j++)
             write_field(w, prefix, &transformer_fields[j], (const char *)&c->enc[i]);
     }
-    gguf_put_ints(w, ARCH ".codec.encoder_rates", c->encoder_rate, (size_t)c->n_rate);
+    gguf_put_ints(w, ARCH ".codec.encoder_rates", c->encoder_rate, (size_t)c->n_encoder_rate);
     gguf_put_ints(w, ARCH ".codec.decoder_rates", c->decoder_rate, (size_t)c->n_rate);
-    gguf_put_ints(w, ARCH ".codec.encoder_layers", c->encoder_layers, (size_t)c->n_rate);
+    gguf_put_ints(w, ARCH ".codec.encoder_layers", c->encoder_layers, (size_t)c->n_encoder_rate);
     gguf_put_ints(w, ARCH ".codec.factors", c->factor, (size_t)c->n_factor);
     gguf_put_string(w, ARCH ".text_frontend", frontend, strlen(frontend));
 }
@@ -230,7 +237,7 @@ void spec_s1_mini(struct spec *s)
                .n_vocab = 155776, .n_codebook = 10, .codebook_size = 4096, .tied = true,
                .scale_codebook_embd = true},
         .codec = {.sample_rate = 44100, .frame_samples = 2048, .encoder_dim = 64,
-                  .decoder_dim = 1536, .latent_dim = 1024, .n_rate = 4,
+                  .decoder_dim = 1536, .latent_dim = 1024, .n_rate = 4, .n_encoder_rate = 4,
                   .encoder_rate = {2, 4, 8, 8}, .decoder_rate = {8, 8, 4, 2},
                   .encoder_layers = {0, 0, 0, 4}, .n_factor = 2, .factor = {2, 2},
                   .n_codebook = 10, .semantic_size = 4096, .residual_size = 1024,

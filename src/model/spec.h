@@ -41,7 +41,7 @@ struct spec_codec {
     int sample_rate;             /* Hz */
     int frame_samples;           /* hop of one frame: product of rates and of factors */
     int encoder_dim, decoder_dim, latent_dim;
-    int n_rate;                  /* blocks of encoder and decoder */
+    int n_rate, n_encoder_rate;  /* blocks of the decoder, of the encoder */
     int encoder_rate[SPEC_MAX_STAGES], decoder_rate[SPEC_MAX_STAGES];
     int encoder_layers[SPEC_MAX_STAGES]; /* transformer layers closing each encoder block */
     int n_factor, factor[SPEC_MAX_STAGES]; /* downsampling of the quantizer, in encoding order */

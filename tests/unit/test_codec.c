@@ -19,7 +19,7 @@
 /* Sizes that have nothing in common with S1-mini's: odd rates, one factor, uneven channels. */
 static const struct spec_codec small = {
     .sample_rate = 8000, .frame_samples = 18, .encoder_dim = 4, .decoder_dim = 20,
-    .latent_dim = 24, .n_rate = 2, .encoder_rate = {2, 3}, .decoder_rate = {3, 2},
+    .latent_dim = 24, .n_rate = 2, .n_encoder_rate = 2, .encoder_rate = {2, 3}, .decoder_rate = {3, 2},
     .encoder_layers = {0, 1}, .n_factor = 1, .factor = {3}, .n_codebook = 3, .semantic_size = 37,
     .residual_size = 19, .codebook_dim = 5, .has_encoder = true,
     .post = {.n_layer = 2, .dim = 24, .n_head = 3, .n_head_kv = 3, .head_dim = 8, .n_ff = 40,
