@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """tests/clients/run.py - the official OpenAI clients and a real browser against a live server.
 
-Installs the clients below $BUILD/clients on first use (that needs the network; without it exit code
-77: skipped).  Last line: `N passed, N failed`."""
+Installs the clients below $BUILD/clients on first use, which needs the network: without it they are
+skipped, which is neither passed nor failed.  Last line: `N passed, N failed`."""
 
 import os
 import subprocess
@@ -43,8 +43,8 @@ def main():
     try:
         python = install()
     except (OSError, subprocess.CalledProcessError) as e:
-        print(f"cannot install the clients: {e}")
-        return 77
+        print(f"  skip  clients: cannot be installed: {e}\n0 passed, 0 failed")
+        return 0
     with tempfile.TemporaryDirectory() as tmp:
         keys = os.path.join(tmp, "keys")
         with open(keys, "w") as f:
