@@ -861,7 +861,7 @@ static size_t read_groups(const struct here *h)
         return end + 1 - h->at;
     }
     size_t first = scan_digits(h->s, h->n, h->at), last = 0;
-    while (last < 5 && scan_is_digit(h->s[end - 1 - last]))
+    while (last < 5 && last < end - h->at && scan_is_digit(h->s[end - 1 - last]))
         last++;
     if (separator == '-' && groups == 3 && digits <= 8 && (first == 4 || (first <= 2 && last == 4)))
         return 0; /* a date */
