@@ -191,13 +191,14 @@ def paths(s):
         check(live.exchange(c, "POST", "/v1/nothing", {"a": "b"}).status == 404, "keep-alive", "")
 
 
-with live.Server("--threads", "1") as server:
-    fields(server)
-    bodies(server)
-    formats(server)
-    wav_sizes(server)
-    strictness(server)
-    lists(server)
-    espeak(server)
-    paths(server)
-sys.exit(live.report())
+if __name__ == "__main__":
+    with live.Server("--threads", "1") as server:
+        fields(server)
+        bodies(server)
+        formats(server)
+        wav_sizes(server)
+        strictness(server)
+        lists(server)
+        espeak(server)
+        paths(server)
+    sys.exit(live.report())
