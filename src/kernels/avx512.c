@@ -5,9 +5,9 @@
 #define KERN_OPS kern_ops_avx512
 #define KERN_ISA "avx512"
 #define KERN_Q_BLOCK
-#define KERN_QUANTIZE quantize_avx512
+#define KERN_QUANTIZE quantize_x86
 #include "kernels/ops.h"
-static void quantize_avx512(const float *in, int n, int8_t *q, float *scale, int32_t *sum);
+static void quantize_x86(const float *in, int n, int8_t *q, float *scale, int32_t *sum);
 #include "kernels/body.h"
 
 /* vpdpbusd adds four products of unsigned and signed bytes to 32 bits and cannot overflow here.
@@ -36,25 +36,15 @@ INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const uint16_t
             acc[r] = _mm512_dpbusd_epi32(acc[r], v, _mm512_set1_epi32(four));
         }
     }
-    __m512 scale = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)ws));
+    v8 low8 = (v8)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)ws));
+    v8 high8 = (v8)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(ws + 8)));
+    v16 scale = __builtin_shufflevector(low8, high8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++) {
-        __m512 s = _mm512_mul_ps(scale, _mm512_set1_ps(x[r].scale[b]));
-        _mm512_storeu_ps(y[r], _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[r]), s, _mm512_loadu_ps(y[r])));
+        v16i sums;
+        memcpy(&sums, &acc[r], sizeof sums);
+        store(y[r], load(y[r]) + __builtin_convertvector(sums, v16) * (scale * x[r].scale[b]));
     }
 }
 
-static void quantize_avx512(const float *in, int n, int8_t *q, float *scale, int32_t *sum)
-{
-    for (int b = 0; b < n / KERN_BLOCK; b++, in += KERN_BLOCK, q += KERN_BLOCK) {
-        __m512 v0 = _mm512_loadu_ps(in), v1 = _mm512_loadu_ps(in + 16);
-        float top = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(v0), _mm512_abs_ps(v1)));
-        float inverse = top > 1e-30f ? 127.0f / top : 0;
-        __m512i k0 = _mm512_cvtps_epi32(_mm512_mul_ps(v0, _mm512_set1_ps(inverse)));
-        __m512i k1 = _mm512_cvtps_epi32(_mm512_mul_ps(v1, _mm512_set1_ps(inverse)));
-        _mm_storeu_si128((__m128i *)(void *)q, _mm512_cvtsepi32_epi8(k0));
-        _mm_storeu_si128((__m128i *)(void *)(q + 16), _mm512_cvtsepi32_epi8(k1));
-        sum[b] = _mm512_reduce_add_epi32(_mm512_add_epi32(k0, k1));
-        scale[b] = top > 1e-30f ? top / 127.0f : 0;
-    }
-}
+#include "kernels/quantize_x86.h"
