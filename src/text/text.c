@@ -217,14 +217,8 @@ int text_pieces_read(struct text_pieces *p, const struct text_options *o, struct
     int n = 0, rc = 0;
     for (int i = 0; i < p->n && rc == 0; i++)
         rc = text_piece_read(&p->piece[i], o, e);
-    for (int i = 0; i < p->n && rc == 0; i++) {
-        if (p->piece[i].text[0])
-            p->piece[n++] = p->piece[i];
-        else
-            mem_free(p->piece[i].text);
-    }
-    if (rc == 0)
-        p->n = n;
+    for (int i = 0; i < p->n && rc == 0; i++)
+        n += p->piece[i].text[0] != 0;
     if (rc == 0 && n == 0)
         rc = err_set(e, ERR_ARGUMENT, "text has nothing to say in this language");
     return rc;

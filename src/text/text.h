@@ -91,7 +91,8 @@ int text_cut(const struct mapped *normalized, const struct text_options *o, stru
 /* Make the piece's text what the model reads.  "" when nothing of it is ever spoken. */
 int text_piece_read(struct text_piece *p, const struct text_options *o, struct err *e);
 
-/* All of them; those that are never spoken go.  ERR_ARGUMENT when none is left. */
+/* All of them; those that are never spoken stay, for their pauses and marks.  ERR_ARGUMENT when
+ * there are no others. */
 int text_pieces_read(struct text_pieces *p, const struct text_options *o, struct err *e);
 
 /* One sentence to IPA: clauses with their final punctuation, as docs/MODEL.md specifies.  Free with
