@@ -23,7 +23,7 @@ static const struct param params[N_PARAM] = {
     [VOICE] = {"voice", PARAM_VOICE, true, 1, 128, 0, NULL,
                "name or alias of a voice, or an object {\"id\": name}"},
     [INSTRUCTIONS] = {"instructions", PARAM_STRING, false, 0, 4096, 0, NULL,
-                      "accepted, without effect: the models here take no instructions"},
+                      "how to speak; models that know markers get the one it names: whispering, excited ..."},
     [RESPONSE_FORMAT] = {"response_format", PARAM_ENUM, false, 0, 0, FORMAT_MP3, format_names,
                          "format of the sound"},
     [SPEED] = {"speed", PARAM_NUMBER, false, 0.25, 4, 1, NULL, "pitch is kept"},

@@ -114,6 +114,7 @@ static int submit(struct request *r, struct speech *sp, struct api_error *e)
     q.top_p = (float)p->top_p;
     q.repetition_penalty = (float)p->repetition_penalty;
     q.language = p->language;
+    q.instructions = p->instructions;
     q.model = models_engine(p->model);
     q.deadline_s = deadline(r);
     int rc = jabbertts_submit(s->tts, &q, &sp->stream, &why);

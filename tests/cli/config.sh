@@ -48,6 +48,9 @@ echo 'port = 8004' >"$dir/other"
 shows "port = 8004  # $dir/other:1" "$bin" config show --config "$dir/other"
 shows "port = 8004  # $dir/other:1" JABBERTTS_CONFIG="$dir/other" "$bin" config show
 
+twice=$("$bin" config show | sed -n 's/ = .*//p' | sort | uniq -d)
+[ -z "$twice" ] || fail "options that stand twice: $twice"
+
 # what it shows is a file that says the same
 "$bin" config show | grep -v hidden >"$dir/shown"
 "$bin" config show --config "$dir/shown" | sed 's/  # .*//' >"$dir/again"
