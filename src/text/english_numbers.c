@@ -356,21 +356,18 @@ static size_t year_at(const struct here *h, size_t at, int *year)
     return end + quote + len - at;
 }
 
-static const char weekdays[] =
-    "Sunday|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday";
-
 /* Mon, Tues., Thurs: its bytes without the period, and the whole name. */
-static size_t weekday_at(const struct here *h, size_t at, char name[12])
+static size_t weekday_at(const struct here *h, size_t at, const char **name)
 {
-    static const char *const shorts[] = {"Sun", "Mon", "Tue", "Tues", "Wed", "Weds", "Thu", "Thur",
-                                         "Thurs", "Fri", "Sat"};
-    for (size_t i = sizeof shorts / sizeof *shorts; i-- > 0;) {
-        size_t len = scan_match(h->s, h->n, at, shorts[i], false);
+    static const struct { const char *written, *said; } days[] = {
+        {"Sun", "Sunday"}, {"Mon", "Monday"}, {"Tue", "Tuesday"}, {"Tues", "Tuesday"},
+        {"Wed", "Wednesday"}, {"Weds", "Wednesday"}, {"Thu", "Thursday"}, {"Thur", "Thursday"},
+        {"Thurs", "Thursday"}, {"Fri", "Friday"}, {"Sat", "Saturday"}};
+    for (size_t i = sizeof days / sizeof *days; i-- > 0;) {
+        size_t len = scan_match(h->s, h->n, at, days[i].written, false);
         if (!len || !word_ends(h, at + len))
             continue;
-        for (const char *p = weekdays; *p; p += strcspn(p, "|") + 1)
-            if (memcmp(p, shorts[i], 3) == 0)
-                snprintf(name, 12, "%.*s", (int)strcspn(p, "|"), p);
+        *name = days[i].said;
         return len;
     }
     return 0;
@@ -379,14 +376,14 @@ static size_t weekday_at(const struct here *h, size_t at, char name[12])
 /* Mon-Fri; Mon, Jan 5; Tues. at 9 */
 static size_t read_weekday(const struct here *h)
 {
-    char name[12], other[12];
+    const char *name = "", *other = "";
     int month;
-    size_t len = weekday_at(h, h->at, name), end = h->at + len;
+    size_t len = weekday_at(h, h->at, &name), end = h->at + len;
     if (!len)
         return 0;
     bool period = byte_at(h, end) == '.';
     size_t dash = scan_dash(h->s, h->n, end + period), to = end + period + dash;
-    size_t second = dash ? weekday_at(h, to, other) : 0;
+    size_t second = dash ? weekday_at(h, to, &other) : 0;
     if (second) {
         words_add(h->w, name);
         words_add(h->w, "to");
