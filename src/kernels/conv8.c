@@ -92,6 +92,8 @@ static int pack(struct kern_exec *x, struct pack *p, int n_panel, struct err *e)
         mem_free(rows[i]);
         mem_free(q[i]);
     }
+    p->row = NULL;
+    p->q = NULL;
     return rc;
 }
 

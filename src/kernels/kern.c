@@ -259,6 +259,13 @@ static void f32_to_q8(const float *in, uint8_t *out, size_t n)
     }
 }
 
+/* 8 + v rounded, 0 to 15; NaN, which a scale too small for a float makes, is 0. */
+static int nibble(float v)
+{
+    v += 8.5f;
+    return v >= 15 ? 15 : v > 0 ? (int)v : 0;
+}
+
 /* ggml's q4_0: the value of largest magnitude becomes -8 exactly, so scale = that value / -8, rounded
  * to half; codes = floor(v / scale before rounding + 8.5), at most 15.  Code i stands in the low half
  * of byte i, code 16 + i in the high half. */
@@ -271,10 +278,8 @@ static void f32_to_q4(const float *in, uint8_t *out, size_t n)
         float scale = top / -8, inverse = scale != 0 ? 1 / scale : 0;
         uint16_t h = to_f16(scale);
         memcpy(out, &h, 2);
-        for (int i = 0; i < 16; i++) {
-            int low = (int)(in[i] * inverse + 8.5f), high = (int)(in[i + 16] * inverse + 8.5f);
-            out[2 + i] = (uint8_t)((low > 15 ? 15 : low) | (high > 15 ? 15 : high) << 4);
-        }
+        for (int i = 0; i < 16; i++)
+            out[2 + i] = (uint8_t)(nibble(in[i] * inverse) | nibble(in[i + 16] * inverse) << 4);
     }
 }
 
@@ -381,6 +386,7 @@ static int pack(const struct kern_exec *x, struct pack *p, int n_panel, struct e
         pool_run(x->pool, pack_panel, p, n_panel);
     for (int i = 0; i < n; i++)
         mem_free(rows[i]);
+    p->row = NULL;
     return rc;
 }
 

@@ -48,7 +48,8 @@ static struct item *add(struct plan *p, const char *name, const char *suffix, in
     if (p->full)
         return &p->item[MAX_TENSORS - 1];
     struct item *t = &p->item[p->n++];
-    snprintf(t->name, sizeof t->name, "%s%s%s", p->prefix, name, suffix);
+    p->full |= snprintf(t->name, sizeof t->name, "%s%s%s", p->prefix, name, suffix) >=
+               (int)sizeof t->name;
     t->type = type;
     return t;
 }

@@ -133,8 +133,8 @@ static void test_pickle(void **state)
     assert_string_equal(list[0].key, "0");
     assert_int_equal(list[0].type, KERN_F32);
     assert_int_equal(list[0].n, 4);
-    checkpoint_tensors_free(list, n);
     assert_int_equal(list[0].strided, 0);
+    checkpoint_tensors_free(list, n);
     /* Transposed, and every second column of a wider one. */
     assert_int_equal(pickle_read(PICKLE(TENSOR_HEAD "K\2K\3\x86K\1K\2\x86" TENSOR_TAIL "."), &list,
                                  &n, &e), 0);
