@@ -863,7 +863,9 @@ static size_t read_groups(const struct here *h)
     if (separator == '-' && groups == 3 && digits <= 8 && (first == 4 || (first <= 2 && last == 4)))
         return 0; /* a date */
     bool cards = separator == ' ' && groups >= 3 && fours;
-    bool codes = separator == '-' && groups >= 3 && groups <= 8;
+    bool codes = separator == '-' &&
+                 ((groups >= 3 && groups <= 8) ||
+                  (groups == 2 && first >= 3 && h->s[h->at] == '0')); /* 00123-45 */
     if (!(cards || codes) || !word_ends(h, end) || digits > 40)
         return 0;
     say_groups(h, h->at, end);
@@ -879,7 +881,8 @@ static size_t read_code(const struct here *h)
         return 0;
     struct english_context before = english_before(h->s, h->at);
     bool gap = before.start < h->at && before.word[0];
-    if (len == 3 && gap && english_is(before.word, "call|dial|dialed|called|calling|dialing") &&
+    if (len == 3 && gap &&
+        english_is(before.word, "call|dial|dialed|called|calling|dialing|tel|phone|telephone") &&
         byte_at(h, h->at + 1) == '1') {
         english_say_digits(h->s + h->at, len, h->w);
         return len;
@@ -1184,13 +1187,14 @@ static size_t read_feet(const struct here *h)
     if (!mark && byte_at(h, end) == '"' && word_ends(h, end + 1)) {
         size_t quotes = 0; /* an open quote before it on this line makes it a closing one */
         for (size_t i = h->at; i > 0 && h->s[i - 1] != '\n' && h->at - i < 400; i--)
-            quotes += h->s[i - 1] == '"';
+            quotes += h->s[i - 1] == '"' && !(i > 1 && scan_is_digit(h->s[i - 2]));
         mark = quotes % 2 == 0;
     }
     if (!mark)
         return 0;
+    bool one = (value_of(&x) == 1 && !x.fraction[0]) || is_adjective(h, end + mark);
     language_say_number(&language_en, &x, NULL, h->w);
-    words_add(h->w, value_of(&x) == 1 && !x.fraction[0] ? "inch" : "inches");
+    words_add(h->w, one ? "inch" : "inches");
     return x.len + mark;
 }
 
@@ -1362,6 +1366,24 @@ static size_t read_money(const struct here *h)
 }
 
 /* 5 USD, 20€, 50¢, 5k, 1.5M, 2.5 million, 10K-20K. */
+/* 2,50 EUR: a comma before two digits is a decimal one where a currency follows.  x is what stands
+ * before it, and becomes the whole. */
+static bool read_comma(const struct here *h, struct language_number *x)
+{
+    size_t at = h->at + x->len, len;
+    if (x->fraction[0] || byte_at(h, at) != ',' || scan_digits(h->s, h->n, at + 1) != 2)
+        return false;
+    size_t after = at + 3 + scan_spaces(h->s, h->n, at + 3);
+    const struct language_currency *c = currency_at(h, after, &len);
+    if (!c)
+        return false;
+    memcpy(x->fraction, h->s + at + 1, 2);
+    x->fraction[2] = 0;
+    language_say_money(&language_en, x, c, h->w);
+    x->len = after + len - h->at;
+    return true;
+}
+
 static size_t read_amount(const struct here *h)
 {
     struct language_number x = number_at(h, h->at, true);
@@ -1369,6 +1391,8 @@ static size_t read_amount(const struct here *h)
     const char *word = NULL;
     if (!x.len)
         return 0;
+    if (read_comma(h, &x))
+        return x.len;
     size_t magnitude = magnitude_at(h, end, false, &word);
     size_t after = end + magnitude, space = scan_spaces(h->s, h->n, after);
     const struct language_currency *c = space < 2 ? currency_at(h, after + space, &len) : NULL;
