@@ -77,7 +77,7 @@ struct jabbertts_stream {
     int n_speaking;                /* pieces in slots */
     int n_ahead;                   /* frames made and not decoded */
     int n_chunk;                   /* decode when so many frames wait; grows after the first sound */
-    struct decoder *decoder;       /* of the head piece, or NULL */
+    struct decoder *decoder;       /* (lock) of the head piece, or NULL */
     bool complete;                 /* nothing left to do */
     struct err broken;             /* code not 0: it failed */
 

@@ -194,15 +194,15 @@ static void head_done(struct jabbertts *tts, struct jabbertts_stream *st, bool s
     st->progress.n_truncated += n_truncated;
     tts->load.n_truncated += (uint64_t)n_truncated;
     stream_mark_piece(st, st->i_head, first, false);
-    pthread_mutex_unlock(&tts->lock);
-    if (st->i_head > 0 || st->has_reference) {
-        mem_free(p->codes); /* the first piece's are still a reference */
-        p->codes = NULL;
-    }
     st->i_head++;
     st->decoder->stream = NULL;
     st->decoder = NULL;
     st->complete = spent || st->i_head == st->pieces.n;
+    pthread_mutex_unlock(&tts->lock);
+    if (st->i_head > 1 || st->has_reference) {
+        mem_free(p->codes); /* the first piece's are still a reference */
+        p->codes = NULL;
+    }
     if (!st->complete)
         pause_after(st, st->i_head - 1);
     pthread_mutex_lock(&tts->lock);
