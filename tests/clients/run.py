@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""tests/clients/run.py - the official OpenAI clients and a real browser against a live server.
+"""tests/clients/run.py - the official OpenAI clients and a real browser against a live server, and
+numbers as another program spells them.
 
 Installs the clients below $BUILD/clients on first use, which needs the network: without it they are
 skipped, which is neither passed nor failed.  Last line: `N passed, N failed`."""
@@ -14,7 +15,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "http"))
 import live  # noqa: E402
 
-PYTHON = ["openai==3.54.0", "jsonschema==4.26.0", "openapi-spec-validator==0.9.0"]
+PYTHON = ["openai==3.54.0", "jsonschema==4.26.0", "openapi-spec-validator==0.9.0",
+          "num2words==0.5.14"]
 NODE = ["openai@6.30.1", "playwright-core@1.61.1", "axe-core@4.14.1"]
 DIR = os.path.abspath(os.path.join(os.environ.get("BUILD", "build"), "clients"))
 CLIP = ("Good morning. It is a fine day to be outside and to talk about the weather, and nobody has "
@@ -56,7 +58,8 @@ def main():
                    "JABBERTTS_KEYED_URL": f"http://127.0.0.1:{keyed.port}", "JABBERTTS_TMP": tmp,
                    "JABBERTTS_CLIP": clip, "JABBERTTS_MODULES": os.path.join(DIR, "node_modules")}
             failed = 0
-            tests = {"openai_python.py": [python], "openapi.py": [python], "openai_javascript.mjs": ["node", "--test"],
+            tests = {"openai_python.py": [python], "openapi.py": [python], "num2words_check.py": [python],
+                     "openai_javascript.mjs": ["node", "--test"],
                      "browser.mjs": ["node", "--test"]}
             for name, command in tests.items():
                 done = subprocess.run([*command, os.path.join(HERE, name)], env=env, text=True, timeout=900,
