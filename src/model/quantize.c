@@ -24,7 +24,7 @@ static float to_half(float v)
 }
 
 /* Adding and taking away 1.5 * 2^23 leaves the nearest integer, in a form that compilers vectorize;
- * rintf is a call on the oldest processors: twice the time. */
+ * rintf is a call on the oldest processors. */
 static float nearest(float v, float low, float high)
 {
     v = v < low ? low : v > high ? high : v;
