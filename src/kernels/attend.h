@@ -1,96 +1,171 @@
 /* attend.h - attention of the query heads that share a key head, with a running softmax (Milakov and
  * Gimelshein, Online normalizer calculation for softmax, 2018): positions go by in blocks, keys and
- * values are read once.  Included by body.h. */
+ * values are read once.  Included by body.h.
+ *
+ * Keys in q8_0 meet the query in 14 bits: a block's products are summed in integers.  Values in q8_0
+ * become float, their scales go into the weights. */
 
-#define ATTEND_BLOCK 32
+#define ATTEND_BLOCK  32
+#define ATTEND_SCALED (ATTEND_BLOCK * KERN_KV_Q8_DIM / KERN_BLOCK + 4) /* four are written at a time */
+#define QUERY_TOP     16383 /* 127 * 16383 * 8 products, what a lane of four adds up, are below 2^24 */
 
-INLINE vf load_kv(int half, const void *base, size_t at)
+struct attend_head { /* a query head on its way */
+    const float *q;
+    float *out;                     /* [head_dim] weighted sum so far */
+    float top, total;               /* largest score, sum of weights so far */
+    float scale;                    /* of scores: 1 / sqrt(head_dim), times that of codes */
+    int16_t codes[KERN_KV_Q8_DIM];  /* q8_0: the query */
+};
+
+/* Row `at` of keys or values: head_dim numbers; kern.h has q8_0's layout. */
+INLINE const char *kv_row(enum kern_type type, const void *base, size_t at, int d)
 {
-    return half ? load_half((const uint16_t *)base + at) : load_n((const float *)base + at);
+    return (const char *)base + at * kern_kv_row_bytes(type, d);
 }
 
-INLINE float load_kv1(int half, const void *base, size_t at)
+/* LANES of a row's numbers from j on; those of q8_0 without their scale. */
+INLINE vf load_kv(enum kern_type type, const char *row, int d, int j)
+{
+    if (type == KERN_Q8_0)
+        return load_bytes((const int8_t *)row + d / KERN_BLOCK * 2 + j);
+    return type == KERN_F16 ? load_half((const uint16_t *)(const void *)row + j)
+                            : load_n((const float *)(const void *)row + j);
+}
+
+INLINE float load_kv1(enum kern_type type, const char *row, int j) /* f32 and f16 */
 {
     float v;
-    kern_to_f32(half ? KERN_F16 : KERN_F32, (const char *)base + at * (half ? 2 : 4), &v, 1);
+    kern_to_f32(type, row + (size_t)j * (type == KERN_F16 ? 2 : 4), &v, 1);
     return v;
 }
 
-/* d values from `at` on, towards the cache.  Long contexts come from memory: keys and values are fetched
- * a block ahead of their use. */
-INLINE void fetch_kv(int half, const void *base, size_t at, int d)
+/* A row towards the cache.  Long contexts come from memory: keys and values are fetched a block ahead of
+ * their use. */
+INLINE void fetch_row(const char *row, size_t n_bytes)
 {
-    size_t size = half ? 2 : 4;
-    for (size_t i = 0; i < (size_t)d * size; i += 64)
-        __builtin_prefetch((const char *)base + at * size + i);
+    for (size_t i = 0; i < n_bytes; i += 64)
+        __builtin_prefetch(row + i);
 }
 
-/* s[h][i] = q[h] . k[i] * scale for NQ heads and n positions from `at` on. */
-INLINE void attend_scores(int half, int NQ, const float *q, const struct kern_kv *kv, size_t at, int n,
-                          float (*s)[ATTEND_BLOCK])
+/* s[h] = q[h] . the key for NQ heads, without the heads' scale. */
+INLINE void float_scores(enum kern_type type, int NQ, const struct attend_head *y, const char *key, int d,
+                         float *s)
+{
+    vf acc[2][2] = {{{0}}};
+    float rest[2] = {0};
+    int j = 0;
+    for (; j + 2 * LANES <= d; j += 2 * LANES) {
+        vf a = load_kv(type, key, d, j), b = load_kv(type, key, d, j + LANES);
+        for (int h = 0; h < NQ; h++) {
+            acc[h][0] += a * load_n(y[h].q + j);
+            acc[h][1] += b * load_n(y[h].q + j + LANES);
+        }
+    }
+    for (; j < d; j++)
+        for (int h = 0; h < NQ; h++)
+            rest[h] += load_kv1(type, key, j) * y[h].q[j];
+    for (int h = 0; h < NQ; h++)
+        s[h] = sum_n(acc[h][0] + acc[h][1]) + rest[h];
+}
+
+INLINE void q8_scores(int NQ, const struct attend_head *y, const char *key, int d, float *s)
+{
+    const int8_t *codes = (const int8_t *)key + d / KERN_BLOCK * 2;
+    vf acc[2] = {{0}};
+    for (int j = 0; j < d; j += KERN_BLOCK) {
+        vf scale = splat_half((const uint16_t *)(const void *)key + j / KERN_BLOCK);
+        for (int h = 0; h < NQ; h++)
+            acc[h] += dot_block(codes + j, y[h].codes + j) * scale;
+    }
+    for (int h = 0; h < NQ; h++)
+        s[h] = sum_n(acc[h]);
+}
+
+/* s[h][i] = q[h] . k[i] * scale for NQ heads and the n rows from `at` on. */
+INLINE void attend_scores(enum kern_type type, int NQ, const struct attend_head *y,
+                          const struct kern_kv *kv, size_t at, int n, float (*s)[ATTEND_BLOCK])
 {
     int d = kv->head_dim;
-    const void *k = kv->k;
-    float scale = 1.0f / sqrtf((float)d);
-    for (int i = 0; i < n; i++, at += (size_t)d) {
-        fetch_kv(half, kv->v, at, d);
-        vf acc[2][2] = {{{0}}};
-        float rest[2] = {0};
-        int j = 0;
-        for (; j + 2 * LANES <= d; j += 2 * LANES) {
-            vf a = load_kv(half, k, at + (size_t)j), b = load_kv(half, k, at + (size_t)(j + LANES));
-            for (int h = 0; h < NQ; h++) {
-                acc[h][0] += a * load_n(q + h * d + j);
-                acc[h][1] += b * load_n(q + h * d + j + LANES);
-            }
-        }
-        for (; j < d; j++)
-            for (int h = 0; h < NQ; h++)
-                rest[h] += load_kv1(half, k, at + (size_t)j) * q[h * d + j];
+    size_t bytes = kern_kv_row_bytes(type, d);
+    const char *k = kv_row(type, kv->k, at, d), *v = kv_row(type, kv->v, at, d);
+    for (int i = 0; i < n; i++, k += bytes, v += bytes) {
+        float one[2];
+        fetch_row(v, bytes);
+        if (type == KERN_Q8_0)
+            q8_scores(NQ, y, k, d, one);
+        else
+            float_scores(type, NQ, y, k, d, one);
         for (int h = 0; h < NQ; h++)
-            s[h][i] = (sum_n(acc[h][0] + acc[h][1]) + rest[h]) * scale;
+            s[h][i] = one[h] * y[h].scale;
     }
 }
 
-/* out[h] += s[h][i] * v[i] */
-INLINE void attend_values(int half, int NQ, const struct kern_kv *kv, size_t at, int n,
-                          float (*s)[ATTEND_BLOCK], float *out)
+/* w[h][i * n_block + b] = s[h][i] times the scale of block b of row i. */
+INLINE void q8_weights(int NQ, const char *v, int d, int n, float (*s)[ATTEND_BLOCK],
+                       float (*w)[ATTEND_SCALED])
 {
-    int j = 0, d = kv->head_dim;
-    const void *v = kv->v;
+    size_t bytes = kern_kv_row_bytes(KERN_Q8_0, d);
+    int n_block = d / KERN_BLOCK;
+    for (int i = 0; i < n; i++, v += bytes)
+        for (int b = 0; b < n_block; b += 4) {
+            v4 scale = load_half4((const uint16_t *)(const void *)v + b);
+            for (int h = 0; h < NQ; h++) {
+                v4 y = scale * s[h][i];
+                memcpy(w[h] + i * n_block + b, &y, sizeof y);
+            }
+        }
+}
+
+/* out[h] += s[h][i] * v[i] */
+INLINE void attend_values(enum kern_type type, int NQ, struct attend_head *y, const struct kern_kv *kv,
+                          size_t at, int n, float (*s)[ATTEND_BLOCK])
+{
+    int j = 0, d = kv->head_dim, n_block = type == KERN_Q8_0 ? d / KERN_BLOCK : 1;
+    size_t bytes = kern_kv_row_bytes(type, d);
+    const char *k = kv_row(type, kv->k, at, d), *v = kv_row(type, kv->v, at, d);
+    float scaled[2][ATTEND_SCALED];
     for (int i = 0; i < n; i++) /* past the end at most: fetching does not fault */
-        fetch_kv(half, kv->k, at + (size_t)(n + i) * (size_t)d, d);
+        fetch_row(k + (size_t)(n + i) * bytes, bytes);
+    if (type == KERN_Q8_0)
+        q8_weights(NQ, v, d, n, s, scaled);
     for (; j + 4 * LANES <= d; j += 4 * LANES) {
         vf acc[2][4];
         for (int h = 0; h < NQ; h++)
             for (int c = 0; c < 4; c++)
-                acc[h][c] = load_n(out + h * d + j + c * LANES);
-        for (int i = 0; i < n; i++)
+                acc[h][c] = load_n(y[h].out + j + c * LANES);
+        const char *row = v;
+        for (int i = 0; i < n; i++, row += bytes)
             for (int c = 0; c < 4; c++) {
-                vf y = load_kv(half, v, at + (size_t)i * (size_t)d + (size_t)(j + c * LANES));
+                vf x = load_kv(type, row, d, j + c * LANES);
+                int b = i * n_block + j / KERN_BLOCK + c * LANES / KERN_BLOCK;
                 for (int h = 0; h < NQ; h++)
-                    acc[h][c] += y * s[h][i];
+                    acc[h][c] += x * (type == KERN_Q8_0 ? scaled[h][b] : s[h][i]);
             }
         for (int h = 0; h < NQ; h++)
             for (int c = 0; c < 4; c++)
-                store_n(out + h * d + j + c * LANES, acc[h][c]);
+                store_n(y[h].out + j + c * LANES, acc[h][c]);
     }
-    for (; j < d; j++)
+    for (; type != KERN_Q8_0 && j < d; j++)
         for (int i = 0; i < n; i++)
             for (int h = 0; h < NQ; h++)
-                out[h * d + j] += s[h][i] * load_kv1(half, v, at + (size_t)i * (size_t)d + (size_t)j);
+                y[h].out[j] += s[h][i] * load_kv1(type, v + (size_t)i * bytes, j);
+    for (; j < d; j += LANES) /* q8_0: a block is whole vectors */
+        for (int i = 0; i < n; i++)
+            for (int h = 0; h < NQ; h++)
+                store_n(y[h].out + j, load_n(y[h].out + j) + load_kv(type, v + (size_t)i * bytes, d, j) *
+                                          scaled[h][i * n_block + j / KERN_BLOCK]);
 }
 
-/* Scores to weights e^(score - top so far); returns by what older sums shrink. */
-INLINE float attend_weights(float *s, int n, float *top, float *total)
+/* Scores to weights e^(score - top so far); older sums shrink by what the top grew. */
+INLINE void attend_weights(struct attend_head *y, int d, float *s, int n)
 {
-    float most = *top;
+    float most = y->top;
     vf sums = {0};
     for (int i = 0; i < n; i++)
         most = s[i] > most ? s[i] : most;
     for (int i = n; i % LANES; i++)
         s[i] = -INFINITY;
-    float shrink = exp_n(splat_n(*top - most))[0];
+    float shrink = exp_n(splat_n(y->top - most))[0];
     for (int i = 0; i < n; i += LANES) {
         vf w = load_n(s + i);
         vi none = (vi)(w == splat_n(-INFINITY));
@@ -98,51 +173,78 @@ INLINE float attend_weights(float *s, int n, float *top, float *total)
         store_n(s + i, w);
         sums += w;
     }
-    *total = *total * shrink + sum_n(sums);
-    *top = most;
-    return shrink;
+    y->total = y->total * shrink + sum_n(sums);
+    y->top = most;
+    for (int j = 0; j < d && shrink != 1; j++)
+        y->out[j] *= shrink;
 }
 
-INLINE void attend_heads(int half, int NQ, const float *q, const struct kern_kv *kv, int head,
-                         int first, int last, float *out)
+static void query_codes(struct attend_head *y, int d)
+{
+    float top = 0;
+    for (int j = 0; j < d; j++)
+        top = fabsf(y->q[j]) > top ? fabsf(y->q[j]) : top;
+    float inverse = top > 1e-30f ? QUERY_TOP / top : 0;
+    for (int j = 0; j < d; j += 16) {
+        v16h codes = __builtin_convertvector(__builtin_convertvector(nearest(load(y->q + j) * inverse),
+                                                                     v16i), v16h);
+        memcpy(y->codes + j, &codes, sizeof codes);
+    }
+    y->scale *= top / QUERY_TOP;
+}
+
+INLINE void attend_heads(enum kern_type type, int NQ, struct attend_head *y, const struct kern_kv *kv,
+                         int head, const int *range)
 {
     int d = kv->head_dim, n;
-    float top[2] = {-INFINITY, -INFINITY}, total[2] = {0}, s[2][ATTEND_BLOCK];
-    memset(out, 0, (size_t)(NQ * d) * sizeof *out);
-    for (int p = first; p <= last; p += n) {
+    float s[2][ATTEND_BLOCK];
+    for (int h = 0; h < NQ; h++) {
+        y[h].top = -INFINITY;
+        y[h].total = 0;
+        y[h].scale = 1.0f / sqrtf((float)d);
+        if (type == KERN_Q8_0)
+            query_codes(&y[h], d);
+        memset(y[h].out, 0, (size_t)d * sizeof *y[h].out);
+    }
+    for (int p = range[0]; p <= range[1]; p += n) {
         int place = p % kv->capacity;
-        size_t at = ((size_t)head * (size_t)kv->capacity + (size_t)place) * (size_t)d;
-        n = last - p + 1 < ATTEND_BLOCK ? last - p + 1 : ATTEND_BLOCK;
+        size_t at = (size_t)head * (size_t)kv->capacity + (size_t)place;
+        n = range[1] - p + 1 < ATTEND_BLOCK ? range[1] - p + 1 : ATTEND_BLOCK;
         if (n > kv->capacity - place)
             n = kv->capacity - place;
-        attend_scores(half, NQ, q, kv, at, n, s);
-        for (int h = 0; h < NQ; h++) {
-            float shrink = attend_weights(s[h], n, &top[h], &total[h]);
-            for (int j = 0; j < d && shrink != 1; j++)
-                out[h * d + j] *= shrink;
-        }
-        attend_values(half, NQ, kv, at, n, s, out);
+        attend_scores(type, NQ, y, kv, at, n, s);
+        for (int h = 0; h < NQ; h++)
+            attend_weights(&y[h], d, s[h], n);
+        attend_values(type, NQ, y, kv, at, n, s);
     }
     for (int h = 0; h < NQ; h++)
         for (int j = 0; j < d; j++)
-            out[h * d + j] /= total[h];
+            y[h].out[j] /= y[h].total;
 }
 
-INLINE void attend_type(int half, const float *q, int n_q, const struct kern_kv *kv, int head,
-                        int first, int last, float *out)
+INLINE void attend_type(enum kern_type type, const float *q, int n_q, const struct kern_kv *kv, int head,
+                        const int *range, float *out)
 {
-    int d = kv->head_dim, h = 0;
-    for (; h + 2 <= n_q; h += 2)
-        attend_heads(half, 2, q + h * d, kv, head, first, last, out + h * d);
-    if (h < n_q)
-        attend_heads(half, 1, q + h * d, kv, head, first, last, out + h * d);
+    struct attend_head y[2];
+    int d = kv->head_dim;
+    for (int h = 0; h < n_q; h += 2, q += 2 * d, out += 2 * d) {
+        y[0] = (struct attend_head){.q = q, .out = out};
+        y[1] = (struct attend_head){.q = q + d, .out = out + d};
+        if (h + 2 <= n_q)
+            attend_heads(type, 2, y, kv, head, range);
+        else
+            attend_heads(type, 1, y, kv, head, range);
+    }
 }
 
 static void op_attend(const float *q, int n_q, const struct kern_kv *kv, int head, int first, int last,
                       float *out)
 {
-    if (kv->type == KERN_F16)
-        attend_type(1, q, n_q, kv, head, first, last, out);
+    int range[2] = {first, last};
+    if (kv->type == KERN_Q8_0)
+        attend_type(KERN_Q8_0, q, n_q, kv, head, range, out);
+    else if (kv->type == KERN_F16)
+        attend_type(KERN_F16, q, n_q, kv, head, range, out);
     else
-        attend_type(0, q, n_q, kv, head, first, last, out);
+        attend_type(KERN_F32, q, n_q, kv, head, range, out);
 }

@@ -687,23 +687,39 @@ void kern_rope(struct kern_exec *x, float *p, const float *table, const int32_t 
 
 size_t kern_kv_bytes(enum kern_type t, int n_head, int head_dim, int capacity)
 {
-    /* 16 spare values: a kernel may read past the last head's last row. */
-    return kern_type_row_bytes(t, (size_t)n_head * (size_t)head_dim * (size_t)capacity + 16);
+    /* 32 spare values: a kernel may read past the last row. */
+    return kern_type_row_bytes(t, (size_t)n_head * (size_t)head_dim * (size_t)capacity + 32);
+}
+
+enum kern_type kern_kv_type(enum kern_type wish, int head_dim)
+{
+    bool blocks = head_dim % KERN_BLOCK == 0 && head_dim <= KERN_KV_Q8_DIM;
+    return wish == KERN_Q8_0 && !blocks ? KERN_F16 : wish;
+}
+
+static void store_row(struct kern_exec *x, enum kern_type type, const float *in, void *row, int d)
+{
+    float scale[KERN_KV_Q8_DIM / KERN_BLOCK];
+    int32_t sum[KERN_KV_Q8_DIM / KERN_BLOCK];
+    size_t n_block = (size_t)d / KERN_BLOCK;
+    if (type == KERN_F32) {
+        memcpy(row, in, (size_t)d * sizeof *in);
+    } else if (type == KERN_F16) {
+        x->ops->to_f16(in, row, (size_t)d);
+    } else {
+        x->ops->quantize(in, d, (int8_t *)row + n_block * 2, scale, sum);
+        x->ops->to_f16(scale, row, n_block);
+    }
 }
 
 void kern_kv_store(struct kern_exec *x, const struct kern_kv *kv, int position, const float *k,
                    const float *v)
 {
-    size_t d = (size_t)kv->head_dim;
+    size_t d = (size_t)kv->head_dim, bytes = kern_kv_row_bytes(kv->type, kv->head_dim);
     for (size_t h = 0; h < (size_t)kv->n_head; h++) {
-        size_t at = (h * (size_t)kv->capacity + (size_t)(position % kv->capacity)) * d;
-        if (kv->type == KERN_F32) {
-            memcpy((float *)kv->k + at, k + h * d, d * sizeof *k);
-            memcpy((float *)kv->v + at, v + h * d, d * sizeof *v);
-        } else {
-            x->ops->to_f16(k + h * d, (uint16_t *)kv->k + at, d);
-            x->ops->to_f16(v + h * d, (uint16_t *)kv->v + at, d);
-        }
+        size_t at = (h * (size_t)kv->capacity + (size_t)(position % kv->capacity)) * bytes;
+        store_row(x, kv->type, k + h * d, (char *)kv->k + at, kv->head_dim);
+        store_row(x, kv->type, v + h * d, (char *)kv->v + at, kv->head_dim);
     }
 }
 

@@ -136,12 +136,16 @@ void kern_rope(struct kern_exec *x, float *p, const float *table, const int32_t 
                int n_row, size_t row_stride, int n_head, int head_dim);
 
 /* Keys and values of one sequence in one layer: two arrays [n_head, capacity, head_dim] of type
- * f32 or f16.  A ring: position p lives at p % capacity. */
+ * f32, f16 or q8_0.  A ring: position p lives at p % capacity.  A row of q8_0 has its halves first:
+ * [head_dim / 32] scales, then [head_dim] int8. */
+#define KERN_KV_Q8_DIM 256 /* the longest row that q8_0 is made for */
 struct kern_kv {
     void *k, *v;
     enum kern_type type;
     int n_head, head_dim, capacity;
 };
+/* The wish, or f16 where rows of q8_0 are not whole blocks of 32, or longer than KERN_KV_Q8_DIM. */
+enum kern_type kern_kv_type(enum kern_type wish, int head_dim);
 size_t kern_kv_bytes(enum kern_type t, int n_head, int head_dim, int capacity); /* of k, or of v */
 /* Store one row: k and v are [n_head * head_dim] floats. */
 void kern_kv_store(struct kern_exec *x, const struct kern_kv *kv, int position, const float *k,

@@ -18,6 +18,7 @@ typedef float vf __attribute__((vector_size(LANES * 4)));
 typedef int32_t vi __attribute__((vector_size(LANES * 4)));
 typedef uint32_t vu __attribute__((vector_size(LANES * 4)));
 typedef uint16_t vh __attribute__((vector_size(LANES * 2)));
+typedef int8_t vb __attribute__((vector_size(LANES)));
 
 INLINE vf load_n(const float *p)
 {
@@ -99,6 +100,71 @@ INLINE vf load_half(const uint16_t *p) /* as from_f16 */
     vu u = __builtin_convertvector(h, vu);
     vf v = (vf)((u & 0x7fff) << 13) * 0x1p112f;
     return (vf)((vu)v | (u & 0x8000) << 16);
+}
+#endif
+
+/* Signed bytes to floats. */
+INLINE vf load_bytes(const int8_t *p)
+{
+#if LANES == 16
+    return (vf)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
+#elif LANES == 8
+    return (vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
+#else
+    vb b;
+    memcpy(&b, p, sizeof b);
+    return __builtin_convertvector(__builtin_convertvector(b, vi), vf);
+#endif
+}
+
+/* Products of 32 bytes and 32 numbers of 14 bits, exact, each lane the sum of 32 / LANES of them; halves
+ * to floats: one in all lanes, four in a row. */
+#if LANES == 16
+INLINE vf dot_block(const int8_t *k, const int16_t *q)
+{
+    __m512i a = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)k));
+    return (vf)_mm512_cvtepi32_ps(_mm512_madd_epi16(a, _mm512_loadu_si512(q)));
+}
+#elif LANES == 8
+INLINE vf dot_block(const int8_t *k, const int16_t *q)
+{
+    const __m128i *p = (const __m128i *)(const void *)k;
+    const __m256i *x = (const __m256i *)(const void *)q;
+    __m256i a = _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128(p)), _mm256_loadu_si256(x));
+    __m256i b = _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128(p + 1)),
+                                  _mm256_loadu_si256(x + 1));
+    return (vf)_mm256_cvtepi32_ps(_mm256_add_epi32(a, b));
+}
+#else
+INLINE vf dot_block(const int8_t *k, const int16_t *q)
+{
+    vi sums = {0};
+    for (int i = 0; i < KERN_BLOCK; i++)
+        sums[i % LANES] += k[i] * q[i];
+    return __builtin_convertvector(sums, vf);
+}
+#endif
+
+#if LANES > 4
+INLINE vf splat_half(const uint16_t *p)
+{
+    return splat_n(_cvtsh_ss(*p));
+}
+
+INLINE v4 load_half4(const uint16_t *p)
+{
+    return (v4)_mm_cvtph_ps(_mm_loadl_epi64((const __m128i *)(const void *)p));
+}
+#else
+INLINE v4 load_half4(const uint16_t *p)
+{
+    return load_half(p);
+}
+
+INLINE vf splat_half(const uint16_t *p)
+{
+    uint16_t h[LANES] = {*p};
+    return splat_n(load_half(h)[0]);
 }
 #endif
 

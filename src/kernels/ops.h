@@ -13,6 +13,13 @@
 #define KERN_PANEL 16 /* outputs per panel */
 #define KERN_BLOCK 32 /* values that share a scale in the q types */
 
+/* Bytes of a head's row of keys or values. */
+static inline size_t kern_kv_row_bytes(enum kern_type t, int head_dim)
+{
+    size_t d = (size_t)head_dim;
+    return t == KERN_Q8_0 ? d / KERN_BLOCK * 34 : t == KERN_F16 ? d * 2 : d * 4;
+}
+
 struct kern_int8 { /* rows quantized in blocks of 32; one after the other */
     int8_t *q;      /* [n_row, n_in], -127..127 */
     float *scale;   /* [n_row, n_in / 32]: value = q * scale */

@@ -457,7 +457,7 @@ static bool attend_ok(const struct attend_case *c, const float *out)
     for (int i = 0; i < c->n_row * c->n_head; i++) {
         const struct kern_attend_row *row = &c->rows[i / c->n_head];
         size_t h = (size_t)(i % c->n_head / (c->n_head / c->n_kv_head)) * d;
-        double total = 0, sum[128] = {0}, size[128] = {0};
+        double total = 0, sum[KERN_KV_Q8_DIM] = {0}, size[KERN_KV_Q8_DIM] = {0};
         for (int p = row->first; p <= row->last; p++) {
             double s = 0;
             for (size_t j = 0; j < d; j++)
@@ -479,6 +479,39 @@ static bool attend_ok(const struct attend_case *c, const float *out)
     return true;
 }
 
+/* What the last positions of a cache hold, [position][n_head * dim], as kern.h says they are stored; each
+ * number may be half a step of int8 from what was given. */
+static void read_kv(const struct kern_kv *kv, const void *rows, int n_position, float *out)
+{
+    int d = kv->head_dim, n_block = d / 32;
+    size_t bytes = kern_type_row_bytes(kv->type, (size_t)d);
+    for (int p = n_position - kv->capacity; p < n_position; p++)
+        for (int h = 0; h < kv->n_head; h++) {
+            const char *row = (const char *)rows +
+                              (size_t)(h * kv->capacity + p % kv->capacity) * bytes;
+            float *to = out + ((size_t)p * (size_t)kv->n_head + (size_t)h) * (size_t)d;
+            if (kv->type != KERN_Q8_0)
+                kern_to_f32(kv->type, row, to, (size_t)d);
+            for (int i = 0; kv->type == KERN_Q8_0 && i < d; i++) {
+                float scale, v;
+                kern_to_f32(KERN_F16, row + i / 32 * 2, &scale, 1);
+                v = scale * (float)(int8_t)row[n_block * 2 + i];
+                report(fabsf(v - to[i]) <= 0.6f * scale + 1e-7f, "cache row", d, i);
+                to[i] = v;
+            }
+        }
+}
+
+/* The query as q8_0 keys meet it: nearest multiples of the largest magnitude / 16383. */
+static void round_query(float *q, int d)
+{
+    float top = 0;
+    for (int j = 0; j < d; j++)
+        top = fmaxf(top, fabsf(q[j]));
+    for (int j = 0; j < d; j++)
+        q[j] = nearbyintf(q[j] * (16383 / top)) * (top / 16383);
+}
+
 static void check_attend(enum kern_type type, int n_kv_head, int dim, int n_position)
 {
     struct attend_case c = {n_kv_head * 2, n_kv_head, dim, 5, .kv = {0}};
@@ -492,11 +525,8 @@ static void check_attend(enum kern_type type, int n_kv_head, int dim, int n_posi
     c.v = numbers(n_kv, 1);
     for (int p = 0; p < n_position; p++)
         kern_kv_store(execs[0], &c.kv, p, c.k + (size_t)p * kv_row, c.v + (size_t)p * kv_row);
-    void *half = mem_alloc(n_kv * 4);
-    kern_from_f32(type, c.k, half, n_kv);
-    kern_to_f32(type, half, c.k, n_kv);
-    kern_from_f32(type, c.v, half, n_kv);
-    kern_to_f32(type, half, c.v, n_kv);
+    read_kv(&c.kv, c.kv.k, n_position, c.k);
+    read_kv(&c.kv, c.kv.v, n_position, c.v);
     for (int r = 0; r < c.n_row; r++) {
         int first = n_position - capacity, last = n_position - 1 - r;
         c.rows[r] = (struct kern_attend_row){&c.kv, first, last < first ? first : last};
@@ -504,17 +534,18 @@ static void check_attend(enum kern_type type, int n_kv_head, int dim, int n_posi
     float *out = mem_alloc(n_out * 4), *other = mem_alloc(n_out * 4);
     size_t q_row = (size_t)c.n_head * (size_t)dim;
     kern_attend(execs[0], c.q, q_row, c.n_head, c.rows, c.n_row, out);
-    report(attend_ok(&c, out), "attend", dim, n_position);
     for (int r = 0; r < c.n_row; r++)
         kern_attend(execs[2], c.q + (size_t)r * q_row, q_row, c.n_head, &c.rows[r], 1,
                     other + (size_t)r * q_row);
     report(!memcmp(out, other, n_out * 4), "attend, rows apart", dim, n_position);
+    for (size_t at = 0; type == KERN_Q8_0 && at < n_out; at += (size_t)dim)
+        round_query(c.q + at, dim);
+    report(attend_ok(&c, out), "attend", dim, n_position);
     mem_free(c.kv.k);
     mem_free(c.kv.v);
     mem_free(c.q);
     mem_free(c.k);
     mem_free(c.v);
-    mem_free(half);
     mem_free(out);
     mem_free(other);
 }
@@ -623,6 +654,8 @@ static void check_isa(void)
     for (int n = 1; n < 200; n = n * 2 + 1) {
         check_attend(KERN_F32, 2, 8 * (n % 5) + 8, n);
         check_attend(KERN_F16, 1, 64, n);
+        check_attend(KERN_Q8_0, 2, 32 * (n % 4 + 1), n);
+        check_attend(KERN_Q8_0, 1, KERN_KV_Q8_DIM - 32 * (n % 4), n);
     }
     for (int i = 1; i < 5; i++)
         check_rope(i, 8 * i);
@@ -665,6 +698,38 @@ static void bench_linear(const char *name, struct shape s, enum kern_type type)
     mem_arena_free(arena);
 }
 
+/* S1-mini's 28 layers, one or more rows at position 1000. */
+static void bench_attend(enum kern_type type, int n_row)
+{
+    enum { N_LAYER = 28, H = 16, K = 8, D = 128, T = 1000 };
+    struct kern_kv kv[N_LAYER];
+    struct kern_attend_row rows[64];
+    size_t bytes = kern_kv_bytes(type, K, D, T + 64);
+    float *v = numbers(H * D * 64, 1), *out = mem_alloc(H * D * 64 * sizeof *out);
+    double begin, best = 1e9;
+    for (int i = 0; i < N_LAYER; i++) {
+        kv[i] = (struct kern_kv){mem_alloc(bytes), mem_alloc(bytes), type, K, D, T + 64};
+        for (int p = 0; p < T + n_row; p++)
+            kern_kv_store(execs[0], &kv[i], p, v + p % 64, v + p % 32);
+    }
+    for (begin = now(); now() - begin < 1;) {
+        double start = now();
+        for (int i = 0; i < N_LAYER; i++) {
+            for (int r = 0; r < n_row; r++)
+                rows[r] = (struct kern_attend_row){&kv[i], 0, T + r};
+            kern_attend(execs[0], v, H * D, H, rows, n_row, out);
+        }
+        best = fmin(best, now() - start);
+    }
+    printf("%-7s attend, %2d rows at %d   %-5s %8.3f ms\n", isa, n_row, T, kern_type_name(type), best * 1e3);
+    for (int i = 0; i < N_LAYER; i++) {
+        mem_free(kv[i].k);
+        mem_free(kv[i].v);
+    }
+    mem_free(v);
+    mem_free(out);
+}
+
 static void bench_isa(void)
 {
     static const enum kern_type types[] = {KERN_F32, KERN_F16, KERN_Q8_0, KERN_Q4_0};
@@ -673,6 +738,10 @@ static void bench_isa(void)
         bench_linear("8 rows 8192x3072", (struct shape){8192, 3072, 1, 8, 1, 1}, types[t]);
         bench_linear("256 rows 6144x1024", (struct shape){6144, 1024, 1, 256, 1, 1}, types[t]);
         bench_linear("conv 192x192x7 512", (struct shape){192, 192, 7, 512, 1, 3}, types[t]);
+        if (kern_kv_type(types[t], 128) == types[t] && types[t] != KERN_Q4_0) {
+            bench_attend(types[t], 1);
+            bench_attend(types[t], 64);
+        }
     }
 }
 
