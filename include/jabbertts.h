@@ -80,6 +80,8 @@ struct jabbertts_options {
     double idle_s;     /* give the memory of an idle model back after so long; 0: never.  The next
                         * request waits until it is loaded again. */
     int context;       /* tokens and frames per sentence, reference included; 0: the model's */
+    const char *cache; /* how the model's keys and values are kept: "f32", "f16" or "q8_0", which is half
+                        * of f16; NULL: q8_0 for models in 4 bits, f32 for f32, else f16 */
     int prefix_mb;     /* MiB for what the model remembers of voices' prompts, so that a voice's
                           second request starts at its own text; 0: nothing (default 256) */
     const char *prefix_dir; /* a directory to keep that in, up to 1 GiB, for later runs and other
@@ -337,7 +339,7 @@ JABBERTTS_API int jabbertts_text(struct jabbertts *tts, const struct jabbertts_t
 JABBERTTS_API const char *jabbertts_marker(const char *instructions);
 
 /* Measure a model's speed and memory: a table, or JSON if json is not 0.  Free *ret with free().
- * options as for jabbertts_open. */
+ * Of the options, model, threads, isa, cache and context are looked at; context 0: 1024. */
 JABBERTTS_API int jabbertts_bench(const struct jabbertts_options *o, int json, char **ret,
                                   struct jabbertts_error *e);
 
@@ -371,6 +373,7 @@ JABBERTTS_API int jabbertts_calibrate(const struct jabbertts_calibrate_options *
 struct jabbertts_eval_options {
     const char *model, *reference; /* the quantized one, the original */
     const char *text;              /* as above */
+    const char *cache;             /* of the quantized one, as in jabbertts_options */
     int threads;
     void (*progress)(void *cookie, double fraction);
     void *cookie;

@@ -11,7 +11,10 @@ static const char usage[] =
     "transformers for 1, 4 and 8 sequences at once and at two context lengths, codec and total\n"
     "real-time factor (compute time / audio time), time to first audio (without a reference,\n"
     "with 10 s of one, with one that is known), memory of one sequence\n"
-    "and of a context of 4096.  Best and median of several runs.\n\n"
+    "with its context filled.  Best and median of several runs.\n\n"
+    "  --context N   tokens and frames that a sequence has room for; frames are also timed at its end\n"
+    "                (default: 1024, and the times of 300 and 1000 alone)\n"
+    "  --cache TYPE  keys and values: f32, f16, q8_0 (default: by the model's matrices)\n"
     "  --threads N   1 to 256 (default: one per core)\n"
     "  --isa NAME    instruction set: ref, avx2, avx512, neon (default: the best here)\n"
     "  --json        print JSON\n"
@@ -19,7 +22,9 @@ static const char usage[] =
 
 int cmd_bench(int argc, char **argv)
 {
-    static const struct option options[] = {{"threads", required_argument, 0, 't'},
+    static const struct option options[] = {{"context", required_argument, 0, 'x'},
+                                            {"cache", required_argument, 0, 'c'},
+                                            {"threads", required_argument, 0, 't'},
                                             {"isa", required_argument, 0, 'i'},
                                             {"json", no_argument, 0, 'j'},
                                             {"help", no_argument, 0, 'h'},
@@ -31,6 +36,13 @@ int cmd_bench(int argc, char **argv)
     jabbertts_options_init(&o);
     while ((c = getopt_long(argc, argv, "t:i:jh", options, NULL)) != -1)
         switch (c) {
+        case 'x':
+            if (cli_int(argv[0], "context", optarg, 64, 65536, &o.context))
+                return CLI_USAGE;
+            break;
+        case 'c':
+            o.cache = optarg;
+            break;
         case 't':
             if (cli_int(argv[0], "threads", optarg, 1, 256, &o.threads))
                 return CLI_USAGE;

@@ -11,6 +11,7 @@ static const char usage[] =
     "along the original's own sentences, and the sound of both codecs for the same codes.\n\n"
     "  --reference FILE  the original\n"
     "  --text FILE       what is said (default: two dozen English sentences)\n"
+    "  --cache TYPE      keys and values of QUANTIZED: f32, f16, q8_0 (default: by its matrices)\n"
     "  --threads N       1 to 256 (default: one per core)\n"
     "  --json            print JSON\n"
     "  --help            this text\n";
@@ -19,6 +20,7 @@ int cmd_eval(int argc, char **argv)
 {
     static const struct option options[] = {{"reference", required_argument, 0, 'r'},
                                             {"text", required_argument, 0, 'x'},
+                                            {"cache", required_argument, 0, 'c'},
                                             {"threads", required_argument, 0, 't'},
                                             {"json", no_argument, 0, 'j'},
                                             {"help", no_argument, 0, 'h'},
@@ -34,6 +36,9 @@ int cmd_eval(int argc, char **argv)
             break;
         case 'x':
             o.text = optarg;
+            break;
+        case 'c':
+            o.cache = optarg;
             break;
         case 't':
             if (cli_int(argv[0], "threads", optarg, 1, 256, &o.threads))

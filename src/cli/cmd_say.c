@@ -39,6 +39,7 @@ static const char usage[] =
     "                          voice begins at once\n"
     "      --threads N         1 to 256 (default: one per core)\n"
     "      --isa NAME          ref, avx2, avx512, neon (default: the best here)\n"
+    "      --cache TYPE        keys and values: f32, f16, q8_0 (default: by the model's matrices)\n"
     "      --model FILE        a model made by `jabbertts convert` (default: the built-in voice), or\n"
     "                          espeak-ng: its own voice, in any of its languages\n"
     "      --help              this text\n\n"
@@ -75,7 +76,7 @@ static void on_signal(int sig)
 
 enum { OPT_PLAY = 256, OPT_VOICE, OPT_VOICE_TEXT, OPT_VOICE_DIR, OPT_LANGUAGE, OPT_SSML,
        OPT_LEXICON, OPT_SPEED, OPT_SEED, OPT_TEMPERATURE, OPT_TOP_P, OPT_PENALTY, OPT_MAX_SECONDS,
-       OPT_PREFIX_DIR, OPT_THREADS, OPT_ISA, OPT_MODEL };
+       OPT_PREFIX_DIR, OPT_THREADS, OPT_ISA, OPT_CACHE, OPT_MODEL };
 
 static const struct option options[] = {{"output", required_argument, 0, 'o'},
                                         {"format", required_argument, 0, 'f'},
@@ -96,6 +97,7 @@ static const struct option options[] = {{"output", required_argument, 0, 'o'},
                                         {"prefix-dir", required_argument, 0, OPT_PREFIX_DIR},
                                         {"threads", required_argument, 0, OPT_THREADS},
                                         {"isa", required_argument, 0, OPT_ISA},
+                                        {"cache", required_argument, 0, OPT_CACHE},
                                         {"model", required_argument, 0, OPT_MODEL},
                                         {"help", no_argument, 0, 'h'},
                                         {0}};
@@ -150,6 +152,7 @@ static int string_option(struct say *s, int c)
                          : c == OPT_LANGUAGE   ? &s->request.language
                          : c == OPT_LEXICON    ? &s->engine.lexicon
                          : c == OPT_ISA        ? &s->engine.isa
+                         : c == OPT_CACHE      ? &s->engine.cache
                          : c == OPT_MODEL      ? &s->engine.model
                                                : NULL;
     if (!where)

@@ -102,6 +102,8 @@ static const struct row rows[] = {
      "directory to keep them in for later runs, up to 1 GiB; nowhere when not set"},
     {"context", "engine", INTEGER, ENGINE(context), 0, 65536, "0", NULL,
      "tokens and frames of a sentence with its voice; 0 is the model's"},
+    {"cache", "engine", STRING, ENGINE(cache), 0, 0, NULL, NULL,
+     "keys and values: f32, f16, q8_0 (half of f16); by the model's own matrices when not set"},
     {"lexicon", "engine", STRING, ENGINE(lexicon), 0, 0, NULL, NULL,
      "file with a line `word = reading` or `word = /ipa/` for each word that is said otherwise"},
 };

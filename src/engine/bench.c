@@ -21,12 +21,16 @@
 #define SENTENCE       48 /* columns of a short sentence */
 #define REFERENCE_TEXT 60 /* columns of a reference's transcript */
 #define REFERENCE_S    10 /* seconds of its sound */
-#define N_CASE         4
+#define CONTEXT        1024
+#define N_CASE         5
 
 struct stat { double best, median; };
 
 /* Frames of `batch` sequences together, each `context` columns long when they begin. */
-static const struct { int context, batch; } cases[N_CASE] = {{300, 1}, {1000, 1}, {300, 4}, {300, 8}};
+struct frames {
+    int context, batch;
+    struct stat slow_s, fast_s, both_s; /* best 0: not run */
+};
 
 struct bench {
     struct model model;
@@ -41,7 +45,7 @@ struct bench {
     int n_column, n_reference, capacity, n_logit;
     double load_s, first_audio_s, uncached_s, cached_s, memory_mb;
     struct stat prompt_s, codec_s;                       /* one run; codec: per frame in a chunk */
-    struct stat slow_s[N_CASE], fast_s[N_CASE], frame_s[N_CASE]; /* best 0: not run */
+    struct frames cases[N_CASE];
 };
 
 static int by_value(const void *a, const void *b)
@@ -67,6 +71,21 @@ static int n_columns(struct bench *b)
     return n > b->n_column ? n : b->n_column;
 }
 
+/* The last frames of a context that was asked for, the first if none was: sequences of one come first. */
+static int choose_cases(struct bench *b, int context, struct err *e)
+{
+    int most = b->model.spec.lm.slow.n_position;
+    if (context > most)
+        return err_set(e, ERR_ARGUMENT, "context is %d, this model's is %d", context, most);
+    b->capacity = context ? context : most < CONTEXT ? most : CONTEXT;
+    int last = context && b->capacity > N_FRAME ? b->capacity - N_FRAME : 0;
+    const struct frames cases[N_CASE] = {{.context = 300, .batch = 1}, {.context = 1000, .batch = 1},
+                                         {.context = last, .batch = 1}, {.context = 300, .batch = 4},
+                                         {.context = 300, .batch = 8}};
+    memcpy(b->cases, cases, sizeof cases);
+    return 0;
+}
+
 static int bench_alloc(struct bench *b, struct err *e)
 {
     const struct spec *s = &b->model.spec;
@@ -75,7 +94,6 @@ static int bench_alloc(struct bench *b, struct err *e)
     b->n_logit = lm_n_head_row(b->model.lm);
     if (b->n_logit < s->lm.codebook_size)
         b->n_logit = s->lm.codebook_size;
-    b->capacity = s->lm.slow.n_position < 1024 ? s->lm.slow.n_position : 1024;
     b->n_column = PROMPT_COLUMNS < b->capacity / 2 ? PROMPT_COLUMNS : b->capacity / 2;
     for (size_t i = 0; i < batch; i++)
         if ((rc = lm_slot_new(b->model.lm, b->capacity, &b->slots[i], e)) < 0)
@@ -185,20 +203,19 @@ static void fill_slots(struct bench *b, int context, int batch)
     }
 }
 
-static void run_frames(struct bench *b, int i_case)
+static void run_frames(struct bench *b, struct frames *f)
 {
     double slow[N_FRAME], fast[N_FRAME], both[N_FRAME];
-    int context = cases[i_case].context, batch = cases[i_case].batch;
-    if (context + N_FRAME > b->capacity)
+    if (f->context == 0 || f->context + N_FRAME > b->capacity)
         return;
-    fill_slots(b, context, batch);
+    fill_slots(b, f->context, f->batch);
     for (int i = 0; i < N_FRAME; i++) {
-        one_frame(b, i, batch, &slow[i], &fast[i]);
+        one_frame(b, i, f->batch, &slow[i], &fast[i]);
         both[i] = slow[i] + fast[i];
     }
-    b->slow_s[i_case] = summarize(slow, N_FRAME);
-    b->fast_s[i_case] = summarize(fast, N_FRAME);
-    b->frame_s[i_case] = summarize(both, N_FRAME);
+    f->slow_s = summarize(slow, N_FRAME);
+    f->fast_s = summarize(fast, N_FRAME);
+    f->both_s = summarize(both, N_FRAME);
 }
 
 static void run_codec(struct bench *b)
@@ -260,31 +277,33 @@ static double memory_mb(void)
     return (double)usage.ru_maxrss * 1024e-6;
 }
 
-static json_t *case_json(const struct bench *b, int i)
+static json_t *case_json(const struct bench *b, const struct frames *f)
 {
     const struct spec_codec *c = &b->model.spec.codec;
-    double frame = (double)c->frame_samples / c->sample_rate, batch = cases[i].batch;
-    return json_pack("{s:i, s:i, s:o, s:o, s:o, s:o}", "context", cases[i].context, "batch",
-                     cases[i].batch, "slow_ms", stat_json(b->slow_s[i], 1e3), "fast_ms",
-                     stat_json(b->fast_s[i], 1e3), "frame_ms", stat_json(b->frame_s[i], 1e3),
-                     "rtf_per_sequence", stat_json(b->frame_s[i], 1 / frame / batch));
+    double frame = (double)c->frame_samples / c->sample_rate, batch = f->batch;
+    return json_pack("{s:i, s:i, s:o, s:o, s:o, s:o}", "context", f->context, "batch", f->batch,
+                     "slow_ms", stat_json(f->slow_s, 1e3), "fast_ms", stat_json(f->fast_s, 1e3),
+                     "frame_ms", stat_json(f->both_s, 1e3), "rtf_per_sequence",
+                     stat_json(f->both_s, 1 / frame / batch));
 }
 
 static json_t *bench_json(const struct bench *b, const char *path)
 {
     const struct spec_codec *c = &b->model.spec.codec;
     const struct spec_transformer *s = &b->model.spec.lm.slow;
+    enum kern_type cache = lm_kv_type(b->model.lm);
     double frame = (double)c->frame_samples / c->sample_rate;
-    struct stat lm = b->frame_s[0], speed = {b->n_column / b->prompt_s.best,
+    struct stat lm = b->cases[0].both_s, speed = {b->n_column / b->prompt_s.best,
                                              b->n_column / b->prompt_s.median};
     struct stat total = {lm.best + b->codec_s.best, lm.median + b->codec_s.median};
     json_t *frames = json_array();
     for (int i = 0; i < N_CASE; i++)
-        if (b->frame_s[i].best > 0)
-            json_array_append_new(frames, case_json(b, i));
-    return json_pack("{s:s, s:s, s:s, s:i, s:f, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:f, s:f}",
+        if (b->cases[i].both_s.best > 0)
+            json_array_append_new(frames, case_json(b, &b->cases[i]));
+    return json_pack("{s:s, s:s, s:s, s:i, s:s, s:i, s:f, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:f, s:f}",
                      "model", path, "version", jabbertts_version(),
                      "isa", kern_exec_isa(b->model.exec), "threads", pool_threads(b->model.pool),
+                     "cache", kern_type_name(cache), "context", b->capacity,
                      "load_s", b->load_s, "prefill_tokens_per_s", stat_json(speed, 1),
                      "frames", frames, "lm_rtf", stat_json(lm, 1 / frame),
                      "codec_rtf", stat_json(b->codec_s, 1 / frame),
@@ -292,8 +311,7 @@ static json_t *bench_json(const struct bench *b, const char *path)
                      "first_audio_s", b->first_audio_s,
                      "first_audio_reference_s", b->uncached_s,
                      "first_audio_known_reference_s", b->cached_s, "peak_memory_mb", b->memory_mb,
-                     "context_4096_mb",
-                     (double)transformer_kv_bytes(s, 4096, lm_kv_type(b->model.lm)) * 1e-6);
+                     "cache_mb", (double)transformer_kv_bytes(s, b->capacity, cache) * 1e-6);
 }
 
 static void table_line(struct buf *out, const char *name, json_t *stat)
@@ -341,25 +359,26 @@ static char *bench_table(json_t *j)
 static int bench_run(struct bench *b, const struct jabbertts_options *o, const char *path,
                      struct err *e)
 {
-    struct model_options m = {.n_thread = o->threads, .isa = o->isa, .max_batch = MAX_BATCH};
+    struct model_options m = {.n_thread = o->threads, .isa = o->isa, .cache = o->cache,
+                              .max_batch = MAX_BATCH};
     double t;
     int rc;
     t = engine_now();
     if ((rc = model_open(&b->model, path, &m, e)) < 0)
         return rc;
     b->load_s = engine_now() - t;
-    if ((rc = bench_alloc(b, e)) < 0)
+    if ((rc = choose_cases(b, o->context, e)) < 0 || (rc = bench_alloc(b, e)) < 0)
         return rc;
     fill_prompt(b, b->n_column, b->n_column / 2, b->n_column);
     run_prompt(b);
-    for (int i = 0; i < N_CASE && cases[i].batch == 1; i++)
-        run_frames(b, i);
+    for (int i = 0; i < N_CASE && b->cases[i].batch == 1; i++)
+        run_frames(b, &b->cases[i]);
     run_codec(b);
     run_first_audio(b);
     b->memory_mb = memory_mb(); /* before several sequences have caches */
     for (int i = 0; i < N_CASE; i++)
-        if (cases[i].batch > 1)
-            run_frames(b, i);
+        if (b->cases[i].batch > 1)
+            run_frames(b, &b->cases[i]);
     return 0;
 }
 

@@ -125,12 +125,13 @@ void engine_unload(struct jabbertts *tts)
 #endif
 }
 
-/* The instruction set's name must outlive the caller's options and the weights. */
+/* The names of instruction set and cache must outlive the caller's options and the weights. */
 static void remember_options(struct jabbertts *tts, const struct jabbertts_options *o)
 {
     tts->n_thread = pool_threads(tts->model.pool);
     tts->isa = kern_exec_isa(tts->model.exec);
     tts->model_options.isa = tts->isa;
+    tts->model_options.cache = kern_type_name(lm_kv_type(tts->model.lm));
     tts->n_slot = o->slots;
     tts->n_queue_max = o->queue;
     tts->prefix_mb = o->prefix_mb;
@@ -176,7 +177,7 @@ static int engine_start(struct jabbertts *tts, const struct jabbertts_options *o
     double begin = engine_now();
     int rc;
     tts->model_options = (struct model_options){.n_thread = o->threads, .isa = o->isa,
-                                                .max_batch = o->slots};
+                                                .cache = o->cache, .max_batch = o->slots};
     if ((rc = check_options(o, e)) < 0 ||
         (o->lexicon && (rc = lexicon_open(o->lexicon, &tts->lexicon, e)) < 0))
         return rc;

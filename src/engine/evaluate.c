@@ -144,13 +144,12 @@ static int compare_sound(struct eval *v, struct err *e)
 
 /* --- opening --- */
 
-static int side_open(struct side *s, const char *model, int n_thread, struct err *e)
+static int side_open(struct side *s, const char *model, const struct model_options *o, struct err *e)
 {
-    struct model_options o = {.n_thread = n_thread, .max_batch = 1};
     char path[4096];
     int rc;
     if ((rc = engine_model_path(model, path, sizeof path, e)) < 0 ||
-        (rc = model_open(&s->model, path, &o, e)) < 0)
+        (rc = model_open(&s->model, path, o, e)) < 0)
         return rc;
     const struct spec *p = &s->model.spec;
     size_t n_logit = (size_t)lm_n_head_row(s->model.lm);
@@ -237,9 +236,11 @@ static char *table(const struct eval *v)
 
 static int evaluate(struct eval *v, const struct jabbertts_eval_options *o, struct err *e)
 {
+    struct model_options a = {.n_thread = o->threads, .max_batch = 1}, b = a;
     int rc;
-    if ((rc = side_open(&v->a, o->reference, o->threads, e)) < 0 ||
-        (rc = side_open(&v->b, o->model, o->threads, e)) < 0 || (rc = check_pair(v, e)) < 0 ||
+    b.cache = o->cache;
+    if ((rc = side_open(&v->a, o->reference, &a, e)) < 0 ||
+        (rc = side_open(&v->b, o->model, &b, e)) < 0 || (rc = check_pair(v, e)) < 0 ||
         (rc = sample_open(&v->sample, &v->a.model, o->text, e)) < 0)
         return rc;
     v->codes = mem_try((size_t)SAMPLE_FRAMES * (size_t)v->a.model.spec.lm.n_codebook,

@@ -37,7 +37,7 @@ static int open_dir(struct prefix_cache *c, const struct prefix_options *o, stru
                        "cannot use the prefix directory %s: %s", o->dir, strerror(errno));
     if (!(c->dir = mem_strndup(o->dir, strlen(o->dir))))
         return err_set(e, ERR_MEMORY, "out of memory for the prefix cache");
-    return prefix_identify(o->model, o->isa, &c->identity, e);
+    return prefix_identify(o, &c->identity, e);
 }
 
 int prefix_cache_new(const struct prefix_options *o, struct prefix_cache **ret, struct err *e)

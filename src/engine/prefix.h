@@ -23,7 +23,8 @@ struct prefix_cache;
 struct prefix_options {
     size_t max_bytes;       /* of keys and values in memory or mapped; 0: nothing is kept */
     const char *dir;        /* keep them there, too; must exist; NULL: in memory alone */
-    const char *model, *isa; /* with dir: the model's file, the instruction set in use */
+    const char *model, *isa, *cache; /* with dir: the model's file, the instruction set and the type
+                                      of keys and values in use */
 };
 int prefix_cache_new(const struct prefix_options *o, struct prefix_cache **ret, struct err *e);
 void prefix_cache_free(struct prefix_cache *c);

@@ -40,26 +40,26 @@ static int hash(const struct part *parts, int n, uint8_t out[16], struct err *e)
     return 0;
 }
 
-int prefix_identify(const char *model, const char *isa, struct prefix_identity *ret, struct err *e)
+int prefix_identify(const struct prefix_options *o, struct prefix_identity *ret, struct err *e)
 {
     struct AVMurMur3 *h = av_murmur3_alloc();
     uint8_t *part = mem_try(PART, 1);
-    FILE *f = fopen(model, "rb");
+    FILE *f = fopen(o->model, "rb");
     size_t n;
     int rc = 0;
     memset(ret, 0, sizeof *ret);
-    snprintf(ret->program, sizeof ret->program, "%s %s", JABBERTTS_VERSION, isa);
+    snprintf(ret->program, sizeof ret->program, "%s %s %s", JABBERTTS_VERSION, o->isa, o->cache);
     if (!h || !part)
         rc = err_set(e, ERR_MEMORY, "out of memory for a hash");
     else if (!f)
-        rc = err_set(e, ERR_IO, "cannot open %s: %s", model, strerror(errno));
+        rc = err_set(e, ERR_IO, "cannot open %s: %s", o->model, strerror(errno));
     if (rc == 0) {
         av_murmur3_init(h);
         while ((n = fread(part, 1, PART, f)) > 0)
             av_murmur3_update(h, part, n);
         av_murmur3_final(h, ret->model);
         if (ferror(f))
-            rc = err_set(e, ERR_IO, "cannot read %s: %s", model, strerror(errno));
+            rc = err_set(e, ERR_IO, "cannot read %s: %s", o->model, strerror(errno));
     }
     if (f)
         fclose(f);
@@ -93,7 +93,8 @@ int prefix_file_check(const void *data, size_t n, const struct prefix_identity *
     if (n < sizeof h || (memcpy(&h, data, sizeof h), memcmp(h.magic, MAGIC, sizeof h.magic)))
         return err_set(e, ERR_FORMAT, "not a file of the prefix cache");
     if (h.version != PREFIX_FILE_VERSION || memcmp(&h.identity, id, sizeof *id))
-        return err_set(e, ERR_UNSUPPORTED, "made for another model, version or instruction set");
+        return err_set(e, ERR_UNSUPPORTED, "made for another model, version, instruction set or type of "
+                       "keys and values");
     if (h.n_column != (uint32_t)p->n_prefix || h.width != 1 + (uint32_t)p->n_codebook ||
         h.kv_offset != offset || h.kv_bytes != n_kv || n_kv > SIZE_MAX - offset || n != offset + n_kv)
         return err_set(e, ERR_FORMAT, "a file of %zu bytes does not hold %d columns in %zu bytes", n,

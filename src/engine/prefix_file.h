@@ -2,27 +2,28 @@
  *
  * Layout, little-endian: struct prefix_header, the columns int32 [n_column, width], zeros up to a
  * multiple of 4096, the keys and values as lm_slot_save writes them.  The header says for which model
- * (a hash of its whole file) and for which version and instruction set: others would round
- * differently.  A file is hostile until prefix_file_check has returned 0; then its bytes are what was
- * written, by their hash.  MurmurHash3 finds damage and mistakes, not forgery: who may write into the
- * directory may say what voices sound like.
+ * (a hash of its whole file) and for which version, instruction set and type of keys and
+ * values: others would round differently, or read other bytes.  A file is hostile until
+ * prefix_file_check has returned 0; then its bytes are what was written, by their hash.  MurmurHash3
+ * finds damage and mistakes, not forgery: who may write into the directory may say what voices sound
+ * like.
  *
  *     directory/HASH.kv, HASH over model, program and columns; written beside and renamed
  *
  * Threads: any. */
 #ifndef ENGINE_PREFIX_FILE_H
 #define ENGINE_PREFIX_FILE_H
-#include "model/ar.h"
+#include "engine/prefix.h"
 
 #define PREFIX_FILE_VERSION 1
 #define PREFIX_DIR_BYTES    ((size_t)1 << 30) /* of all files in a directory; the oldest go */
 
 struct prefix_identity { /* of the program that may use a file */
     uint8_t model[16];
-    char program[48]; /* version and instruction set */
+    char program[48]; /* version, instruction set, type of keys and values */
 };
 /* Reads the whole model file. */
-int prefix_identify(const char *model, const char *isa, struct prefix_identity *ret, struct err *e);
+int prefix_identify(const struct prefix_options *o, struct prefix_identity *ret, struct err *e);
 
 struct prefix_header {
     char magic[8]; /* "JBRTTSKV" */

@@ -298,7 +298,8 @@ int speak_init(struct jabbertts *tts, struct err *e)
     if (!tts->slots || !tts->decoders || !tts->chunk || !tts->pcm)
         return err_set(e, ERR_MEMORY, "out of memory for %d slots", tts->n_slot);
     struct prefix_options prefix = {(size_t)tts->prefix_mb << 20, tts->prefix_dir,
-                                    gguf_path(tts->model.file), tts->isa};
+                                    gguf_path(tts->model.file), tts->isa,
+                                    kern_type_name(lm_kv_type(tts->model.lm))};
     rc = prefix_cache_new(&prefix, &tts->prefix, e);
     for (int i = 0; i < tts->n_slot && rc == 0; i++) {
         rc = ar_new(tts->model.lm, tts->n_context, &tts->slots[i].ar, e);

@@ -8,8 +8,8 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "formats/gguf.h"
-#include "kernels/kern.h"
-#include "model/spec.h"
+#include "model/lm.h"
+#include "model/transformer.h"
 
 #define MAX_TEXT (64u << 20)
 
@@ -46,6 +46,7 @@ static uint64_t values(const struct gguf_tensor *t)
 
 struct cost {
     uint64_t params, bytes, slow_macs, fast_macs, codec_macs, frame_bytes, kv_bytes, window_bytes;
+    enum kern_type kv_type;
     int context;
 };
 
@@ -71,12 +72,6 @@ static uint64_t decoder_rows(const struct spec_codec *c, const char *name)
     } else if (strncmp(name, "codec.post.", 11) && !strstr(name, ".out_proj."))
         step = 0; /* the encoder's */
     return step;
-}
-
-static uint64_t cache_bytes(const struct spec_transformer *t, int n_position, size_t size)
-{
-    return 2ull * (uint64_t)t->n_layer * (uint64_t)t->n_head_kv * (uint64_t)t->head_dim *
-           (uint64_t)n_position * size;
 }
 
 /* Per frame: the slow matrices once, the fast ones once per codebook (the slow state, then the codes
@@ -108,8 +103,9 @@ static void measure(const struct gguf *g, const struct spec *s, int context, str
         }
     }
     c->context = context;
-    c->kv_bytes = cache_bytes(&s->lm.slow, context, 2);
-    c->window_bytes = cache_bytes(&s->codec.post, s->codec.post.window, 4);
+    c->kv_type = lm_cache_type(g, &s->lm, KERN_AS_STORED);
+    c->kv_bytes = transformer_kv_bytes(&s->lm.slow, context, c->kv_type);
+    c->window_bytes = transformer_kv_bytes(&s->codec.post, s->codec.post.window, KERN_F32);
 }
 
 static void sum_part(const struct gguf *g, const char *part, uint64_t *params, uint64_t *bytes)
@@ -184,14 +180,15 @@ static char *as_json(const struct gguf *g, const struct cost *c)
                             json_pack("{s:I, s:I}", "parameters", (json_int_t)params, "bytes",
                                       (json_int_t)bytes));
     }
-    json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:I, s:o, s:o, s:o}",
+    json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:s, s:I, s:I, s:I, s:o, s:o, s:o}",
                           "file_bytes", (json_int_t)gguf_file_bytes(g),
                           "parameters", (json_int_t)c->params, "tensor_bytes", (json_int_t)c->bytes,
                           "slow_macs_per_frame", (json_int_t)c->slow_macs,
                           "fast_macs_per_frame", (json_int_t)c->fast_macs,
                           "lm_bytes_read_per_frame", (json_int_t)c->frame_bytes,
                           "codec_macs_per_frame", (json_int_t)c->codec_macs,
-                          "context", c->context, "kv_bytes_f16", (json_int_t)c->kv_bytes,
+                          "context", c->context, "kv_type", kern_type_name(c->kv_type),
+                          "kv_bytes", (json_int_t)c->kv_bytes,
                           "codec_window_bytes", (json_int_t)c->window_bytes,
                           "memory_bytes", (json_int_t)(c->bytes + c->kv_bytes + c->window_bytes),
                           "parts", sums, "metadata", metadata(g), "tensors", tensors(g));
@@ -240,10 +237,11 @@ static char *as_text(const struct gguf *g, const struct cost *c)
     buf_add_format(&b, "per frame: %.1f M multiply-adds slow, %.1f M fast, %.1f M codec; %.1f MB of "
                    "weights read by the first two\n"
                    "memory: %.1f MB of weights, and for each sequence of %d tokens and frames %.1f MB "
-                   "of keys and values (f16), %.1f MB of codec window\n\nmetadata:\n",
+                   "of keys and values (%s), %.1f MB of codec window\n\nmetadata:\n",
                    (double)c->slow_macs / 1e6, (double)c->fast_macs / 1e6,
                    (double)c->codec_macs / 1e6, (double)c->frame_bytes / 1e6, (double)c->bytes / 1e6,
-                   c->context, (double)c->kv_bytes / 1e6, (double)c->window_bytes / 1e6);
+                   c->context, (double)c->kv_bytes / 1e6, kern_type_name(c->kv_type),
+                   (double)c->window_bytes / 1e6);
     text_metadata(g, &b);
     buf_add_str(&b, "\ntensors:\n");
     for (int i = 0; i < gguf_n_tensors(g); i++) {

@@ -11,7 +11,7 @@
 
 struct lm {
     struct spec_lm s;
-    enum kern_type kv_type;
+    enum kern_type kv_type, fast_kv_type;
     bool full_head;
     int max_row, max_batch;
     const struct gguf_tensor *token_embd, *codebook_embd, *fast_embd; /* rows read from the file */
@@ -125,19 +125,50 @@ static int alloc_scratch(struct lm *m, struct err *e)
         !m->batch.logits || !m->batch.code)
         return err_set(e, ERR_MEMORY, "out of memory for the language model's scratch");
     for (size_t i = 0; i < b; i++)
-        if ((rc = transformer_kv_new(m->fast, s->n_codebook, m->kv_type, &m->fast_kv[i], e)) < 0)
+        if ((rc = transformer_kv_new(m->fast, s->n_codebook, m->fast_kv_type, &m->fast_kv[i], e)) < 0)
             return rc;
     if ((rc = transformer_scratch_new(&s->slow, m->max_row, &m->slow_scratch, e)) < 0)
         return rc;
     return transformer_scratch_new(&s->fast, 2 * m->max_batch, &m->fast_scratch, e);
 }
 
-/* Keys and values are f32 where the weights are. */
-static enum kern_type cache_type(const struct gguf *g, const struct lm_options *o)
+static enum kern_type matrix_type(const struct gguf *g, enum kern_type type)
 {
     const struct gguf_tensor *t = gguf_find(g, "blk.0.attn_qkv.weight");
-    int type = o->type != KERN_AS_STORED ? (int)o->type : t ? t->type : KERN_F32;
-    return type == KERN_F32 ? KERN_F32 : KERN_F16;
+    return type != KERN_AS_STORED ? type : t ? (enum kern_type)t->type : KERN_F32;
+}
+
+static bool has_4_bits(const struct gguf *g, enum kern_type type)
+{
+    bool found = type == KERN_Q4_0;
+    for (int i = 0; type == KERN_AS_STORED && !found && i < gguf_n_tensors(g); i++) {
+        const struct gguf_tensor *t = gguf_tensor_at(g, i);
+        found = t->type == KERN_Q4_0 && !strncmp(t->name, "blk.", 4);
+    }
+    return found;
+}
+
+enum kern_type lm_cache_type(const struct gguf *g, const struct spec_lm *s, enum kern_type type)
+{
+    if (has_4_bits(g, type))
+        return kern_kv_type(KERN_Q8_0, s->slow.head_dim);
+    return matrix_type(g, type) == KERN_F32 ? KERN_F32 : KERN_F16;
+}
+
+static int choose_cache(struct lm *m, const struct gguf *g, const struct lm_options *o, struct err *e)
+{
+    static const enum kern_type types[] = {KERN_F32, KERN_F16, KERN_Q8_0};
+    m->kv_type = lm_cache_type(g, &m->s, o->type);
+    m->fast_kv_type = matrix_type(g, o->type) == KERN_F32 ? KERN_F32 : KERN_F16;
+    if (!o->cache)
+        return 0;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (!strcmp(o->cache, kern_type_name(types[i]))) {
+            m->kv_type = kern_kv_type(types[i], m->s.slow.head_dim);
+            return 0;
+        }
+    return err_set(e, ERR_ARGUMENT, "a cache of \"%.32s\" is not known, choose one of: f32, f16, q8_0",
+                   o->cache);
 }
 
 int lm_load(const struct gguf *g, const struct spec_lm *s, struct kern_exec *x,
@@ -148,13 +179,14 @@ int lm_load(const struct gguf *g, const struct spec_lm *s, struct kern_exec *x,
     if (!m)
         return err_set(e, ERR_MEMORY, "out of memory for the language model");
     m->s = *s;
-    m->kv_type = cache_type(g, o);
     m->full_head = o->full_head;
     m->max_row = o->max_row > 0 ? o->max_row : 256;
     m->max_batch = o->max_batch > 0 ? o->max_batch : 8;
     if (m->max_row < 2 * m->max_batch)
         m->max_row = 2 * m->max_batch;
-    int rc = load_weights(m, &l, e);
+    int rc = choose_cache(m, g, o, e);
+    if (rc == 0)
+        rc = load_weights(m, &l, e);
     if (rc == 0)
         rc = alloc_scratch(m, e);
     if (rc < 0)

@@ -18,6 +18,8 @@
 struct lm;
 struct lm_options {
     enum kern_type type; /* wish for the packed matrices: f32, f16, bf16, q8_0, q4_0, as stored */
+    const char *cache;   /* "f32", "f16", "q8_0": keys and values of the slow transformer; NULL: what
+                            lm_cache_type says.  Rows that cannot be q8_0 (kern.h) are f16. */
     bool full_head;      /* compute the whole padded vocabulary */
     int max_row;         /* rows in one slow call: prompt chunk or batch; 0 = 256 */
     int max_batch;       /* sequences in one fast call; 0 = 8 */
@@ -25,6 +27,9 @@ struct lm_options {
 int lm_load(const struct gguf *g, const struct spec_lm *s, struct kern_exec *x,
             const struct lm_options *o, struct mem_arena *arena, struct lm **ret, struct err *e);
 void lm_free(struct lm *m); /* scratch only; weights die with the arena */
+/* Where nothing is said: q8_0 with layers in q4_0, whose own error is a hundred times that of such a cache
+ * (docs/SPEED.md), f32 with f32, else f16.  type as in lm_options. */
+enum kern_type lm_cache_type(const struct gguf *g, const struct spec_lm *s, enum kern_type type);
 const struct spec_lm *lm_spec(const struct lm *m);
 
 int lm_n_head_row(const struct lm *m);               /* logits per slow call */
@@ -37,7 +42,7 @@ void lm_slot_free(struct lm_slot *s);
 void lm_slot_reset(struct lm_slot *s);
 int lm_slot_length(const struct lm_slot *s);   /* columns seen */
 int lm_slot_capacity(const struct lm_slot *s);
-enum kern_type lm_kv_type(const struct lm *m); /* of keys and values */
+enum kern_type lm_kv_type(const struct lm *m); /* of keys and values of the slow transformer */
 
 /* What a slot remembers of its first n columns (n <= length), and back into an empty slot of the same
  * model with capacity >= n: it goes on as if it had been fed them. */

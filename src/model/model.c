@@ -7,7 +7,8 @@
 static int load_parts(struct model *m, const struct model_options *o, struct err *e)
 {
     enum kern_type type = o->f32 ? KERN_F32 : KERN_AS_STORED;
-    struct lm_options lm = {.type = type, .max_batch = o->max_batch > 0 ? o->max_batch : 1};
+    struct lm_options lm = {.type = type, .cache = o->cache,
+                            .max_batch = o->max_batch > 0 ? o->max_batch : 1};
     struct codec_options codec = {.type = type, .decoder = true,
                                   .encoder = m->spec.codec.has_encoder};
     int rc = lm_load(m->file, &m->spec.lm, m->exec, &lm, m->arena, &m->lm, e);

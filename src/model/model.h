@@ -14,6 +14,7 @@
 struct model_options {
     int n_thread;    /* 0: one per core */
     const char *isa; /* NULL: the best */
+    const char *cache; /* as in lm_options */
     int max_batch;   /* sequences decoded together; 0 = 1 */
     bool f32;        /* widen all matrices; else each keeps the type it has in the file */
 };

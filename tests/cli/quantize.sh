@@ -31,6 +31,7 @@ expect 1 "cannot write" "$bin" quantize $model "$dir/none/a.gguf" --type q8
 expect 2 "wanted -o FILE" "$bin" calibrate
 expect 1 "cannot open" "$bin" calibrate $model --text "$dir/none" -o "$dir/i.gguf"
 expect 2 "reference" "$bin" eval $model
+expect 1 "a cache of \"q5\" is not known" "$bin" eval $model --reference $model --cache q5
 ls "$dir" | grep -q gguf && fail "files were left behind: $(ls "$dir")"
 
 works() {
@@ -53,6 +54,11 @@ done
     >"$dir/same.txt" || fail "eval of the original"
 grep -q "slow: divergence 0.000000" "$dir/same.txt" && grep -q "codec: inf dB" "$dir/same.txt" ||
     fail "the original differs from itself: $(cat "$dir/same.txt")"
+"$bin" eval $model --reference $model --text tests/cases/calibrate.txt --cache q8_0 --threads 1 \
+    >"$dir/cache.txt" || fail "eval of a cache in 8 bits"
+awk -v a="$(value "$dir/cache.txt" divergence)" -v b="$(value "$dir/q8.txt" divergence)" \
+    'BEGIN { exit !(a > 0 && a < b) }' ||
+    fail "a cache in 8 bits must cost something, less than q8: $(cat "$dir/cache.txt" "$dir/q8.txt")"
 awk -v a="$(value "$dir/q8.txt" divergence)" -v b="$(value "$dir/q4.txt" divergence)" \
     'BEGIN { exit !(a > 0 && b > 4 * a && b < 0.5) }' ||
     fail "q4 must cost more than q8, and not everything: $(cat "$dir/q8.txt" "$dir/q4.txt")"

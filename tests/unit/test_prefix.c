@@ -24,11 +24,12 @@
 #define N_CONTEXT 400
 
 static struct model model;
+static const char *cache_type = "f16", *other_type = "q8_0";
 
 static int setup(void **state)
 {
     (void)state;
-    struct model_options o = {.n_thread = 1, .max_batch = 1};
+    struct model_options o = {.n_thread = 1, .cache = cache_type, .max_batch = 1};
     struct err e = {0};
     if (model_open(&model, MODEL, &o, &e) == 0)
         return 0;
@@ -205,10 +206,10 @@ static int folder_list(char *path, size_t n_path, bool empty)
     return n;
 }
 
-static struct prefix_cache *cache_in_folder(const char *file)
+static struct prefix_cache *cache_in_folder(const char *file, const char *type)
 {
     struct prefix_cache *c;
-    struct prefix_options o = {64 << 20, folder, file, kern_exec_isa(model.exec)};
+    struct prefix_options o = {64 << 20, folder, file, kern_exec_isa(model.exec), type};
     struct err e = {0};
     assert_int_equal(prefix_cache_new(&o, &c, &e), 0);
     return c;
@@ -232,17 +233,17 @@ static void test_outlasts(void **state)
     char path[400];
     (void)state;
     folder_new();
-    struct prefix_cache *cache = cache_in_folder(MODEL);
+    struct prefix_cache *cache = cache_in_folder(MODEL, cache_type);
     mem_free(feed(s, &p));
     prefix_save(cache, &p, s, false);
     assert_int_equal(folder_list(NULL, 0, false), 0);
     prefix_cache_free(cache);
-    cache = cache_in_folder(MODEL);
+    cache = cache_in_folder(MODEL, cache_type);
     prefix_save(cache, &p, s, true);
     prefix_cache_free(cache);
     assert_int_equal(folder_list(path, sizeof path, false), 1);
 
-    cache = cache_in_folder(MODEL); /* as another process would */
+    cache = cache_in_folder(MODEL, cache_type); /* as another process would */
     assert_int_equal(prefix_restore(cache, &q, t), q.n_prefix);
     size_t n = lm_slot_bytes(s, p.n_prefix);
     char *x = mem_alloc(n), *y = mem_alloc(n);
@@ -253,32 +254,35 @@ static void test_outlasts(void **state)
     mem_free(y);
     prefix_cache_free(cache);
 
-    cache = cache_in_folder("tests/cases/ipa.tsv"); /* another model's */
+    cache = cache_in_folder("tests/cases/ipa.tsv", cache_type); /* another model's */
+    assert_false(known(cache, &p, t));
+    prefix_cache_free(cache);
+    cache = cache_in_folder(MODEL, other_type); /* other bytes, were they read as such */
     assert_false(known(cache, &p, t));
     prefix_cache_free(cache);
 
     static const long places[] = {0, 9, 13, 24, 40, 60, 110, 140, 4096, -1}; /* of every kind */
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         flip(path, places[i]);
-        cache = cache_in_folder(MODEL);
+        cache = cache_in_folder(MODEL, cache_type);
         if (known(cache, &p, t))
             fail_msg("used with a wrong byte at %ld", places[i]);
         prefix_cache_free(cache);
         flip(path, places[i]);
     }
-    cache = cache_in_folder(MODEL);
+    cache = cache_in_folder(MODEL, cache_type);
     assert_true(known(cache, &p, t));
     prefix_cache_free(cache);
     assert_int_equal(truncate(path, 5000), 0);
-    cache = cache_in_folder(MODEL);
+    cache = cache_in_folder(MODEL, cache_type);
     assert_false(known(cache, &p, t));
     prefix_save(cache, &p, s, true); /* written anew */
     prefix_cache_free(cache);
-    cache = cache_in_folder(MODEL);
+    cache = cache_in_folder(MODEL, cache_type);
     assert_true(known(cache, &p, t));
     prefix_cache_free(cache);
 
-    struct prefix_options o = {1 << 20, "/proc/none", MODEL, "ref"};
+    struct prefix_options o = {1 << 20, "/proc/none", MODEL, "ref", "f16"};
     assert_int_equal(prefix_cache_new(&o, &cache, NULL), ERR_NOT_FOUND);
     assert_int_equal(folder_list(NULL, 0, true), 1);
     assert_int_equal(rmdir(folder), 0);
@@ -321,6 +325,7 @@ static void test_same_sound(void **state)
     o.model = MODEL;
     o.threads = 1;
     folder_new();
+    o.cache = cache_type;
     o.prefix_dir = folder;
     assert_int_equal(jabbertts_open(&o, &with, &e), 0);
     o.prefix_mb = 0;
@@ -353,5 +358,8 @@ int main(void)
         cmocka_unit_test(test_outlasts),
         cmocka_unit_test(test_same_sound),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    int rc = cmocka_run_group_tests(tests, setup, teardown);
+    cache_type = "q8_0";
+    other_type = "f16";
+    return rc + cmocka_run_group_tests(tests, setup, teardown);
 }
