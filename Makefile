@@ -42,7 +42,7 @@ ALL_CFLAGS += -fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-reco
 LDFLAGS    += -fsanitize=$(SANITIZER)
 endif
 ifneq ($(COVERAGE),)
-ALL_CFLAGS += --coverage -O0
+ALL_CFLAGS += --coverage -O1
 LDFLAGS    += --coverage
 endif
 

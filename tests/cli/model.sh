@@ -34,6 +34,9 @@ expect 2 "is not f32, f16" "$bin" convert $checkpoint -o "$dir/x.gguf" --type in
 expect 2 "is not s1-mini" "$bin" convert --random gpt -o "$dir/x.gguf"
 expect 1 "config.json" "$bin" convert "$dir" -o "$dir/x.gguf"
 expect 1 "cannot write" "$bin" convert $checkpoint -o "$dir/none/x.gguf"
+expect 0 "first_audio_known_reference_s" "$bin" bench --threads 1
+expect 0 "\"peak_memory_mb\": [0-9]" "$bin" bench --threads 1 --json
+expect 2 "unexpected argument" "$bin" bench a.gguf b.gguf
 
 "$bin" convert --random s1-mini -o "$dir/random.gguf" 2>/dev/null &
 pid=$!

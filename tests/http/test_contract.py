@@ -182,6 +182,10 @@ def paths(s):
     for path in "/health", "/healthz", "/readyz", "/v1/models/":
         status = 404 if path == "/v1/models/x" else 200
         check(s.call("GET", path).status == status, path, "")
+    for path, kind in (("/", "text/html"), ("/docs", "text/html"), ("/page.css", "text/css"),
+                       ("/page.js", "text/javascript"), ("/openapi.json", "application/json")):
+        r = s.call("GET", path)
+        check(r.status == 200 and r.headers["Content-Type"].startswith(kind), path, r.headers)
     r = s.call("GET", "/" + "x" * 2000)
     check(r.status == 414, "a long path", r.status)
     r.error()
