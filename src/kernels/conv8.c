@@ -97,10 +97,24 @@ static int pack(struct kern_exec *x, struct pack *p, int n_panel, struct err *e)
     return rc;
 }
 
-int conv8_init(struct conv8 *c, struct kern_exec *x, const struct kern_source *s, int stride,
-               int dilation, struct mem_arena *arena, struct err *e)
+/* The convolution as the kernels see it. */
+static struct conv8 shape_of(const struct kern_source *s, const struct conv8_shape *h)
 {
-    struct conv8 made = {s->n_out, s->n_in, s->n_tap, stride, dilation, .ops = ops_of(x)};
+    struct conv8 c = {.n_out = s->n_out, .n_in = s->n_in, .n_tap = s->n_tap, .stride = h->stride,
+                      .dilation = h->dilation, .n_row = h->n_row};
+    if (h->stride > 1 && h->dilation == 1 && s->n_tap > h->stride && s->n_tap % h->stride == 0) {
+        c.n_in *= h->stride;
+        c.n_tap /= h->stride;
+        c.stride = 1;
+    }
+    return c;
+}
+
+int conv8_init(struct conv8 *c, struct kern_exec *x, const struct kern_source *s,
+               const struct conv8_shape *shape, struct mem_arena *arena, struct err *e)
+{
+    struct conv8 made = shape_of(s, shape);
+    made.ops = ops_of(x);
     int n_panel = (s->n_out + CONV8_PANEL - 1) / CONV8_PANEL;
     size_t n_scale = (size_t)n_panel * CONV8_PANEL;
     char *packed = mem_arena_alloc(arena, made.ops->panel_bytes(&made) * (size_t)n_panel);
@@ -124,16 +138,16 @@ int conv8_init(struct conv8 *c, struct kern_exec *x, const struct kern_source *s
 /* --- running --- */
 
 /* The work buffer: largest magnitude of each input row, scales, prepared input. */
-static size_t work_head(const struct conv8 *c, int n_piece, int n_row)
+static size_t work_head(const struct conv8 *c, int n_piece)
 {
-    size_t n = (size_t)conv8_rows_in(c, n_piece * n_row) +
-               (size_t)(c->n_tap == 1 ? n_piece * n_row : n_piece);
+    size_t n = (size_t)conv8_rows_in(c, n_piece * c->n_row) +
+               (size_t)(c->n_tap == 1 ? n_piece * c->n_row : n_piece);
     return (n * sizeof(float) + 63) / 64 * 64;
 }
 
-size_t conv8_work_bytes(const struct conv8 *c, int n_piece, int n_row)
+size_t conv8_work_bytes(const struct conv8 *c, int n_piece)
 {
-    return work_head(c, n_piece, n_row) + c->ops->input_bytes(c, n_piece, n_row);
+    return work_head(c, n_piece) + c->ops->input_bytes(c, n_piece);
 }
 
 struct rows_job {
@@ -165,11 +179,11 @@ static void find_scales(const struct conv8_job *j, const float *top, float *scal
     const struct conv8 *c = j->c;
     const struct conv8_call *call = j->call;
     if (c->n_tap == 1) {
-        for (int r = 0; r < call->n_piece * call->n_row; r++)
+        for (int r = 0; r < call->n_piece * c->n_row; r++)
             scale[r] = scale_of(top[(size_t)r * (size_t)c->stride]);
         return;
     }
-    int n = conv8_rows_in(c, call->n_row);
+    int n = conv8_rows_in(c, c->n_row);
     for (int p = 0; p < call->n_piece; p++) {
         const float *t = top + conv8_piece(j, p);
         float most = 0;
@@ -204,9 +218,9 @@ static void run_rows(struct kern_exec *x, struct rows_job *r, pool_task task)
 
 void conv8_run(struct kern_exec *x, const struct conv8 *c, const struct conv8_call *call)
 {
-    int n_row_in = conv8_rows_in(c, call->n_piece * call->n_row);
+    int n_row_in = conv8_rows_in(c, call->n_piece * c->n_row);
     float *top = call->work, *scale = top + n_row_in;
-    struct conv8_job j = {c, call, scale, (char *)call->work + work_head(c, call->n_piece, call->n_row)};
+    struct conv8_job j = {c, call, scale, (char *)call->work + work_head(c, call->n_piece)};
     struct rows_job rows = {&j, top, .n = n_row_in};
     run_rows(x, &rows, top_task);
     find_scales(&j, top, scale);

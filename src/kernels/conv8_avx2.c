@@ -1,8 +1,11 @@
 /* conv8_avx2.c - conv8 in 16-bit multiplications (vpmaddwd): vpmaddubsw would saturate.
  *
- * Two forms.  Direct: bytes widened to 16 bits, weights [tap][channels / 2][16 outputs][2].
+ * A form makes a tile of outputs from sums of products ("points"): over the channels, and over the
+ * groups of taps that a point has.
  *
- * Short-FIR: convolutions of 5 to 8 taps and stride 1 make 4 outputs from 7 points and two groups of 4
+ * DIRECT: an output is one point, its groups are the taps.
+ *
+ * FIR4: convolutions of 5 to 8 taps and stride 1 make 4 outputs from 7 points and two groups of 4
  * taps, 13 products in place of 28 (Winograd, Arithmetic Complexity of Computations, 1980; Toom-Cook
  * at 0, 1, -1, 2, -2, 3 and infinity).  Everything is in integers, so nothing is lost:
  *     u_p = sum_k B[p][k] q[k], |u| <= 40 * 127                  16 bits
@@ -12,9 +15,16 @@
  * where B[p] are the coefficients of the product of (x - other points), D_p its value at p.  8 y is
  * 120 y times 1/15 modulo 2^32, exact when |8 y| < 2^31, which limits taps * channels.
  *
- * With dilation d a tile is 4 outputs d apart; tile (b, f) of a piece begins at row 4 b d + f, f < d.
- * Tile (b + 1, f) is d tiles on and holds the second group's inputs.  Inputs past the piece count as
- * zero: they meet only weights that are zero or outputs that are not wanted. */
+ * Halves: inputs and taps of even and odd place, q = e, o and w = a, b, make the outputs of even and
+ * odd place from three sums of half the taps (Karatsuba; Parker and Parhi, Low-area/power parallel FIR
+ * digital filter implementations, 1997):
+ *     y_even = a (e - o) + (a + b) o,  y_odd = (a + b) o - b (o - e_next)
+ * HALVES are convolutions of two taps: 3 products for 4.  FIR8 are those of 5 to 8, each half by the 7
+ * points of FIR4: 8 outputs of 20 products in place of 56.  Halves double |u| and |w|, which still fit.
+ *
+ * With dilation d a tile's outputs are d rows apart; with n of them tile (b, f) of a piece begins at row
+ * n b d + f, f < d.  FIR4's tile (b + 1, f) is d tiles on and holds the second group's inputs.  Inputs
+ * past the piece count as zero: they meet only weights that are zero or outputs that are not wanted. */
 #include <math.h>
 #include <string.h>
 
@@ -22,14 +32,55 @@
 #include "kernels/x86.h"
 
 #define INLINE static inline __attribute__((always_inline))
-#define POINTS 7
+#define POINTS 7            /* of FIR4 and of each half of FIR8 */
+#define MAX_POINTS (3 * POINTS)
 #define ROWS 6              /* tile of the product: 6 rows x 16 outputs fill the registers */
-#define BLOCK 48            /* units of a run task: their sums stay in L1 */
+#define BLOCK 36            /* units of a run task: their sums stay in L1 */
 #define FIR_MAX_TERMS 16643 /* terms of 127 * 127 * 8 that fit 31 bits */
+#define HALVES_MIN_ROWS 16  /* with fewer, reading weights takes the time, and HALVES has more */
 
-static bool is_fir(const struct conv8 *c)
+enum form { DIRECT, FIR4, HALVES, FIR8 };
+
+static int tile_outputs(enum form f)
 {
-    return c->stride == 1 && c->n_tap >= 5 && c->n_tap <= 8 && c->n_in <= FIR_MAX_TERMS / c->n_tap;
+    return f == DIRECT ? 1 : f == HALVES ? 2 : f == FIR4 ? 4 : 8;
+}
+
+/* Tiles of a piece in that form. */
+static int tiles_in(enum form f, const struct conv8 *c)
+{
+    int step = tile_outputs(f) * c->dilation;
+    return (c->n_row + step - 1) / step * c->dilation;
+}
+
+static enum form form_of(const struct conv8 *c)
+{
+    if (c->stride == 1 && c->n_tap == 2 && c->n_row >= HALVES_MIN_ROWS &&
+        tiles_in(HALVES, c) * 3 < c->n_row * 2)
+        return HALVES;
+    if (c->stride > 1 || c->n_tap < 5 || c->n_tap > 8 || c->n_in > FIR_MAX_TERMS / c->n_tap)
+        return DIRECT;
+    return tiles_in(FIR8, c) * 20 < tiles_in(FIR4, c) * 13 ? FIR8 : FIR4;
+}
+
+/* Points of a tile.  Without an eighth tap the last of FIR8 has no weight. */
+static int points(enum form f, const struct conv8 *c)
+{
+    return f == DIRECT ? 1 : f == HALVES ? 3 : f == FIR4 ? POINTS : c->n_tap < 8 ? 20 : 21;
+}
+
+/* Groups of taps of point p.  Without an eighth tap the last of FIR4 has no second one. */
+static int groups(enum form f, const struct conv8 *c, int p)
+{
+    return f == DIRECT ? c->n_tap : f == FIR4 && (p < POINTS - 1 || c->n_tap == 8) ? 2 : 1;
+}
+
+static int all_groups(enum form f, const struct conv8 *c)
+{
+    int n = 0;
+    for (int p = 0; p < points(f, c); p++)
+        n += groups(f, c, p);
+    return n;
 }
 
 /* Channels, padded to whole vectors of 16 bits. */
@@ -40,16 +91,9 @@ static size_t width(const struct conv8 *c)
 
 /* --- weights ---------------------------------------------------------------------------------- */
 
-/* Weights of an output: groups of `width` values; [point][2 groups of taps], the last of which is zero
- * and left out when there is no eighth tap. */
-static size_t groups(const struct conv8 *c)
-{
-    return !is_fir(c) ? (size_t)c->n_tap : c->n_tap < 8 ? POINTS * 2 - 1 : POINTS * 2;
-}
-
 static size_t panel_bytes(const struct conv8 *c)
 {
-    return groups(c) * width(c) * CONV8_PANEL * sizeof(int16_t);
+    return (size_t)all_groups(form_of(c), c) * width(c) * CONV8_PANEL * sizeof(int16_t);
 }
 
 /* Weight of a point from the four taps of a group. */
@@ -62,31 +106,51 @@ static int point_weight(int p, const int w[4])
     return factor[p] * (((w[3] * at[p] + w[2]) * at[p] + w[1]) * at[p] + w[0]);
 }
 
-/* Weights in group g of output w [tap][in], channel i. */
-static int group_weight(const struct conv8 *c, const int8_t *w, size_t g, size_t i)
+/* The weight of tap j in one of the three sums of halves. */
+static int half_weight(int sum, const int w[8], int j)
 {
-    size_t n_in = (size_t)c->n_in, n_tap = (size_t)c->n_tap;
-    if (i >= n_in)
-        return 0;
-    if (!is_fir(c))
-        return w[g * n_in + i];
-    int tap[4];
-    for (size_t k = 0; k < 4; k++) {
-        size_t j = g % 2 * 4 + k;
-        tap[k] = j < n_tap ? w[j * n_in + i] : 0;
-    }
-    return point_weight((int)(g / 2), tap);
+    return (sum < 2 ? w[2 * j] : 0) + (sum > 0 ? w[2 * j + 1] : 0);
 }
 
+/* Weight of group g of point p from an output's taps of one channel, zero past the last. */
+static int group_weight(enum form f, int p, int g, const int w[8])
+{
+    int half[4];
+    if (f == FIR4)
+        return point_weight(p, w + 4 * g);
+    if (f == HALVES)
+        return half_weight(p, w, 0);
+    for (int j = 0; j < 4; j++)
+        half[j] = half_weight(p / POINTS, w, j);
+    return point_weight(p % POINTS, half);
+}
+
+/* w [tap][in] of one output. */
+static int16_t packed_weight(const struct conv8 *c, enum form f, int p, int g, const int8_t *w, size_t i)
+{
+    size_t n_in = (size_t)c->n_in;
+    int tap[8] = {0};
+    if (i >= n_in)
+        return 0;
+    if (f == DIRECT)
+        return w[(size_t)g * n_in + i];
+    for (size_t j = 0; j < (size_t)c->n_tap; j++)
+        tap[j] = w[j * n_in + i];
+    return (int16_t)group_weight(f, p, g, tap);
+}
+
+/* [point][group][channels / 2][16 outputs][2] */
 static void pack(const struct conv8 *c, const int8_t *w, int n, void *panel)
 {
-    int16_t *p = panel;
+    int16_t *to = panel;
     size_t k = (size_t)c->n_tap * (size_t)c->n_in;
-    for (size_t g = 0; g < groups(c); g++)
-        for (size_t i = 0; i < width(c); i += 2)
-            for (int o = 0; o < CONV8_PANEL; o++, p += 2)
-                for (size_t b = 0; b < 2; b++)
-                    p[b] = (int16_t)(o < n ? group_weight(c, w + (size_t)o * k, g, i + b) : 0);
+    enum form f = form_of(c);
+    for (int p = 0; p < points(f, c); p++)
+        for (int g = 0; g < groups(f, c, p); g++)
+            for (size_t i = 0; i < width(c); i += 2)
+                for (int o = 0; o < CONV8_PANEL; o++, to += 2)
+                    for (size_t b = 0; b < 2; b++)
+                        to[b] = o < n ? packed_weight(c, f, p, g, w + (size_t)o * k, i + b) : 0;
 }
 
 /* --- input ------------------------------------------------------------------------------------ */
@@ -126,24 +190,21 @@ static __m256 inverse_of(float scale)
     return _mm256_set1_ps(scale > 0 ? 1 / scale : 0);
 }
 
-/* Tiles of a piece, without the one more in each phase that the second group reads. */
-static int piece_tiles(const struct conv8_job *j)
-{
-    int d = j->c->dilation;
-    return (j->call->n_row + 4 * d - 1) / (4 * d) * d;
-}
-
+/* Tiles whose input is prepared: FIR4 reads one more in each phase. */
 static size_t all_tiles(const struct conv8_job *j)
 {
-    return (size_t)j->call->n_piece * (size_t)(piece_tiles(j) + j->c->dilation);
+    enum form f = form_of(j->c);
+    return (size_t)j->call->n_piece *
+           (size_t)(tiles_in(f, j->c) + (f == FIR4 ? j->c->dilation : 0));
 }
 
-static size_t input_bytes(const struct conv8 *c, int n_piece, int n_row)
+static size_t input_bytes(const struct conv8 *c, int n_piece)
 {
-    struct conv8_call call = {.n_piece = n_piece, .n_row = n_row};
+    struct conv8_call call = {.n_piece = n_piece};
     struct conv8_job j = {.c = c, .call = &call};
-    size_t rows = is_fir(c) ? all_tiles(&j) * POINTS
-                            : (size_t)n_piece * (size_t)conv8_rows_in(c, n_row);
+    enum form f = form_of(c);
+    size_t rows = f == DIRECT ? (size_t)n_piece * (size_t)conv8_rows_in(c, c->n_row)
+                              : all_tiles(&j) * (size_t)points(f, c);
     return rows * width(c) * sizeof(int16_t);
 }
 
@@ -170,25 +231,46 @@ INLINE void points_of(const __m256i q[7], __m256i u[POINTS])
 #undef QUARTIC
 }
 
-/* One tile: its points, `apart` values from one to the next. */
-static void prepare_tile(const struct conv8_job *j, int i_tile, size_t apart)
+/* The points of one tile from its inputs q. */
+INLINE void points_of_halves(enum form f, const __m256i q[15], __m256i u[MAX_POINTS])
+{
+    __m256i part[POINTS];
+    int n = f == FIR8 ? POINTS : 1;
+    for (int s = 0; s < 3; s++) {
+        for (int k = 0; k < n; k++)
+            part[k] = s == 0   ? _mm256_sub_epi16(q[2 * k], q[2 * k + 1])
+                      : s == 1 ? q[2 * k + 1]
+                               : _mm256_sub_epi16(q[2 * k + 1], q[2 * k + 2]);
+        if (f == FIR8)
+            points_of(part, u + s * POINTS);
+        else
+            u[s] = part[0];
+    }
+}
+
+/* One tile of a form: its points, `apart` values from one to the next. */
+INLINE void prepare_tile(enum form f, const struct conv8_job *j, int i_tile, size_t apart)
 {
     const struct conv8 *c = j->c;
-    int d = c->dilation, n = piece_tiles(j) + d, piece = i_tile / n, t = i_tile % n;
-    int first = t / d * 4 * d + t % d, n_row = conv8_rows_in(c, j->call->n_row);
+    int d = c->dilation, n = tiles_in(f, c) + (f == FIR4 ? d : 0), piece = i_tile / n, t = i_tile % n;
+    int first = t / d * tile_outputs(f) * d + t % d, n_row = conv8_rows_in(c, c->n_row);
+    int n_q = f == FIR8 ? 15 : f == FIR4 ? POINTS : 3, n_point = points(f, c);
     size_t n_in = (size_t)c->n_in, w = width(c);
     const float *in = j->call->in + conv8_piece(j, piece) * n_in;
     int16_t *out = (int16_t *)j->q + (size_t)i_tile * w;
     __m256 inverse = inverse_of(j->scale[piece]);
     for (size_t i = 0; i < w; i += 16) {
-        __m256i q[7], u[POINTS];
-        for (int k = 0; k < 7; k++) {
+        __m256i q[15], u[MAX_POINTS];
+        for (int k = 0; k < n_q; k++) {
             int row = first + k * d;
             q[k] = row < n_row ? quantize16(in + (size_t)row * n_in + i, n_in - i, inverse)
                                : _mm256_setzero_si256();
         }
-        points_of(q, u);
-        for (int p = 0; p < POINTS; p++)
+        if (f == FIR4)
+            points_of(q, u);
+        else
+            points_of_halves(f, q, u);
+        for (int p = 0; p < n_point; p++)
             _mm256_storeu_si256((__m256i *)(void *)(out + (size_t)p * apart + i), u[p]);
     }
 }
@@ -196,7 +278,7 @@ static void prepare_tile(const struct conv8_job *j, int i_tile, size_t apart)
 static void prepare_row(const struct conv8_job *j, int unit)
 {
     const struct conv8 *c = j->c;
-    int n = conv8_rows_in(c, j->call->n_row);
+    int n = conv8_rows_in(c, j->c->n_row);
     bool one = c->n_tap == 1;
     size_t row = one ? (size_t)unit * (size_t)c->stride
                      : conv8_piece(j, unit / n) + (size_t)(unit % n);
@@ -210,20 +292,22 @@ static void prepare_row(const struct conv8_job *j, int unit)
 
 static int n_prepare(const struct conv8_job *j)
 {
-    if (is_fir(j->c))
+    if (form_of(j->c) != DIRECT)
         return (int)all_tiles(j);
-    return j->call->n_piece *
-           (j->c->n_tap == 1 ? j->call->n_row : conv8_rows_in(j->c, j->call->n_row));
+    return j->call->n_piece * (j->c->n_tap == 1 ? j->c->n_row : conv8_rows_in(j->c, j->c->n_row));
 }
 
 static void prepare(const struct conv8_job *j, int unit, int unit_end)
 {
-    size_t apart = is_fir(j->c) ? all_tiles(j) * width(j->c) : 0;
+    enum form f = form_of(j->c);
+    size_t apart = f == DIRECT ? 0 : all_tiles(j) * width(j->c);
     for (; unit < unit_end; unit++)
-        if (apart)
-            prepare_tile(j, unit, apart);
-        else
-            prepare_row(j, unit);
+        switch (f) {
+        case DIRECT: prepare_row(j, unit); break;
+        case FIR4: prepare_tile(FIR4, j, unit, apart); break;
+        case HALVES: prepare_tile(HALVES, j, unit, apart); break;
+        case FIR8: prepare_tile(FIR8, j, unit, apart); break;
+        }
 }
 
 /* --- products --------------------------------------------------------------------------------- */
@@ -285,9 +369,9 @@ INLINE void direct_tile(int R, const struct conv8_job *j, int row, int panel)
     for (int r = 0; r < R; r++) {
         size_t at = (size_t)(row + r);
         if (c->n_tap > 1)
-            at = (size_t)((row + r) / j->call->n_row) *
-                     (size_t)conv8_rows_in(c, j->call->n_row) +
-                 (size_t)((row + r) % j->call->n_row) * (size_t)c->stride;
+            at = (size_t)((row + r) / j->c->n_row) *
+                     (size_t)conv8_rows_in(c, j->c->n_row) +
+                 (size_t)((row + r) % j->c->n_row) * (size_t)c->stride;
         in[r] = (const int16_t *)j->q + at * w;
     }
     product(R, in, (size_t)c->dilation * w, (size_t)c->n_tap, w,
@@ -311,7 +395,7 @@ static void direct(const struct conv8_job *j, const struct conv8_range *range)
     }
 }
 
-/* --- short-FIR -------------------------------------------------------------------------------- */
+/* --- tiles of several outputs -------------------------------------------------------------------------------- */
 
 /* 120 y to y. */
 INLINE __m256i divide(__m256i v)
@@ -337,75 +421,105 @@ INLINE void rows_of(const __m256i m[POINTS], __m256i y[4])
         y[i] = divide(y[i]);
 }
 
-static void fir_put(const struct conv8_job *j, int tile, int panel, int32_t (*sum)[BLOCK][16],
-                    int at)
+/* The points m of a tile, 8 outputs wide, to the sums of its rows.  Without an eighth tap m's last is
+ * zero. */
+INLINE void rows_of_halves(enum form f, const __m256i m[MAX_POINTS], __m256i y[8])
 {
-    int d = j->c->dilation, n = piece_tiles(j), piece = tile / n, t = tile % n;
-    int first = t / d * 4 * d + t % d;
-    __m256i y[2][4];
-    for (int h = 0; h < 2; h++) {
-        __m256i m[POINTS];
-        for (int p = 0; p < POINTS; p++)
-            m[p] = _mm256_loadu_si256((const __m256i *)(const void *)&sum[p][at][8 * h]);
-        rows_of(m, y[h]);
+    __m256i even[POINTS], odd[POINTS], half[2][4];
+    int n = f == FIR8 ? POINTS : 1;
+    for (int p = 0; p < n; p++) {
+        even[p] = _mm256_add_epi32(m[p], m[n + p]);
+        odd[p] = _mm256_sub_epi32(m[n + p], m[2 * n + p]);
     }
-    for (int i = 0; i < 4; i++)
-        if (first + i * d < j->call->n_row)
-            put(j, piece * j->call->n_row + first + i * d, panel, y[0][i], y[1][i]);
+    if (f == HALVES) {
+        y[0] = even[0];
+        y[1] = odd[0];
+        return;
+    }
+    rows_of(even, half[0]);
+    rows_of(odd, half[1]);
+    for (int i = 0; i < 8; i++)
+        y[i] = half[i % 2][i / 2];
 }
 
-struct point { const int16_t *u, *w; size_t n_group; }; /* inputs and weights of one panel */
-
-INLINE void fir_tiles(int R, const struct conv8_job *j, int tile, const struct point *p,
-                      int32_t (*sum)[16])
+INLINE void put_tile(enum form f, const struct conv8_job *j, int tile, int panel,
+                     int32_t (*sum)[BLOCK][16], int at)
 {
-    int d = j->c->dilation, n = piece_tiles(j);
+    int d = j->c->dilation, n = tiles_in(f, j->c), piece = tile / n, t = tile % n;
+    int n_out = tile_outputs(f), first = t / d * n_out * d + t % d, n_point = points(f, j->c);
+    __m256i y[2][8];
+    for (int h = 0; h < 2; h++) {
+        __m256i m[MAX_POINTS];
+        m[MAX_POINTS - 1] = _mm256_setzero_si256();
+        for (int p = 0; p < n_point; p++)
+            m[p] = _mm256_loadu_si256((const __m256i *)(const void *)&sum[p][at][8 * h]);
+        if (f == FIR4)
+            rows_of(m, y[h]);
+        else
+            rows_of_halves(f, m, y[h]);
+    }
+    for (int i = 0; i < n_out; i++)
+        if (first + i * d < j->c->n_row)
+            put(j, piece * j->c->n_row + first + i * d, panel, y[0][i], y[1][i]);
+}
+
+struct point { const int16_t *u, *w; size_t n_group, skip; }; /* inputs and weights of one panel */
+
+/* R tiles; each piece has `skip` tiles of input more than of output. */
+INLINE void sum_tiles(int R, const struct conv8_job *j, int tile, const struct point *p,
+                      int32_t (*sum)[16], int n)
+{
     size_t wide = width(j->c);
     const int16_t *in[ROWS];
     __m256i acc[ROWS][2];
-    for (int r = 0; r < R; r++) /* each piece has d tiles more than outputs */
-        in[r] = p->u + (size_t)(tile + r + (tile + r) / n * d) * wide;
-    product(R, in, (size_t)d * wide, p->n_group, wide, p->w, acc);
+    for (int r = 0; r < R; r++)
+        in[r] = p->u + ((size_t)(tile + r) + (size_t)((tile + r) / n) * p->skip) * wide;
+    product(R, in, (size_t)j->c->dilation * wide, p->n_group, wide, p->w, acc);
 #pragma GCC unroll 6
     for (int r = 0; r < R; r++)
         for (int h = 0; h < 2; h++)
             _mm256_storeu_si256((__m256i *)(void *)&sum[r][8 * h], acc[r][h]);
 }
 
-static void fir(const struct conv8_job *j, const struct conv8_range *range)
+INLINE void tiles(enum form f, const struct conv8_job *j, const struct conv8_range *range)
 {
-    int32_t sum[POINTS][BLOCK][16];
+    int32_t sum[MAX_POINTS][BLOCK][16];
     size_t wide = width(j->c), apart = all_tiles(j) * wide;
+    int n = tiles_in(f, j->c), n_point = points(f, j->c);
     for (int p = range->panel; p < range->panel_end; p++) {
-        const int16_t *w = (const int16_t *)(const void *)((const char *)j->c->packed +
-                                                           (size_t)p * panel_bytes(j->c));
-        for (size_t k = 0; k < POINTS; k++) {
-            struct point at = {(const int16_t *)j->q + k * apart, w + 2 * k * wide * CONV8_PANEL,
-                               k == POINTS - 1 && j->c->n_tap < 8 ? 1 : 2};
+        struct point at = {.u = j->q, .skip = f == FIR4 ? (size_t)j->c->dilation : 0};
+        at.w = (const int16_t *)(const void *)((const char *)j->c->packed +
+                                               (size_t)p * panel_bytes(j->c));
+        for (int k = 0; k < n_point; k++, at.u += apart) {
             int t = range->unit;
+            at.n_group = (size_t)groups(f, j->c, k);
             for (; t + ROWS <= range->unit_end; t += ROWS)
-                fir_tiles(ROWS, j, t, &at, &sum[k][t - range->unit]);
+                sum_tiles(ROWS, j, t, &at, &sum[k][t - range->unit], n);
             for (; t + 3 <= range->unit_end; t += 3)
-                fir_tiles(3, j, t, &at, &sum[k][t - range->unit]);
+                sum_tiles(3, j, t, &at, &sum[k][t - range->unit], n);
             for (; t < range->unit_end; t++)
-                fir_tiles(1, j, t, &at, &sum[k][t - range->unit]);
+                sum_tiles(1, j, t, &at, &sum[k][t - range->unit], n);
+            at.w += at.n_group * wide * CONV8_PANEL;
         }
         for (int t = range->unit; t < range->unit_end; t++)
-            fir_put(j, t, p, sum, t - range->unit);
+            put_tile(f, j, t, p, sum, t - range->unit);
     }
 }
 
 static int n_run(const struct conv8_job *j)
 {
-    return is_fir(j->c) ? j->call->n_piece * piece_tiles(j) : j->call->n_piece * j->call->n_row;
+    enum form f = form_of(j->c);
+    return j->call->n_piece * (f == DIRECT ? j->c->n_row : tiles_in(f, j->c));
 }
 
 static void run(const struct conv8_job *j, const struct conv8_range *range)
 {
-    if (is_fir(j->c))
-        fir(j, range);
-    else
-        direct(j, range);
+    switch (form_of(j->c)) {
+    case DIRECT: direct(j, range); break;
+    case FIR4: tiles(FIR4, j, range); break;
+    case HALVES: tiles(HALVES, j, range); break;
+    case FIR8: tiles(FIR8, j, range); break;
+    }
 }
 
 const struct conv8_ops conv8_ops_avx2 = {

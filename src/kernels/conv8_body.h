@@ -39,24 +39,24 @@ static void pack(const struct conv8 *c, const int8_t *w, int n, void *panel)
     memcpy(p, excess, sizeof excess);
 }
 
-static size_t input_bytes(const struct conv8 *c, int n_piece, int n_row)
+static size_t input_bytes(const struct conv8 *c, int n_piece)
 {
-    return (size_t)n_piece * (size_t)conv8_rows_in(c, n_row) * width(c);
+    return (size_t)n_piece * (size_t)conv8_rows_in(c, c->n_row) * width(c);
 }
 
 /* One unit is an input row of a piece; with one tap all rows are one piece, each with its scale. */
 static int n_prepare(const struct conv8_job *j)
 {
     if (j->c->n_tap == 1)
-        return j->call->n_piece * j->call->n_row;
-    return j->call->n_piece * conv8_rows_in(j->c, j->call->n_row);
+        return j->call->n_piece * j->c->n_row;
+    return j->call->n_piece * conv8_rows_in(j->c, j->c->n_row);
 }
 
 static void prepare(const struct conv8_job *j, int unit, int unit_end)
 {
     const struct conv8 *c = j->c;
     size_t n_in = (size_t)c->n_in;
-    int n = conv8_rows_in(c, j->call->n_row);
+    int n = conv8_rows_in(c, j->c->n_row);
     for (; unit < unit_end; unit++) {
         bool one = c->n_tap == 1;
         size_t row = one ? (size_t)unit * (size_t)c->stride
@@ -68,7 +68,7 @@ static void prepare(const struct conv8_job *j, int unit, int unit_end)
 
 static int n_run(const struct conv8_job *j)
 {
-    return j->call->n_piece * j->call->n_row;
+    return j->call->n_piece * j->c->n_row;
 }
 
 /* Prepared row under the first tap of an output row. */
@@ -77,8 +77,8 @@ static const CONV8_BYTE *row_of(const struct conv8_job *j, int row)
     const struct conv8 *c = j->c;
     size_t at = (size_t)row;
     if (c->n_tap > 1)
-        at = (size_t)(row / j->call->n_row) * (size_t)conv8_rows_in(c, j->call->n_row) +
-             (size_t)(row % j->call->n_row) * (size_t)c->stride;
+        at = (size_t)(row / j->c->n_row) * (size_t)conv8_rows_in(c, j->c->n_row) +
+             (size_t)(row % j->c->n_row) * (size_t)c->stride;
     return (const CONV8_BYTE *)j->q + at * width(c);
 }
 

@@ -22,7 +22,7 @@ struct conv8_ops {
     int run_block; /* units of run that a task takes together */
     size_t (*panel_bytes)(const struct conv8 *c);
     void (*pack)(const struct conv8 *c, const int8_t *w, int n, void *panel); /* w [n][tap][in] */
-    size_t (*input_bytes)(const struct conv8 *c, int n_piece, int n_row);
+    size_t (*input_bytes)(const struct conv8 *c, int n_piece);
     int (*n_prepare)(const struct conv8_job *j);
     void (*prepare)(const struct conv8_job *j, int unit, int unit_end);
     int (*n_run)(const struct conv8_job *j);
@@ -46,12 +46,12 @@ static inline int conv8_rows_in(const struct conv8 *c, int n_row)
 /* First input row of a piece. */
 static inline size_t conv8_piece(const struct conv8_job *j, int i_piece)
 {
-    return (size_t)i_piece * (size_t)j->call->n_row * (size_t)j->c->stride;
+    return (size_t)i_piece * (size_t)j->c->n_row * (size_t)j->c->stride;
 }
 
 static inline float conv8_in_scale(const struct conv8_job *j, int row)
 {
-    return j->c->n_tap == 1 ? j->scale[row] : j->scale[row / j->call->n_row];
+    return j->c->n_tap == 1 ? j->scale[row] : j->scale[row / j->c->n_row];
 }
 
 #endif

@@ -147,9 +147,10 @@ static int load_conv_weights(struct loader *l, const char *what, struct conv *c)
     if (r == 0 && (r = find_matrix(l, what, &m, &t)) == 0) {
         struct kern_source s = {m.n_out, m.n_in, m.n_tap, (enum kern_type)t->type, t->data, bias,
                                 t->name};
+        struct conv8_shape shape = {c->stride, c->dilation, l->rows / c->stride};
         c->n_tap = m.n_tap;
         r = in_bytes(l, t, &m)
-                ? conv8_init(&c->bytes, l->x, &s, c->stride, c->dilation, l->arena, l->e)
+                ? conv8_init(&c->bytes, l->x, &s, &shape, l->arena, l->e)
                 : kern_linear_init(&c->linear, l->x, &s, l->type, l->arena, l->e);
         gguf_drop(l->g, t);
     }

@@ -23,7 +23,7 @@ int conv_rows(const struct conv *c, int n_row)
 
 size_t conv_work8_bytes(const struct conv *c, int n_frame)
 {
-    return c->bytes.packed ? conv8_work_bytes(&c->bytes, n_frame, c->frame / c->stride) : 0;
+    return c->bytes.packed ? conv8_work_bytes(&c->bytes, n_frame) : 0;
 }
 
 void conv_run(const struct conv *c, const struct conv_space *m, int n_row, float *out,
@@ -37,8 +37,7 @@ void conv_run(const struct conv *c, const struct conv_space *m, int n_row, float
         kern_depthwise(m->exec, m->work, c->dw, c->dw_bias, n_row, c->n_in, c->n_tap, out);
     } else if (c->bytes.packed) {
         struct conv8_call call = {.in = m->work, .out = out, .work = m->work8,
-                                  .n_piece = n_row / c->frame, .n_row = c->frame / c->stride,
-                                  .epilogue = epilogue};
+                                  .n_piece = n_row / c->frame, .epilogue = epilogue};
         conv8_run(m->exec, &c->bytes, &call);
     } else {
         struct kern_call call = {.in = m->work, .out = out, .n_row = n_row / c->stride,
