@@ -395,7 +395,7 @@ static void direct(const struct conv8_job *j, const struct conv8_range *range)
     }
 }
 
-/* --- tiles of several outputs -------------------------------------------------------------------------------- */
+/* --- tiles of several outputs ------------------------------------------------------------------ */
 
 /* 120 y to y. */
 INLINE __m256i divide(__m256i v)
