@@ -126,7 +126,7 @@ INLINE __m256i four(const int8_t *p) /* 4 bytes, 8 times */
 INLINE void sums_q8(int R, const uint8_t *w, const struct q_row *x, size_t b, __m256i acc[4][2])
 {
     const __m256i ones = _mm256_set1_epi16(1);
-#pragma GCC unroll 1 /* else sums are regrouped and spill */
+#pragma GCC unroll 8
     for (int g = 0; g < 8; g++) {
         __m256i w0 = bytes32(w + g * 64), w1 = bytes32(w + g * 64 + 32);
         __m256i a0 = _mm256_abs_epi8(w0), a1 = _mm256_abs_epi8(w1);
@@ -137,6 +137,7 @@ INLINE void sums_q8(int R, const uint8_t *w, const struct q_row *x, size_t b, __
             __m256i p1 = _mm256_maddubs_epi16(a1, _mm256_sign_epi8(v, w1));
             acc[r][0] = _mm256_add_epi32(acc[r][0], _mm256_madd_epi16(p0, ones));
             acc[r][1] = _mm256_add_epi32(acc[r][1], _mm256_madd_epi16(p1, ones));
+            __asm__("" : "+x"(acc[r][0]), "+x"(acc[r][1]));
         }
     }
 }
@@ -149,13 +150,14 @@ INLINE void pairs_q4(int R, const __m256i w[2], const struct q_row *x, size_t k,
         __m256i v = four(x[r].q + k);
         acc[r][0] = _mm256_add_epi16(acc[r][0], _mm256_maddubs_epi16(w[0], v));
         acc[r][1] = _mm256_add_epi16(acc[r][1], _mm256_maddubs_epi16(w[1], v));
+        __asm__("" : "+x"(acc[r][0]), "+x"(acc[r][1]));
     }
 }
 
 INLINE void sums_q4(int R, const uint8_t *w, const struct q_row *x, size_t b, __m256i acc[4][2])
 {
     const __m256i ones = _mm256_set1_epi16(1), low = _mm256_set1_epi8(15);
-#pragma GCC unroll 1
+#pragma GCC unroll 4
     for (size_t g = 0; g < 8; g += 2) {
         __m256i c0 = bytes32(w + g * 32), c1 = bytes32(w + g * 32 + 32);
         __m256i l[2] = {_mm256_and_si256(c0, low), _mm256_and_si256(c1, low)};

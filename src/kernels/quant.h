@@ -75,6 +75,8 @@ INLINE void q_tile(enum kern_type type, int R, const struct kern_tile *t, int pa
                 for (size_t i = 0; i < block; i += 64)
                     __builtin_prefetch(w + Q_AHEAD + i);
             q_block(type, R, w + 2 * KERN_PANEL, (const uint16_t *)(const void *)w, x, b, y);
+            if (R > 2)
+                __asm__("" : : "r"(y) : "memory");
         }
     }
     __asm__("" : : : "memory");
