@@ -109,8 +109,13 @@ static void linear_avx2(const struct kern_tile *t)
 
 /* vpmaddubsw multiplies unsigned by signed bytes and adds pairs in 16 bits, saturating.
  * q8_0: |w| and x with w's sign: a pair is at most 2 * 128 * 127, below 2^15.
- * q4_0: codes 0..15 as they are, less 8 * sum(x) in the end: all 8 pairs of a block together are at
- * most 16 * 15 * 127, below 2^15 too, so they are added in 16 bits. */
+ * q4_0: codes 0..15 as they are; a lane takes 8 pairs of a block and starts at -8 times the sum of their
+ * x (block_sum).  It ends as the sum of 16 products of -8..7 and x, at most 16 * 8 * 127, so 16 bits do,
+ * whatever wraps on the way. */
+
+/* Keeps sums in registers: without it the compiler regroups additions, and spills. */
+#define HOLD(acc) __asm__("" : "+x"((acc)[0]), "+x"((acc)[1]))
+
 INLINE __m256i bytes32(const uint8_t *p)
 {
     return _mm256_loadu_si256((const __m256i *)(const void *)p);
@@ -137,7 +142,7 @@ INLINE void sums_q8(int R, const uint8_t *w, const struct q_row *x, size_t b, __
             __m256i p1 = _mm256_maddubs_epi16(a1, _mm256_sign_epi8(v, w1));
             acc[r][0] = _mm256_add_epi32(acc[r][0], _mm256_madd_epi16(p0, ones));
             acc[r][1] = _mm256_add_epi32(acc[r][1], _mm256_madd_epi16(p1, ones));
-            __asm__("" : "+x"(acc[r][0]), "+x"(acc[r][1]));
+            HOLD(acc[r]);
         }
     }
 }
@@ -150,7 +155,7 @@ INLINE void pairs_q4(int R, const __m256i w[2], const struct q_row *x, size_t k,
         __m256i v = four(x[r].q + k);
         acc[r][0] = _mm256_add_epi16(acc[r][0], _mm256_maddubs_epi16(w[0], v));
         acc[r][1] = _mm256_add_epi16(acc[r][1], _mm256_maddubs_epi16(w[1], v));
-        __asm__("" : "+x"(acc[r][0]), "+x"(acc[r][1]));
+        HOLD(acc[r]);
     }
 }
 
@@ -168,9 +173,8 @@ INLINE void sums_q4(int R, const uint8_t *w, const struct q_row *x, size_t b, __
     }
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++) {
-        __m256i offset = _mm256_slli_epi32(_mm256_set1_epi32(x[r].sum[b]), 3);
-        acc[r][0] = _mm256_sub_epi32(_mm256_madd_epi16(acc[r][0], ones), offset);
-        acc[r][1] = _mm256_sub_epi32(_mm256_madd_epi16(acc[r][1], ones), offset);
+        acc[r][0] = _mm256_madd_epi16(acc[r][0], ones);
+        acc[r][1] = _mm256_madd_epi16(acc[r][1], ones);
     }
 }
 
@@ -180,7 +184,7 @@ INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const uint16_t
     __m256i acc[4][2];
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++)
-        acc[r][0] = acc[r][1] = _mm256_setzero_si256();
+        acc[r][0] = acc[r][1] = _mm256_set1_epi32(type == KERN_Q4_0 ? x[r].sum[b] : 0);
     if (type == KERN_Q8_0)
         sums_q8(R, w, x, b, acc);
     else
@@ -196,6 +200,14 @@ INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const uint16_t
                          _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc[r][1]), _mm256_mul_ps(s1, s),
                                          _mm256_loadu_ps(y[r] + 8)));
     }
+}
+
+/* Sum of the first two values of all groups, times -8, below that of the other two. */
+INLINE int32_t block_sum(__m128i v)
+{
+    v = _mm_add_epi16(v, _mm_shuffle_epi32(v, 0x4e)); /* values i % 4 */
+    v = _mm_slli_epi16(_mm_hadd_epi16(v, v), 3);
+    return _mm_cvtsi128_si32(_mm_sub_epi16(_mm_setzero_si128(), v));
 }
 
 #include "kernels/quantize_x86.h"

@@ -47,4 +47,11 @@ INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const uint16_t
     }
 }
 
+INLINE int32_t block_sum(__m128i v)
+{
+    v = _mm_madd_epi16(v, _mm_set1_epi16(1));
+    v = _mm_hadd_epi32(v, v);
+    return _mm_cvtsi128_si32(_mm_hadd_epi32(v, v));
+}
+
 #include "kernels/quantize_x86.h"

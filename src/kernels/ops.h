@@ -23,7 +23,7 @@ static inline size_t kern_kv_row_bytes(enum kern_type t, int head_dim)
 struct kern_int8 { /* rows quantized in blocks of 32; one after the other */
     int8_t *q;      /* [n_row, n_in], -127..127 */
     float *scale;   /* [n_row, n_in / 32]: value = q * scale */
-    int32_t *sum;   /* [n_row, n_in / 32] sums of q */
+    int32_t *sum;   /* [n_row, n_in / 32] sums of q, in the form that linear_q wants */
 };
 
 struct kern_tile { /* rows [row, row + n_row) x panels [panel, panel + n_panel) of one call */

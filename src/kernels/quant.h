@@ -17,7 +17,7 @@
 struct q_row { /* one quantized row, from the tap on */
     const int8_t *q;      /* [n_block * 32], -127..127 */
     const float *scale;   /* [n_block] */
-    const int32_t *sum;   /* [n_block] sums of q */
+    const int32_t *sum;   /* [n_block] sums of q; avx2.c: see block_sum */
 };
 
 /* How far ahead weights are fetched by hand.  jabbertts bench, q4_0, frame of one sequence: none 21.8 ms,
@@ -76,7 +76,7 @@ INLINE void q_tile(enum kern_type type, int R, const struct kern_tile *t, int pa
                     __builtin_prefetch(w + Q_AHEAD + i);
             q_block(type, R, w + 2 * KERN_PANEL, (const uint16_t *)(const void *)w, x, b, y);
             if (R > 2)
-                __asm__("" : : "r"(y) : "memory");
+                __asm__("" : : "r"(y) : "memory"); /* nor keep a second copy of them */
         }
     }
     __asm__("" : : : "memory");
