@@ -1,6 +1,7 @@
 /* attend.h - attention of the query heads that share a key head, with a running softmax (Milakov and
  * Gimelshein, Online normalizer calculation for softmax, 2018): positions go by in blocks, keys and
- * values are read once.  Included by body.h.
+ * values are read once.  Two rows of a sequence go together where their blocks are the same; each head's
+ * sums are what they are alone.  Included by body.h.
  *
  * Keys in q8_0 meet the query in 14 bits: a block's products are summed in integers.  Values in q8_0
  * become float, their scales go into the weights. */
@@ -51,8 +52,8 @@ INLINE void fetch_row(const char *row, size_t n_bytes)
 INLINE void float_scores(enum kern_type type, int NQ, const struct attend_head *y, const char *key, int d,
                          float *s)
 {
-    vf acc[2][2] = {{{0}}};
-    float rest[2] = {0};
+    vf acc[4][2] = {{{0}}};
+    float rest[4] = {0};
     int j = 0;
     for (; j + 2 * LANES <= d; j += 2 * LANES) {
         vf a = load_kv(type, key, d, j), b = load_kv(type, key, d, j + LANES);
@@ -71,7 +72,7 @@ INLINE void float_scores(enum kern_type type, int NQ, const struct attend_head *
 INLINE void q8_scores(int NQ, const struct attend_head *y, const char *key, int d, float *s)
 {
     const int8_t *codes = (const int8_t *)key + d / KERN_BLOCK * 2;
-    vf acc[2] = {{0}};
+    vf acc[4] = {{0}};
     for (int j = 0; j < d; j += KERN_BLOCK) {
         vf scale = splat_half((const uint16_t *)(const void *)key + j / KERN_BLOCK);
         for (int h = 0; h < NQ; h++)
@@ -89,7 +90,7 @@ INLINE void attend_scores(enum kern_type type, int NQ, const struct attend_head 
     size_t bytes = kern_kv_row_bytes(type, d);
     const char *k = kv_row(type, kv->k, at, d), *v = kv_row(type, kv->v, at, d);
     for (int i = 0; i < n; i++, k += bytes, v += bytes) {
-        float one[2];
+        float one[4];
         fetch_row(v, bytes);
         if (type == KERN_Q8_0)
             q8_scores(NQ, y, k, d, one);
@@ -120,29 +121,30 @@ INLINE void q8_weights(int NQ, const char *v, int d, int n, float (*s)[ATTEND_BL
 INLINE void attend_values(enum kern_type type, int NQ, struct attend_head *y, const struct kern_kv *kv,
                           size_t at, int n, float (*s)[ATTEND_BLOCK])
 {
+    const int C = NQ > 2 ? 2 : 4; /* NQ x C sums in registers */
     int j = 0, d = kv->head_dim, n_block = type == KERN_Q8_0 ? d / KERN_BLOCK : 1;
     size_t bytes = kern_kv_row_bytes(type, d);
     const char *k = kv_row(type, kv->k, at, d), *v = kv_row(type, kv->v, at, d);
-    float scaled[2][ATTEND_SCALED];
+    float scaled[4][ATTEND_SCALED];
     for (int i = 0; i < n; i++) /* past the end at most: fetching does not fault */
         fetch_row(k + (size_t)(n + i) * bytes, bytes);
     if (type == KERN_Q8_0)
         q8_weights(NQ, v, d, n, s, scaled);
-    for (; j + 4 * LANES <= d; j += 4 * LANES) {
-        vf acc[2][4];
+    for (; j + C * LANES <= d; j += C * LANES) {
+        vf acc[4][4];
         for (int h = 0; h < NQ; h++)
-            for (int c = 0; c < 4; c++)
+            for (int c = 0; c < C; c++)
                 acc[h][c] = load_n(y[h].out + j + c * LANES);
         const char *row = v;
         for (int i = 0; i < n; i++, row += bytes)
-            for (int c = 0; c < 4; c++) {
+            for (int c = 0; c < C; c++) {
                 vf x = load_kv(type, row, d, j + c * LANES);
                 int b = i * n_block + j / KERN_BLOCK + c * LANES / KERN_BLOCK;
                 for (int h = 0; h < NQ; h++)
                     acc[h][c] += x * (type == KERN_Q8_0 ? scaled[h][b] : s[h][i]);
             }
         for (int h = 0; h < NQ; h++)
-            for (int c = 0; c < 4; c++)
+            for (int c = 0; c < C; c++)
                 store_n(y[h].out + j + c * LANES, acc[h][c]);
     }
     for (; type != KERN_Q8_0 && j < d; j++)
@@ -193,12 +195,30 @@ static void query_codes(struct attend_head *y, int d)
     y->scale *= top / QUERY_TOP;
 }
 
-INLINE void attend_heads(enum kern_type type, int NQ, struct attend_head *y, const struct kern_kv *kv,
-                         int head, const int *range)
+INLINE void attend_block(enum kern_type type, int NQ, struct attend_head *y, const struct kern_kv *kv,
+                         size_t at, int n)
 {
-    int d = kv->head_dim, n;
-    float s[2][ATTEND_BLOCK];
-    for (int h = 0; h < NQ; h++) {
+    float s[4][ATTEND_BLOCK];
+    attend_scores(type, NQ, y, kv, at, n, s);
+    for (int h = 0; h < NQ; h++)
+        attend_weights(&y[h], kv->head_dim, s[h], n);
+    attend_values(type, NQ, y, kv, at, n, s);
+}
+
+/* How many positions from p on, at most `last`, are one block: not across the end of the ring. */
+INLINE int block_length(const struct kern_kv *kv, int p, int last)
+{
+    int n = last - p + 1 < ATTEND_BLOCK ? last - p + 1 : ATTEND_BLOCK, left = kv->capacity - p % kv->capacity;
+    return n < left ? n : left;
+}
+
+/* NQ heads of R rows that see the same positions from the first on. */
+INLINE void attend_heads(enum kern_type type, int NQ, int R, struct attend_head *y,
+                         const struct kern_attend_row *rows, int head)
+{
+    const struct kern_kv *kv = rows[0].kv;
+    int d = kv->head_dim, most = rows[0].last > rows[R - 1].last ? rows[0].last : rows[R - 1].last;
+    for (int h = 0; h < NQ * R; h++) {
         y[h].top = -INFINITY;
         y[h].total = 0;
         y[h].scale = 1.0f / sqrtf((float)d);
@@ -206,45 +226,55 @@ INLINE void attend_heads(enum kern_type type, int NQ, struct attend_head *y, con
             query_codes(&y[h], d);
         memset(y[h].out, 0, (size_t)d * sizeof *y[h].out);
     }
-    for (int p = range[0]; p <= range[1]; p += n) {
-        int place = p % kv->capacity;
-        size_t at = (size_t)head * (size_t)kv->capacity + (size_t)place;
-        n = range[1] - p + 1 < ATTEND_BLOCK ? range[1] - p + 1 : ATTEND_BLOCK;
-        if (n > kv->capacity - place)
-            n = kv->capacity - place;
-        attend_scores(type, NQ, y, kv, at, n, s);
-        for (int h = 0; h < NQ; h++)
-            attend_weights(&y[h], d, s[h], n);
-        attend_values(type, NQ, y, kv, at, n, s);
+    for (int p = rows[0].first, step; p <= most; p += step) {
+        size_t at = (size_t)head * (size_t)kv->capacity + (size_t)(p % kv->capacity);
+        int n = block_length(kv, p, rows[0].last), m = block_length(kv, p, rows[R - 1].last);
+        if (R == 2 && n == m) {
+            attend_block(type, 2 * NQ, y, kv, at, n);
+        } else {
+            if (n > 0)
+                attend_block(type, NQ, y, kv, at, n);
+            if (R == 2 && m > 0)
+                attend_block(type, NQ, y + NQ, kv, at, m);
+        }
+        step = n > m ? n : m;
     }
-    for (int h = 0; h < NQ; h++)
+    for (int h = 0; h < NQ * R; h++)
         for (int j = 0; j < d; j++)
             y[h].out[j] /= y[h].total;
 }
 
-INLINE void attend_type(enum kern_type type, const float *q, int n_q, const struct kern_kv *kv, int head,
-                        const int *range, float *out)
+INLINE void attend_type(enum kern_type type, const struct kern_attend_task *t)
 {
-    struct attend_head y[2];
-    int d = kv->head_dim;
-    for (int h = 0; h < n_q; h += 2, q += 2 * d, out += 2 * d) {
-        y[0] = (struct attend_head){.q = q, .out = out};
-        y[1] = (struct attend_head){.q = q + d, .out = out + d};
-        if (h + 2 <= n_q)
-            attend_heads(type, 2, y, kv, head, range);
+    struct attend_head y[4];
+    const struct kern_attend_row *rows = t->rows;
+    size_t d = (size_t)rows[0].kv->head_dim;
+    bool together = t->n_row == 2 && rows[0].kv == rows[1].kv && rows[0].first == rows[1].first;
+    for (int h = 0; h < t->n_q; h += 2) {
+        int n = t->n_q - h < 2 ? 1 : 2;
+        for (int r = 0; r < t->n_row; r++)
+            for (int k = 0; k < n; k++) {
+                struct attend_head *one = &y[r * n + k];
+                one->q = t->q + (size_t)r * t->q_stride + (size_t)(h + k) * d;
+                one->out = t->out + (size_t)r * t->out_stride + (size_t)(h + k) * d;
+            }
+        if (together && n == 2)
+            attend_heads(type, 2, 2, y, rows, t->head);
         else
-            attend_heads(type, 1, y, kv, head, range);
+            for (int r = 0; r < t->n_row; r++)
+                if (n == 2)
+                    attend_heads(type, 2, 1, y + 2 * r, rows + r, t->head);
+                else
+                    attend_heads(type, 1, 1, y + r, rows + r, t->head);
     }
 }
 
-static void op_attend(const float *q, int n_q, const struct kern_kv *kv, int head, int first, int last,
-                      float *out)
+static void op_attend(const struct kern_attend_task *t)
 {
-    int range[2] = {first, last};
-    if (kv->type == KERN_Q8_0)
-        attend_type(KERN_Q8_0, q, n_q, kv, head, range, out);
-    else if (kv->type == KERN_F16)
-        attend_type(KERN_F16, q, n_q, kv, head, range, out);
+    if (t->rows[0].kv->type == KERN_Q8_0)
+        attend_type(KERN_Q8_0, t);
+    else if (t->rows[0].kv->type == KERN_F16)
+        attend_type(KERN_F16, t);
     else
-        attend_type(KERN_F32, q, n_q, kv, head, range, out);
+        attend_type(KERN_F32, t);
 }

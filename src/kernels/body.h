@@ -1,6 +1,7 @@
 /* body.h - all kernels, once: included by each instruction set's file, which names KERN_OPS and
  * KERN_ISA.  Shapes and layouts: kern.h, ops.h. */
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "kernels/ops.h"

@@ -727,7 +727,7 @@ struct attend_job {
     struct kern_exec *x;
     const float *q;
     size_t q_stride;
-    int n_head;
+    int n_head, n_row, step; /* step: rows of a task */
     const struct kern_attend_row *rows;
     float *out;
 };
@@ -735,18 +735,22 @@ struct attend_job {
 static void attend_task(void *arg, int i, int i_thread)
 {
     const struct attend_job *j = arg;
-    int n_kv = j->rows[0].kv->n_head, r = i / n_kv, h = i % n_kv, n_q = j->n_head / n_kv;
-    const struct kern_attend_row *row = &j->rows[r];
-    size_t first = (size_t)h * (size_t)n_q * (size_t)row->kv->head_dim;
-    size_t out_stride = (size_t)j->n_head * (size_t)row->kv->head_dim;
+    const struct kern_kv *kv = j->rows[0].kv;
+    size_t d = (size_t)kv->head_dim, out_stride = (size_t)j->n_head * d;
+    int h = i % kv->n_head, r = i / kv->n_head * j->step, n_q = j->n_head / kv->n_head;
+    size_t first = (size_t)h * (size_t)n_q * d;
+    struct kern_attend_task t = {j->q + (size_t)r * j->q_stride + first,
+                                 j->out + (size_t)r * out_stride + first, j->q_stride, out_stride, n_q, h,
+                                 j->n_row - r < j->step ? j->n_row - r : j->step, j->rows + r};
     (void)i_thread;
-    j->x->ops->attend(j->q + (size_t)r * j->q_stride + first, n_q, row->kv, h, row->first, row->last,
-                      j->out + (size_t)r * out_stride + first);
+    j->x->ops->attend(&t);
 }
 
 void kern_attend(struct kern_exec *x, const float *q, size_t q_stride, int n_head,
                  const struct kern_attend_row *rows, int n_row, float *out)
 {
-    struct attend_job j = {x, q, q_stride, n_head, rows, out};
-    pool_run(x->pool, attend_task, &j, n_row * rows[0].kv->n_head);
+    struct attend_job j = {x, q, q_stride, n_head, n_row, 1, rows, out};
+    if (n_row > 1 && rows[0].kv == rows[1].kv)
+        j.step = 2;
+    pool_run(x->pool, attend_task, &j, (n_row + j.step - 1) / j.step * rows[0].kv->n_head);
 }

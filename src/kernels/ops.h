@@ -33,6 +33,14 @@ struct kern_tile { /* rows [row, row + n_row) x panels [panel, panel + n_panel) 
     int row, n_row, panel, n_panel;
 };
 
+struct kern_attend_task { /* the query heads of one key head, of one row or of two neighbours */
+    const float *q;      /* [n_row, n_q, head_dim], rows q_stride apart */
+    float *out;          /* the same, out_stride apart */
+    size_t q_stride, out_stride;
+    int n_q, head, n_row;
+    const struct kern_attend_row *rows;
+};
+
 struct kern_ops {
     const char *isa;
     void (*linear)(const struct kern_tile *t);   /* weights f32, f16, bf16 */
@@ -47,9 +55,7 @@ struct kern_ops {
                       float *out);
     void (*rope)(float *p, const float *table, int n_head, int head_dim);
     void (*add)(const float *in, float *out, size_t n);
-    /* The n_q query heads of one key head: q, out [n_q, head_dim]. */
-    void (*attend)(const float *q, int n_q, const struct kern_kv *kv, int head, int first, int last,
-                   float *out);
+    void (*attend)(const struct kern_attend_task *t);
     void (*to_f32)(enum kern_type t, const void *in, float *out, size_t n);
     void (*to_f16)(const float *in, uint16_t *out, size_t n);
 };
