@@ -162,14 +162,14 @@ INLINE void pairs_q4(int R, const __m256i w[2], const struct q_row *x, size_t k,
 INLINE void sums_q4(int R, const uint8_t *w, const struct q_row *x, size_t b, __m256i acc[4][2])
 {
     const __m256i ones = _mm256_set1_epi16(1), low = _mm256_set1_epi8(15);
-#pragma GCC unroll 4
-    for (size_t g = 0; g < 8; g += 2) {
-        __m256i c0 = bytes32(w + g * 32), c1 = bytes32(w + g * 32 + 32);
-        __m256i l[2] = {_mm256_and_si256(c0, low), _mm256_and_si256(c1, low)};
-        pairs_q4(R, l, x, b * KERN_BLOCK + g * 4, acc);
-        __m256i h[2] = {_mm256_and_si256(_mm256_srli_epi16(c0, 4), low),
-                        _mm256_and_si256(_mm256_srli_epi16(c1, 4), low)};
-        pairs_q4(R, h, x, b * KERN_BLOCK + g * 4 + 4, acc);
+#pragma GCC unroll 8
+    for (size_t g = 0; g < 8; g++) {
+        const uint8_t *p = w + g / 2 * 64;
+        __m256i c[2] = {bytes32(p), bytes32(p + 32)};
+#pragma GCC unroll 2
+        for (int i = 0; i < 2; i++)
+            c[i] = _mm256_and_si256(g % 2 ? _mm256_srli_epi16(c[i], 4) : c[i], low);
+        pairs_q4(R, c, x, b * KERN_BLOCK + g * 4, acc);
     }
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++) {
