@@ -62,6 +62,7 @@ static int run_codec(const struct sample *s, struct err *e)
 {
     struct model *m = s->model;
     struct codec_stream *stream = NULL;
+    struct codec *encoder;
     size_t n_codebook = (size_t)m->spec.lm.n_codebook, n = (size_t)s->n_frame;
     size_t hop = (size_t)m->spec.codec.frame_samples;
     int32_t *codes = mem_try((n + 1) * n_codebook, sizeof *codes);
@@ -71,9 +72,10 @@ static int run_codec(const struct sample *s, struct err *e)
     if (rc == 0 && n > 0) {
         sample_codes(s, 0, s->n_frame, codes);
         codec_decode(m->codec, stream, codes, s->n_frame, pcm, m->exec);
-        size_t most = m->spec.codec.has_encoder ? (size_t)codec_max_encode_frames(m->codec) : 0;
-        if (most > 0)
-            rc = codec_encode(m->codec, pcm, (n < most ? n : most) * hop, codes, m->exec, e);
+        if (m->spec.codec.has_encoder && (rc = model_encoder(m, &encoder, e)) == 0) {
+            size_t most = (size_t)codec_max_encode_frames(encoder);
+            rc = codec_encode(encoder, pcm, (n < most ? n : most) * hop, codes, m->exec, e);
+        }
     }
     codec_stream_free(stream);
     mem_free(codes);

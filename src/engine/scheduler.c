@@ -228,7 +228,10 @@ static void run_job(struct jabbertts *tts)
     pthread_mutex_unlock(&tts->lock);
     if (!j)
         return;
-    j->rc = codec_encode(tts->model.codec, j->pcm, j->n_sample, j->codes, tts->model.exec, &j->err);
+    struct codec *encoder;
+    j->rc = model_encoder(&tts->model, &encoder, &j->err);
+    if (j->rc == 0)
+        j->rc = codec_encode(encoder, j->pcm, j->n_sample, j->codes, tts->model.exec, &j->err);
     pthread_mutex_lock(&tts->lock);
     j->done = true;
     pthread_cond_broadcast(&tts->changed);

@@ -6,11 +6,10 @@
 
 static int load_parts(struct model *m, const struct model_options *o, struct err *e)
 {
-    enum kern_type type = o->f32 ? KERN_F32 : KERN_AS_STORED;
-    struct lm_options lm = {.type = type, .cache = o->cache,
+    m->type = o->f32 ? KERN_F32 : KERN_AS_STORED;
+    struct lm_options lm = {.type = m->type, .cache = o->cache,
                             .max_batch = o->max_batch > 0 ? o->max_batch : 1};
-    struct codec_options codec = {.type = type, .decoder = true,
-                                  .encoder = m->spec.codec.has_encoder};
+    struct codec_options codec = {.type = m->type, .decoder = true};
     int rc = lm_load(m->file, &m->spec.lm, m->exec, &lm, m->arena, &m->lm, e);
     return rc < 0 ? rc
                   : codec_load(m->file, &m->spec.codec, m->exec, &codec, m->arena, &m->codec, e);
@@ -26,16 +25,41 @@ int model_load(struct model *m, const struct model_options *o, struct err *e)
     return m->arena ? load_parts(m, o, e) : err_set(e, ERR_MEMORY, "out of memory for the model");
 }
 
+static int load_encoder(struct model *m, struct err *e)
+{
+    struct codec_options o = {.type = m->type, .encoder = true};
+    m->encoder_arena = mem_arena_new(ARENA_CHUNK);
+    int rc = m->encoder_arena
+                 ? codec_load(m->file, &m->spec.codec, m->exec, &o, m->encoder_arena, &m->encoder, e)
+                 : err_set(e, ERR_MEMORY, "out of memory for the encoder");
+    if (rc < 0) {
+        mem_arena_free(m->encoder_arena);
+        m->encoder_arena = NULL;
+    }
+    return rc;
+}
+
+int model_encoder(struct model *m, struct codec **ret, struct err *e)
+{
+    if (!m->spec.codec.has_encoder)
+        return err_set(e, ERR_UNSUPPORTED, "this model has no codec encoder");
+    int rc = m->encoder ? 0 : load_encoder(m, e);
+    *ret = m->encoder;
+    return rc;
+}
+
 void model_unload(struct model *m)
 {
     codec_free(m->codec);
+    codec_free(m->encoder);
     lm_free(m->lm);
+    mem_arena_free(m->encoder_arena);
     mem_arena_free(m->arena);
     kern_exec_free(m->exec);
     pool_free(m->pool);
-    m->codec = NULL;
+    m->codec = m->encoder = NULL;
     m->lm = NULL;
-    m->arena = NULL;
+    m->arena = m->encoder_arena = NULL;
     m->exec = NULL;
     m->pool = NULL;
     for (int i = 0; m->file && i < gguf_n_tensors(m->file); i++)

@@ -1,7 +1,7 @@
 /* model.h - a whole model in memory: file, hyper-parameters, tokenizer, voices, language model,
  * codec, and the executor their kernels run on.
  *
- * Threads: opened and closed by one thread; afterwards lm, codec and exec belong to the engine
+ * Threads: opened and closed by one thread; afterwards lm, codec, encoder and exec belong to the engine
  * thread, everything else is read-only. */
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
@@ -25,10 +25,13 @@ struct model {
     struct pool *pool;
     struct kern_exec *exec;
     struct mem_arena *arena; /* packed weights */
+    struct mem_arena *encoder_arena;
     struct tokenizer *tokenizer;
     struct voices *voices;
     struct lm *lm;
-    struct codec *codec;
+    struct codec *codec;   /* decodes */
+    struct codec *encoder; /* encodes; model_encoder makes it */
+    enum kern_type type;   /* of packed matrices: a wish */
 };
 
 /* m is filled in place; on failure nothing is left behind. */
@@ -37,6 +40,9 @@ int model_open(struct model *m, const char *path, const struct model_options *o,
  * are.  Unload also after a failed load, or twice. */
 void model_unload(struct model *m);
 int model_load(struct model *m, const struct model_options *o, struct err *e);
+/* The codec's encoder, whose weights (a fifth of S1-mini's in 4 bits) are loaded when first asked for
+ * and then stay: most voices come as codes.  ERR_UNSUPPORTED when the file has none. */
+int model_encoder(struct model *m, struct codec **ret, struct err *e);
 void model_close(struct model *m); /* also after a failed open, or twice */
 
 #endif
