@@ -4,7 +4,9 @@
  * two descriptors that its generation picks, then publishes the ticket.  A thread reads the
  * descriptor and claims a task by compare-and-swap: if that succeeds the generation has not moved on,
  * so what it read was whole (a descriptor is only written again two generations later).  The caller
- * waits for the tasks, not for the threads: one that the system has put aside holds nobody up. */
+ * waits for the tasks, not for the threads: one that the system has put aside holds nobody up.
+ *
+ * The owner's runs and the job's are two lanes, each with its own ticket. */
 #define _GNU_SOURCE /* sched_getaffinity */
 #include "base/pool.h"
 
@@ -27,21 +29,36 @@ struct worker { struct pool *pool; pthread_t thread; int index; };
 
 struct run { _Atomic(pool_task) task; _Atomic(void *) arg; atomic_uint n_task; };
 
-struct pool {
-    int n_thread, n_started;
-    struct worker *workers; /* [n_thread - 1] */
-    bool spin;
+struct lane { /* cache lines of their own for what all threads write */
     struct run runs[2];
-    char apart1[64]; /* cache lines of their own for what all threads write */
+    char apart1[64];
     _Atomic uint64_t ticket;
     char apart2[64];
     atomic_uint n_done;
     char apart3[64];
-    atomic_bool stop, caller_sleeps;
+    atomic_bool caller_sleeps;
+    pthread_cond_t done;
+};
+
+enum { OWNER, JOB, N_LANE };
+enum job_state { NO_JOB, JOB_WAITS, JOB_RUNS };
+
+struct pool {
+    int n_thread, n_started;
+    struct worker *workers; /* [n_thread - 1] */
+    bool spin;
+    struct lane lane[N_LANE];
+    void (*job)(void *arg);
+    void *job_arg;
+    atomic_int job_state;
+    atomic_bool stop;
     atomic_int sleepers;
     pthread_mutex_t lock;
-    pthread_cond_t wake, done;
+    pthread_cond_t wake;
 };
+
+/* Number of the thread that runs a job, on that thread; else -1. */
+static _Thread_local int job_thread = -1;
 
 /* --- cores --- */
 
@@ -116,83 +133,137 @@ static int64_t now_ns(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* Tasks of one generation until none is left.  The last one done wakes the caller. */
-static void take_tasks(struct pool *p, uint32_t generation, int i_thread)
+static bool has_task(struct lane *l)
 {
-    struct run *r = &p->runs[generation & 1];
-    uint64_t t = atomic_load(&p->ticket);
+    uint64_t t = atomic_load(&l->ticket);
+    return (uint32_t)t < atomic_load(&l->runs[t >> 32 & 1].n_task);
+}
+
+/* One task of a lane; false when none is left.  The last one done wakes the caller. */
+static bool take_task(struct pool *p, struct lane *l, int i_thread)
+{
+    uint64_t t = atomic_load(&l->ticket);
     for (;;) {
+        struct run *r = &l->runs[t >> 32 & 1];
         uint32_t i = (uint32_t)t, n = atomic_load(&r->n_task);
         pool_task task = atomic_load(&r->task);
         void *arg = atomic_load(&r->arg);
-        if (t >> 32 != generation || i >= n)
-            return;
-        if (!atomic_compare_exchange_weak(&p->ticket, &t, t + 1))
+        if (i >= n)
+            return false;
+        if (!atomic_compare_exchange_weak(&l->ticket, &t, t + 1))
             continue;
         task(arg, (int)i, i_thread);
-        if (atomic_fetch_add(&p->n_done, 1) + 1 == n && atomic_load(&p->caller_sleeps)) {
+        if (atomic_fetch_add(&l->n_done, 1) + 1 == n && atomic_load(&l->caller_sleeps)) {
             pthread_mutex_lock(&p->lock);
-            pthread_cond_signal(&p->done);
+            pthread_cond_signal(&l->done);
             pthread_mutex_unlock(&p->lock);
         }
-        t = atomic_load(&p->ticket);
+        return true;
     }
 }
 
-static bool is_news(struct pool *p, uint32_t seen)
+static void wake_sleepers(struct pool *p)
 {
-    return (uint32_t)(atomic_load(&p->ticket) >> 32) != seen || atomic_load(&p->stop);
+    if (atomic_load(&p->sleepers) == 0)
+        return;
+    pthread_mutex_lock(&p->lock);
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->lock);
 }
 
-static bool is_done(struct pool *p, uint32_t n)
+/* The job, if nobody has it yet. */
+static bool take_job(struct pool *p, int i_thread)
 {
-    return atomic_load(&p->n_done) == n;
-}
-
-/* Look at what(p, value) for SPIN_NS; false when it stayed false. */
-static bool spin(struct pool *p, bool (*what)(struct pool *, uint32_t), uint32_t value)
-{
-    if (what(p, value))
-        return true;
-    if (!p->spin)
+    int waits = JOB_WAITS;
+    if (atomic_load(&p->job_state) != JOB_WAITS ||
+        !atomic_compare_exchange_strong(&p->job_state, &waits, JOB_RUNS))
         return false;
-    int64_t end = now_ns() + SPIN_NS;
+    job_thread = i_thread;
+    p->job(p->job_arg);
+    job_thread = -1;
+    atomic_store(&p->job_state, NO_JOB);
+    wake_sleepers(p);
+    return true;
+}
+
+/* --- waiting --- */
+
+/* What a thread waits for: something for a worker, something for the owner who waits for the job. */
+typedef bool (*awaited)(struct pool *p);
+
+static bool worker_news(struct pool *p)
+{
+    return has_task(&p->lane[OWNER]) || has_task(&p->lane[JOB]) ||
+           atomic_load(&p->job_state) == JOB_WAITS || atomic_load(&p->stop);
+}
+
+static bool owner_news(struct pool *p)
+{
+    return has_task(&p->lane[JOB]) || atomic_load(&p->job_state) != JOB_RUNS;
+}
+
+static bool is_done(const struct lane *l, uint32_t n)
+{
+    return atomic_load(&l->n_done) == n;
+}
+
+/* Look for SPIN_NS: what(p), or with a lane its n tasks done.  False when it stayed false. */
+static bool spin(struct pool *p, awaited what, const struct lane *l, uint32_t n)
+{
+    int64_t end = 0;
     do {
         for (int i = 0; i < 64; i++) {
-            if (what(p, value))
+            if (l ? is_done(l, n) : what(p))
                 return true;
+            if (!p->spin)
+                return false;
             relax();
         }
+        if (end == 0)
+            end = now_ns() + SPIN_NS;
     } while (now_ns() < end);
     return false;
 }
 
-/* Wait for a generation other than seen. */
-static uint32_t wait_generation(struct pool *p, uint32_t seen)
+static void wait_for(struct pool *p, awaited what)
 {
-    if (!spin(p, is_news, seen)) {
-        pthread_mutex_lock(&p->lock);
-        atomic_fetch_add(&p->sleepers, 1);
-        while (!is_news(p, seen))
-            pthread_cond_wait(&p->wake, &p->lock);
-        atomic_fetch_sub(&p->sleepers, 1);
-        pthread_mutex_unlock(&p->lock);
-    }
-    return (uint32_t)(atomic_load(&p->ticket) >> 32);
+    if (spin(p, what, NULL, 0))
+        return;
+    pthread_mutex_lock(&p->lock);
+    atomic_fetch_add(&p->sleepers, 1);
+    while (!what(p))
+        pthread_cond_wait(&p->wake, &p->lock);
+    atomic_fetch_sub(&p->sleepers, 1);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void wait_done(struct pool *p, struct lane *l, uint32_t n)
+{
+    if (spin(p, NULL, l, n))
+        return;
+    pthread_mutex_lock(&p->lock);
+    atomic_store(&l->caller_sleeps, true);
+    while (!is_done(l, n))
+        pthread_cond_wait(&l->done, &p->lock);
+    atomic_store(&l->caller_sleeps, false);
+    pthread_mutex_unlock(&p->lock);
 }
 
 static void *work(void *arg)
 {
     struct worker *w = arg;
     struct pool *p = w->pool;
-    uint32_t seen = 0;
     for (;;) {
-        seen = wait_generation(p, seen);
+        wait_for(p, worker_news);
         if (atomic_load(&p->stop))
             return NULL;
-        take_tasks(p, seen, w->index);
+        while (take_job(p, w->index) || take_task(p, &p->lane[OWNER], w->index) ||
+               take_task(p, &p->lane[JOB], w->index))
+            ;
     }
 }
+
+/* --- public --- */
 
 int pool_new(int n_thread, struct pool **ret, struct err *e)
 {
@@ -214,7 +285,8 @@ int pool_new(int n_thread, struct pool **ret, struct err *e)
     p->spin = n_thread <= cores; /* with too few cores spinning keeps others from working */
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
-    pthread_cond_init(&p->done, NULL);
+    for (int i = 0; i < N_LANE; i++)
+        pthread_cond_init(&p->lane[i].done, NULL);
     for (int i = 0; i < n_thread - 1; i++) {
         workers[i] = (struct worker){.pool = p, .index = i + 1};
         int rc = pthread_create(&workers[i].thread, NULL, work, &workers[i]);
@@ -232,13 +304,15 @@ void pool_free(struct pool *p)
 {
     if (!p)
         return;
+    pool_finish(p);
     pthread_mutex_lock(&p->lock);
     atomic_store(&p->stop, true);
     pthread_cond_broadcast(&p->wake);
     pthread_mutex_unlock(&p->lock);
     for (int i = 0; i < p->n_started; i++)
         pthread_join(p->workers[i].thread, NULL);
-    pthread_cond_destroy(&p->done);
+    for (int i = 0; i < N_LANE; i++)
+        pthread_cond_destroy(&p->lane[i].done);
     pthread_cond_destroy(&p->wake);
     pthread_mutex_destroy(&p->lock);
     mem_free(p->workers);
@@ -250,37 +324,51 @@ int pool_threads(const struct pool *p)
     return p->n_thread;
 }
 
-static void wait_done(struct pool *p, uint32_t n)
-{
-    if (spin(p, is_done, n))
-        return;
-    pthread_mutex_lock(&p->lock);
-    atomic_store(&p->caller_sleeps, true);
-    while (!is_done(p, n))
-        pthread_cond_wait(&p->done, &p->lock);
-    atomic_store(&p->caller_sleeps, false);
-    pthread_mutex_unlock(&p->lock);
-}
-
 void pool_run(struct pool *p, pool_task task, void *arg, int n_task)
 {
+    struct lane *l = &p->lane[job_thread < 0 ? OWNER : JOB];
+    int i_thread = job_thread < 0 ? 0 : job_thread;
     if (p->n_thread == 1 || n_task <= 1) {
         for (int i = 0; i < n_task; i++)
-            task(arg, i, 0);
+            task(arg, i, i_thread);
         return;
     }
-    uint32_t generation = (uint32_t)(atomic_load(&p->ticket) >> 32) + 1;
-    struct run *r = &p->runs[generation & 1];
+    uint32_t generation = (uint32_t)(atomic_load(&l->ticket) >> 32) + 1;
+    struct run *r = &l->runs[generation & 1];
     atomic_store(&r->task, task);
     atomic_store(&r->arg, arg);
     atomic_store(&r->n_task, (unsigned)n_task);
-    atomic_store(&p->n_done, 0);
-    atomic_store(&p->ticket, (uint64_t)generation << 32);
-    if (atomic_load(&p->sleepers) > 0) {
-        pthread_mutex_lock(&p->lock);
-        pthread_cond_broadcast(&p->wake);
-        pthread_mutex_unlock(&p->lock);
+    atomic_store(&l->n_done, 0);
+    atomic_store(&l->ticket, (uint64_t)generation << 32);
+    wake_sleepers(p);
+    while (take_task(p, l, i_thread))
+        ;
+    wait_done(p, l, (uint32_t)n_task);
+}
+
+void pool_start(struct pool *p, void (*job)(void *arg), void *arg)
+{
+    if (p->n_thread == 1) {
+        job(arg);
+        return;
     }
-    take_tasks(p, generation, 0);
-    wait_done(p, (uint32_t)n_task);
+    p->job = job;
+    p->job_arg = arg;
+    atomic_store(&p->job_state, JOB_WAITS);
+    wake_sleepers(p);
+}
+
+bool pool_busy(const struct pool *p)
+{
+    return atomic_load(&p->job_state) != NO_JOB;
+}
+
+void pool_finish(struct pool *p)
+{
+    while (pool_busy(p)) {
+        while (take_job(p, 0) || take_task(p, &p->lane[JOB], 0))
+            ;
+        if (pool_busy(p))
+            wait_for(p, owner_news);
+    }
 }

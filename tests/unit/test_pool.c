@@ -76,6 +76,65 @@ static void test_unused(void **state)
     pool_free(NULL);
 }
 
+/* --- a job beside runs --- */
+
+struct beside {
+    struct pool *p;
+    struct seen s;
+    int n_run, n_done; /* of the job's runs */
+};
+
+static void beside_job(void *arg)
+{
+    struct beside *b = arg;
+    for (b->n_done = 0; b->n_done < b->n_run; b->n_done++)
+        pool_run(b->p, count_task, &b->s, b->n_done % 3 ? N_TASK : 1);
+}
+
+static int runs_of(int n_run) /* each task but the first has a part in */
+{
+    return n_run - (n_run + 2) / 3;
+}
+
+static void run_beside(int n_thread)
+{
+    struct beside b = {.s = {.n_thread = n_thread}};
+    struct seen own = {.n_thread = n_thread};
+    int n_own = 0, n_all = 0, n_most = 0;
+    assert_int_equal(pool_new(n_thread, &b.p, NULL), 0);
+    assert_false(pool_busy(b.p));
+    pool_finish(b.p);
+    for (int j = 0; j < 40; j++) {
+        b.n_run = j * 5 % 23;
+        pool_start(b.p, beside_job, &b);
+        assert_true(n_thread > 1 || !pool_busy(b.p));
+        for (int r = 0; r < j % 7; r++, n_own++)
+            pool_run(b.p, count_task, &own, N_TASK);
+        if (j % 9 == 0) /* long enough for everybody to fall asleep */
+            nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+        pool_finish(b.p);
+        assert_false(pool_busy(b.p));
+        assert_int_equal(b.n_done, b.n_run);
+        n_all += b.n_run;
+        n_most += runs_of(b.n_run);
+    }
+    for (int i = 0; i < N_TASK; i++) {
+        assert_int_equal(own.count[i], n_own);
+        assert_int_equal(b.s.count[i], i ? n_most : n_all);
+    }
+    assert_int_equal(atomic_load(&b.s.bad_thread) + atomic_load(&own.bad_thread), 0);
+    pool_start(b.p, beside_job, &b);
+    pool_free(b.p); /* waits for it */
+    assert_int_equal(b.n_done, b.n_run);
+}
+
+static void test_job_beside_runs(void **state)
+{
+    (void)state;
+    for (int n = 1; n <= 4; n++)
+        run_beside(n);
+}
+
 /* --- a thread that is kept from its core --- */
 
 static atomic_int held, let_go;
@@ -164,6 +223,7 @@ int main(void)
         cmocka_unit_test(test_each_task_once),
         cmocka_unit_test(test_more_threads_than_cores),
         cmocka_unit_test(test_unused),
+        cmocka_unit_test(test_job_beside_runs),
         cmocka_unit_test(test_absent_thread),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_arguments),
