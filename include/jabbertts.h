@@ -338,7 +338,7 @@ JABBERTTS_API int jabbertts_text(struct jabbertts *tts, const struct jabbertts_t
 /* The S1 marker that instructions name ("Whisper, please": "(whispering)"), NULL if none.  A constant. */
 JABBERTTS_API const char *jabbertts_marker(const char *instructions);
 
-/* Measure a model's speed and memory: a table, or JSON if json is not 0.  Free *ret with free().
+/* Measure a model, its parts and whole requests: a table, or JSON if json is not 0.  Free *ret with free().
  * Of the options, model, threads, isa, cache and context are looked at; context 0: 1024. */
 JABBERTTS_API int jabbertts_bench(const struct jabbertts_options *o, int json, char **ret,
                                   struct jabbertts_error *e);

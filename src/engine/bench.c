@@ -2,9 +2,8 @@
  *
  * The work of a request is done in its parts, with the calls the engine makes, so that each can be
  * timed: prompt, slow step, fast steps, sampling, codec.  Ratios are compute time / audio time. */
-#include "engine/engine.h"
+#include "engine/bench.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +57,16 @@ static struct stat summarize(double *v, int n)
 {
     qsort(v, (size_t)n, sizeof *v, by_value);
     return (struct stat){v[0], v[n / 2]};
+}
+
+static json_t *stat_json(struct stat s, double factor)
+{
+    return json_pack("{s:f, s:f}", "best", s.best * factor, "median", s.median * factor);
+}
+
+json_t *bench_stat(double *v, int n, double factor)
+{
+    return stat_json(summarize(v, n), factor);
 }
 
 /* Room for both prompts that are measured. */
@@ -264,11 +273,6 @@ static void run_first_audio(struct bench *b)
     fill_prompt(b, b->n_column, b->n_column / 2, b->n_column);
 }
 
-static json_t *stat_json(struct stat s, double factor)
-{
-    return json_pack("{s:f, s:f}", "best", s.best * factor, "median", s.median * factor);
-}
-
 /* What the process holds at most, in MB. */
 static double memory_mb(void)
 {
@@ -336,6 +340,21 @@ static void table_frames(struct buf *out, json_t *frames)
         }
 }
 
+static void table_speech(struct buf *out, json_t *speech)
+{
+    static const char *const keys[] = {"rtf", "first_audio_s"};
+    size_t i;
+    json_t *s;
+    json_array_foreach(speech, i, s)
+        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+            char name[64];
+            snprintf(name, sizeof name, "%lld requests of %lld sentences, %s",
+                     json_integer_value(json_object_get(s, "requests")),
+                     json_integer_value(json_object_get(s, "sentences")), keys[k]);
+            table_line(out, name, json_object_get(s, keys[k]));
+        }
+}
+
 static char *bench_table(json_t *j)
 {
     struct buf out;
@@ -344,8 +363,10 @@ static char *bench_table(json_t *j)
     buf_init(&out, 1 << 16);
     buf_add_format(&out, "%-34s %12s %12s\n", "", "best", "median");
     json_object_foreach(j, key, v) {
-        if (json_is_array(v))
+        if (strcmp(key, "frames") == 0)
             table_frames(&out, v);
+        else if (strcmp(key, "speech") == 0)
+            table_speech(&out, v);
         else if (json_is_object(v))
             table_line(&out, key, v);
         else if (json_is_string(v))
@@ -406,10 +427,18 @@ int jabbertts_bench(const struct jabbertts_options *o, int json, char **ret,
     struct bench b = {0};
     char path[4096], *text = NULL;
     int rc = engine_model_path(o->model, path, sizeof path, &e);
+    json_t *j = NULL, *speech = NULL;
     if (rc == 0)
         rc = bench_run(&b, o, path, &e);
+    if (rc == 0)
+        j = bench_json(&b, path);
+    bench_done(&b); /* one model at a time */
+    if (rc == 0 && (rc = bench_speech(o, &speech, error)) < 0) {
+        json_decref(j);
+        return rc;
+    }
     if (rc == 0) {
-        json_t *j = bench_json(&b, path);
+        json_object_set_new(j, "speech", speech);
         text = !j ? NULL : json ? json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(6))
                                 : bench_table(j);
         json_decref(j);
@@ -418,6 +447,5 @@ int jabbertts_bench(const struct jabbertts_options *o, int json, char **ret,
         else
             rc = err_set(&e, ERR_MEMORY, "out of memory for the report");
     }
-    bench_done(&b);
     return engine_return(error, &e, rc);
 }

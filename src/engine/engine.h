@@ -99,10 +99,16 @@ struct slot { /* generates the codes of one piece */
     double since; /* engine_now when it was taken */
 };
 
-struct decoder { /* turns the codes of one piece into sound */
-    struct jabbertts_stream *stream; /* NULL: free */
+struct decoder { /* turns the codes of one piece into sound, a chunk at a time */
+    struct jabbertts *tts;
+    struct jabbertts_stream *stream; /* NULL: free, or its stream left while it decodes */
     struct codec_stream *codec;
     struct effect *effect; /* made when a piece first wants a rate or volume */
+    int32_t *codes;        /* [Q, n_frame] the chunk, codebook first */
+    float *pcm;            /* [ENGINE_CHUNK_FRAMES * frame_samples] its sound */
+    int n_frame;           /* of the chunk */
+    bool last;             /* the request's limit is reached with it */
+    double seconds;        /* that decoding it took */
 };
 
 struct job { /* encode a clip on the engine thread */
@@ -131,9 +137,10 @@ struct jabbertts {
     struct slot *slots;       /* [n_slot] */
     struct decoder *decoders; /* [n_slot] */
     struct prefix_cache *prefix;
-    float *pcm;               /* [chunk] samples being decoded */
-    int32_t *chunk;           /* [Q, chunk] codes, codebook first */
-    double step_s[LIMIT_SLOTS + 1]; /* one frame for n sequences, recent; 0: not known */
+    struct decoder *decoding; /* its chunk is with the pool's job, or waits to be handed over; or NULL */
+    double beside_s;          /* seconds of steps meanwhile */
+    /* Recent means, in seconds of the whole engine: what goes on beside something else has half of it. */
+    double step_s[LIMIT_SLOTS + 1]; /* one frame for n sequences; 0: not known */
     double codec_s;                 /* one frame decoded */
 
     pthread_t thread;
@@ -165,12 +172,16 @@ void engine_unload(struct jabbertts *tts);
 void *engine_main(void *tts);                    /* the engine thread */
 double engine_wait(const struct jabbertts *tts); /* (lock) predicted, for a request made now */
 
-/* speak.c: the engine thread, without the lock; failures go to the stream's broken */
+/* speak.c: the engine thread, without the lock; failures go to the stream's broken.
+ * One chunk is decoded at a time, beside the steps. */
 int speak_init(struct jabbertts *tts, struct err *e); /* slots and decoders */
 void speak_done(struct jabbertts *tts);
 void speak_start(struct jabbertts *tts, struct slot *s);
 void speak_step(struct jabbertts *tts, struct slot *const *slots, int n);
-void speak_decode(struct jabbertts *tts, struct decoder *d);
+/* Frames of d's head piece to decode now; 0: not enough yet, and if that was all the piece is ended. */
+int speak_ready(struct jabbertts *tts, struct decoder *d);
+void speak_decode(struct jabbertts *tts, struct decoder *d); /* starts it, as the pool's job */
+void speak_hand_over(struct jabbertts *tts); /* what is decoding, when it is done; waits for that */
 
 /* stream.c */
 /* (lock) The sound of a piece ended with the stream's sample n_sample, from first; after_pause: and

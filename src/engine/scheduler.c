@@ -17,6 +17,7 @@
 
 #define RECENT     0.99 /* weight of the past: about the last hundred turns count */
 #define URGENT_S   1.5  /* of sound left */
+#define BEHIND_CHUNKS 2 /* of each head piece may wait to be decoded */
 
 /* --- reading the state ------------------------------------------------------------------------- */
 
@@ -171,7 +172,7 @@ static void fill_decoders(struct jabbertts *tts)
     for (int i = 0; i < tts->n_slot; i++) {
         struct decoder *d = &tts->decoders[i];
         struct jabbertts_stream *best = NULL;
-        if (d->stream)
+        if (d->stream || d == tts->decoding)
             continue;
         for (struct jabbertts_stream *st = tts->open; st; st = st->next)
             if (decodable(st) && (!best || runs_dry(st) < runs_dry(best)))
@@ -247,6 +248,50 @@ static void account(struct jabbertts *tts, double seconds, int n_step, uint64_t 
     tts->recent_sound = RECENT * tts->recent_sound + (double)n_frame * engine_frame_s(tts);
 }
 
+/* A decoder whose chunk is wanted first: that of the stream that runs dry first; or NULL. */
+static struct decoder *next_decoder(struct jabbertts *tts)
+{
+    struct decoder *best = NULL;
+    for (int i = 0; i < tts->n_slot; i++) {
+        struct decoder *d = &tts->decoders[i];
+        if (d->stream && d != tts->decoding && speak_ready(tts, d) > 0 &&
+            (!best || runs_dry(d->stream) < runs_dry(best->stream)))
+            best = d;
+    }
+    return best;
+}
+
+/* Whether so much waits to be decoded that making more has to wait. */
+static bool is_behind(const struct jabbertts *tts)
+{
+    int n = 0, most = 0;
+    for (int i = 0; i < tts->n_slot; i++) {
+        const struct jabbertts_stream *st = tts->decoders[i].stream;
+        if (!st)
+            continue;
+        n += st->piece[st->i_head].n_frame - st->piece[st->i_head].n_decoded;
+        most += BEHIND_CHUNKS * ENGINE_CHUNK_FRAMES;
+    }
+    return n > most;
+}
+
+/* Hand over the chunk that is done, begin the next.  A chunk is waited for (with all threads) where there
+ * is nothing else to do, and where somebody waits for a first sound. */
+static void decode_some(struct jabbertts *tts, bool stepped)
+{
+    struct decoder *next = next_decoder(tts);
+    bool first = next && next->stream->progress.first_audio_s < 0;
+    if (tts->decoding && (first || !stepped || !pool_busy(tts->model.pool))) {
+        speak_hand_over(tts);
+        next = next_decoder(tts);
+    }
+    if (!next || tts->decoding)
+        return;
+    speak_decode(tts, next);
+    if (first)
+        speak_hand_over(tts);
+}
+
 /* (lock, given up meanwhile) False when there is nothing to do. */
 static bool turn(struct jabbertts *tts)
 {
@@ -256,7 +301,7 @@ static bool turn(struct jabbertts *tts)
     int n_step = choose(tts, now, step), n_decode = 0;
     fill_decoders(tts);
     for (int i = 0; i < tts->n_slot; i++)
-        n_decode += tts->decoders[i].stream != NULL;
+        n_decode += tts->decoders[i].stream || tts->decoding;
     if (n_step == 0 && n_decode == 0 && !tts->jobs)
         return false;
     uint64_t n_frame = tts->load.n_frame;
@@ -266,11 +311,10 @@ static bool turn(struct jabbertts *tts)
     for (int i = n_step - 1; i >= 0; i--)
         if (!step[i]->stream || step[i]->stream->broken.code) /* nothing to say, or failed */
             step[i] = step[--n_step];
-    if (n_step > 0)
+    bool behind = tts->decoding && is_behind(tts);
+    if (n_step > 0 && !behind)
         speak_step(tts, step, n_step);
-    for (int i = 0; i < tts->n_slot; i++)
-        if (tts->decoders[i].stream)
-            speak_decode(tts, &tts->decoders[i]);
+    decode_some(tts, n_step > 0 && !behind);
     double done = engine_now();
     run_job(tts);
     pthread_mutex_lock(&tts->lock);

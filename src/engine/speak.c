@@ -1,6 +1,7 @@
 /* speak.c - from pieces to sound: prompt, frames, decoding, handing over. */
 #include "engine/engine.h"
 
+#include <math.h>
 #include <string.h>
 
 #define REFERENCE_MAX_SECONDS 20 /* of the first sentence, as a voice for the later ones */
@@ -134,10 +135,14 @@ void speak_step(struct jabbertts *tts, struct slot *const *slots, int n)
         ars[i] = slots[i]->ar;
         prompts = prompts || ar_state(ars[i]) == AR_READY;
     }
+    bool beside = pool_busy(tts->model.pool);
     double begin = engine_now();
     ar_step(tts->model.lm, ars, n, tts->model.exec);
+    double seconds = engine_now() - begin;
     if (!prompts)
-        mean(&tts->step_s[n], engine_now() - begin);
+        mean(&tts->step_s[n], beside ? seconds / 2 : seconds);
+    if (beside)
+        tts->beside_s += seconds;
     for (int i = 0; i < n; i++) {
         enum ar_state state = ar_state(ars[i]);
         if (state == AR_FRAME)
@@ -220,82 +225,120 @@ static void drain_effect(struct jabbertts *tts, struct decoder *d)
 {
     size_t n_max = (size_t)tts->model.spec.codec.frame_samples * ENGINE_CHUNK_FRAMES;
     int n;
-    while ((n = effect_read(d->effect, tts->pcm, (int)n_max)) > 0)
-        hand_over(d->stream, tts->pcm, (size_t)n, 0);
+    while ((n = effect_read(d->effect, d->pcm, (int)n_max)) > 0)
+        hand_over(d->stream, d->pcm, (size_t)n, 0);
 }
 
-/* n_frame frames of sound in tts->pcm to the reader, changed as the piece asks. */
-static void hand_over_frames(struct jabbertts *tts, struct decoder *d, int n_frame)
+/* The chunk's sound to the reader, changed as the piece asks. */
+static void hand_over_chunk(struct jabbertts *tts, struct decoder *d)
 {
     struct jabbertts_stream *st = d->stream;
     const struct text_piece *text = &st->pieces.piece[st->i_head];
-    size_t n = (size_t)n_frame * (size_t)tts->model.spec.codec.frame_samples;
+    size_t n = (size_t)d->n_frame * (size_t)tts->model.spec.codec.frame_samples;
     if (!has_effect(text)) {
-        hand_over(st, tts->pcm, n, n_frame);
+        hand_over(st, d->pcm, n, d->n_frame);
         return;
     }
     if (!d->effect && effect_new(tts->model.spec.codec.sample_rate, &d->effect, &st->broken) < 0)
         return;
-    if (st->piece[st->i_head].n_decoded == n_frame) /* the first */
+    if (st->piece[st->i_head].n_decoded == d->n_frame) /* the first */
         effect_begin(d->effect, text->rate, text->volume);
-    if (effect_write(d->effect, tts->pcm, (int)n, &st->broken) < 0)
+    if (effect_write(d->effect, d->pcm, (int)n, &st->broken) < 0)
         return;
-    hand_over(st, tts->pcm, 0, n_frame);
+    hand_over(st, d->pcm, 0, d->n_frame);
     drain_effect(tts, d);
 }
 
-/* n frames of the head piece, codebook first. */
-static void decode(struct jabbertts *tts, struct decoder *d, struct piece *p, int n)
-{
-    int n_codebook = tts->model.spec.lm.n_codebook;
-    const int32_t *codes = p->codes + p->n_decoded * n_codebook;
-    for (int t = 0; t < n; t++)
-        for (int q = 0; q < n_codebook; q++)
-            tts->chunk[q * n + t] = codes[t * n_codebook + q];
-    double begin = engine_now();
-    codec_decode(tts->model.codec, d->codec, tts->chunk, n, tts->pcm, tts->model.exec);
-    mean(&tts->codec_s, (engine_now() - begin) / n);
-    if (p->n_decoded == 0)
-        p->first = d->stream->progress.n_sample;
-    p->n_decoded += n;
-    d->stream->n_ahead -= n;
-    hand_over_frames(tts, d, n);
-}
-
-void speak_decode(struct jabbertts *tts, struct decoder *d)
+/* If no more of the head piece is to come, it is done; spent: nor more of the request. */
+static void end_piece(struct jabbertts *tts, struct decoder *d, bool spent)
 {
     struct jabbertts_stream *st = d->stream;
-    struct piece *p = &st->piece[st->i_head];
-    int n = p->n_frame - p->n_decoded, left = st->max_frames - st->progress.n_frame;
-    if (n > ENGINE_CHUNK_FRAMES)
-        n = ENGINE_CHUNK_FRAMES;
-    bool last = st->max_frames > 0 && n >= left;
-    if (last)
-        n = left;
-    if (n > 0 && (n >= st->n_chunk || p->state == PIECE_MADE || last)) {
-        decode(tts, d, p, n);
-        st->n_chunk = st->n_chunk * 2 < ENGINE_CHUNK_FRAMES ? st->n_chunk * 2 : ENGINE_CHUNK_FRAMES;
-    }
-    if (!last && (p->state != PIECE_MADE || p->n_decoded < p->n_frame))
+    const struct piece *p = &st->piece[st->i_head];
+    if (!spent && (p->state != PIECE_MADE || p->n_decoded < p->n_frame))
         return;
     if (d->effect && p->n_decoded && has_effect(&st->pieces.piece[st->i_head])) {
         effect_end(d->effect);
         drain_effect(tts, d);
     }
-    head_done(tts, st, last);
+    head_done(tts, st, spent);
+}
+
+int speak_ready(struct jabbertts *tts, struct decoder *d)
+{
+    const struct jabbertts_stream *st = d->stream;
+    const struct piece *p = &st->piece[st->i_head];
+    int n = p->n_frame - p->n_decoded, left = st->max_frames - st->progress.n_frame;
+    if (n > ENGINE_CHUNK_FRAMES)
+        n = ENGINE_CHUNK_FRAMES;
+    d->last = st->max_frames > 0 && n >= left;
+    if (d->last)
+        n = left;
+    if (n == 0)
+        end_piece(tts, d, d->last);
+    return n >= st->n_chunk || p->state == PIECE_MADE || d->last ? n : 0;
+}
+
+static void decode_job(void *decoder)
+{
+    struct decoder *d = decoder;
+    const struct model *m = &d->tts->model;
+    double begin = engine_now();
+    codec_decode(m->codec, d->codec, d->codes, d->n_frame, d->pcm, m->job_exec);
+    d->seconds = engine_now() - begin;
+}
+
+void speak_decode(struct jabbertts *tts, struct decoder *d)
+{
+    const struct piece *p = &d->stream->piece[d->stream->i_head];
+    int n_codebook = tts->model.spec.lm.n_codebook, n = speak_ready(tts, d);
+    const int32_t *codes = p->codes + p->n_decoded * n_codebook;
+    for (int t = 0; t < n; t++)
+        for (int q = 0; q < n_codebook; q++)
+            d->codes[q * n + t] = codes[t * n_codebook + q];
+    d->n_frame = n;
+    tts->decoding = d;
+    tts->beside_s = 0;
+    pool_start(tts->model.pool, decode_job, d);
+}
+
+void speak_hand_over(struct jabbertts *tts)
+{
+    struct decoder *d = tts->decoding;
+    pool_finish(tts->model.pool);
+    tts->decoding = NULL;
+    mean(&tts->codec_s, (d->seconds - fmin(tts->beside_s, d->seconds) / 2) / d->n_frame);
+    if (!d->stream)
+        return;
+    struct jabbertts_stream *st = d->stream;
+    struct piece *p = &st->piece[st->i_head];
+    if (p->n_decoded == 0)
+        p->first = st->progress.n_sample;
+    p->n_decoded += d->n_frame;
+    st->n_ahead -= d->n_frame;
+    hand_over_chunk(tts, d);
+    st->n_chunk = st->n_chunk * 2 < ENGINE_CHUNK_FRAMES ? st->n_chunk * 2 : ENGINE_CHUNK_FRAMES;
+    end_piece(tts, d, d->last);
 }
 
 /* --- memory ------------------------------------------------------------------------------------ */
 
-int speak_init(struct jabbertts *tts, struct err *e)
+static int decoder_init(struct jabbertts *tts, struct decoder *d, struct err *e)
 {
     const struct spec *m = &tts->model.spec;
+    d->tts = tts;
+    d->codes = mem_try((size_t)m->lm.n_codebook * ENGINE_CHUNK_FRAMES, sizeof *d->codes);
+    d->pcm = mem_try((size_t)m->codec.frame_samples * ENGINE_CHUNK_FRAMES, sizeof *d->pcm);
+    if (!d->codes || !d->pcm)
+        return err_set(e, ERR_MEMORY, "out of memory for a decoder");
+    return codec_stream_new(tts->model.codec, &d->codec, e);
+}
+
+int speak_init(struct jabbertts *tts, struct err *e)
+{
     int rc;
     tts->slots = mem_try((size_t)tts->n_slot, sizeof *tts->slots);
     tts->decoders = mem_try((size_t)tts->n_slot, sizeof *tts->decoders);
-    tts->chunk = mem_try((size_t)m->lm.n_codebook * ENGINE_CHUNK_FRAMES, sizeof *tts->chunk);
-    tts->pcm = mem_try((size_t)m->codec.frame_samples * ENGINE_CHUNK_FRAMES, sizeof *tts->pcm);
-    if (!tts->slots || !tts->decoders || !tts->chunk || !tts->pcm)
+    if (!tts->slots || !tts->decoders)
         return err_set(e, ERR_MEMORY, "out of memory for %d slots", tts->n_slot);
     struct prefix_options prefix = {(size_t)tts->prefix_mb << 20, tts->prefix_dir,
                                     gguf_path(tts->model.file), tts->isa,
@@ -304,26 +347,27 @@ int speak_init(struct jabbertts *tts, struct err *e)
     for (int i = 0; i < tts->n_slot && rc == 0; i++) {
         rc = ar_new(tts->model.lm, tts->n_context, &tts->slots[i].ar, e);
         if (rc == 0)
-            rc = codec_stream_new(tts->model.codec, &tts->decoders[i].codec, e);
+            rc = decoder_init(tts, &tts->decoders[i], e);
     }
     return rc;
 }
 
 void speak_done(struct jabbertts *tts)
 {
+    if (tts->decoding)
+        pool_finish(tts->model.pool);
     for (int i = 0; tts->slots && tts->decoders && i < tts->n_slot; i++) {
         ar_free(tts->slots[i].ar);
         codec_stream_free(tts->decoders[i].codec);
         effect_free(tts->decoders[i].effect);
+        mem_free(tts->decoders[i].codes);
+        mem_free(tts->decoders[i].pcm);
     }
     prefix_cache_free(tts->prefix);
     mem_free(tts->slots);
     mem_free(tts->decoders);
-    mem_free(tts->chunk);
-    mem_free(tts->pcm);
     tts->prefix = NULL;
     tts->slots = NULL;
     tts->decoders = NULL;
-    tts->chunk = NULL;
-    tts->pcm = NULL;
+    tts->decoding = NULL;
 }

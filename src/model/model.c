@@ -19,7 +19,8 @@ int model_load(struct model *m, const struct model_options *o, struct err *e)
 {
     int rc;
     if ((rc = pool_new(o->n_thread, &m->pool, e)) < 0 ||
-        (rc = kern_exec_new(o->isa, m->pool, &m->exec, e)) < 0)
+        (rc = kern_exec_new(o->isa, m->pool, &m->exec, e)) < 0 ||
+        (rc = kern_exec_new(o->isa, m->pool, &m->job_exec, e)) < 0)
         return rc;
     m->arena = mem_arena_new(ARENA_CHUNK);
     return m->arena ? load_parts(m, o, e) : err_set(e, ERR_MEMORY, "out of memory for the model");
@@ -56,11 +57,12 @@ void model_unload(struct model *m)
     mem_arena_free(m->encoder_arena);
     mem_arena_free(m->arena);
     kern_exec_free(m->exec);
+    kern_exec_free(m->job_exec);
     pool_free(m->pool);
     m->codec = m->encoder = NULL;
     m->lm = NULL;
     m->arena = m->encoder_arena = NULL;
-    m->exec = NULL;
+    m->exec = m->job_exec = NULL;
     m->pool = NULL;
     for (int i = 0; m->file && i < gguf_n_tensors(m->file); i++)
         gguf_drop(m->file, gguf_tensor_at(m->file, i));

@@ -1,8 +1,8 @@
 /* model.h - a whole model in memory: file, hyper-parameters, tokenizer, voices, language model,
  * codec, and the executor their kernels run on.
  *
- * Threads: opened and closed by one thread; afterwards lm, codec, encoder and exec belong to the engine
- * thread, everything else is read-only. */
+ * Threads: opened and closed by one thread; afterwards lm, encoder and exec belong to the engine thread,
+ * codec and job_exec to its pool's job, everything else is read-only. */
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
 #include "model/ar.h"
@@ -24,6 +24,7 @@ struct model {
     struct spec spec;
     struct pool *pool;
     struct kern_exec *exec;
+    struct kern_exec *job_exec; /* for a job of the pool, beside exec */
     struct mem_arena *arena; /* packed weights */
     struct mem_arena *encoder_arena;
     struct tokenizer *tokenizer;

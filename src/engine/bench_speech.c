@@ -1,0 +1,116 @@
+/* bench_speech.c - whole requests, as bench.c's last part: several at once and several sentences, through
+ * the engine with its threads, scheduler and queue.  Decoding goes on beside the next frames here, so the
+ * ratios are lower than those of the parts together. */
+#include "engine/bench.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MAX_REQUEST 8
+#define MAX_RUN     3
+#define REFERENCE   108 /* frames: 5 s */
+
+/* Models of random weights speak until they are stopped: a sentence so short by its length (speak.c). */
+static const char sentence[] = "And so on, and on.\n\n";
+
+struct speech { int n_request, n_sentence, n_run; };
+static const struct speech cases[] = {{1, 1, 3}, {1, 4, 1}, {4, 1, 1}, {8, 1, 1}};
+
+struct result { double rtf, first_audio_s; };
+
+static int read_all(struct jabbertts_stream *s, struct jabbertts_error *error)
+{
+    static float pcm[8192]; /* nobody listens */
+    int n;
+    while ((n = jabbertts_read(s, pcm, sizeof pcm / sizeof *pcm, error)) > 0)
+        ;
+    return n;
+}
+
+/* Seconds computed by second of sound, and when the last one's sound began. */
+static int run(struct jabbertts *tts, const struct speech *c, const struct jabbertts_voice *voice,
+               struct result *r, struct jabbertts_error *error)
+{
+    struct jabbertts_stream *s[MAX_REQUEST] = {0};
+    struct jabbertts_request request;
+    struct jabbertts_progress p;
+    char text[sizeof sentence * 4] = "";
+    double begin = engine_now(), sound = 0;
+    int rc = 0;
+    jabbertts_request_init(&request);
+    for (int i = 0; i < c->n_sentence; i++)
+        memcpy(text + (size_t)i * (sizeof sentence - 1), sentence, sizeof sentence);
+    request.text = text;
+    request.reference = voice;
+    for (int i = 0; i < c->n_request && rc == 0; i++) {
+        request.seed = (uint64_t)i + 1;
+        rc = jabbertts_submit(tts, &request, &s[i], error);
+    }
+    for (int i = 0; i < c->n_request && rc == 0; i++)
+        rc = read_all(s[i], error);
+    double seconds = engine_now() - begin;
+    r->first_audio_s = 0;
+    for (int i = 0; i < c->n_request && rc == 0; i++) {
+        jabbertts_stream_progress(s[i], &p);
+        sound += (double)p.n_sample / jabbertts_sample_rate(tts);
+        r->first_audio_s = fmax(r->first_audio_s, p.first_audio_s);
+    }
+    r->rtf = sound > 0 ? seconds / sound : 0;
+    for (int i = 0; i < c->n_request; i++)
+        jabbertts_stream_free(s[i]);
+    return rc;
+}
+
+static int run_case(struct jabbertts *tts, const struct speech *c, const struct jabbertts_voice *voice,
+                    json_t *list, struct jabbertts_error *error)
+{
+    struct result r;
+    double rtf[MAX_RUN], first[MAX_RUN];
+    int rc = 0;
+    for (int i = 0; i < c->n_run && rc == 0; i++) {
+        rc = run(tts, c, voice, &r, error);
+        rtf[i] = r.rtf;
+        first[i] = r.first_audio_s;
+    }
+    if (rc == 0)
+        json_array_append_new(list, json_pack("{s:i, s:i, s:o, s:o}", "requests", c->n_request,
+                                              "sentences", c->n_sentence, "rtf",
+                                              bench_stat(rtf, c->n_run, 1), "first_audio_s",
+                                              bench_stat(first, c->n_run, 1)));
+    return rc;
+}
+
+/* All cases, with a voice: what it says does not matter, only that its codes are in the prompt. */
+static int run_cases(struct jabbertts *tts, json_t *list, struct jabbertts_error *error)
+{
+    int n_codebook = jabbertts_n_codebook(tts), rc = 0;
+    int32_t *codes = mem_alloc((size_t)(n_codebook * REFERENCE) * sizeof *codes);
+    char said[] = "And so on.";
+    struct jabbertts_voice voice = {.text = said, .codes = codes, .n_frame = REFERENCE};
+    for (int i = 0; i < n_codebook * REFERENCE; i++)
+        codes[i] = i * 37 % 64;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases && rc == 0; i++)
+        rc = run_case(tts, &cases[i], &voice, list, error);
+    mem_free(codes);
+    return rc;
+}
+
+int bench_speech(const struct jabbertts_options *o, json_t **ret, struct jabbertts_error *error)
+{
+    struct jabbertts_options options;
+    struct jabbertts *tts;
+    jabbertts_options_init(&options);
+    options.model = o->model;
+    options.threads = o->threads;
+    options.isa = o->isa;
+    options.cache = o->cache;
+    options.context = o->context;
+    options.slots = MAX_REQUEST;
+    int rc = jabbertts_open(&options, &tts, error);
+    if (rc < 0)
+        return rc;
+    *ret = json_array();
+    rc = run_cases(tts, *ret, error);
+    jabbertts_close(tts);
+    return rc;
+}
