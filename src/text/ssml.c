@@ -27,6 +27,13 @@
 #define MAX_SAYAS_BYTES     1024
 #define MAX_MARKS           4096
 
+/* Where the parser is, of any width: Expat 2.9 names those of 64 bits and warns of the others. */
+#if XML_MAJOR_VERSION > 2 || XML_MINOR_VERSION >= 9
+#define PLACE(what) XML_GetCurrent##what##64
+#else
+#define PLACE(what) XML_GetCurrent##what
+#endif
+
 enum { PAUSE_PARAGRAPH = 350, PAUSE_SENTENCE = 120 }; /* as split.c */
 
 enum content {
@@ -82,8 +89,8 @@ static void refuse(struct parser *p, int code, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    err_set(p->e, code, "ssml, line %lu, column %lu: %s", XML_GetCurrentLineNumber(p->xml),
-            XML_GetCurrentColumnNumber(p->xml) + 1, text);
+    err_set(p->e, code, "ssml, line %lu, column %lu: %s", (unsigned long)PLACE(LineNumber)(p->xml),
+            (unsigned long)PLACE(ColumnNumber)(p->xml) + 1, text);
     stop(p, code);
 }
 
@@ -222,7 +229,7 @@ static void segment_to_pieces(struct parser *p, const struct frame *f)
 
 static size_t byte_index(const struct parser *p)
 {
-    XML_Index at = XML_GetCurrentByteIndex(p->xml);
+    int64_t at = PLACE(ByteIndex)(p->xml);
     return at < 0 ? 0 : (size_t)at;
 }
 
