@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include <cmocka.h>
+#include <espeak-ng/speak_lib.h>
 
 #include "base/limits.h"
 #include "base/mem.h"
@@ -240,14 +241,32 @@ static void test_out_of_memory(void **state)
 
 /* --- phonemes --- */
 
-static void check_ipa(const char *text, const char *want)
+/* espeak-ng 1.51 says "four" otherwise than "for", as the voice has learned; 1.52 says both alike. */
+static char *merge_four(const char *ipa)
 {
-    char *got = NULL;
+    static const char four[] = "o\xcb\x90\xc9\xb9", with[] = "\xc9\x94\xcb\x90\xc9\xb9";
+    char *out = mem_alloc(2 * strlen(ipa) + 1), *to = out;
+    bool merge = strncmp(espeak_Info(NULL), "1.51", 4) != 0;
+    while (*ipa) {
+        bool here = merge && !strncmp(ipa, four, strlen(four));
+        size_t n = here ? strlen(with) : 1;
+        memcpy(to, here ? with : ipa, n);
+        ipa += here ? strlen(four) : 1;
+        to += n;
+    }
+    *to = 0;
+    return out;
+}
+
+static void check_ipa(const char *text, const char *said)
+{
+    char *got = NULL, *want = merge_four(said);
     struct err e = {0};
     if (text_phonemes(text, "en-us", &got, &e) < 0)
         fail_msg("%s: %s", text, e.msg);
     assert_string_equal(got, want);
     mem_free(got);
+    mem_free(want);
 }
 
 static void check_ids(const struct tokenizer *t, const char *ipa, char *ids)
