@@ -167,21 +167,18 @@ static bool known(int type)
            type == KERN_Q4_0;
 }
 
-/* By bench/sensitivity: what hurts most per byte, and is little read or little of the whole.
- * Embeddings are looked up, and of the tied one only the head's rows are computed; the fast
- * transformer is read once per codebook, so only its worst part is spared. */
+/* By bench/sensitivity and bench/wer: what hurts most.  Embeddings are looked up, and of the tied one only
+ * the head's rows are computed.  The fast transformer is read once per codebook, but 4 bits there are what
+ * listeners notice. */
 static enum kern_type mixed_type(const struct spec *s, const char *name)
 {
-    static const char *const careful[] = {"codec.", "token_embd.", "output.", "fast.token_embd.",
-                                          "fast.output.", "fast.proj_in.", "blk.0."};
+    static const char *const careful[] = {"codec.", "token_embd.", "output.", "fast.", "blk.0."};
     char last[32];
     for (size_t i = 0; i < sizeof careful / sizeof *careful; i++)
         if (!strncmp(name, careful[i], strlen(careful[i])))
             return KERN_Q8_0;
     snprintf(last, sizeof last, "blk.%d.", s->lm.slow.n_layer - 1);
-    if (!strncmp(name, last, strlen(last)) || (!strncmp(name, "fast.", 5) && has(name, ".ffn_down.")))
-        return KERN_Q8_0;
-    return KERN_Q4_0;
+    return strncmp(name, last, strlen(last)) ? KERN_Q4_0 : KERN_Q8_0;
 }
 
 enum kern_type quantize_type(enum quantize_scheme scheme, const struct spec *s,
