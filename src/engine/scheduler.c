@@ -166,19 +166,21 @@ static int fill_slots(struct jabbertts *tts, double now, struct slot **fresh)
 }
 
 /* (lock) Decoders to head pieces, first to the streams that run dry first.  The room for a whole
- * piece is made here, so that decoding it allocates nothing and never has to stop. */
-static void fill_decoders(struct jabbertts *tts)
+ * piece is made here, so that decoding it allocates nothing and never has to stop.  True when a stream
+ * is left without. */
+static bool fill_decoders(struct jabbertts *tts)
 {
+    struct jabbertts_stream *st;
     for (int i = 0; i < tts->n_slot; i++) {
         struct decoder *d = &tts->decoders[i];
         struct jabbertts_stream *best = NULL;
         if (d->stream || d == tts->decoding)
             continue;
-        for (struct jabbertts_stream *st = tts->open; st; st = st->next)
+        for (st = tts->open; st; st = st->next)
             if (decodable(st) && (!best || runs_dry(st) < runs_dry(best)))
                 best = st;
         if (!best)
-            return;
+            return false;
         const struct piece *p = &best->piece[best->i_head];
         size_t n_frame = (size_t)(p->state == PIECE_MADE ? p->n_frame : p->cap);
         size_t n = n_frame * (size_t)tts->model.spec.codec.frame_samples;
@@ -191,6 +193,9 @@ static void fill_decoders(struct jabbertts *tts)
         best->decoder = d;
         codec_stream_reset(d->codec);
     }
+    for (st = tts->open; st && !decodable(st); st = st->next)
+        ;
+    return st != NULL;
 }
 
 /* --- a turn ------------------------------------------------------------------------------------ */
@@ -279,17 +284,20 @@ static bool is_behind(const struct jabbertts *tts)
  * is nothing else to do, and where somebody waits for a first sound. */
 static void decode_some(struct jabbertts *tts, bool stepped)
 {
-    struct decoder *next = next_decoder(tts);
-    bool first = next && next->stream->progress.first_audio_s < 0;
-    if (tts->decoding && (first || !stepped || !pool_busy(tts->model.pool))) {
+    for (;;) {
+        struct decoder *next = next_decoder(tts);
+        bool first = next && next->stream->progress.first_audio_s < 0;
+        if (tts->decoding && (first || !stepped || !pool_busy(tts->model.pool))) {
+            speak_hand_over(tts);
+            next = next_decoder(tts);
+        }
+        if (!next || tts->decoding)
+            return;
+        speak_decode(tts, next);
+        if (!first)
+            return;
         speak_hand_over(tts);
-        next = next_decoder(tts);
     }
-    if (!next || tts->decoding)
-        return;
-    speak_decode(tts, next);
-    if (first)
-        speak_hand_over(tts);
 }
 
 /* (lock, given up meanwhile) False when there is nothing to do. */
@@ -299,7 +307,7 @@ static bool turn(struct jabbertts *tts)
     double now = engine_now();
     int n_fresh = fill_slots(tts, now, fresh);
     int n_step = choose(tts, now, step), n_decode = 0;
-    fill_decoders(tts);
+    bool waits = fill_decoders(tts);
     for (int i = 0; i < tts->n_slot; i++)
         n_decode += tts->decoders[i].stream || tts->decoding;
     if (n_step == 0 && n_decode == 0 && !tts->jobs)
@@ -311,7 +319,7 @@ static bool turn(struct jabbertts *tts)
     for (int i = n_step - 1; i >= 0; i--)
         if (!step[i]->stream || step[i]->stream->broken.code) /* nothing to say, or failed */
             step[i] = step[--n_step];
-    bool behind = tts->decoding && is_behind(tts);
+    bool behind = tts->decoding && (waits || is_behind(tts));
     if (n_step > 0 && !behind)
         speak_step(tts, step, n_step);
     decode_some(tts, n_step > 0 && !behind);
