@@ -325,33 +325,28 @@ static void table_line(struct buf *out, const char *name, json_t *stat)
                    json_real_value(json_object_get(stat, "median")));
 }
 
-static void table_frames(struct buf *out, json_t *frames)
-{
-    static const char *const keys[] = {"slow_ms", "fast_ms", "frame_ms", "rtf_per_sequence"};
-    size_t i;
-    json_t *f;
-    json_array_foreach(frames, i, f)
-        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
-            char name[64];
-            snprintf(name, sizeof name, "%lld at %lld, %s",
-                     json_integer_value(json_object_get(f, "batch")),
-                     json_integer_value(json_object_get(f, "context")), keys[k]);
-            table_line(out, name, json_object_get(f, keys[k]));
-        }
-}
+struct table_list { const char *name, *format, *first, *second, *keys[5]; };
 
-static void table_speech(struct buf *out, json_t *speech)
+/* Lists of cases, a line for each key of each: format takes the first and the second number, and the key. */
+static const struct table_list lists[] = {
+    {"frames", "%lld at %lld, %s", "batch", "context",
+     {"slow_ms", "fast_ms", "frame_ms", "rtf_per_sequence"}},
+    {"speech", "%lld requests of %lld sentences, %s", "requests", "sentences", {"rtf", "first_audio_s"}},
+};
+
+static void table_cases(struct buf *out, const char *name, json_t *cases)
 {
-    static const char *const keys[] = {"rtf", "first_audio_s"};
+    const struct table_list *l = lists;
     size_t i;
-    json_t *s;
-    json_array_foreach(speech, i, s)
-        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
-            char name[64];
-            snprintf(name, sizeof name, "%lld requests of %lld sentences, %s",
-                     json_integer_value(json_object_get(s, "requests")),
-                     json_integer_value(json_object_get(s, "sentences")), keys[k]);
-            table_line(out, name, json_object_get(s, keys[k]));
+    json_t *c;
+    while (strcmp(l->name, name))
+        l++;
+    json_array_foreach(cases, i, c)
+        for (const char *const *key = l->keys; *key; key++) {
+            char line[64];
+            snprintf(line, sizeof line, l->format, json_integer_value(json_object_get(c, l->first)),
+                     json_integer_value(json_object_get(c, l->second)), *key);
+            table_line(out, line, json_object_get(c, *key));
         }
 }
 
@@ -363,10 +358,8 @@ static char *bench_table(json_t *j)
     buf_init(&out, 1 << 16);
     buf_add_format(&out, "%-34s %12s %12s\n", "", "best", "median");
     json_object_foreach(j, key, v) {
-        if (strcmp(key, "frames") == 0)
-            table_frames(&out, v);
-        else if (strcmp(key, "speech") == 0)
-            table_speech(&out, v);
+        if (json_is_array(v))
+            table_cases(&out, key, v);
         else if (json_is_object(v))
             table_line(&out, key, v);
         else if (json_is_string(v))
@@ -435,6 +428,7 @@ int jabbertts_bench(const struct jabbertts_options *o, int json, char **ret,
     bench_done(&b); /* one model at a time */
     if (rc == 0 && (rc = bench_speech(o, &speech, error)) < 0) {
         json_decref(j);
+        json_decref(speech);
         return rc;
     }
     if (rc == 0) {
