@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernels/conv8_ops.h"
+#include "kernels/ops.h"
 
 #define MAX_TERMS 133144 /* terms of 127 * 127 that fit 31 bits */
 #define GRAIN 16384      /* floats worth a task */
@@ -101,8 +102,9 @@ static int pack(struct kern_exec *x, struct pack *p, int n_panel, struct err *e)
 static struct conv8 shape_of(const struct kern_source *s, const struct conv8_shape *h)
 {
     struct conv8 c = {.n_out = s->n_out, .n_in = s->n_in, .n_tap = s->n_tap, .stride = h->stride,
-                      .dilation = h->dilation, .n_row = h->n_row};
+                      .dilation = h->dilation, .n_row = h->n_row, .n_beside = 1};
     if (h->stride > 1 && h->dilation == 1 && s->n_tap > h->stride && s->n_tap % h->stride == 0) {
+        c.n_beside = h->stride;
         c.n_in *= h->stride;
         c.n_tap /= h->stride;
         c.stride = 1;
@@ -152,18 +154,33 @@ size_t conv8_work_bytes(const struct conv8 *c, int n_piece)
 
 struct rows_job {
     const struct conv8_job *j;
+    const struct kern_ops *ops;
     float *top;
-    int n, step;
+    int n, step, n_old; /* rows; of a task; those that are not made of raw */
 };
+
+/* Makes a row of input, where it has to be made, and looks at it. */
+static void look_at_row(const struct rows_job *r, int row)
+{
+    const struct conv8_call *call = r->j->call;
+    const struct conv8 *c = r->j->c;
+    int n = c->n_in / c->n_beside;
+    float *in = call->in + (size_t)row * (size_t)c->n_in;
+    if (call->raw && row >= r->n_old) {
+        const float *raw = call->raw + (size_t)(row - r->n_old) * (size_t)c->n_in;
+        for (int i = 0; i < c->n_in; i += n)
+            r->ops->snake(raw + i, call->alpha, call->inv, n, in + i);
+    }
+    r->top[row] = c->ops->top(in, (size_t)c->n_in);
+}
 
 static void top_task(void *arg, int i, int i_thread)
 {
     const struct rows_job *r = arg;
-    const struct conv8 *c = r->j->c;
     int end = (i + 1) * r->step < r->n ? (i + 1) * r->step : r->n;
     (void)i_thread;
     for (int row = i * r->step; row < end; row++)
-        r->top[row] = c->ops->top(r->j->call->in + (size_t)row * (size_t)c->n_in, (size_t)c->n_in);
+        look_at_row(r, row);
 }
 
 static void prepare_task(void *arg, int i, int i_thread)
@@ -174,23 +191,55 @@ static void prepare_task(void *arg, int i, int i_thread)
     r->j->c->ops->prepare(r->j, i * r->step, end);
 }
 
-static void find_scales(const struct conv8_job *j, const float *top, float *scale)
+/* With one tap, rows that have all been looked at are prepared at once, while they are in the cache. */
+static void one_tap_task(void *arg, int i, int i_thread)
 {
-    const struct conv8 *c = j->c;
-    const struct conv8_call *call = j->call;
-    if (c->n_tap == 1) {
-        for (int r = 0; r < call->n_piece * c->n_row; r++)
-            scale[r] = scale_of(top[(size_t)r * (size_t)c->stride]);
-        return;
+    const struct rows_job *r = arg;
+    int stride = r->j->c->stride, first = i * r->step;
+    int end = first + r->step < r->n ? first + r->step : r->n;
+    (void)i_thread;
+    for (int unit = first; unit < end; unit++) {
+        look_at_row(r, unit * stride);
+        r->j->scale[unit] = scale_of(r->top[unit * stride]);
+        r->j->c->ops->prepare(r->j, unit, unit + 1);
     }
-    int n = conv8_rows_in(c, c->n_row);
-    for (int p = 0; p < call->n_piece; p++) {
+}
+
+static void find_scales(const struct conv8_job *j, const float *top)
+{
+    int n = conv8_rows_in(j->c, j->c->n_row);
+    for (int p = 0; p < j->call->n_piece; p++) {
         const float *t = top + conv8_piece(j, p);
         float most = 0;
         for (int r = 0; r < n; r++)
             most = t[r] > most ? t[r] : most;
-        scale[p] = scale_of(most);
+        j->scale[p] = scale_of(most);
     }
+}
+
+static void run_rows(struct kern_exec *x, struct rows_job *r, pool_task task)
+{
+    r->step = GRAIN / r->j->c->n_in > 1 ? GRAIN / r->j->c->n_in : 1;
+    pool_run(kern_exec_pool(x), task, r, (r->n + r->step - 1) / r->step);
+}
+
+/* The input, quantized in the kernels' own form. */
+static void make_input(struct kern_exec *x, const struct conv8_job *j, float *top)
+{
+    const struct conv8 *c = j->c;
+    int n_new = j->call->n_piece * c->n_row * c->stride;
+    struct rows_job rows = {.j = j, .ops = kern_exec_ops(x), .top = top};
+    rows.n = conv8_rows_in(c, j->call->n_piece * c->n_row);
+    rows.n_old = rows.n - n_new;
+    if (c->n_tap == 1) {
+        rows.n = c->ops->n_prepare(j);
+        run_rows(x, &rows, one_tap_task);
+        return;
+    }
+    run_rows(x, &rows, top_task);
+    find_scales(j, top);
+    rows.n = c->ops->n_prepare(j);
+    run_rows(x, &rows, prepare_task);
 }
 
 struct run_job {
@@ -210,22 +259,11 @@ static void run_task(void *arg, int i, int i_thread)
     r->j->c->ops->run(r->j, &range);
 }
 
-static void run_rows(struct kern_exec *x, struct rows_job *r, pool_task task)
-{
-    r->step = GRAIN / r->j->c->n_in > 1 ? GRAIN / r->j->c->n_in : 1;
-    pool_run(kern_exec_pool(x), task, r, (r->n + r->step - 1) / r->step);
-}
-
 void conv8_run(struct kern_exec *x, const struct conv8 *c, const struct conv8_call *call)
 {
-    int n_row_in = conv8_rows_in(c, call->n_piece * c->n_row);
-    float *top = call->work, *scale = top + n_row_in;
+    float *top = call->work, *scale = top + conv8_rows_in(c, call->n_piece * c->n_row);
     struct conv8_job j = {c, call, scale, (char *)call->work + work_head(c, call->n_piece)};
-    struct rows_job rows = {&j, top, .n = n_row_in};
-    run_rows(x, &rows, top_task);
-    find_scales(&j, top, scale);
-    rows.n = c->ops->n_prepare(&j);
-    run_rows(x, &rows, prepare_task);
+    make_input(x, &j, top);
 
     struct run_job run = {&j, c->ops->n_run(&j), (c->n_out + CONV8_PANEL - 1) / CONV8_PANEL, 1, 1};
     int n_unit_task = (run.n_unit + c->ops->run_block - 1) / c->ops->run_block;

@@ -26,6 +26,7 @@ struct conv8_ops;
 
 struct conv8 {
     int n_out, n_in, n_tap, stride, dilation, n_row; /* as its kernels see them: conv8_init */
+    int n_beside;                /* rows of the caller that lie side by side in one of n_in channels */
     const struct conv8_ops *ops; /* kernels of the executor it was packed for */
     const void *packed;          /* private layout, in the arena */
     const float *scale, *bias;   /* [n_out, rounded up to 16], in the arena */
@@ -46,11 +47,14 @@ int conv8_init(struct conv8 *c, struct kern_exec *x, const struct kern_source *s
                const struct conv8_shape *shape, struct mem_arena *arena, struct err *e);
 
 struct conv8_call {
-    const float *in; /* [(n_piece * n_row - 1) * stride + (n_tap - 1) * dilation + 1, n_in] */
+    float *in;       /* [(n_piece * n_row - 1) * stride + (n_tap - 1) * dilation + 1, n_in] */
     float *out;      /* [n_piece * n_row, n_out]; must not overlap in */
     void *work;      /* conv8_work_bytes, 64-byte aligned */
     int n_piece;
     enum kern_epilogue epilogue; /* without a scale */
+    /* raw not NULL: the last n_piece * n_row * stride rows of in are made first, as kern_snake of raw, which
+     * has as many and may be those rows themselves.  Not with a stride larger than n_tap. */
+    const float *raw, *alpha, *inv;
 };
 size_t conv8_work_bytes(const struct conv8 *c, int n_piece);
 void conv8_run(struct kern_exec *x, const struct conv8 *c, const struct conv8_call *call);

@@ -543,8 +543,10 @@ INLINE void sum_tiles(int R, const struct conv8_job *j, int tile, const struct p
     size_t wide = width(j->c);
     const int16_t *in[ROWS];
     __m256i acc[ROWS][2];
-    for (int r = 0; r < R; r++)
-        in[r] = p->u + ((size_t)(tile + r) + (size_t)((tile + r) / n) * p->skip) * wide;
+    for (int r = 0; r < R; r++) {
+        size_t skipped = p->skip ? (size_t)((tile + r) / n) * p->skip : 0; /* a division takes long */
+        in[r] = p->u + ((size_t)(tile + r) + skipped) * wide;
+    }
     product(R, in, (size_t)j->c->dilation * wide, p->n_group, wide, p->w, acc);
 #pragma GCC unroll 6
     for (int r = 0; r < R; r++)

@@ -11,7 +11,7 @@
 struct conv8_job {
     const struct conv8 *c;
     const struct conv8_call *call;
-    const float *scale; /* of the inputs: [n_piece], or with one tap [rows] */
+    float *scale; /* of the inputs: [n_piece], or with one tap [rows] */
     void *q;            /* the prepared input */
 };
 

@@ -116,6 +116,11 @@ const char *kern_exec_isa(const struct kern_exec *x)
     return x->ops->isa;
 }
 
+const struct kern_ops *kern_exec_ops(const struct kern_exec *x)
+{
+    return x->ops;
+}
+
 struct pool *kern_exec_pool(struct kern_exec *x)
 {
     return x->pool;

@@ -67,6 +67,7 @@ extern const struct kern_ops kern_ops_avx2, kern_ops_avx512;
 extern const struct kern_ops kern_ops_neon;
 #endif
 
+const struct kern_ops *kern_exec_ops(const struct kern_exec *x);
 size_t kern_panel_bytes(enum kern_type t, size_t k); /* of one panel with k values per output */
 
 #endif

@@ -17,10 +17,8 @@
 #define CODEC_UNITS 3 /* residual units of a block */
 #define CODEC_MAX_STACKS (SPEC_MAX_STAGES + 1)
 
-struct codec_snake { const float *alpha, *inv; int n; }; /* [n]; inv = 1 / (alpha + 1e-9) */
-
 struct codec_unit { /* x += conv2(snake2(conv1(snake1(x)))) */
-    struct codec_snake snake1, snake2;
+    struct conv_snake snake1, snake2;
     struct conv conv1, conv2;
 };
 
@@ -44,7 +42,7 @@ struct codec_stack { /* a transformer standing in the chain */
 
 struct codec_block { /* of the decoder: snake, conv, units; of the encoder: units, snake, conv */
     struct codec_unit unit[CODEC_UNITS];
-    struct codec_snake snake;
+    struct conv_snake snake;
     struct conv conv;
     struct codec_stack stack; /* encoder; t is NULL where there is none */
 };
@@ -52,7 +50,7 @@ struct codec_block { /* of the decoder: snake, conv, units; of the encoder: unit
 struct codec_chain { /* weights and sizes of one direction */
     struct conv conv_in, conv_out;
     struct codec_block block[SPEC_MAX_STAGES];
-    struct codec_snake snake;
+    struct conv_snake snake;
     struct codec_scale scale[SPEC_MAX_STAGES];
     struct codec_stack latent; /* post or pre */
     int n_stack;
@@ -119,7 +117,7 @@ void codec_run_unit(struct codec_pass *p, const struct codec_unit *u);
 void codec_run_next(struct codec_pass *p, const struct codec_next *n);
 void codec_run_stack(struct codec_pass *p, const struct codec_stack *s);
 void codec_run_conv(struct codec_pass *p, const struct conv *c);
-void codec_run_snake_conv(struct codec_pass *p, const struct codec_snake *s, const struct conv *c);
+void codec_run_snake_conv(struct codec_pass *p, const struct conv_snake *s, const struct conv *c);
 void codec_show(struct codec_pass *p, int n_channel, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

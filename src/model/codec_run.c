@@ -113,12 +113,9 @@ void codec_run_unit(struct codec_pass *p, const struct codec_unit *u)
 {
     struct codec_work *w = p->w;
     struct conv_space in1 = space(p, w->work), in2 = space(p, w->mid);
-    kern_snake(p->exec, w->x, u->snake1.alpha, u->snake1.inv, p->n_row, u->snake1.n,
-               conv_input(&u->conv1, w->work));
     float *mid = conv_input(&u->conv2, w->mid);
-    conv_run(&u->conv1, &in1, p->n_row, mid, KERN_STORE);
-    kern_snake(p->exec, mid, u->snake2.alpha, u->snake2.inv, p->n_row, u->snake2.n, mid);
-    conv_run(&u->conv2, &in2, p->n_row, w->x, KERN_ADD);
+    conv_run_snake(&u->conv1, &in1, &u->snake1, w->x, p->n_row, mid, KERN_STORE);
+    conv_run_snake(&u->conv2, &in2, &u->snake2, mid, p->n_row, w->x, KERN_ADD);
 }
 
 void codec_run_next(struct codec_pass *p, const struct codec_next *n)
@@ -150,22 +147,18 @@ void codec_run_stack(struct codec_pass *p, const struct codec_stack *s)
     transformer_norm(s->t, w->x, p->n_row, w->x, p->exec);
 }
 
-static void run_conv_of_work(struct codec_pass *p, const struct conv *c)
+void codec_run_conv(struct codec_pass *p, const struct conv *c)
 {
     struct conv_space in = space(p, p->w->work);
+    memcpy(conv_input(c, p->w->work), p->w->x,
+           (size_t)p->n_row * (size_t)c->n_in * sizeof *p->w->x);
     conv_run(c, &in, p->n_row, p->w->x, KERN_STORE);
     p->n_row = conv_rows(c, p->n_row);
 }
 
-void codec_run_conv(struct codec_pass *p, const struct conv *c)
+void codec_run_snake_conv(struct codec_pass *p, const struct conv_snake *s, const struct conv *c)
 {
-    memcpy(conv_input(c, p->w->work), p->w->x,
-           (size_t)p->n_row * (size_t)c->n_in * sizeof *p->w->x);
-    run_conv_of_work(p, c);
-}
-
-void codec_run_snake_conv(struct codec_pass *p, const struct codec_snake *s, const struct conv *c)
-{
-    kern_snake(p->exec, p->w->x, s->alpha, s->inv, p->n_row, s->n, conv_input(c, p->w->work));
-    run_conv_of_work(p, c);
+    struct conv_space in = space(p, p->w->work);
+    conv_run_snake(c, &in, s, p->w->x, p->n_row, p->w->x, KERN_STORE);
+    p->n_row = conv_rows(c, p->n_row);
 }

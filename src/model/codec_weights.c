@@ -225,7 +225,7 @@ static int load_depthwise(struct loader *l, int n_channel, struct conv *c)
     return r < 0 ? r : place_conv(l, c);
 }
 
-static int load_snake(struct loader *l, const char *what, int n, struct codec_snake *s)
+static int load_snake(struct loader *l, const char *what, int n, struct conv_snake *s)
 {
     s->n = n;
     int r = load_floats(l, what, (size_t)n, &s->alpha);

@@ -26,18 +26,32 @@ size_t conv_work8_bytes(const struct conv *c, int n_frame)
     return c->bytes.packed ? conv8_work_bytes(&c->bytes, n_frame) : 0;
 }
 
+static void recall(const struct conv *c, const struct conv_space *m)
+{
+    memcpy(m->work, m->slab + c->state, conv_state_floats(c) * sizeof *m->work);
+}
+
+static void remember(const struct conv *c, const struct conv_space *m, int n_row)
+{
+    memcpy(m->slab + c->state, m->work + (size_t)n_row * (size_t)c->n_in,
+           conv_state_floats(c) * sizeof *m->work);
+}
+
+static struct conv8_call call_in_bytes(const struct conv *c, const struct conv_space *m, int n_row,
+                                       float *out, enum kern_epilogue epilogue)
+{
+    return (struct conv8_call){.in = m->work, .out = out, .work = m->work8,
+                               .n_piece = n_row / c->frame, .epilogue = epilogue};
+}
+
 void conv_run(const struct conv *c, const struct conv_space *m, int n_row, float *out,
               enum kern_epilogue epilogue)
 {
-    size_t n_state = conv_state_floats(c);
-    float *state = m->slab + c->state;
-    if (n_state > 0)
-        memcpy(m->work, state, n_state * sizeof *state);
+    recall(c, m);
     if (c->dw) {
         kern_depthwise(m->exec, m->work, c->dw, c->dw_bias, n_row, c->n_in, c->n_tap, out);
     } else if (c->bytes.packed) {
-        struct conv8_call call = {.in = m->work, .out = out, .work = m->work8,
-                                  .n_piece = n_row / c->frame, .epilogue = epilogue};
+        struct conv8_call call = call_in_bytes(c, m, n_row, out, epilogue);
         conv8_run(m->exec, &c->bytes, &call);
     } else {
         struct kern_call call = {.in = m->work, .out = out, .n_row = n_row / c->stride,
@@ -45,6 +59,22 @@ void conv_run(const struct conv *c, const struct conv_space *m, int n_row, float
                                  .epilogue = epilogue};
         kern_linear_run(m->exec, &c->linear, &call);
     }
-    if (n_state > 0)
-        memcpy(state, m->work + (size_t)n_row * (size_t)c->n_in, n_state * sizeof *state);
+    remember(c, m, n_row);
+}
+
+void conv_run_snake(const struct conv *c, const struct conv_space *m, const struct conv_snake *s,
+                    const float *in, int n_row, float *out, enum kern_epilogue epilogue)
+{
+    if (!c->bytes.packed) {
+        kern_snake(m->exec, in, s->alpha, s->inv, n_row, s->n, conv_input(c, m->work));
+        conv_run(c, m, n_row, out, epilogue);
+        return;
+    }
+    struct conv8_call call = call_in_bytes(c, m, n_row, out, epilogue);
+    call.raw = in;
+    call.alpha = s->alpha;
+    call.inv = s->inv;
+    recall(c, m);
+    conv8_run(m->exec, &c->bytes, &call);
+    remember(c, m, n_row);
 }
