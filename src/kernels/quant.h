@@ -58,9 +58,12 @@ INLINE void q_tile(enum kern_type type, int R, const struct kern_tile *t, int pa
     size_t stride = c->stride ? (size_t)c->stride : 1;
     size_t dilation = c->dilation ? (size_t)c->dilation : 1;
     size_t bytes = kern_panel_bytes(type, (size_t)l->n_in * (size_t)l->n_tap);
-    size_t block = KERN_PANEL * kern_type_row_bytes(type, KERN_BLOCK);
+    const size_t block = KERN_PANEL * (type == KERN_Q8_0 ? 34 : 18);
     const uint8_t *w = (const uint8_t *)l->packed + (size_t)panel * bytes;
-    float sums[4][KERN_PANEL] = {0}, (*y)[KERN_PANEL] = sums;
+    bool fetch = row == t->row;
+    float sums[4][KERN_PANEL], (*y)[KERN_PANEL] = sums;
+    for (int r = 0; r < R; r++)
+        store(sums[r], splat(0));
     if (R > 2)
         __asm__("" : "+r"(y)); /* no register is free for them: the compiler must not try */
     for (int j = 0; j < l->n_tap; j++) {
@@ -71,9 +74,11 @@ INLINE void q_tile(enum kern_type type, int R, const struct kern_tile *t, int pa
                                   t->x->sum + at * n_block};
         }
         for (size_t b = 0; b < n_block; b++, w += block) {
-            if (row == t->row)
+            if (fetch) {
+#pragma GCC unroll 9
                 for (size_t i = 0; i < block; i += 64)
                     __builtin_prefetch(w + Q_AHEAD + i);
+            }
             q_block(type, R, w + 2 * KERN_PANEL, (const uint16_t *)(const void *)w, x, b, y);
             if (R > 2)
                 __asm__("" : : "r"(y) : "memory"); /* nor keep a second copy of them */
