@@ -11,6 +11,7 @@
 
 #define GRAIN       16384             /* floats worth a task of an elementwise op */
 #define ROWS_TILE   64                /* rows of a task of a wide linear call */
+#define GELU_ROW    1024
 #define INPUT_MAX   ((size_t)4 << 20) /* input values normalized or quantized at a time */
 
 struct kern_exec {
@@ -596,16 +597,17 @@ void kern_silu_mul(struct kern_exec *x, const float *in, int n_row, int n, float
     run_rows(x, &j, (size_t)n * 2);
 }
 
-static void row_gelu(const struct rows_job *j, int r)
+static void row_gelu(const struct rows_job *j, int r) /* GELU_ROW of n values */
 {
-    float v = j->out[r];
-    j->out[r] = 0.5f * v * (1.0f + erff(v * 0.707106781186547524f));
+    int at = r * GELU_ROW, n = j->n - at;
+    j->x->ops->gelu(j->out + at, n < GELU_ROW ? n : GELU_ROW);
 }
 
 void kern_gelu(struct kern_exec *x, float *p, size_t n)
 {
-    struct rows_job j = {row_gelu, .out = p, .n_row = (int)n};
-    run_rows(x, &j, 8);
+    struct rows_job j = {row_gelu, .out = p, .n = (int)n};
+    j.n_row = (j.n + GELU_ROW - 1) / GELU_ROW;
+    run_rows(x, &j, GELU_ROW * 2);
 }
 
 static void row_tanh(const struct rows_job *j, int r)

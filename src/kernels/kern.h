@@ -119,7 +119,7 @@ void kern_layer_norm(struct kern_exec *x, const float *in, const float *w, const
                      float eps, int n_row, int n, float *out);
 /* in [T, 2F]: out[t, f] = silu(in[t, f]) * in[t, F + f] */
 void kern_silu_mul(struct kern_exec *x, const float *in, int n_row, int n, float *out);
-void kern_gelu(struct kern_exec *x, float *p, size_t n); /* exact: 0.5 v (1 + erf(v / sqrt 2)) */
+void kern_gelu(struct kern_exec *x, float *p, size_t n); /* 0.5 v (1 + erf(v / sqrt 2)) */
 void kern_tanh(struct kern_exec *x, float *p, size_t n);
 /* out = in + sin(alpha in)^2 * inv[c], inv = 1 / (alpha + 1e-9), per channel; in may be out. */
 void kern_snake(struct kern_exec *x, const float *in, const float *alpha, const float *inv,

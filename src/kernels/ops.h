@@ -50,6 +50,7 @@ struct kern_ops {
     void (*layer_norm)(const float *in, const float *w, const float *b, float eps, int n,
                        float *out);
     void (*silu_mul)(const float *in, int n, float *out);
+    void (*gelu)(float *p, int n);
     void (*snake)(const float *in, const float *alpha, const float *inv, int n, float *out);
     void (*depthwise)(const float *in, const float *w, const float *bias, int n_channel, int n_tap,
                       float *out);
