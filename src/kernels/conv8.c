@@ -22,18 +22,19 @@ bool conv8_fits(int n_in, int n_tap)
     return n_in <= MAX_TERMS / n_tap;
 }
 
-static const struct conv8_ops *ops_of(const struct kern_exec *x)
+/* The first of the instruction set that takes the convolution. */
+static const struct conv8_ops *ops_of(const struct kern_exec *x, const struct conv8 *c)
 {
     static const struct conv8_ops *const list[] = {
         &conv8_ops_ref,
 #if defined(__x86_64__)
-        &conv8_ops_avx2, &conv8_ops_avx512,
+        &conv8_fir_avx2, &conv8_ops_avx2, &conv8_fir_avx512, &conv8_ops_avx512,
 #elif defined(__aarch64__)
         &conv8_ops_neon,
 #endif
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
-        if (!strcmp(list[i]->isa, kern_exec_isa(x)))
+        if (!strcmp(list[i]->isa, kern_exec_isa(x)) && (!list[i]->takes || list[i]->takes(c)))
             return list[i];
     return list[0];
 }
@@ -116,7 +117,7 @@ int conv8_init(struct conv8 *c, struct kern_exec *x, const struct kern_source *s
                const struct conv8_shape *shape, struct mem_arena *arena, struct err *e)
 {
     struct conv8 made = shape_of(s, shape);
-    made.ops = ops_of(x);
+    made.ops = ops_of(x, &made);
     int n_panel = (s->n_out + CONV8_PANEL - 1) / CONV8_PANEL;
     size_t n_scale = (size_t)n_panel * CONV8_PANEL;
     char *packed = mem_arena_alloc(arena, made.ops->panel_bytes(&made) * (size_t)n_panel);

@@ -1,31 +1,57 @@
-/* conv8_avx512.c - conv8 with VNNI: unsigned inputs (offset 128) times signed weights. */
-#include <math.h>
-#include <string.h>
+/* conv8_avx512.c - conv8 with VNNI: unsigned inputs (offset 128) times signed weights, 64 products by an
+ * instruction; long convolutions of many rows by fewer products of 16 bits, 32 by an instruction. */
+#define FIR_ISA "avx512"
+#define FIR_OPS conv8_fir_avx512
+#define FIR_ROWS 12
+#include "kernels/conv8_fir.h"
 
-#include "kernels/conv8_ops.h"
-#include "kernels/x86.h"
+/* With fewer, reading weights takes the time: they are ten times as long. */
+#define FIR16_MIN_ROWS 128
+
+static enum form form_of(const struct conv8 *c)
+{
+    bool pays = tiles_in(FIR16, c) * 34 * 2 * 5 < c->n_row * c->n_tap * 4; /* by a quarter */
+    return fits(FIR16, c) && c->n_row >= FIR16_MIN_ROWS && pays ? FIR16 : NONE;
+}
+
+INLINE void fir_tile(int R, const int16_t *const *in, const struct fir_shape *s, const int16_t *w,
+                     int32_t (*sum)[CONV8_PANEL])
+{
+    __m512i acc[FIR_ROWS];
+#pragma GCC unroll 12
+    for (int r = 0; r < R; r++)
+        acc[r] = _mm512_setzero_si512();
+    for (size_t g = 0; g < s->n_group; g++)
+        for (size_t i = g * s->step; i < g * s->step + s->n; i += 2, w += 32) {
+            __m512i weight = _mm512_loadu_si512(w);
+#pragma GCC unroll 12
+            for (int r = 0; r < R; r++) {
+                int32_t two;
+                memcpy(&two, in[r] + i, sizeof two);
+                acc[r] = _mm512_dpwssd_epi32(acc[r], weight, _mm512_set1_epi32(two));
+            }
+        }
+#pragma GCC unroll 12
+    for (int r = 0; r < R; r++)
+        _mm512_storeu_si512(sum[r], acc[r]);
+}
+
+static void fir_sums(const int16_t *const *in, int n_row, const struct fir_shape *s, const int16_t *w,
+                     int32_t (*sum)[CONV8_PANEL])
+{
+    switch (n_row) {
+#define ROWS(n) case n: fir_tile(n, in, s, w, sum); break;
+        ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11)
+        ROWS(12)
+#undef ROWS
+    }
+}
 
 #define CONV8_ISA "avx512"
 #define CONV8_OPS conv8_ops_avx512
 #define CONV8_BYTE uint8_t
 #define CONV8_OFFSET 128
 #define CONV8_ROWS 12
-
-static float largest(const float *in, size_t n)
-{
-    const __m256 no_sign = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
-    __m256 top = _mm256_setzero_ps();
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        top = _mm256_max_ps(top, _mm256_and_ps(_mm256_loadu_ps(in + i), no_sign));
-    float v[8], most = 0;
-    _mm256_storeu_ps(v, top);
-    for (int k = 0; k < 8; k++)
-        most = v[k] > most ? v[k] : most;
-    for (; i < n; i++)
-        most = fabsf(in[i]) > most ? fabsf(in[i]) : most;
-    return most;
-}
 
 /* 16 values to bytes with the offset. */
 static __m128i bytes16(const float *in, __m256 inverse)

@@ -19,6 +19,7 @@ struct conv8_range { int unit, unit_end, panel, panel_end; };
 
 struct conv8_ops {
     const char *isa;
+    bool (*takes)(const struct conv8 *c); /* NULL: every convolution */
     int run_block; /* units of run that a task takes together */
     size_t (*panel_bytes)(const struct conv8 *c);
     void (*pack)(const struct conv8 *c, const int8_t *w, int n, void *panel); /* w [n][tap][in] */
@@ -33,6 +34,7 @@ struct conv8_ops {
 extern const struct conv8_ops conv8_ops_ref;
 #if defined(__x86_64__)
 extern const struct conv8_ops conv8_ops_avx2, conv8_ops_avx512;
+extern const struct conv8_ops conv8_fir_avx2, conv8_fir_avx512; /* conv8_fir.h */
 #elif defined(__aarch64__)
 extern const struct conv8_ops conv8_ops_neon;
 #endif

@@ -13,6 +13,7 @@ struct conv8_case {
     int n_out, n_in, n_tap, stride, dilation, n_piece, n_row, kind;
     enum kern_epilogue epilogue;
     float *w, *bias, *in, *start;
+    const float *raw, *alpha, *inv; /* of the call */
 };
 
 static size_t rows_in(const struct conv8_case *c, int n_row)
@@ -94,7 +95,8 @@ static void run_pieces(const struct conv8_case *c, const struct conv8 *conv, int
     struct conv8_call call = {.in = c->in + at * (size_t)c->stride * (size_t)c->n_in,
                               .out = out + at * (size_t)c->n_out,
                               .work = work + (64 - (uintptr_t)work % 64) % 64,
-                              .n_piece = n_piece, .epilogue = c->epilogue};
+                              .n_piece = n_piece, .epilogue = c->epilogue,
+                              .raw = c->raw, .alpha = c->alpha, .inv = c->inv};
     conv8_run(execs[i_exec], conv, &call);
     mem_free(work);
 }
@@ -119,6 +121,36 @@ static void compare(const struct conv8_case *c, const struct conv8 *conv)
     mem_free(other);
 }
 
+/* Rows that conv8 makes of raw ones, against rows that kern_snake made before. */
+static void compare_raw(const struct conv8_case *c, const struct conv8 *conv)
+{
+    size_t n_in = (size_t)c->n_in, n_new = (size_t)(c->n_piece * c->n_row * c->stride);
+    size_t n = rows_in(c, c->n_piece * c->n_row) * n_in, n_old = n - n_new * n_in;
+    size_t n_out = (size_t)(c->n_piece * c->n_row) * (size_t)c->n_out;
+    float *alpha = numbers(n_in, 1), *inv = numbers(n_in, 1), *in = mem_alloc(n * sizeof *in);
+    float *want = mem_alloc(n_out * sizeof *want), *got = mem_alloc(n_out * sizeof *got);
+    struct conv8_case made = *c;
+    made.in = in;
+    memcpy(in, c->in, n * sizeof *in);
+    kern_snake(execs[0], c->in + n_old, alpha, inv, (int)n_new, c->n_in, in + n_old);
+    memcpy(want, c->start, n_out * sizeof *want);
+    run_pieces(&made, conv, 0, 0, c->n_piece, want);
+    for (int i = 0; i < 2 * N_POOL; i++) { /* from elsewhere, and in place */
+        memcpy(in, c->in, (i % 2 ? n : n_old) * sizeof *in);
+        memcpy(got, c->start, n_out * sizeof *got);
+        made.raw = i % 2 ? in + n_old : c->in + n_old;
+        made.alpha = alpha;
+        made.inv = inv;
+        run_pieces(&made, conv, i / 2, 0, c->n_piece, got);
+        report(!memcmp(want, got, n_out * sizeof *got), "conv8 of raw rows", c->n_in, c->n_out);
+    }
+    mem_free(alpha);
+    mem_free(inv);
+    mem_free(in);
+    mem_free(want);
+    mem_free(got);
+}
+
 static void check_case(struct conv8_case c)
 {
     size_t k = (size_t)c.n_in * (size_t)c.n_tap, n_in = (size_t)c.n_in;
@@ -141,6 +173,8 @@ static void check_case(struct conv8_case c)
     report(rc == 0, "conv8_init", c.n_in, c.n_out);
     if (rc == 0)
         compare(&c, &conv);
+    if (rc == 0 && c.kind == ORDINARY && c.stride <= c.n_tap)
+        compare_raw(&c, &conv);
     mem_free(c.w);
     mem_free(c.in);
     mem_free(c.start);
@@ -161,19 +195,19 @@ void check_conv8(void)
             .n_row = rows[rng() % LEN(rows)], .kind = i % N_KIND,
             .epilogue = i % 3 ? KERN_STORE : KERN_ADD});
     }
-    /* The largest sums: the limits of the short-FIR forms, just past them, and of all forms. */
+    /* The largest sums: the limits of the forms, and just past them; long pieces and dilations. */
+    static const struct { int n_in, n_tap, n_row; } limits[] = {
+        {2377, 7, 5}, {2378, 7, 5}, {1188, 7, 32}, {1189, 7, 32}, {1188, 7, 128}, {1189, 7, 128},
+        {33286, 2, 16}, {33287, 2, 16}, {44381, 3, 2}};
     for (int kind = EXTREME; kind <= ALTERNATING; kind++)
-        check_case((struct conv8_case){.n_out = 1, .n_in = 2377, .n_tap = 7, .stride = 1,
-                                       .dilation = 1, .n_piece = 1, .n_row = 16, .kind = kind});
-    check_case((struct conv8_case){.n_out = 1, .n_in = 2377, .n_tap = 7, .stride = 1, .dilation = 1,
-                                   .n_piece = 1, .n_row = 5, .kind = EXTREME});
-    check_case((struct conv8_case){.n_out = 1, .n_in = 2377, .n_tap = 7, .stride = 1, .dilation = 1,
-                                   .n_piece = 1, .n_row = 5, .kind = ALTERNATING});
-    check_case((struct conv8_case){.n_out = 1, .n_in = 2378, .n_tap = 7, .stride = 1, .dilation = 1,
-                                   .n_piece = 1, .n_row = 5, .kind = EXTREME});
-    check_case((struct conv8_case){.n_out = 1, .n_in = 44381, .n_tap = 3, .stride = 1, .dilation = 1,
-                                   .n_piece = 1, .n_row = 2, .kind = EXTREME});
-    check_case((struct conv8_case){.n_out = 96, .n_in = 96, .n_tap = 7, .stride = 1, .dilation = 9,
-                                   .n_piece = 2, .n_row = 128, .kind = ORDINARY});
+        for (size_t i = 0; i < LEN(limits); i++)
+            check_case((struct conv8_case){.n_out = 1, .n_in = limits[i].n_in, .n_tap = limits[i].n_tap,
+                                           .stride = 1, .dilation = 1, .n_piece = 1,
+                                           .n_row = limits[i].n_row, .kind = kind});
+    for (int dilation = 1; dilation <= 9; dilation *= 3)
+        for (int n_tap = 5; n_tap <= 8; n_tap++)
+            check_case((struct conv8_case){.n_out = 48, .n_in = 33, .n_tap = n_tap, .stride = 1,
+                                           .dilation = dilation, .n_piece = 2, .n_row = 160,
+                                           .kind = ORDINARY});
     report(conv8_fits(44381, 3) && !conv8_fits(44382, 3), "conv8_fits", 44381, 3);
 }
