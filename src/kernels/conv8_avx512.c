@@ -14,10 +14,12 @@ static enum form form_of(const struct conv8 *c)
     return fits(FIR16, c) && c->n_row >= FIR16_MIN_ROWS && pays ? FIR16 : NONE;
 }
 
+/* FIR16's rows are equally far apart: three pointers and two distances fit the registers. */
 INLINE void fir_tile(int R, const int16_t *const *in, const struct fir_shape *s, const int16_t *w,
                      int32_t (*sum)[CONV8_PANEL])
 {
     __m512i acc[FIR_ROWS];
+    ptrdiff_t apart = R > 1 ? in[1] - in[0] : 0, apart3 = 3 * apart;
 #pragma GCC unroll 12
     for (int r = 0; r < R; r++)
         acc[r] = _mm512_setzero_si512();
@@ -27,7 +29,7 @@ INLINE void fir_tile(int R, const int16_t *const *in, const struct fir_shape *s,
 #pragma GCC unroll 12
             for (int r = 0; r < R; r++) {
                 int32_t two;
-                memcpy(&two, in[r] + i, sizeof two);
+                memcpy(&two, in[r / 4 * 4] + i + (r % 4 == 3 ? apart3 : r % 4 * apart), sizeof two);
                 acc[r] = _mm512_dpwssd_epi32(acc[r], weight, _mm512_set1_epi32(two));
             }
         }

@@ -82,39 +82,69 @@ static const CONV8_BYTE *row_of(const struct conv8_job *j, int row)
     return (const CONV8_BYTE *)j->q + at * width(c);
 }
 
+typedef float v16f __attribute__((vector_size(64)));
+typedef int32_t v16s __attribute__((vector_size(64)));
+
+/* 16 sums to outputs of one row, n of them real, whose inputs had that scale. */
+static inline __attribute__((always_inline)) void put_row(const struct conv8_job *j, int row, int first,
+                                                          int n, const v16s *sum)
+{
+    const struct conv8 *c = j->c;
+    float part[CONV8_PANEL] = {0}, *out = j->call->out + (size_t)row * (size_t)c->n_out + first;
+    v16f scale, bias, old;
+    memcpy(&scale, c->scale + first, sizeof scale);
+    memcpy(&bias, c->bias + first, sizeof bias);
+    v16f y = __builtin_convertvector(*sum, v16f) * (conv8_in_scale(j, row) * scale);
+    y = y + bias;
+    if (j->call->epilogue == KERN_ADD) {
+        memcpy(part, out, (size_t)n * sizeof *part);
+        memcpy(&old, n < CONV8_PANEL ? part : out, sizeof old);
+        y = old + y;
+    }
+    if (n == CONV8_PANEL) {
+        memcpy(out, &y, sizeof y);
+        return;
+    }
+    memcpy(part, &y, sizeof y);
+    memcpy(out, part, (size_t)n * sizeof *part);
+}
+
 static inline __attribute__((always_inline)) void tile(int R, const struct conv8_job *j, int row,
                                                        int panel)
 {
     const struct conv8 *c = j->c;
     const char *w = (const char *)c->packed + (size_t)panel * panel_bytes(c);
     const CONV8_BYTE *in[CONV8_ROWS];
-    int32_t sum[CONV8_ROWS][CONV8_PANEL], excess[CONV8_PANEL];
+    int32_t sum[CONV8_ROWS][CONV8_PANEL];
     int first = panel * CONV8_PANEL;
     int n = c->n_out - first < CONV8_PANEL ? c->n_out - first : CONV8_PANEL;
-    memcpy(excess, w + (size_t)c->n_tap * width(c) * CONV8_PANEL, sizeof excess);
+    v16s excess, s;
+    memcpy(&excess, w + (size_t)c->n_tap * width(c) * CONV8_PANEL, sizeof excess);
     for (int r = 0; r < R; r++)
         in[r] = row_of(j, row + r);
     sums(R, in, (size_t)c->dilation * width(c), c, (const int8_t *)w, sum);
     for (int r = 0; r < R; r++) {
-        float scale = conv8_in_scale(j, row + r);
-        float *out = j->call->out + (size_t)(row + r) * (size_t)c->n_out + first;
-        for (int o = 0; o < n; o++) {
-            float y = (float)(sum[r][o] - excess[o]) * (scale * c->scale[first + o]);
-            y = y + c->bias[first + o];
-            out[o] = j->call->epilogue == KERN_ADD ? out[o] + y : y;
-        }
+        memcpy(&s, sum[r], sizeof s);
+        s -= excess;
+        put_row(j, row + r, first, n, &s);
     }
+}
+
+/* Some of the next n rows; returns how many. */
+static inline __attribute__((always_inline)) int tile_of(int n, const struct conv8_job *j, int row,
+                                                         int panel)
+{
+#define TILE(R) if (R <= CONV8_ROWS && n >= R) { tile(R <= CONV8_ROWS ? R : 1, j, row, panel); return R; }
+    TILE(CONV8_ROWS) TILE(8) TILE(4) TILE(2) TILE(1)
+#undef TILE
+    return n;
 }
 
 static void run(const struct conv8_job *j, const struct conv8_range *range)
 {
-    for (int p = range->panel; p < range->panel_end; p++) {
-        int r = range->unit;
-        for (; r + CONV8_ROWS <= range->unit_end; r += CONV8_ROWS)
-            tile(CONV8_ROWS, j, r, p);
-        for (; r < range->unit_end; r++)
-            tile(1, j, r, p);
-    }
+    for (int p = range->panel; p < range->panel_end; p++)
+        for (int r = range->unit; r < range->unit_end;)
+            r += tile_of(range->unit_end - r, j, r, p);
 }
 
 const struct conv8_ops CONV8_OPS = {
