@@ -215,7 +215,7 @@ def events():
 def endings():
     with live.Server("--threads", "1", "--drain-timeout", "100") as s:
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            last = pool.submit(s.speech, input=LONG[:300])
+            last = pool.submit(s.speech, input=LONG[:1200])
             check(live.wait_until(lambda: metric(s, "jabbertts_requests_active") == 1), "it speaks", "")
             kept = s.connect()
             live.exchange(kept, "GET", "/health")
