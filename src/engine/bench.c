@@ -112,7 +112,7 @@ static int bench_alloc(struct bench *b, struct err *e)
     b->logits = mem_try(batch * (size_t)b->n_logit, sizeof *b->logits);
     b->fast_logits = mem_try(batch * (size_t)s->lm.codebook_size, sizeof *b->fast_logits);
     b->probs = mem_try((size_t)b->n_logit, sizeof *b->probs);
-    b->scratch = mem_try((size_t)b->n_logit, sizeof *b->scratch);
+    b->scratch = mem_try(2 * (size_t)b->n_logit, sizeof *b->scratch);
     b->codes = mem_try(n_codebook * ENGINE_CHUNK_FRAMES, sizeof *b->codes);
     b->pcm = mem_try((size_t)s->codec.frame_samples * ENGINE_CHUNK_FRAMES, sizeof *b->pcm);
     b->saved = mem_try(lm_slot_bytes(b->slots[0], b->capacity), 1);

@@ -44,7 +44,7 @@ int ar_new(const struct lm *m, int n_context, struct ar **ret, struct err *e)
     a->hidden = mem_try((size_t)s->slow.dim, sizeof(float));
     a->logits = mem_try(n, sizeof(float));
     a->probs = mem_try(n, sizeof(float));
-    a->scratch = mem_try(n, sizeof *a->scratch);
+    a->scratch = mem_try(2 * n, sizeof *a->scratch);
     if (!a->history || !a->prompt.columns || !a->hidden || !a->logits || !a->probs || !a->scratch) {
         ar_free(a);
         return err_set(e, ERR_MEMORY, "out of memory for a sequence of %d positions", n_context);
@@ -185,6 +185,26 @@ static int32_t draw_code(struct lm *m, struct ar *a, int k, const float *logits)
     return sampler_draw(a->probs, c, u);
 }
 
+struct draws { /* what is drawn for every sequence: tokens for k = 0, else codes of codebook k */
+    struct lm *m;
+    struct ar *const *seqs;
+    int k;
+    const float *logits; /* of codes: [sequence, codebook_size] */
+};
+
+static void draw_task(void *arg, int i, int i_thread)
+{
+    const struct draws *d = arg;
+    struct ar *a = d->seqs[i];
+    int32_t *column = a->history + (size_t)a->n_frame * (1 + (size_t)a->n_codebook);
+    size_t size = (size_t)lm_spec(d->m)->codebook_size;
+    (void)i_thread;
+    if (d->k == 0)
+        column[0] = draw_token(d->m, a);
+    else
+        column[1 + d->k] = draw_code(d->m, a, d->k, d->logits + (size_t)i * size);
+}
+
 /* Feed what each sequence has next; fills live[] with those that have logits for a frame. */
 static int feed(struct lm *m, struct ar *const *seqs, int n, struct ar **live, struct kern_exec *x)
 {
@@ -231,9 +251,8 @@ static void run_fast(struct lm *m, struct ar *const *live, int n, struct kern_ex
             lm_fast_begin(m, b->hidden, b->code, n, b->logits, x);
         else
             lm_fast_step(m, b->code, n, k, b->logits, x);
-        for (int i = 0; i < n; i++)
-            live[i]->history[(size_t)live[i]->n_frame * width + 1 + (size_t)k] =
-                draw_code(m, live[i], k, b->logits + (size_t)i * (size_t)s->codebook_size);
+        struct draws codes = {m, live, k, b->logits};
+        pool_run(kern_exec_pool(x), draw_task, &codes, n);
     }
 }
 
@@ -242,10 +261,11 @@ void ar_step(struct lm *m, struct ar *const *seqs, int n, struct kern_exec *x)
     const struct spec_lm *s = lm_spec(m);
     struct ar *live[LIMIT_SLOTS];
     int n_live = feed(m, seqs, n, live, x), n_frame = 0;
+    struct draws tokens = {m, live, 0, NULL};
+    pool_run(kern_exec_pool(x), draw_task, &tokens, n_live);
     for (int i = 0; i < n_live; i++) {
         struct ar *a = live[i];
         int32_t *column = a->history + (size_t)a->n_frame * (1 + (size_t)a->n_codebook);
-        column[0] = draw_token(m, a);
         column[1] = column[0] > s->semantic_begin ? column[0] - s->semantic_begin : 0;
         if (column[1] >= s->codebook_size)
             column[1] = s->codebook_size - 1;

@@ -41,7 +41,7 @@ int prompt_build(struct prompt *p, const struct tokenizer *t, const struct spec_
 struct sampler_params { float temperature, top_p, repetition_penalty; };
 /* Probabilities after penalty, top-p and temperature, in the reference's order.
  * logits [n] are changed; prev [n_prev] are indices into logits (others are ignored);
- * probs, scratch [n]. */
+ * probs [n], scratch [2 n]. */
 void sampler_probs(float *logits, int n, const int32_t *prev, int n_prev,
                    const struct sampler_params *p, uint64_t *scratch, float *probs);
 /* Uniform number in [0, 1) that depends only on its arguments (counter-based generator). */

@@ -45,54 +45,58 @@ static int32_t candidate_index(uint64_t c)
     return (int32_t)~(uint32_t)c;
 }
 
-/* Sift a heap so that the best candidate is on top. */
-static void sift(uint64_t *heap, int n, int at)
+/* Sort n candidates, the best first: by the bytes of the probability, the last first.  Each pass keeps the
+ * order of equals, so they stay with the lower index first. */
+static void sort(uint64_t *list, uint64_t *other, int n)
 {
-    uint64_t v = heap[at];
-    for (int c; (c = 2 * at + 1) < n; at = c) {
-        if (c + 1 < n && heap[c + 1] > heap[c])
-            c++;
-        if (heap[c] <= v)
-            break;
-        heap[at] = heap[c];
+    for (int shift = 32; shift < 64; shift += 8) {
+        int place[256] = {0}, at = 0;
+        for (int i = 0; i < n; i++)
+            place[list[i] >> shift & 255]++;
+        for (int b = 255; b >= 0; b--) {
+            int count = place[b];
+            place[b] = at;
+            at += count;
+        }
+        for (int i = 0; i < n; i++)
+            other[place[list[i] >> shift & 255]++] = list[i];
+        uint64_t *sorted = other;
+        other = list;
+        list = sorted;
     }
-    heap[at] = v;
 }
 
-/* Take candidates of at least `least` from the top until their sum, each included, exceeds top_p; the
- * first always stays, the one that crosses goes.  Kept ones end up at the end of heap[0..*n_heap);
- * returns how many, or 0 when the sum never exceeded top_p. */
-static int take_top(uint64_t *heap, int *n_heap, const float *probs, int n, float least, float top_p)
+/* Sort the candidates of at least `least` into list [2 n] and take from the first until their sum, each
+ * included, exceeds top_p; the first always stays, the one that crosses goes.  Returns how many, or 0 when
+ * the sum never exceeded top_p. */
+static int take_top(uint64_t *list, const float *probs, int n, float least, float top_p)
 {
     float sum = 0;
-    int kept = 0, left = 0;
+    int n_list = 0;
     for (int i = 0; i < n; i++)
         if (probs[i] >= least)
-            heap[left++] = candidate(probs[i], i);
-    *n_heap = left;
-    for (int i = left / 2 - 1; i >= 0; i--)
-        sift(heap, left, i);
-    while (left > 0) {
-        uint64_t best = heap[0];
-        sum += probs[candidate_index(best)];
+            list[n_list++] = candidate(probs[i], i);
+    sort(list, list + n, n_list);
+    for (int kept = 0; kept < n_list; kept++) {
+        sum += probs[candidate_index(list[kept])];
         if (kept > 0 && sum > top_p)
             return kept;
-        heap[0] = heap[--left];
-        heap[left] = best;
-        sift(heap, left, 0);
-        kept++;
     }
-    return least > 0 ? 0 : kept;
+    return least > 0 ? 0 : n_list;
 }
 
 /* All that are less probable than (1 - top_p) / n together have less than 1 - top_p, so the sum is
  * exceeded before they come; half of that leaves room for rounding.  S1-mini's head has 4097 rows, of
  * which few are likely. */
-static int top_p_keep(uint64_t *heap, int *n_heap, const float *probs, int n, float top_p)
+static int top_p_keep(uint64_t *list, const float *probs, int n, float top_p)
 {
     float least = top_p < 1 ? (1 - top_p) / (2 * (float)n) : 0;
-    int kept = take_top(heap, n_heap, probs, n, least, top_p);
-    return kept > 0 ? kept : take_top(heap, n_heap, probs, n, 0, top_p);
+    int kept = take_top(list, probs, n, least, top_p);
+    if (kept == 0)
+        kept = take_top(list, probs, n, 0, top_p);
+    if (kept == 0) /* not a number in sight */
+        list[kept++] = candidate(1, 0);
+    return kept;
 }
 
 void sampler_probs(float *logits, int n, const int32_t *prev, int n_prev,
@@ -103,18 +107,17 @@ void sampler_probs(float *logits, int n, const int32_t *prev, int n_prev,
     if (n_prev > 0 && p->repetition_penalty != 1)
         penalize(logits, n, prev, n_prev, p->repetition_penalty);
     softmax(logits, n, 1, probs);
-    int n_heap, kept = top_p_keep(scratch, &n_heap, probs, n, p->top_p);
-    const uint64_t *list = scratch + n_heap - kept; /* the best last */
+    int kept = top_p_keep(scratch, probs, n, p->top_p);
     memset(probs, 0, (size_t)n * sizeof *probs);
-    top = logits[candidate_index(list[0])];
+    top = logits[candidate_index(scratch[0])];
     for (int i = 0; i < kept; i++)
-        top = logits[candidate_index(list[i])] > top ? logits[candidate_index(list[i])] : top;
-    for (int i = 0; i < kept; i++) {
-        int32_t at = candidate_index(list[i]);
+        top = logits[candidate_index(scratch[i])] > top ? logits[candidate_index(scratch[i])] : top;
+    for (int i = kept - 1; i >= 0; i--) {
+        int32_t at = candidate_index(scratch[i]);
         total += probs[at] = expf((logits[at] - top) / temperature);
     }
     for (int i = 0; i < kept; i++)
-        probs[candidate_index(list[i])] = (float)(probs[candidate_index(list[i])] / total);
+        probs[candidate_index(scratch[i])] = (float)(probs[candidate_index(scratch[i])] / total);
 }
 
 /* SplitMix64's finalizer (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014)

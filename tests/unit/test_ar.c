@@ -62,7 +62,7 @@ static void test_probs(void **state)
 {
     (void)state;
     float logits[5] = {0, 3, -1, 2.5f, 1}, probs[5], sum = 0;
-    uint64_t scratch[5];
+    uint64_t scratch[10];
     const int32_t prev[4] = {1, 1, -3, 99};
     struct sampler_params p = {1, 1e-9f, 1};
     sampler_probs(logits, 5, NULL, 0, &p, scratch, probs); /* greedy: only the best stays */
@@ -109,7 +109,7 @@ static void test_top_p(void **state)
     (void)state;
     enum { N = 300 };
     float logits[N], probs[N], kept[N];
-    uint64_t scratch[N];
+    uint64_t scratch[2 * N];
     struct ranked r[N];
     for (uint32_t round = 0; round < 300; round++) {
         struct sampler_params all = {1, 2, 1}, p = {1, 0, 1};
