@@ -92,11 +92,7 @@ static int top_p_keep(uint64_t *list, const float *probs, int n, float top_p)
 {
     float least = top_p < 1 ? (1 - top_p) / (2 * (float)n) : 0;
     int kept = take_top(list, probs, n, least, top_p);
-    if (kept == 0)
-        kept = take_top(list, probs, n, 0, top_p);
-    if (kept == 0) /* not a number in sight */
-        list[kept++] = candidate(1, 0);
-    return kept;
+    return kept > 0 ? kept : take_top(list, probs, n, 0, top_p);
 }
 
 void sampler_probs(float *logits, int n, const int32_t *prev, int n_prev,
@@ -109,6 +105,10 @@ void sampler_probs(float *logits, int n, const int32_t *prev, int n_prev,
     softmax(logits, n, 1, probs);
     int kept = top_p_keep(scratch, probs, n, p->top_p);
     memset(probs, 0, (size_t)n * sizeof *probs);
+    if (kept == 0) { /* no logit is a number */
+        probs[0] = 1;
+        return;
+    }
     top = logits[candidate_index(scratch[0])];
     for (int i = 0; i < kept; i++)
         top = logits[candidate_index(scratch[i])] > top ? logits[candidate_index(scratch[i])] : top;

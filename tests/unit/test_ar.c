@@ -81,6 +81,11 @@ static void test_probs(void **state)
     p = (struct sampler_params){0, 1, 1};
     sampler_probs(logits, 5, NULL, 0, &p, scratch, probs);
     assert_true(probs[3] == 1);
+    for (int i = 0; i < 5; i++) /* what broken weights give */
+        logits[i] = NAN;
+    p = (struct sampler_params){1, 0.8f, 1};
+    sampler_probs(logits, 5, NULL, 0, &p, scratch, probs);
+    assert_true(probs[0] == 1 && probs[4] == 0);
 }
 
 static void test_draw(void **state)
