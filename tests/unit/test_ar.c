@@ -1,5 +1,6 @@
 /* Sampling and generation: draws depend on nothing but their place, limits are errors, and a
  * sequence does not notice its neighbours.  Run from the root. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
