@@ -241,7 +241,7 @@ static void check_sampler(struct golden *g)
         return;
     size_t n = (size_t)want.shape[1];
     float *l = mem_alloc(n * sizeof *l), *got = mem_alloc(want.n * sizeof *got);
-    uint64_t *scratch = mem_alloc(n * sizeof *scratch);
+    uint64_t *scratch = mem_alloc(2 * n * sizeof *scratch);
     for (size_t i = 0; i < (size_t)want.shape[0]; i++) {
         struct sampler_params p = {params.f[i * 3], params.f[i * 3 + 1], params.f[i * 3 + 2]};
         memcpy(l, logits.f + (size_t)row.i[i] * n, n * sizeof *l);
@@ -374,7 +374,7 @@ static void check_sampled(struct golden *g)
     float *hidden = mem_alloc((size_t)s->slow.dim * sizeof(float));
     int32_t *columns = columns_of(&prompt);
     f.p = mem_alloc((size_t)n_logit * sizeof(float));
-    f.scratch = mem_alloc((size_t)n_logit * sizeof *f.scratch);
+    f.scratch = mem_alloc(2 * (size_t)n_logit * sizeof *f.scratch);
     f.history = columns_of(&f.path);
     struct lm_feed feed = {slot, columns, prompt.shape[1], hidden, logits};
     for (int i = 0; i < f.path.shape[1]; i++) {
