@@ -336,11 +336,13 @@ static const struct table_list lists[] = {
 
 static void table_cases(struct buf *out, const char *name, json_t *cases)
 {
-    const struct table_list *l = lists;
+    const struct table_list *l = lists, *end = lists + sizeof lists / sizeof *lists;
     size_t i;
     json_t *c;
-    while (strcmp(l->name, name))
+    while (l < end && strcmp(l->name, name))
         l++;
+    if (l == end)
+        return;
     json_array_foreach(cases, i, c)
         for (const char *const *key = l->keys; *key; key++) {
             char line[64];

@@ -134,6 +134,7 @@ static inline __attribute__((always_inline)) void tile(int R, const struct conv8
 static inline __attribute__((always_inline)) int tile_of(int n, const struct conv8_job *j, int row,
                                                          int panel)
 {
+    /* Tiles that are larger than the arrays are not compiled. */
 #define TILE(R) if (R <= CONV8_ROWS && n >= R) { tile(R <= CONV8_ROWS ? R : 1, j, row, panel); return R; }
     TILE(CONV8_ROWS) TILE(8) TILE(4) TILE(2) TILE(1)
 #undef TILE

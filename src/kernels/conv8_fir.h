@@ -258,8 +258,7 @@ INLINE void outer_points_of(const __m256i *x, int apart, __m256i u[OUTER])
     u[1] = _mm256_sub_epi16(d32, _mm256_slli_epi16(x1, 1));
     u[2] = _mm256_add_epi16(d32, d12);
     u[3] = d31;
-    u[4] = _mm256_sub_epi16(_mm256_sub_epi16(x[4 * apart], x2),
-                            _mm256_slli_epi16(d31, 1));
+    u[4] = _mm256_sub_epi16(_mm256_sub_epi16(x[4 * apart], x2), _mm256_slli_epi16(d31, 1));
 }
 
 /* The points of one tile, of its inputs q. */
