@@ -23,7 +23,7 @@ static double decibel(double mean_square)
     return mean_square > 1e-12 ? 10 * log10(mean_square) : -120;
 }
 
-static void measure(const float *pcm, size_t n, size_t frame, struct levels *l)
+static void clip_measure(const float *pcm, size_t n, size_t frame, struct levels *l)
 {
     for (size_t at = 0; at + frame <= n; at += frame) {
         double sum = 0;
@@ -68,7 +68,7 @@ int audio_check_speech(const float *pcm, size_t n, int hz, double min_s, double 
                        seconds, min_s);
     if (seconds > max_s)
         return err_set(e, ERR_LIMIT, "the recording is %.1f s long, the limit is %g s", seconds, max_s);
-    measure(pcm, n, (size_t)(hz * FRAME_MS / 1000), &l);
+    clip_measure(pcm, n, (size_t)(hz * FRAME_MS / 1000), &l);
     double loud = rank(&l, 0.95), soft = rank(&l, 0.05), active = 0;
     if (loud < QUIET_DB)
         return err_set(e, ERR_FORMAT, "the recording is too quiet: its loud parts are at %.0f dB, at "

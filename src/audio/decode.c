@@ -83,7 +83,7 @@ static int64_t source_seek(void *cookie, int64_t offset, int whence)
     return from + offset;
 }
 
-static int fail_av(struct err *e, int code, int av, const char *what)
+static int decode_fail_av(struct err *e, int code, int av, const char *what)
 {
     char why[AV_ERROR_MAX_STRING_SIZE] = "";
     av_strerror(av, why, sizeof(why));
@@ -128,14 +128,14 @@ static int open_container(struct decoder *d, struct err *e)
     int r = avformat_open_input(&d->format, "", NULL, &options); /* frees format on failure */
     av_dict_free(&options);
     if (r < 0)
-        return fail_av(e, ERR_FORMAT, r, "not a sound file we can read");
+        return decode_fail_av(e, ERR_FORMAT, r, "not a sound file we can read");
     r = avformat_find_stream_info(d->format, NULL);
     if (r < 0)
-        return fail_av(e, ERR_FORMAT, r, "sound file has no readable stream");
+        return decode_fail_av(e, ERR_FORMAT, r, "sound file has no readable stream");
     return 0;
 }
 
-static int open_codec(struct decoder *d, struct err *e)
+static int decode_open_codec(struct decoder *d, struct err *e)
 {
     const AVCodec *codec = NULL;
     d->stream = av_find_best_stream(d->format, AVMEDIA_TYPE_AUDIO, -1, -1, &codec, 0);
@@ -151,12 +151,12 @@ static int open_codec(struct decoder *d, struct err *e)
         return err_set(e, ERR_MEMORY, "out of memory for a sound decoder");
     int r = avcodec_parameters_to_context(d->codec, d->format->streams[d->stream]->codecpar);
     if (r < 0)
-        return fail_av(e, ERR_FORMAT, r, "sound file's parameters are damaged");
+        return decode_fail_av(e, ERR_FORMAT, r, "sound file's parameters are damaged");
     d->codec->thread_count = 1;
     d->codec->pkt_timebase = d->format->streams[d->stream]->time_base;
     r = avcodec_open2(d->codec, codec, NULL);
     if (r < 0)
-        return fail_av(e, ERR_FORMAT, r, "sound decoder does not accept the file");
+        return decode_fail_av(e, ERR_FORMAT, r, "sound decoder does not accept the file");
     return 0;
 }
 
@@ -180,7 +180,7 @@ static int reserve(struct decoder *d, size_t n, struct err *e)
 }
 
 /* Feed n mono samples (NULL: the end of this rate) through the resampler into pcm. */
-static int append(struct decoder *d, const float *mono, size_t n, struct err *e)
+static int decode_append(struct decoder *d, const float *mono, size_t n, struct err *e)
 {
     if (!d->swr) {
         int r = reserve(d, n, e);
@@ -200,7 +200,7 @@ static int append(struct decoder *d, const float *mono, size_t n, struct err *e)
         const uint8_t *in = (const uint8_t *)mono;
         uint8_t *to = (uint8_t *)out;
         int got = room > 0 ? swr_convert(d->swr, &to, room, mono ? &in : NULL, slice) : 0;
-        int r = got < 0 ? fail_av(e, ERR_INTERNAL, got, "resampler") : reserve(d, (size_t)got, e);
+        int r = got < 0 ? decode_fail_av(e, ERR_INTERNAL, got, "resampler") : reserve(d, (size_t)got, e);
         for (int i = 0; r == 0 && i < got; i++)
             d->pcm[d->n++] = isfinite(out[i]) ? out[i] : 0;
         mem_free(out);
@@ -213,7 +213,7 @@ static int append(struct decoder *d, const float *mono, size_t n, struct err *e)
     return 0;
 }
 
-static int set_rate(struct decoder *d, int in_hz, struct err *e)
+static int decode_set_rate(struct decoder *d, int in_hz, struct err *e)
 {
     if (in_hz == d->in_hz)
         return 0;
@@ -221,7 +221,7 @@ static int set_rate(struct decoder *d, int in_hz, struct err *e)
         return err_set(e, ERR_UNSUPPORTED, "sound has %d samples a second, supported are %d to %d",
                        in_hz, MIN_HZ, MAX_HZ);
     if (d->swr) { /* the rate changed inside the file: finish the old one */
-        int r = append(d, NULL, 0, e);
+        int r = decode_append(d, NULL, 0, e);
         if (r < 0)
             return r;
         swr_free(&d->swr);
@@ -234,7 +234,7 @@ static int set_rate(struct decoder *d, int in_hz, struct err *e)
                                 in_hz, 0, NULL);
     if (r >= 0)
         r = swr_init(d->swr);
-    return r < 0 ? fail_av(e, ERR_UNSUPPORTED, r, "cannot resample the sound") : 0;
+    return r < 0 ? decode_fail_av(e, ERR_UNSUPPORTED, r, "cannot resample the sound") : 0;
 }
 
 /* Sample i of one plane as a float; the packed form of a format reads the same. */
@@ -256,7 +256,7 @@ static double sample(const uint8_t *plane, enum AVSampleFormat packed, size_t i)
     }
 }
 
-static int take_frame(struct decoder *d, struct err *e)
+static int decode_take_frame(struct decoder *d, struct err *e)
 {
     const AVFrame *f = d->frame;
     int n_ch = f->ch_layout.nb_channels, planar = av_sample_fmt_is_planar(f->format);
@@ -264,7 +264,7 @@ static int take_frame(struct decoder *d, struct err *e)
     size_t n = f->nb_samples > 0 ? (size_t)f->nb_samples : 0;
     if (n_ch < 1 || packed == AV_SAMPLE_FMT_NONE)
         return err_set(e, ERR_FORMAT, "sound has %d channels of format %d", n_ch, f->format);
-    int r = set_rate(d, f->sample_rate, e);
+    int r = decode_set_rate(d, f->sample_rate, e);
     if (r < 0)
         return r;
     if (n > d->n_mono) {
@@ -282,7 +282,7 @@ static int take_frame(struct decoder *d, struct err *e)
         float mean = (float)(sum / n_ch);
         d->mono[i] = isfinite(mean) ? mean : 0;
     }
-    return n > 0 ? append(d, d->mono, n, e) : 0;
+    return n > 0 ? decode_append(d, d->mono, n, e) : 0;
 }
 
 /* Give the decoder a packet (NULL: the end) and take every frame it has. */
@@ -290,22 +290,22 @@ static int decode_packet(struct decoder *d, const AVPacket *packet, struct err *
 {
     int r = avcodec_send_packet(d->codec, packet);
     if (r == AVERROR(ENOMEM))
-        return fail_av(e, ERR_MEMORY, r, "decoder");
+        return decode_fail_av(e, ERR_MEMORY, r, "decoder");
     /* Other failures are damage in this packet: like every player, go on with the next. */
     while ((r = avcodec_receive_frame(d->codec, d->frame)) >= 0) {
-        r = take_frame(d, e);
+        r = decode_take_frame(d, e);
         av_frame_unref(d->frame);
         if (r < 0)
             return r;
     }
-    return r == AVERROR(ENOMEM) ? fail_av(e, ERR_MEMORY, r, "decoder") : 0;
+    return r == AVERROR(ENOMEM) ? decode_fail_av(e, ERR_MEMORY, r, "decoder") : 0;
 }
 
 static int decode_all(struct decoder *d, struct err *e)
 {
     int r = open_container(d, e);
     if (r == 0)
-        r = open_codec(d, e);
+        r = decode_open_codec(d, e);
     while (r == 0 && av_read_frame(d->format, d->packet) >= 0) {
         if (d->packet->stream_index == d->stream)
             r = decode_packet(d, d->packet, e);
@@ -314,7 +314,7 @@ static int decode_all(struct decoder *d, struct err *e)
     if (r == 0)
         r = decode_packet(d, NULL, e);
     if (r == 0 && d->swr)
-        r = append(d, NULL, 0, e);
+        r = decode_append(d, NULL, 0, e);
     if (r == 0 && d->n == 0)
         r = err_set(e, ERR_FORMAT, "the file holds no sound, or nothing of it can be decoded");
     return r;

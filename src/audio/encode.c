@@ -140,7 +140,7 @@ static int muxer_write(void *cookie, write_byte *data, int n)
     return r < 0 ? AVERROR_EXTERNAL : n;
 }
 
-static int fail_av(struct audio_encoder *a, int av, const char *what)
+static int encode_fail_av(struct audio_encoder *a, int av, const char *what)
 {
     char why[AV_ERROR_MAX_STRING_SIZE] = "";
     if (a->failed) /* the sink said why */
@@ -164,7 +164,7 @@ static int nearest_rate(const struct format *f, int hz)
     return best;
 }
 
-static int open_codec(struct audio_encoder *a)
+static int encode_open_codec(struct audio_encoder *a)
 {
     const struct format *f = a->format;
     const AVCodec *codec = avcodec_find_encoder_by_name(f->codec);
@@ -193,7 +193,7 @@ static int open_codec(struct audio_encoder *a)
     int r = avcodec_open2(a->codec, codec, &options);
     av_dict_free(&options);
     if (r < 0)
-        return fail_av(a, r, "cannot start the encoder");
+        return encode_fail_av(a, r, "cannot start the encoder");
     a->frame_size = a->codec->frame_size > 0 ? a->codec->frame_size : PCM_FRAME;
     return 0;
 }
@@ -202,7 +202,7 @@ static int open_muxer(struct audio_encoder *a)
 {
     int r = avformat_alloc_output_context2(&a->muxer, NULL, a->format->muxer, NULL);
     if (r < 0)
-        return fail_av(a, r, "no such container in the FFmpeg libraries here");
+        return encode_fail_av(a, r, "no such container in the FFmpeg libraries here");
     unsigned char *buffer = av_malloc(WRITE_BYTES);
     if (buffer)
         a->io = avio_alloc_context(buffer, WRITE_BYTES, 1, a, NULL, muxer_write, NULL);
@@ -235,14 +235,14 @@ static int start_muxer(struct audio_encoder *a)
         r = avformat_write_header(a->muxer, &options);
     av_dict_free(&options);
     if (r < 0 || a->failed)
-        return fail_av(a, r, "cannot write the header");
+        return encode_fail_av(a, r, "cannot write the header");
     a->frame->nb_samples = a->frame_size;
     a->frame->format = a->codec->sample_fmt;
     a->frame->sample_rate = a->out_hz;
     r = av_channel_layout_copy(&a->frame->ch_layout, &a->codec->ch_layout);
     if (r >= 0)
         r = av_frame_get_buffer(a->frame, 0);
-    return r < 0 ? fail_av(a, r, "no frame buffer") : 0;
+    return r < 0 ? encode_fail_av(a, r, "no frame buffer") : 0;
 }
 
 static int start_wav(struct audio_encoder *a)
@@ -270,12 +270,12 @@ static int start_filters(struct audio_encoder *a)
         if (r >= 0)
             r = swr_init(a->swr);
         if (r < 0)
-            return fail_av(a, r, "cannot resample");
+            return encode_fail_av(a, r, "cannot resample");
     }
     return 0;
 }
 
-static int check_options(const struct audio_encoder_options *o, struct err *e)
+static int encode_check_options(const struct audio_encoder_options *o, struct err *e)
 {
     if ((size_t)o->format >= N_FORMAT)
         return err_set(e, ERR_ARGUMENT, "sound format %d is unknown", (int)o->format);
@@ -301,7 +301,7 @@ static int check_options(const struct audio_encoder_options *o, struct err *e)
 int audio_encoder_new(const struct audio_encoder_options *o, struct audio_encoder **ret,
                       struct err *e)
 {
-    int r = check_options(o, e);
+    int r = encode_check_options(o, e);
     if (r < 0)
         return r;
     struct audio_encoder *a = mem_try(1, sizeof(*a));
@@ -320,7 +320,7 @@ int audio_encoder_new(const struct audio_encoder_options *o, struct audio_encode
     if (r == 0 && a->format->codec)
         r = open_muxer(a);
     if (r == 0 && a->format->codec)
-        r = open_codec(a);
+        r = encode_open_codec(a);
     if (r == 0 && a->format->codec)
         r = start_muxer(a);
     a->e = NULL;
@@ -402,7 +402,7 @@ static int encode_frame(struct audio_encoder *a, const AVFrame *frame)
 {
     int r = avcodec_send_frame(a->codec, frame);
     if (r < 0)
-        return fail_av(a, r, "encoder");
+        return encode_fail_av(a, r, "encoder");
     while ((r = avcodec_receive_packet(a->codec, a->packet)) >= 0) {
         AVStream *stream = a->muxer->streams[0];
         a->packet->stream_index = 0;
@@ -414,9 +414,9 @@ static int encode_frame(struct audio_encoder *a, const AVFrame *frame)
         r = av_write_frame(a->muxer, a->packet);
         av_packet_unref(a->packet);
         if (r < 0 || a->failed)
-            return fail_av(a, r, "cannot write");
+            return encode_fail_av(a, r, "cannot write");
     }
-    return r == AVERROR(EAGAIN) || r == AVERROR_EOF ? 0 : fail_av(a, r, "encoder");
+    return r == AVERROR(EAGAIN) || r == AVERROR_EOF ? 0 : encode_fail_av(a, r, "encoder");
 }
 
 static int emit_codec(struct audio_encoder *a, const float *pcm, size_t n)
@@ -424,7 +424,7 @@ static int emit_codec(struct audio_encoder *a, const float *pcm, size_t n)
     while (n > 0) {
         int r = av_frame_make_writable(a->frame);
         if (r < 0)
-            return fail_av(a, r, "no frame buffer");
+            return encode_fail_av(a, r, "no frame buffer");
         size_t room = (size_t)(a->frame_size - a->n_frame), take = n < room ? n : room;
         if (a->format->sample == AV_SAMPLE_FMT_S16) {
             int16_t *to = (int16_t *)a->frame->data[0] + a->n_frame;
@@ -448,7 +448,7 @@ static int emit_codec(struct audio_encoder *a, const float *pcm, size_t n)
     return 0;
 }
 
-static int emit(struct audio_encoder *a, const float *pcm, size_t n)
+static int encode_emit(struct audio_encoder *a, const float *pcm, size_t n)
 {
     return a->format->codec ? emit_codec(a, pcm, n) : emit_s16(a, pcm, n);
 }
@@ -461,12 +461,12 @@ static int resample(struct audio_encoder *a, const float *pcm, size_t n)
     float out[SLICE];
     const uint8_t *in = (const uint8_t *)pcm;
     if (!a->swr)
-        return pcm ? emit(a, pcm, n) : 0;
+        return pcm ? encode_emit(a, pcm, n) : 0;
     for (int first = 1;; first = 0) {
         /* First what is new, then (0 samples in) what did not fit; NULL flushes. */
         uint8_t *to = (uint8_t *)out;
         int got = swr_convert(a->swr, &to, SLICE, pcm ? &in : NULL, first ? (int)n : 0);
-        int r = got < 0 ? fail_av(a, got, "resampler") : emit(a, out, (size_t)got);
+        int r = got < 0 ? encode_fail_av(a, got, "resampler") : encode_emit(a, out, (size_t)got);
         if (r < 0 || got < SLICE)
             return r;
     }
@@ -547,7 +547,7 @@ static int finish_codec(struct audio_encoder *a)
         return r;
     r = av_write_trailer(a->muxer);
     avio_flush(a->io);
-    return r < 0 || a->failed ? fail_av(a, r, "cannot write the end") : 0;
+    return r < 0 || a->failed ? encode_fail_av(a, r, "cannot write the end") : 0;
 }
 
 static int finish_wav(struct audio_encoder *a)

@@ -62,7 +62,7 @@ static _Thread_local int job_thread = -1;
 
 /* --- cores --- */
 
-static long read_number(const char *format, int cpu)
+static long pool_read_number(const char *format, int cpu)
 {
     char path[96];
     long v = -1;
@@ -101,7 +101,7 @@ static int physical_cores(void)
         for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
             if (!CPU_ISSET(cpu, &set))
                 continue;
-            long c = read_number(core, cpu), k = read_number(package, cpu);
+            long c = pool_read_number(core, cpu), k = pool_read_number(package, cpu);
             bool known = false;
             for (int i = 0; i < n && c >= 0; i++)
                 known |= seen[i][0] == c && seen[i][1] == k;

@@ -43,13 +43,13 @@ static const struct option options[] = {{"output", required_argument, 0, 'o'},
 
 static volatile sig_atomic_t stopped;
 
-static void on_signal(int sig)
+static void convert_on_signal(int sig)
 {
     (void)sig;
     stopped = 1;
 }
 
-static int show(void *cookie, double fraction)
+static int convert_show(void *cookie, double fraction)
 {
     int *last = cookie, now = (int)(100 * fraction);
     if (isatty(2) && now != *last)
@@ -58,7 +58,7 @@ static int show(void *cookie, double fraction)
     return stopped;
 }
 
-static int take(struct jabbertts_convert_options *o, int c, const char **aliases)
+static int convert_take(struct jabbertts_convert_options *o, int c, const char **aliases)
 {
     float *to = c == OPT_TEMPERATURE ? &o->temperature
                 : c == OPT_TOP_P     ? &o->top_p
@@ -120,20 +120,20 @@ static int check(const struct jabbertts_convert_options *o, int n_argument)
 int cmd_convert(int argc, char **argv)
 {
     const char *aliases[256];
-    struct sigaction act = {.sa_handler = on_signal};
+    struct sigaction act = {.sa_handler = convert_on_signal};
     struct jabbertts_convert_options o;
     struct jabbertts_error e;
     int c, shown = -1;
     jabbertts_convert_options_init(&o);
     o.aliases = aliases;
-    o.progress = show;
+    o.progress = convert_show;
     o.cookie = &shown;
     while ((c = getopt_long(argc, argv, "o:h", options, NULL)) != -1) {
         if (c == 'h') {
             fputs(usage, stdout);
             return CLI_OK;
         }
-        if (take(&o, c, aliases))
+        if (convert_take(&o, c, aliases))
             return CLI_USAGE;
     }
     if (check(&o, argc - optind))

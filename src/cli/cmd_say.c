@@ -66,7 +66,7 @@ struct say {
 
 static volatile sig_atomic_t interrupted;
 
-static void on_signal(int sig)
+static void say_on_signal(int sig)
 {
     (void)sig;
     interrupted = 1;
@@ -162,7 +162,7 @@ static int string_option(struct say *s, int c)
 }
 
 /* -1: go on; else the exit code. */
-static int parse(struct say *s, int argc, char **argv)
+static int say_parse(struct say *s, int argc, char **argv)
 {
     int c;
     while ((c = getopt_long(argc, argv, "o:f:i:h", options, NULL)) != -1) {
@@ -198,14 +198,14 @@ static int parse(struct say *s, int argc, char **argv)
 
 /* --- text --- */
 
-static const char *name_of(const char *path, const char *dash)
+static const char *say_name_of(const char *path, const char *dash)
 {
     return strcmp(path, "-") ? path : dash;
 }
 
-static int read_text(struct say *s)
+static int say_read_text(struct say *s)
 {
-    const char *path = name_of(s->input ? s->input : "-", "standard input");
+    const char *path = say_name_of(s->input ? s->input : "-", "standard input");
     FILE *f = !s->input || !strcmp(s->input, "-") ? stdin : fopen(path, "rb");
     if (s->text)
         return 0;
@@ -232,7 +232,7 @@ static int read_text(struct say *s)
 
 /* --- output --- */
 
-static int write_bytes(void *cookie, const void *data, size_t n)
+static int say_write_bytes(void *cookie, const void *data, size_t n)
 {
     struct say *s = cookie;
     s->n_byte += n;
@@ -244,7 +244,7 @@ static int write_bytes(void *cookie, const void *data, size_t n)
 
 static int fail_write(const struct say *s, const char *why)
 {
-    return cli_fail("cannot write %s: %s", name_of(s->output, "standard output"),
+    return cli_fail("cannot write %s: %s", say_name_of(s->output, "standard output"),
                     s->write_error ? strerror(s->write_error) : why);
 }
 
@@ -303,11 +303,11 @@ static int play(struct say *s, const float *pcm, int n)
     return cli_fail("the player stopped");
 }
 
-static int open_encoder(struct say *s)
+static int say_open_encoder(struct say *s)
 {
     struct jabbertts_error e;
     struct jabbertts_encoder_options o = {.format = s->format, .in_hz = jabbertts_stream_rate(s->stream),
-                                          .speed = s->speed, .sink = write_bytes, .cookie = s};
+                                          .speed = s->speed, .sink = say_write_bytes, .cookie = s};
     if (!s->file)
         return 0;
     return jabbertts_encoder_new(&o, &s->encoder, &e) < 0 ? cli_fail("%s", e.message) : 0;
@@ -350,7 +350,7 @@ static void show_progress(const struct say *s, int last)
             seconds > 0 ? p.elapsed_s / seconds : 0, last ? "\n" : "");
 }
 
-static int pump(struct say *s)
+static int say_pump(struct say *s)
 {
     struct jabbertts_error e;
     float pcm[READ_SIZE];
@@ -374,7 +374,7 @@ static int pump(struct say *s)
     return 0;
 }
 
-static int report(const struct say *s)
+static int say_report(const struct say *s)
 {
     struct jabbertts_progress p;
     const char *mark;
@@ -394,13 +394,13 @@ static int report(const struct say *s)
                                                : "the model did not stop by itself: try another --seed");
 }
 
-static int prepare(struct say *s)
+static int say_prepare(struct say *s)
 {
     struct jabbertts_error e;
     const char *voice = s->request.voice;
     char dir[4096];
     s->voice_dir = cli_voice_dir(s->voice_dir, dir, sizeof dir);
-    if (read_text(s))
+    if (say_read_text(s))
         return CLI_FAILED;
     if (voice && access(s->voice_dir, F_OK) == 0 &&
         jabbertts_store_open(s->voice_dir, &s->store, &e) < 0)
@@ -419,26 +419,26 @@ static int prepare(struct say *s)
     return 0;
 }
 
-static int say(struct say *s)
+static int say_say(struct say *s)
 {
-    if (prepare(s) || open_output(s) || open_player(s) || open_encoder(s) || pump(s) ||
+    if (say_prepare(s) || open_output(s) || open_player(s) || say_open_encoder(s) || say_pump(s) ||
         (s->file && finish_file(s)))
         return CLI_FAILED;
-    return report(s);
+    return say_report(s);
 }
 
 int cmd_say(int argc, char **argv)
 {
     struct say s = {.speed = 1};
-    struct sigaction act = {.sa_handler = on_signal};
+    struct sigaction act = {.sa_handler = say_on_signal};
     jabbertts_options_init(&s.engine);
     jabbertts_request_init(&s.request);
     s.engine.slots = 5; /* one stays free for others: four sentences at once */
-    int code = parse(&s, argc, argv);
+    int code = say_parse(&s, argc, argv);
     if (code < 0) {
         sigaction(SIGINT, &act, NULL);
         sigaction(SIGTERM, &act, NULL);
-        code = say(&s);
+        code = say_say(&s);
     }
     jabbertts_encoder_free(s.encoder);
     jabbertts_stream_free(s.stream);

@@ -43,7 +43,7 @@ struct arguments {
 };
 
 /* -1: go on; else the exit code. */
-static int parse(struct arguments *a, int argc, char **argv)
+static int text_parse(struct arguments *a, int argc, char **argv)
 {
     int c;
     while ((c = getopt_long(argc, argv, "i:h", options, NULL)) != -1) {
@@ -69,7 +69,7 @@ static int parse(struct arguments *a, int argc, char **argv)
     return -1;
 }
 
-static int read_text(struct arguments *a)
+static int text_read_text(struct arguments *a)
 {
     const char *path = a->input ? a->input : "-";
     FILE *f = strcmp(path, "-") ? fopen(path, "rb") : stdin;
@@ -93,13 +93,13 @@ static int read_text(struct arguments *a)
     return 0;
 }
 
-static int show(struct arguments *a)
+static int text_show(struct arguments *a)
 {
     struct jabbertts_options o;
     struct jabbertts_error e;
     struct jabbertts *tts = NULL;
     char *listing = NULL;
-    if (read_text(a))
+    if (text_read_text(a))
         return CLI_FAILED;
     jabbertts_options_init(&o);
     o.model = a->model;
@@ -120,9 +120,9 @@ int cmd_text(int argc, char **argv)
 {
     struct arguments a = {0};
     jabbertts_text_options_init(&a.text);
-    int code = parse(&a, argc, argv);
+    int code = text_parse(&a, argc, argv);
     if (code < 0)
-        code = show(&a);
+        code = text_show(&a);
     free(a.given);
     return code;
 }

@@ -36,14 +36,14 @@ struct voices {
     struct jabbertts *tts;
 };
 
-static int fail(const struct jabbertts_error *e)
+static int voices_fail(const struct jabbertts_error *e)
 {
     return cli_fail("%s", e->message);
 }
 
 /* --- files --- */
 
-static int read_file(const char *path, char **ret, size_t *n)
+static int voices_read_file(const char *path, char **ret, size_t *n)
 {
     FILE *f = strcmp(path, "-") ? fopen(path, "rb") : stdin;
     if (!f)
@@ -63,7 +63,7 @@ static int read_file(const char *path, char **ret, size_t *n)
     return 0;
 }
 
-static int write_file(const char *path, const char *text)
+static int voices_write_file(const char *path, const char *text)
 {
     char temporary[4096];
     if (!strcmp(path, "-"))
@@ -131,7 +131,7 @@ static void show_one(void *cookie, const struct jabbertts_stored *v)
 static int open_engine(struct voices *c)
 {
     struct jabbertts_error e;
-    return jabbertts_open(&c->engine, &c->tts, &e) < 0 ? fail(&e) : 0;
+    return jabbertts_open(&c->engine, &c->tts, &e) < 0 ? voices_fail(&e) : 0;
 }
 
 static int do_list(struct voices *c, char **arg)
@@ -146,7 +146,7 @@ static int do_list(struct voices *c, char **arg)
         return CLI_FAILED;
     list_model(c->tts);
     if (c->store && jabbertts_store_list(c->store, JABBERTTS_VOICE, NULL, 10000, list_one, NULL, &e) < 0)
-        return fail(&e);
+        return voices_fail(&e);
     return 0;
 }
 
@@ -155,7 +155,7 @@ static int do_add(struct voices *c, char **arg)
     struct jabbertts_error e;
     char id[48], *data;
     size_t n;
-    if (read_file(arg[1], &data, &n) || open_engine(c))
+    if (voices_read_file(arg[1], &data, &n) || open_engine(c))
         return CLI_FAILED;
     c->v.name = arg[0];
     c->v.recording = data;
@@ -163,7 +163,7 @@ static int do_add(struct voices *c, char **arg)
     int rc = jabbertts_store_add(c->store, c->tts, JABBERTTS_VOICE, &c->v, id, &e);
     free(data);
     if (rc < 0)
-        return fail(&e);
+        return voices_fail(&e);
     printf("%s %s\n", arg[0], id);
     return 0;
 }
@@ -171,14 +171,14 @@ static int do_add(struct voices *c, char **arg)
 static int do_show(struct voices *c, char **arg)
 {
     struct jabbertts_error e;
-    return jabbertts_store_get(c->store, JABBERTTS_VOICE, arg[0], show_one, NULL, &e) < 0 ? fail(&e)
+    return jabbertts_store_get(c->store, JABBERTTS_VOICE, arg[0], show_one, NULL, &e) < 0 ? voices_fail(&e)
                                                                                             : 0;
 }
 
 static int do_rm(struct voices *c, char **arg)
 {
     struct jabbertts_error e;
-    return jabbertts_store_remove(c->store, JABBERTTS_VOICE, arg[0], &e) < 0 ? fail(&e) : 0;
+    return jabbertts_store_remove(c->store, JABBERTTS_VOICE, arg[0], &e) < 0 ? voices_fail(&e) : 0;
 }
 
 static int do_export(struct voices *c, char **arg)
@@ -186,8 +186,8 @@ static int do_export(struct voices *c, char **arg)
     struct jabbertts_error e;
     char *json;
     if (jabbertts_store_export(c->store, arg[0], &json, &e) < 0)
-        return fail(&e);
-    int rc = write_file(arg[1], json);
+        return voices_fail(&e);
+    int rc = voices_write_file(arg[1], json);
     free(json);
     return rc;
 }
@@ -197,12 +197,12 @@ static int do_import(struct voices *c, char **arg)
     struct jabbertts_error e;
     char id[48], *json;
     size_t n;
-    if (read_file(arg[0], &json, &n) || open_engine(c))
+    if (voices_read_file(arg[0], &json, &n) || open_engine(c))
         return CLI_FAILED;
     int rc = jabbertts_store_import(c->store, c->tts, json, n, id, &e);
     free(json);
     if (rc < 0)
-        return fail(&e);
+        return voices_fail(&e);
     printf("%s\n", id);
     return 0;
 }
@@ -223,7 +223,7 @@ static const struct verb *find_verb(const char *name)
 }
 
 /* -1: go on; else the exit code. */
-static int parse(struct voices *c, int argc, char **argv)
+static int voices_parse(struct voices *c, int argc, char **argv)
 {
     static const struct option options[] = {
         {"text", required_argument, 0, 't'},      {"language", required_argument, 0, 'l'},
@@ -263,7 +263,7 @@ int cmd_voices(int argc, char **argv)
     char dir[4096];
     jabbertts_options_init(&c.engine);
     c.engine.slots = 1;
-    int code = parse(&c, argc, argv);
+    int code = voices_parse(&c, argc, argv);
     if (code >= 0)
         return code;
     const char *name = optind < argc ? argv[optind++] : "list";
@@ -278,7 +278,7 @@ int cmd_voices(int argc, char **argv)
     if (verb->run == do_list && access(c.dir, F_OK) != 0)
         code = do_list(&c, NULL);
     else if (jabbertts_store_open(c.dir, &c.store, &e) < 0)
-        code = fail(&e);
+        code = voices_fail(&e);
     else
         code = verb->run(&c, argv + optind);
     jabbertts_close(c.tts);

@@ -120,7 +120,7 @@ struct source {
 /* --- names and values --- */
 
 /* max-input-chars and MAX_INPUT_CHARS are max_input_chars */
-static void fold(const char *name, char *to, size_t n)
+static void options_fold(const char *name, char *to, size_t n)
 {
     size_t i = 0;
     for (; name[i] && i < n - 1; i++)
@@ -128,21 +128,21 @@ static void fold(const char *name, char *to, size_t n)
     to[i] = 0;
 }
 
-static int find(const char *name)
+static int options_find(const char *name)
 {
     char folded[64];
-    fold(name, folded, sizeof folded);
+    options_fold(name, folded, sizeof folded);
     for (int i = 0; i < N_ROW; i++)
         if (strcmp(rows[i].name, folded) == 0)
             return i;
     return -1;
 }
 
-static const char *nearest(const char *name)
+static const char *options_nearest(const char *name)
 {
     char folded[64];
     struct near near;
-    fold(name, folded, sizeof folded);
+    options_fold(name, folded, sizeof folded);
     near_init(&near, folded);
     for (int i = 0; i < N_ROW; i++)
         near_try(&near, rows[i].name);
@@ -151,7 +151,7 @@ static const char *nearest(const char *name)
 
 static int complain(const char *what, const char *name)
 {
-    const char *best = nearest(name);
+    const char *best = options_nearest(name);
     cli_fail("%s: there is no option \"%s\"%s%s%s", what, name, best ? "; did you mean " : "",
              best ? best : "", best ? "?" : "");
     return CLI_USAGE;
@@ -209,7 +209,7 @@ static int set_bool(const struct source *from, const char *value, bool *to)
     return bad_value(from, value, "true or false");
 }
 
-static int set_string(struct options *o, const char *value, const char **to)
+static int options_set_string(struct options *o, const char *value, const char **to)
 {
     char *copy = strdup(value);
     if (!copy || o->n_string == 64) {
@@ -226,7 +226,7 @@ static int set_value(struct options *o, const struct row *row, const struct sour
     void *to = (char *)o + row->offset;
     char *end;
     if (row->type == STRING)
-        return set_string(o, value, to);
+        return options_set_string(o, value, to);
     if (row->type == CHOICE)
         return set_choice(row, from, value, to);
     if (row->type == BOOLEAN)
@@ -243,7 +243,7 @@ static int set_value(struct options *o, const struct row *row, const struct sour
 }
 
 /* Higher origins win, whatever the order of reading; a repeated one replaces the former. */
-static int set(struct options *o, int i, const struct source *from, const char *value)
+static int options_set(struct options *o, int i, const struct source *from, const char *value)
 {
     if (o->origin[i] > from->origin)
         return 0;
@@ -254,7 +254,7 @@ static int set(struct options *o, int i, const struct source *from, const char *
 
 /* --- the file: name = value, strings in quotes, # starts a comment --- */
 
-static char *trim(char *s)
+static char *options_trim(char *s)
 {
     s += strspn(s, " \t\r\n");
     size_t n = strlen(s);
@@ -268,7 +268,7 @@ static char *unquote(char *s)
 {
     if (*s != '"' && *s != '\'') {
         s[strcspn(s, "#")] = 0;
-        return trim(s);
+        return options_trim(s);
     }
     char quote = *s, *from = s + 1, *to = s;
     for (; *from && *from != quote; from++) {
@@ -278,16 +278,16 @@ static char *unquote(char *s)
     }
     if (*from != quote)
         return NULL;
-    from = trim(from + 1);
+    from = options_trim(from + 1);
     if (*from && *from != '#')
         return NULL;
     *to = 0;
     return s;
 }
 
-static int read_line(struct options *o, const char *path, int line, char *text)
+static int options_read_line(struct options *o, const char *path, int line, char *text)
 {
-    char label[512], *s = trim(text), *equal = strchr(s, '=');
+    char label[512], *s = options_trim(text), *equal = strchr(s, '=');
     if (!*s || *s == '#')
         return 0;
     snprintf(label, sizeof label, "%s:%d", path, line);
@@ -300,8 +300,8 @@ static int read_line(struct options *o, const char *path, int line, char *text)
         return CLI_USAGE;
     }
     *equal = 0;
-    char *name = trim(s), *value = unquote(trim(equal + 1));
-    int i = find(name);
+    char *name = options_trim(s), *value = unquote(options_trim(equal + 1));
+    int i = options_find(name);
     if (i < 0 || strcmp(name, rows[i].name) != 0)
         return complain(label, name);
     if (!value) {
@@ -310,10 +310,10 @@ static int read_line(struct options *o, const char *path, int line, char *text)
     }
     snprintf(label, sizeof label, "%s:%d: %s", path, line, name);
     struct source from = {ORIGIN_FILE, label, line};
-    return set(o, i, &from, value);
+    return options_set(o, i, &from, value);
 }
 
-static int read_file(struct options *o, const char *path)
+static int options_read_file(struct options *o, const char *path)
 {
     char text[LINE_BYTES];
     int rc = 0, line = 0;
@@ -327,7 +327,7 @@ static int read_file(struct options *o, const char *path)
         else if (line > FILE_LINES)
             rc = cli_fail("%s has more than %d lines", path, FILE_LINES);
         else
-            rc = read_line(o, path, line, text);
+            rc = options_read_line(o, path, line, text);
     }
     if (rc == 0 && ferror(f))
         rc = cli_fail("cannot read %s: %s", path, strerror(errno));
@@ -336,20 +336,20 @@ static int read_file(struct options *o, const char *path)
 }
 
 /* The file to read, if there is one; given: from --config or the variable, which must exist. */
-static int find_file(struct options *o, const char *given)
+static int options_find_file(struct options *o, const char *given)
 {
     char path[1024];
     const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
     if (given)
-        return set_string(o, given, &o->config);
+        return options_set_string(o, given, &o->config);
     if (xdg && *xdg)
         snprintf(path, sizeof path, "%s/jabbertts/config.toml", xdg);
     else
         snprintf(path, sizeof path, "%s/.config/jabbertts/config.toml", home ? home : "");
     if (access(path, F_OK) == 0)
-        return set_string(o, path, &o->config);
+        return options_set_string(o, path, &o->config);
     if (access("/etc/jabbertts/config.toml", F_OK) == 0)
-        return set_string(o, "/etc/jabbertts/config.toml", &o->config);
+        return options_set_string(o, "/etc/jabbertts/config.toml", &o->config);
     return 0;
 }
 
@@ -366,11 +366,11 @@ static int read_environment(struct options *o)
         snprintf(name, sizeof name, "%.*s", (int)(equal - *p), *p);
         if (strcmp(name, ENV_PREFIX "CONFIG") == 0)
             continue;
-        int i = find(name + n);
+        int i = options_find(name + n);
         if (i < 0)
             return complain("the environment's " ENV_PREFIX "*", name + n);
         struct source from = {ORIGIN_ENVIRONMENT, name, 0};
-        int rc = set(o, i, &from, equal + 1);
+        int rc = options_set(o, i, &from, equal + 1);
         if (rc)
             return rc;
     }
@@ -383,8 +383,8 @@ static int read_flag(struct options *o, const char *flag, const char *next, int 
     char name[128], label[160];
     const char *equal = strchr(flag, '='), *value = equal ? equal + 1 : NULL;
     snprintf(name, sizeof name, "%.*s", equal ? (int)(equal - flag) : (int)strlen(flag), flag);
-    int i = find(name + 2);
-    bool negated = i < 0 && strncmp(name, "--no-", 5) == 0 && (i = find(name + 5)) >= 0;
+    int i = options_find(name + 2);
+    bool negated = i < 0 && strncmp(name, "--no-", 5) == 0 && (i = options_find(name + 5)) >= 0;
     if (i < 0 || (negated && (rows[i].type != BOOLEAN || value)))
         return complain("flags", name + 2);
     snprintf(label, sizeof label, "%s", name);
@@ -400,7 +400,7 @@ static int read_flag(struct options *o, const char *flag, const char *next, int 
         *used = 2;
     }
     struct source from = {ORIGIN_FLAG, label, 0};
-    return set(o, i, &from, value);
+    return options_set(o, i, &from, value);
 }
 
 static int read_flags(struct options *o, int argc, char **argv, const char **config, int *n_arg)
@@ -441,7 +441,7 @@ int options_load(struct options *o, int argc, char **argv, const char *usage, in
         if (rows[i].preset)
             rc = set_value(o, &rows[i], &(struct source){.label = rows[i].name}, rows[i].preset);
     if (rc || (rc = read_flags(o, argc, argv, &given, n_arg)) || (rc = read_environment(o)) ||
-        (rc = find_file(o, given)) || (o->config && (rc = read_file(o, o->config)))) {
+        (rc = options_find_file(o, given)) || (o->config && (rc = options_read_file(o, o->config)))) {
         options_done(o);
         return rc;
     }

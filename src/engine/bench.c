@@ -196,7 +196,7 @@ static void run_prompt(struct bench *b)
 }
 
 /* All slots of a case as long as it says: one is fed, the others get its memory. */
-static void fill_slots(struct bench *b, int context, int batch)
+static void bench_fill_slots(struct bench *b, int context, int batch)
 {
     lm_slot_reset(b->slots[0]);
     for (int n = 0, left = context; left > 0; left -= n) {
@@ -217,7 +217,7 @@ static void run_frames(struct bench *b, struct frames *f)
     double slow[N_FRAME], fast[N_FRAME], both[N_FRAME];
     if (f->context == 0 || f->context + N_FRAME > b->capacity)
         return;
-    fill_slots(b, f->context, f->batch);
+    bench_fill_slots(b, f->context, f->batch);
     for (int i = 0; i < N_FRAME; i++) {
         one_frame(b, i, f->batch, &slow[i], &fast[i]);
         both[i] = slow[i] + fast[i];
@@ -227,7 +227,7 @@ static void run_frames(struct bench *b, struct frames *f)
     f->both_s = summarize(both, N_FRAME);
 }
 
-static void run_codec(struct bench *b)
+static void bench_run_codec(struct bench *b)
 {
     double run[N_CODEC_RUN];
     int n = b->model.spec.lm.n_codebook * ENGINE_CHUNK_FRAMES;
@@ -389,7 +389,7 @@ static int bench_run(struct bench *b, const struct jabbertts_options *o, const c
     run_prompt(b);
     for (int i = 0; i < N_CASE && b->cases[i].batch == 1; i++)
         run_frames(b, &b->cases[i]);
-    run_codec(b);
+    bench_run_codec(b);
     run_first_audio(b);
     b->memory_mb = memory_mb(); /* before several sequences have caches */
     for (int i = 0; i < N_CASE; i++)

@@ -18,7 +18,7 @@ static const struct speech cases[] = {{1, 1, 3}, {1, 4, 1}, {4, 1, 1}, {8, 1, 1}
 
 struct result { double rtf, first_audio_s; };
 
-static int read_all(struct jabbertts_stream *s, struct jabbertts_error *error)
+static int bench_speech_read_all(struct jabbertts_stream *s, struct jabbertts_error *error)
 {
     static float pcm[8192]; /* nobody listens */
     int n;
@@ -28,7 +28,7 @@ static int read_all(struct jabbertts_stream *s, struct jabbertts_error *error)
 }
 
 /* Seconds computed by second of sound, and when the last one's sound began. */
-static int run(struct jabbertts *tts, const struct speech *c, const struct jabbertts_voice *voice,
+static int bench_speech_run(struct jabbertts *tts, const struct speech *c, const struct jabbertts_voice *voice,
                struct result *r, struct jabbertts_error *error)
 {
     struct jabbertts_stream *s[MAX_REQUEST] = {0};
@@ -47,7 +47,7 @@ static int run(struct jabbertts *tts, const struct speech *c, const struct jabbe
         rc = jabbertts_submit(tts, &request, &s[i], error);
     }
     for (int i = 0; i < c->n_request && rc == 0; i++)
-        rc = read_all(s[i], error);
+        rc = bench_speech_read_all(s[i], error);
     double seconds = engine_now() - begin;
     r->first_audio_s = 0;
     for (int i = 0; i < c->n_request && rc == 0; i++) {
@@ -68,7 +68,7 @@ static int run_case(struct jabbertts *tts, const struct speech *c, const struct 
     double rtf[MAX_RUN], first[MAX_RUN];
     int rc = 0;
     for (int i = 0; i < c->n_run && rc == 0; i++) {
-        rc = run(tts, c, voice, &r, error);
+        rc = bench_speech_run(tts, c, voice, &r, error);
         rtf[i] = r.rtf;
         first[i] = r.first_audio_s;
     }

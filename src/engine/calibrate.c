@@ -58,7 +58,7 @@ static void collect_inputs(void *cookie, const struct kern_linear *l, const stru
 }
 
 /* The sentence in hand to sound and, where there is an encoder, back to codes. */
-static int run_codec(const struct sample *s, struct err *e)
+static int calibrate_run_codec(const struct sample *s, struct err *e)
 {
     struct model *m = s->model;
     struct codec_stream *stream = NULL;
@@ -89,7 +89,7 @@ static int calibrate(const struct jabbertts_calibrate_options *o, struct model *
     struct sample s;
     int rc = sample_open(&s, m, o->text, e);
     while (rc == 0 && (rc = sample_next(&s, e)) > 0) {
-        rc = run_codec(&s, e);
+        rc = calibrate_run_codec(&s, e);
         if (rc == 0 && k->err.code) {
             *e = k->err;
             rc = e->code;

@@ -87,7 +87,7 @@ void jabbertts_options_init(struct jabbertts_options *o)
     *o = (struct jabbertts_options){.slots = 4, .queue = 64, .prefix_mb = 256};
 }
 
-static int check_options(const struct jabbertts_options *o, struct err *e)
+static int engine_check_options(const struct jabbertts_options *o, struct err *e)
 {
     if (o->threads < 0 || o->threads > POOL_MAX_THREADS)
         return err_set(e, ERR_ARGUMENT, "threads is %d, must be 0 (all cores) to %d", o->threads,
@@ -150,7 +150,7 @@ static void nothing(void *cookie, const struct jabbertts_stored *v)
 }
 
 /* "alias=name, ...": each name must be a voice, of the model or of the store. */
-static int read_aliases(struct jabbertts *tts, const char *list, struct err *e)
+static int engine_read_aliases(struct jabbertts *tts, const char *list, struct err *e)
 {
     char alias[LIMIT_VOICE_NAME_BYTES + 1], name[LIMIT_VOICE_NAME_BYTES + 1];
     int n, rc;
@@ -178,7 +178,7 @@ static int engine_start(struct jabbertts *tts, const struct jabbertts_options *o
     int rc;
     tts->model_options = (struct model_options){.n_thread = o->threads, .isa = o->isa,
                                                 .cache = o->cache, .max_batch = o->slots};
-    if ((rc = check_options(o, e)) < 0 ||
+    if ((rc = engine_check_options(o, e)) < 0 ||
         (o->lexicon && (rc = lexicon_open(o->lexicon, &tts->lexicon, e)) < 0))
         return rc;
     if (o->model && strcmp(o->model, ENGINE_ESPEAK) == 0)
@@ -192,7 +192,7 @@ static int engine_start(struct jabbertts *tts, const struct jabbertts_options *o
         return err_set(e, ERR_ARGUMENT, "context is %d, this model's is %d", o->context, longest);
     tts->n_context = o->context ? o->context : longest;
     remember_options(tts, o);
-    if (o->aliases && (rc = read_aliases(tts, o->aliases, e)) < 0)
+    if (o->aliases && (rc = engine_read_aliases(tts, o->aliases, e)) < 0)
         return rc;
     if ((rc = speak_init(tts, e)) < 0)
         return rc;

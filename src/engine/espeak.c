@@ -176,12 +176,12 @@ static int take_effect(struct espeak_stream *es)
     return rc;
 }
 
-static bool has_effect(const struct text_piece *p)
+static bool espeak_has_effect(const struct text_piece *p)
 {
     return p->rate != 1 || p->volume != 1;
 }
 
-static int on_speech(void *cookie, const int16_t *pcm, int n)
+static int espeak_on_speech(void *cookie, const int16_t *pcm, int n)
 {
     struct jabbertts_stream *s = cookie;
     struct espeak_stream *es = s->espeak;
@@ -191,7 +191,7 @@ static int on_speech(void *cookie, const int16_t *pcm, int n)
     for (int i = 0, m; i < n && rc == 0; i += m) {
         for (m = 0; m < 1024 && i + m < n; m++)
             v[m] = (float)pcm[i + m] / 32768.0f;
-        if (!has_effect(p))
+        if (!espeak_has_effect(p))
             rc = buf_add(&es->pcm, v, (size_t)m * sizeof *v);
         else if ((rc = effect_write(es->effect, v, m, NULL)) == 0)
             rc = take_effect(es);
@@ -206,14 +206,14 @@ static int speak(struct jabbertts_stream *s, const struct text_piece *p, struct 
     int rc = 0;
     if (!p->text[0])
         return 0;
-    if (has_effect(p) && !es->effect)
+    if (espeak_has_effect(p) && !es->effect)
         rc = effect_new(libespeak_rate(), &es->effect, e);
     if (rc < 0)
         return rc;
-    if (has_effect(p))
+    if (espeak_has_effect(p))
         effect_begin(es->effect, p->rate, p->volume);
-    rc = text_speech(p->text, p->voice ? p->voice : es->voice, on_speech, s, e);
-    if (rc == 0 && has_effect(p)) {
+    rc = text_speech(p->text, p->voice ? p->voice : es->voice, espeak_on_speech, s, e);
+    if (rc == 0 && espeak_has_effect(p)) {
         effect_end(es->effect);
         rc = take_effect(es);
     }
@@ -258,7 +258,7 @@ static int next_piece(struct jabbertts_stream *s, struct err *e)
 }
 
 /* What is ready: up to n_max samples of speech, then of silence. */
-static size_t take(struct espeak_stream *es, float *pcm, size_t n_max)
+static size_t espeak_take(struct espeak_stream *es, float *pcm, size_t n_max)
 {
     size_t n = es->pcm.len / sizeof *pcm - es->at;
     n = n < n_max ? n : n_max;
@@ -273,7 +273,7 @@ static size_t take(struct espeak_stream *es, float *pcm, size_t n_max)
     return n;
 }
 
-static void count(struct jabbertts_stream *s, size_t n)
+static void espeak_count(struct jabbertts_stream *s, size_t n)
 {
     struct jabbertts_progress *p = &s->progress;
     pthread_mutex_lock(&s->tts->lock);
@@ -299,7 +299,7 @@ static int read_some(struct jabbertts_stream *s, float *pcm, int n_max, struct e
     if (n_max <= 0)
         return err_set(e, ERR_ARGUMENT, "room for %d samples, wanted at least 1", n_max);
     size_t most = (size_t)n_max < es->n_left ? (size_t)n_max : es->n_left;
-    while (most && (n = take(es, pcm, most)) == 0) {
+    while (most && (n = espeak_take(es, pcm, most)) == 0) {
         int rc = next_piece(s, e);
         if (rc < 0)
             return rc;
@@ -308,7 +308,7 @@ static int read_some(struct jabbertts_stream *s, float *pcm, int n_max, struct e
     }
     if (es->n_left != SIZE_MAX)
         es->n_left -= n;
-    count(s, n);
+    espeak_count(s, n);
     return (int)n;
 }
 

@@ -67,7 +67,7 @@ static void compare(struct eval *v, int n, struct divergence *d)
     d->n_same += best_a == best_b;
 }
 
-static void feed(struct side *s, const int32_t *columns, int n)
+static void evaluate_feed(struct side *s, const int32_t *columns, int n)
 {
     struct lm_feed f = {s->slot, columns, n, s->hidden, s->logits};
     lm_slow(s->model.lm, &f, 1, s->model.exec);
@@ -98,7 +98,7 @@ static void compare_sentence(struct eval *v)
     struct side *side[2] = {&v->a, &v->b};
     for (int i = 0; i < 2; i++) {
         lm_slot_reset(side[i]->slot);
-        feed(side[i], s->prompt.columns, s->prompt.n_column);
+        evaluate_feed(side[i], s->prompt.columns, s->prompt.n_column);
     }
     compare(v, lm_n_head_row(lm), &v->slow);
     for (int t = 0; t < s->n_frame; t++) {
@@ -107,7 +107,7 @@ static void compare_sentence(struct eval *v)
         if (lm_slot_length(v->a.slot) == lm_slot_capacity(v->a.slot))
             break;
         for (int i = 0; i < 2; i++)
-            feed(side[i], column, 1);
+            evaluate_feed(side[i], column, 1);
         compare(v, lm_n_head_row(lm), &v->slow);
     }
 }
@@ -176,7 +176,7 @@ static void side_close(struct side *s)
 }
 
 /* The same decisions, the same codes, the same samples: else there is nothing to compare. */
-static int check_pair(const struct eval *v, struct err *e)
+static int evaluate_check_pair(const struct eval *v, struct err *e)
 {
     const struct spec *a = &v->a.model.spec, *b = &v->b.model.spec;
     const struct { const char *what; int a, b; } pairs[] = {
@@ -203,7 +203,7 @@ static json_t *divergence_json(const struct divergence *d)
                      "top1_agreement", (double)d->n_same / n, "decisions", (json_int_t)d->n);
 }
 
-static json_t *report(const struct eval *v)
+static json_t *evaluate_report(const struct eval *v)
 {
     double n = v->n_frame ? (double)v->n_frame : 1;
     /* Equal to the last bit: JSON has no infinity. */
@@ -240,7 +240,7 @@ static int evaluate(struct eval *v, const struct jabbertts_eval_options *o, stru
     int rc;
     b.cache = o->cache;
     if ((rc = side_open(&v->a, o->reference, &a, e)) < 0 ||
-        (rc = side_open(&v->b, o->model, &b, e)) < 0 || (rc = check_pair(v, e)) < 0 ||
+        (rc = side_open(&v->b, o->model, &b, e)) < 0 || (rc = evaluate_check_pair(v, e)) < 0 ||
         (rc = sample_open(&v->sample, &v->a.model, o->text, e)) < 0)
         return rc;
     v->codes = mem_try((size_t)SAMPLE_FRAMES * (size_t)v->a.model.spec.lm.n_codebook,
@@ -264,7 +264,7 @@ int jabbertts_eval(const struct jabbertts_eval_options *o, int json, char **ret,
     char *text = NULL;
     int rc = evaluate(&v, o, &e);
     if (rc == 0) {
-        json_t *j = json ? report(&v) : NULL;
+        json_t *j = json ? evaluate_report(&v) : NULL;
         text = json ? j ? json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(8)) : NULL : table(&v);
         json_decref(j);
         if (text)

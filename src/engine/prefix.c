@@ -78,16 +78,16 @@ size_t prefix_cache_bytes(const struct prefix_cache *c)
     return c->n_bytes;
 }
 
-static size_t columns_bytes(const struct prompt *p)
+static size_t prefix_columns_bytes(const struct prompt *p)
 {
     return (size_t)p->n_prefix * (1 + (size_t)p->n_codebook) * sizeof *p->columns;
 }
 
-static struct entry *find(struct prefix_cache *c, const struct prompt *p)
+static struct entry *prefix_find(struct prefix_cache *c, const struct prompt *p)
 {
     for (int i = 0; i < c->n; i++) {
         struct entry *y = &c->entry[i];
-        if (y->n_column == p->n_prefix && !memcmp(y->columns, p->columns, columns_bytes(p))) {
+        if (y->n_column == p->n_prefix && !memcmp(y->columns, p->columns, prefix_columns_bytes(p))) {
             y->used = ++c->clock;
             return y;
         }
@@ -96,7 +96,7 @@ static struct entry *find(struct prefix_cache *c, const struct prompt *p)
 }
 
 /* Until n_bytes more fit: out with what was not used for the longest time. */
-static void make_room(struct prefix_cache *c, size_t n_bytes)
+static void prefix_make_room(struct prefix_cache *c, size_t n_bytes)
 {
     while (c->n == PREFIX_MAX_ENTRIES || (c->n > 0 && c->n_bytes > c->max_bytes - n_bytes)) {
         int oldest = 0;
@@ -110,15 +110,15 @@ static void make_room(struct prefix_cache *c, size_t n_bytes)
 }
 
 /* Takes over what y holds; false, and y is freed, without memory. */
-static bool insert(struct prefix_cache *c, const struct prompt *p, struct entry *y)
+static bool prefix_insert(struct prefix_cache *c, const struct prompt *p, struct entry *y)
 {
-    y->columns = mem_try(columns_bytes(p), 1);
+    y->columns = mem_try(prefix_columns_bytes(p), 1);
     if (!y->columns) {
         entry_done(y);
         return false;
     }
-    memcpy(y->columns, p->columns, columns_bytes(p));
-    make_room(c, y->n_bytes);
+    memcpy(y->columns, p->columns, prefix_columns_bytes(p));
+    prefix_make_room(c, y->n_bytes);
     y->used = ++c->clock;
     c->n_bytes += y->n_bytes;
     c->entry[c->n++] = *y;
@@ -126,21 +126,21 @@ static bool insert(struct prefix_cache *c, const struct prompt *p, struct entry 
 }
 
 /* From an earlier run, or another process. */
-static struct entry *find_file(struct prefix_cache *c, const struct prompt *p, size_t n_bytes)
+static struct entry *prefix_find_file(struct prefix_cache *c, const struct prompt *p, size_t n_bytes)
 {
     struct entry y = {.n_column = p->n_prefix, .n_bytes = n_bytes, .mapped = true};
     if (!c->dir || p->n_prefix < PREFIX_MIN_COLUMNS || n_bytes > c->max_bytes ||
         prefix_file_map(c->dir, &c->identity, p, n_bytes, &y.pages, &y.n_pages, &y.kv, NULL) < 0)
         return NULL;
-    return insert(c, p, &y) ? &c->entry[c->n - 1] : NULL;
+    return prefix_insert(c, p, &y) ? &c->entry[c->n - 1] : NULL;
 }
 
 int prefix_restore(struct prefix_cache *c, const struct prompt *p, struct lm_slot *slot)
 {
     if (p->n_prefix > lm_slot_capacity(slot))
         return 0;
-    struct entry *y = find(c, p);
-    if (!y && !(y = find_file(c, p, lm_slot_bytes(slot, p->n_prefix))))
+    struct entry *y = prefix_find(c, p);
+    if (!y && !(y = prefix_find_file(c, p, lm_slot_bytes(slot, p->n_prefix))))
         return 0;
     lm_slot_load(slot, y->n_column, y->kv);
     return y->n_column;
@@ -150,7 +150,7 @@ void prefix_save(struct prefix_cache *c, const struct prompt *p, const struct lm
                  bool lasting)
 {
     struct entry y = {.n_column = p->n_prefix, .n_bytes = lm_slot_bytes(slot, p->n_prefix)};
-    if (p->n_prefix < PREFIX_MIN_COLUMNS || y.n_bytes > c->max_bytes || find(c, p))
+    if (p->n_prefix < PREFIX_MIN_COLUMNS || y.n_bytes > c->max_bytes || prefix_find(c, p))
         return;
     y.pages = mem_pages_new(y.n_bytes);
     if (!y.pages)
@@ -158,6 +158,6 @@ void prefix_save(struct prefix_cache *c, const struct prompt *p, const struct lm
     y.n_pages = y.n_bytes;
     y.kv = y.pages;
     lm_slot_save(slot, y.n_column, y.pages);
-    if (insert(c, p, &y) && lasting && c->dir)
+    if (prefix_insert(c, p, &y) && lasting && c->dir)
         prefix_file_write(c->dir, &c->identity, p, y.kv, y.n_bytes, NULL);
 }

@@ -18,7 +18,7 @@
 #define PAGE  4096
 #define PART  ((size_t)1 << 20) /* bytes hashed between two reads */
 
-static size_t columns_bytes(const struct prompt *p)
+static size_t prefix_file_columns_bytes(const struct prompt *p)
 {
     return (size_t)p->n_prefix * (1 + (size_t)p->n_codebook) * sizeof *p->columns;
 }
@@ -27,7 +27,7 @@ static size_t columns_bytes(const struct prompt *p)
 
 struct part { const void *data; size_t n; };
 
-static int hash(const struct part *parts, int n, uint8_t out[16], struct err *e)
+static int prefix_file_hash(const struct part *parts, int n, uint8_t out[16], struct err *e)
 {
     struct AVMurMur3 *h = av_murmur3_alloc();
     if (!h)
@@ -68,13 +68,13 @@ int prefix_identify(const struct prefix_options *o, struct prefix_identity *ret,
     return rc;
 }
 
-static int file_name(const char *dir, const struct prefix_identity *id, const struct prompt *p,
+static int prefix_file_file_name(const char *dir, const struct prefix_identity *id, const struct prompt *p,
                      char *path, struct err *e)
 {
     uint8_t key[16];
     char hex[33];
-    struct part parts[] = {{id, sizeof *id}, {p->columns, columns_bytes(p)}};
-    int rc = hash(parts, 2, key, e);
+    struct part parts[] = {{id, sizeof *id}, {p->columns, prefix_file_columns_bytes(p)}};
+    int rc = prefix_file_hash(parts, 2, key, e);
     for (int i = 0; i < 16; i++)
         snprintf(hex + 2 * i, 3, "%02x", key[i]);
     if (rc == 0 && snprintf(path, PATH_MAX, "%s/%s.kv", dir, hex) >= PATH_MAX)
@@ -89,7 +89,7 @@ int prefix_file_check(const void *data, size_t n, const struct prefix_identity *
 {
     struct prefix_header h;
     uint8_t sum[16];
-    size_t columns = columns_bytes(p), offset = (sizeof h + columns + PAGE - 1) / PAGE * PAGE;
+    size_t columns = prefix_file_columns_bytes(p), offset = (sizeof h + columns + PAGE - 1) / PAGE * PAGE;
     if (n < sizeof h || (memcpy(&h, data, sizeof h), memcmp(h.magic, MAGIC, sizeof h.magic)))
         return err_set(e, ERR_FORMAT, "not a file of the prefix cache");
     if (h.version != PREFIX_FILE_VERSION || memcmp(&h.identity, id, sizeof *id))
@@ -102,7 +102,7 @@ int prefix_file_check(const void *data, size_t n, const struct prefix_identity *
     if (memcmp((const char *)data + sizeof h, p->columns, columns))
         return err_set(e, ERR_FORMAT, "another prompt's");
     struct part part = {(const char *)data + offset, n_kv};
-    int rc = hash(&part, 1, sum, e);
+    int rc = prefix_file_hash(&part, 1, sum, e);
     if (rc == 0 && memcmp(sum, h.kv_hash, sizeof sum))
         rc = err_set(e, ERR_FORMAT, "damaged: the hash of its contents is another");
     if (rc == 0)
@@ -115,7 +115,7 @@ int prefix_file_map(const char *dir, const struct prefix_identity *id, const str
 {
     char path[PATH_MAX];
     struct stat st;
-    int rc = file_name(dir, id, p, path, e);
+    int rc = prefix_file_file_name(dir, id, p, path, e);
     if (rc < 0)
         return rc;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -171,7 +171,7 @@ static size_t look_around(const char *dir, char *oldest)
     return total;
 }
 
-static void make_room(const char *dir, size_t n_bytes)
+static void prefix_file_make_room(const char *dir, size_t n_bytes)
 {
     char oldest[PATH_MAX];
     while (look_around(dir, oldest) + n_bytes > PREFIX_DIR_BYTES && *oldest && unlink(oldest) == 0)
@@ -181,7 +181,7 @@ static void make_room(const char *dir, size_t n_bytes)
 static int write_parts(FILE *f, const struct prefix_header *h, const struct prompt *p, const void *kv)
 {
     static const char zero[PAGE];
-    size_t columns = columns_bytes(p), gap = (size_t)h->kv_offset - sizeof *h - columns;
+    size_t columns = prefix_file_columns_bytes(p), gap = (size_t)h->kv_offset - sizeof *h - columns;
     bool ok = fwrite(h, sizeof *h, 1, f) == 1 && fwrite(p->columns, 1, columns, f) == columns &&
               fwrite(zero, 1, gap, f) == gap && fwrite(kv, 1, h->kv_bytes, f) == h->kv_bytes;
     return ok && fflush(f) == 0 ? 0 : -1;
@@ -197,13 +197,13 @@ int prefix_file_write(const char *dir, const struct prefix_identity *id, const s
     struct part part = {kv, n_kv};
     int rc;
     memcpy(h.magic, MAGIC, sizeof h.magic);
-    h.kv_offset = (sizeof h + columns_bytes(p) + PAGE - 1) / PAGE * PAGE;
-    if ((rc = file_name(dir, id, p, path, e)) < 0 || (rc = hash(&part, 1, h.kv_hash, e)) < 0)
+    h.kv_offset = (sizeof h + prefix_file_columns_bytes(p) + PAGE - 1) / PAGE * PAGE;
+    if ((rc = prefix_file_file_name(dir, id, p, path, e)) < 0 || (rc = prefix_file_hash(&part, 1, h.kv_hash, e)) < 0)
         return rc;
     if (h.kv_offset + n_kv > PREFIX_DIR_BYTES)
         return err_set(e, ERR_LIMIT, "a prefix of %zu bytes, the directory's limit is %zu", n_kv,
                        PREFIX_DIR_BYTES);
-    make_room(dir, (size_t)h.kv_offset + n_kv);
+    prefix_file_make_room(dir, (size_t)h.kv_offset + n_kv);
     snprintf(temporary, sizeof temporary, "%s.tmp-%ld", path, (long)getpid());
     int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");

@@ -33,7 +33,7 @@ static const char builtin_text[] =
     "Is that really all there is to it? "
     "Before you leave, check that every window has been closed.";
 
-static int read_text(const char *path, struct buf *b, struct err *e)
+static int sample_read_text(const char *path, struct buf *b, struct err *e)
 {
     char part[4096];
     size_t n;
@@ -64,7 +64,7 @@ int sample_open(struct sample *s, struct model *m, const char *path, struct err 
                                                                : SAMPLE_FRAMES;
     prompt_init(&s->prompt, m->spec.lm.n_codebook);
     buf_init(&text, LIMIT_TEXT_BYTES);
-    int rc = read_text(path, &text, e);
+    int rc = sample_read_text(path, &text, e);
     if (rc == 0)
         rc = text_split(buf_str(&text), text.len, &o, &s->pieces, e);
     buf_done(&text);
@@ -83,7 +83,7 @@ void sample_done(struct sample *s)
     memset(s, 0, sizeof *s);
 }
 
-static int build_prompt(struct sample *s, struct err *e)
+static int sample_build_prompt(struct sample *s, struct err *e)
 {
     struct model *m = s->model;
     const char *name = voices_default(m->voices);
@@ -106,7 +106,7 @@ int sample_next(struct sample *s, struct err *e)
     int rc;
     if (s->next == s->pieces.n)
         return 0;
-    if ((rc = build_prompt(s, e)) < 0 || (rc = ar_start(s->ar, &s->prompt, &p, e)) < 0)
+    if ((rc = sample_build_prompt(s, e)) < 0 || (rc = ar_start(s->ar, &s->prompt, &p, e)) < 0)
         return rc;
     s->n_frame = 0;
     while (ar_step(m->lm, &s->ar, 1, m->exec), ar_state(s->ar) == AR_FRAME) {

@@ -67,7 +67,7 @@ double engine_wait(const struct jabbertts *tts)
 
 /* --- ending ------------------------------------------------------------------------------------ */
 
-static void leave(struct jabbertts *tts, struct jabbertts_stream *st)
+static void scheduler_leave(struct jabbertts *tts, struct jabbertts_stream *st)
 {
     for (int i = 0; tts->slots && i < tts->n_slot; i++)
         if (tts->slots[i].stream == st) {
@@ -93,7 +93,7 @@ static void end_streams(struct jabbertts *tts, double now)
                     st->deadline - st->submitted, st->progress.piece, st->pieces.n);
         if (!why.code && !st->complete)
             continue;
-        leave(tts, st);
+        scheduler_leave(tts, st);
         stream_end(st, why.code ? &why : NULL);
         stream_tell(st);
     }
@@ -134,7 +134,7 @@ static struct jabbertts_stream *next_stream(struct jabbertts *tts)
 }
 
 /* (lock) Fills fresh with the slots that were given; returns how many. */
-static int fill_slots(struct jabbertts *tts, double now, struct slot **fresh)
+static int scheduler_fill_slots(struct jabbertts *tts, double now, struct slot **fresh)
 {
     struct jabbertts_stream *st;
     int n = 0;
@@ -207,7 +207,7 @@ static bool in_time(const struct jabbertts *tts, int n)
 }
 
 /* (lock) The slots that step in this turn. */
-static int choose(struct jabbertts *tts, double now, struct slot **step)
+static int scheduler_choose(struct jabbertts *tts, double now, struct slot **step)
 {
     struct slot *urgent[LIMIT_SLOTS];
     int n = 0, n_urgent = 0;
@@ -305,8 +305,8 @@ static bool turn(struct jabbertts *tts)
 {
     struct slot *step[LIMIT_SLOTS], *fresh[LIMIT_SLOTS];
     double now = engine_now();
-    int n_fresh = fill_slots(tts, now, fresh);
-    int n_step = choose(tts, now, step), n_decode = 0;
+    int n_fresh = scheduler_fill_slots(tts, now, fresh);
+    int n_step = scheduler_choose(tts, now, step), n_decode = 0;
     bool waits = fill_decoders(tts);
     for (int i = 0; i < tts->n_slot; i++)
         n_decode += tts->decoders[i].stream || tts->decoding;

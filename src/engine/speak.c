@@ -34,7 +34,7 @@ static int first_as_reference(const struct jabbertts_stream *st, struct prompt_r
     return 0;
 }
 
-static int build_prompt(const struct slot *s, struct prompt *p, struct err *e)
+static int speak_build_prompt(const struct slot *s, struct prompt *p, struct err *e)
 {
     const struct jabbertts_stream *st = s->stream;
     const struct model *m = &st->tts->model;
@@ -68,7 +68,7 @@ static int max_frames(const struct slot *s)
     return st->max_frames > 0 && n > st->max_frames ? st->max_frames : n;
 }
 
-static int start(struct jabbertts *tts, struct slot *s, struct err *e)
+static int speak_start_(struct jabbertts *tts, struct slot *s, struct err *e)
 {
     struct jabbertts_stream *st = s->stream;
     struct piece *p = &st->piece[s->i_piece];
@@ -80,7 +80,7 @@ static int start(struct jabbertts *tts, struct slot *s, struct err *e)
     if (!p->codes)
         return err_set(e, ERR_MEMORY, "out of memory for %d frames", p->cap);
     prompt_init(&prompt, tts->model.spec.lm.n_codebook);
-    int rc = build_prompt(s, &prompt, e);
+    int rc = speak_build_prompt(s, &prompt, e);
     if (rc == 0)
         rc = ar_start(s->ar, &prompt, &params, e);
     if (rc == 0)
@@ -92,7 +92,7 @@ static int start(struct jabbertts *tts, struct slot *s, struct err *e)
     return rc;
 }
 
-static void take_frame(struct jabbertts *tts, struct slot *s)
+static void speak_take_frame(struct jabbertts *tts, struct slot *s)
 {
     size_t n_codebook = (size_t)tts->model.spec.lm.n_codebook;
     struct piece *p = &s->stream->piece[s->i_piece];
@@ -123,7 +123,7 @@ void speak_start(struct jabbertts *tts, struct slot *s)
         piece_made(tts, s, false);
         return;
     }
-    if (start(tts, s, &e) < 0)
+    if (speak_start_(tts, s, &e) < 0)
         s->stream->broken = e;
 }
 
@@ -146,7 +146,7 @@ void speak_step(struct jabbertts *tts, struct slot *const *slots, int n)
     for (int i = 0; i < n; i++) {
         enum ar_state state = ar_state(ars[i]);
         if (state == AR_FRAME)
-            take_frame(tts, slots[i]);
+            speak_take_frame(tts, slots[i]);
         else if (state == AR_STOPPED || state == AR_LIMIT)
             piece_made(tts, slots[i], state == AR_LIMIT);
     }
@@ -215,7 +215,7 @@ static void head_done(struct jabbertts *tts, struct jabbertts_stream *st, bool s
     pthread_mutex_unlock(&tts->lock);
 }
 
-static bool has_effect(const struct text_piece *p)
+static bool speak_has_effect(const struct text_piece *p)
 {
     return p->rate != 1 || p->volume != 1;
 }
@@ -235,7 +235,7 @@ static void hand_over_chunk(struct jabbertts *tts, struct decoder *d)
     struct jabbertts_stream *st = d->stream;
     const struct text_piece *text = &st->pieces.piece[st->i_head];
     size_t n = (size_t)d->n_frame * (size_t)tts->model.spec.codec.frame_samples;
-    if (!has_effect(text)) {
+    if (!speak_has_effect(text)) {
         hand_over(st, d->pcm, n, d->n_frame);
         return;
     }
@@ -256,7 +256,7 @@ static void end_piece(struct jabbertts *tts, struct decoder *d, bool spent)
     const struct piece *p = &st->piece[st->i_head];
     if (!spent && (p->state != PIECE_MADE || p->n_decoded < p->n_frame))
         return;
-    if (d->effect && p->n_decoded && has_effect(&st->pieces.piece[st->i_head])) {
+    if (d->effect && p->n_decoded && speak_has_effect(&st->pieces.piece[st->i_head])) {
         effect_end(d->effect);
         drain_effect(tts, d);
     }

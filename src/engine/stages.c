@@ -19,7 +19,7 @@ struct show {
     struct buf out;
 };
 
-static bool begin(struct show *s, enum stage stage)
+static bool stages_begin(struct show *s, enum stage stage)
 {
     if (s->wanted[stage] && s->headings)
         buf_add_format(&s->out, "%s--- %s ---\n", s->out.len ? "\n" : "", names[stage]);
@@ -43,7 +43,7 @@ static int add_pieces(struct show *s, const struct text_pieces *p, struct err *e
     return rc;
 }
 
-static int add_tokens(struct show *s, const char *text, struct err *e)
+static int stages_add_tokens(struct show *s, const char *text, struct err *e)
 {
     struct tokens t = {0};
     int rc = tokenizer_encode(s->tts->model.tokenizer, text, strlen(text), false, &t, e);
@@ -57,18 +57,18 @@ static int add_tokens(struct show *s, const char *text, struct err *e)
 static int show_pieces(struct show *s, struct text_pieces *p, struct err *e)
 {
     int rc = 0;
-    if (begin(s, STAGE_SENTENCES))
+    if (stages_begin(s, STAGE_SENTENCES))
         rc = add_pieces(s, p, e);
     bool read = s->wanted[STAGE_PHONEMES] || s->wanted[STAGE_TOKENS];
     for (int i = 0; rc == 0 && read && i < p->n; i++)
         rc = text_piece_read(&p->piece[i], &s->options, e);
-    if (rc == 0 && begin(s, STAGE_PHONEMES))
+    if (rc == 0 && stages_begin(s, STAGE_PHONEMES))
         rc = add_pieces(s, p, e);
-    if (rc < 0 || !begin(s, STAGE_TOKENS))
+    if (rc < 0 || !stages_begin(s, STAGE_TOKENS))
         return rc;
     for (int i = 0; rc == 0 && i < p->n; i++)
         if (p->piece[i].text[0])
-            rc = add_tokens(s, p->piece[i].text, e);
+            rc = stages_add_tokens(s, p->piece[i].text, e);
     return rc;
 }
 
@@ -77,13 +77,13 @@ static int show_text(struct show *s, const char *text, struct err *e)
     struct mapped clean, respelled = {0}, normalized = {0};
     int n_ignored = 0;
     int rc = text_clean(text, strlen(text), &s->options, &clean, e);
-    if (rc == 0 && begin(s, STAGE_CLEAN))
+    if (rc == 0 && stages_begin(s, STAGE_CLEAN))
         rc = add_line(s, buf_str(&clean.text), e);
     if (rc == 0)
         rc = text_respell(&clean, &s->options, &respelled, &n_ignored, e);
     if (rc == 0)
         rc = text_normalize(&respelled, &s->options, &normalized, e);
-    if (rc == 0 && begin(s, STAGE_NORMALIZED))
+    if (rc == 0 && stages_begin(s, STAGE_NORMALIZED))
         rc = add_line(s, buf_str(&normalized.text), e);
     mapped_done(&clean);
     mapped_done(&respelled);
@@ -114,7 +114,7 @@ const char *jabbertts_marker(const char *instructions)
     return marker_named(instructions);
 }
 
-static int choose(struct show *s, const char *stage, struct err *e)
+static int stages_choose(struct show *s, const char *stage, struct err *e)
 {
     bool known = !stage, model = s->tts && s->tts->has_model;
     for (int i = 0; i < N_STAGE; i++) {
@@ -143,7 +143,7 @@ int jabbertts_text(struct jabbertts *tts, const struct jabbertts_text_options *o
                                       .emoji = o->emoji, .as_written = o->as_written,
                                       .marker = marker_named(o->instructions)};
     buf_init(&s.out, SIZE_MAX / 2);
-    int rc = text ? choose(&s, o->stage, &e) : err_set(&e, ERR_ARGUMENT, "there is no text");
+    int rc = text ? stages_choose(&s, o->stage, &e) : err_set(&e, ERR_ARGUMENT, "there is no text");
     if (rc == 0)
         rc = show_all(&s, text, &e);
     char *listing = rc == 0 ? buf_take(&s.out) : NULL;

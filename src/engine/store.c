@@ -41,7 +41,7 @@ static const char schema[] =
 
 /* --- sqlite ------------------------------------------------------------------------------------ */
 
-static int fail(struct jabbertts_store *s, struct err *e)
+static int store_fail(struct jabbertts_store *s, struct err *e)
 {
     int code = s->db ? sqlite3_errcode(s->db) : SQLITE_NOMEM;
     switch (code) {
@@ -61,13 +61,13 @@ static int fail(struct jabbertts_store *s, struct err *e)
     }
 }
 
-static int run(struct jabbertts_store *s, const char *sql, struct err *e)
+static int store_run(struct jabbertts_store *s, const char *sql, struct err *e)
 {
-    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail(s, e);
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : store_fail(s, e);
 }
 
 /* types: one letter a parameter: s a string (NULL: NULL), b bytes and their number, i int64, f double. */
-static int prepare(struct jabbertts_store *s, sqlite3_stmt **ret, struct err *e, const char *sql,
+static int store_prepare(struct jabbertts_store *s, sqlite3_stmt **ret, struct err *e, const char *sql,
                    const char *types, ...)
 {
     va_list args;
@@ -87,34 +87,34 @@ static int prepare(struct jabbertts_store *s, sqlite3_stmt **ret, struct err *e,
     va_end(args);
     if (rc == SQLITE_OK)
         return 0;
-    rc = fail(s, e);
+    rc = store_fail(s, e);
     sqlite3_finalize(*ret);
     return rc;
 }
 
 /* Step a statement that gives no rows, and finish it. */
-static int finish(struct jabbertts_store *s, sqlite3_stmt *q, struct err *e)
+static int store_finish(struct jabbertts_store *s, sqlite3_stmt *q, struct err *e)
 {
-    int rc = sqlite3_step(q) == SQLITE_DONE ? 0 : fail(s, e);
+    int rc = sqlite3_step(q) == SQLITE_DONE ? 0 : store_fail(s, e);
     sqlite3_finalize(q);
     return rc;
 }
 
 /* 1: a row; 0: none; else the error. */
-static int step(struct jabbertts_store *s, sqlite3_stmt *q, struct err *e)
+static int store_step(struct jabbertts_store *s, sqlite3_stmt *q, struct err *e)
 {
     int rc = sqlite3_step(q);
-    return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : fail(s, e);
+    return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : store_fail(s, e);
 }
 
-static int count(struct jabbertts_store *s, const char *sql, const char *id, int64_t *ret,
+static int store_count(struct jabbertts_store *s, const char *sql, const char *id, int64_t *ret,
                  struct err *e)
 {
     sqlite3_stmt *q;
-    int rc = prepare(s, &q, e, sql, id ? "s" : "", id);
+    int rc = store_prepare(s, &q, e, sql, id ? "s" : "", id);
     if (rc < 0)
         return rc;
-    rc = step(s, q, e);
+    rc = store_step(s, q, e);
     *ret = rc == 1 ? sqlite3_column_int64(q, 0) : 0;
     sqlite3_finalize(q);
     return rc < 0 ? rc : 0;
@@ -150,21 +150,21 @@ static int prepare_database(struct jabbertts_store *s, struct err *e)
     int rc;
     sqlite3_busy_timeout(s->db, WAIT_MS);
     sqlite3_extended_result_codes(s->db, 0);
-    if ((rc = run(s, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"
+    if ((rc = store_run(s, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"
                      "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
                      "PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;"
                      "BEGIN IMMEDIATE", e)) < 0)
         return rc;
-    rc = count(s, "PRAGMA user_version", NULL, &version, e);
+    rc = store_count(s, "PRAGMA user_version", NULL, &version, e);
     if (rc == 0 && version == 0)
-        rc = run(s, schema, e);
+        rc = store_run(s, schema, e);
     else if (rc == 0 && version != VERSION)
         rc = err_set(e, ERR_UNSUPPORTED, "%s is of version %lld, this program knows %d", s->path,
                      (long long)version, VERSION);
     if (rc == 0)
-        rc = run(s, "COMMIT", e);
+        rc = store_run(s, "COMMIT", e);
     if (rc < 0)
-        run(s, "ROLLBACK", NULL);
+        store_run(s, "ROLLBACK", NULL);
     return rc;
 }
 
@@ -182,7 +182,7 @@ int jabbertts_store_open(const char *dir, struct jabbertts_store **ret,
     else if ((rc = make_directories(dir, &e)) == 0 &&
              sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
                              SQLITE_OPEN_FULLMUTEX, NULL) != SQLITE_OK)
-        rc = fail(s, &e);
+        rc = store_fail(s, &e);
     if (rc == 0)
         rc = prepare_database(s, &e);
     if (rc < 0)
@@ -211,7 +211,7 @@ static const char *text_at(sqlite3_stmt *q, int i)
 
 /* A row of COLUMNS, with or without the recording behind them. */
 #define COLUMNS "id, name, language, transcript, description, consent, created, seconds, length(recording)"
-static void show(sqlite3_stmt *q, bool whole, jabbertts_stored_fn fn, void *cookie)
+static void store_show(sqlite3_stmt *q, bool whole, jabbertts_stored_fn fn, void *cookie)
 {
     struct jabbertts_stored v = {.id = text_at(q, 0), .name = text_at(q, 1),
                                  .language = text_at(q, 2), .transcript = text_at(q, 3),
@@ -234,15 +234,15 @@ static int get(struct jabbertts_store *s, enum jabbertts_kind kind, const char *
 {
     sqlite3_stmt *q;
     int rc = kind == JABBERTTS_VOICE
-                 ? prepare(s, &q, e, "SELECT " COLUMNS ", recording FROM voice WHERE id = ?1 OR "
+                 ? store_prepare(s, &q, e, "SELECT " COLUMNS ", recording FROM voice WHERE id = ?1 OR "
                            "name = ?1", "s", id)
-                 : prepare(s, &q, e, "SELECT " COLUMNS ", recording FROM consent WHERE id = ?1", "s",
+                 : store_prepare(s, &q, e, "SELECT " COLUMNS ", recording FROM consent WHERE id = ?1", "s",
                            id);
     if (rc < 0)
         return rc;
-    rc = step(s, q, e);
+    rc = store_step(s, q, e);
     if (rc == 1)
-        show(q, true, fn, cookie);
+        store_show(q, true, fn, cookie);
     sqlite3_finalize(q);
     return rc == 1 ? 0 : rc < 0 ? rc : none(kind, id, e);
 }
@@ -267,19 +267,19 @@ static int list(struct jabbertts_store *s, enum jabbertts_kind kind, const char 
     if (limit < 1 || limit > LIMIT_STORED)
         return err_set(e, ERR_ARGUMENT, "limit is %d, must be 1 to %d", limit, LIMIT_STORED);
     if (after)
-        rc = count(s, voice ? "SELECT seq FROM voice WHERE id = ?" : "SELECT seq FROM consent WHERE "
+        rc = store_count(s, voice ? "SELECT seq FROM voice WHERE id = ?" : "SELECT seq FROM consent WHERE "
                    "id = ?", after, &seq, e);
     if (rc == 0 && after && seq == 0)
         rc = none(kind, after, e);
     if (rc < 0)
         return rc;
-    rc = prepare(s, &q, e, voice ? "SELECT " COLUMNS " FROM voice WHERE seq > ? ORDER BY seq LIMIT ?"
+    rc = store_prepare(s, &q, e, voice ? "SELECT " COLUMNS " FROM voice WHERE seq > ? ORDER BY seq LIMIT ?"
                                  : "SELECT " COLUMNS " FROM consent WHERE seq > ? ORDER BY seq LIMIT ?",
                  "ii", seq, (int64_t)limit + 1);
     if (rc < 0)
         return rc;
-    while ((rc = step(s, q, e)) == 1 && n++ < limit)
-        show(q, false, fn, cookie);
+    while ((rc = store_step(s, q, e)) == 1 && n++ < limit)
+        store_show(q, false, fn, cookie);
     sqlite3_finalize(q);
     return rc;
 }
@@ -351,7 +351,7 @@ static int check_input(struct jabbertts *tts, enum jabbertts_kind kind,
     return kind == JABBERTTS_VOICE ? check_free(tts, v->name, e) : 0;
 }
 
-static int make_id(enum jabbertts_kind kind, char id[48], struct err *e)
+static int store_make_id(enum jabbertts_kind kind, char id[48], struct err *e)
 {
     unsigned char random[16];
     if (getrandom(random, sizeof random, 0) != sizeof random)
@@ -381,13 +381,13 @@ static int insert_codes(struct jabbertts_store *s, const struct jabbertts *tts, 
 {
     sqlite3_stmt *q;
     size_t n = (size_t)v->n_frame * (size_t)tts->model.spec.lm.n_codebook;
-    int rc = prepare(s, &q, e, "INSERT OR REPLACE INTO codes VALUES(?,?,?,?,?)", "sisib", id,
+    int rc = store_prepare(s, &q, e, "INSERT OR REPLACE INTO codes VALUES(?,?,?,?,?)", "sisib", id,
                      fingerprint(tts), v->text, (int64_t)v->n_frame, (const void *)v->codes,
                      n * sizeof *v->codes);
-    return rc < 0 ? rc : finish(s, q, e);
+    return rc < 0 ? rc : store_finish(s, q, e);
 }
 
-static int insert(struct jabbertts_store *s, enum jabbertts_kind kind, const char *id,
+static int store_insert(struct jabbertts_store *s, enum jabbertts_kind kind, const char *id,
                   const struct jabbertts_stored *v, double seconds, struct err *e)
 {
 #define INSERT(table) "INSERT INTO " table "(id, name, language, transcript, description, consent," \
@@ -397,26 +397,26 @@ static int insert(struct jabbertts_store *s, enum jabbertts_kind kind, const cha
     int64_t n;
     int rc;
     if (kind == JABBERTTS_VOICE) {
-        if ((rc = count(s, "SELECT count(*) FROM voice WHERE name = ?", v->name, &n, e)) < 0)
+        if ((rc = store_count(s, "SELECT count(*) FROM voice WHERE name = ?", v->name, &n, e)) < 0)
             return rc;
         if (n > 0)
             return err_set(e, ERR_ARGUMENT, "there is a voice \"%s\" already", v->name);
-        if (consent && (rc = count(s, "SELECT count(*) FROM consent WHERE id = ?", consent, &n, e)) < 0)
+        if (consent && (rc = store_count(s, "SELECT count(*) FROM consent WHERE id = ?", consent, &n, e)) < 0)
             return rc;
         if (consent && n == 0)
             return none(JABBERTTS_CONSENT, consent, e);
     }
-    if ((rc = count(s, kind == JABBERTTS_VOICE ? "SELECT count(*) FROM voice"
+    if ((rc = store_count(s, kind == JABBERTTS_VOICE ? "SELECT count(*) FROM voice"
                                                : "SELECT count(*) FROM consent", NULL, &n, e)) < 0)
         return rc;
     if (n >= LIMIT_STORED)
         return err_set(e, ERR_LIMIT, "the store has %lld entries, the limit is %d; delete some",
                        (long long)n, LIMIT_STORED);
-    rc = prepare(s, &q, e, kind == JABBERTTS_VOICE ? INSERT("voice") : INSERT("consent"),
+    rc = store_prepare(s, &q, e, kind == JABBERTTS_VOICE ? INSERT("voice") : INSERT("consent"),
                  "ssssssifb", id, v->name, v->language ? v->language : "",
                  v->transcript ? v->transcript : "", v->description ? v->description : "", consent,
                  (int64_t)time(NULL), seconds, v->recording, v->n_bytes);
-    return rc < 0 ? rc : finish(s, q, e);
+    return rc < 0 ? rc : store_finish(s, q, e);
 }
 
 /* In one transaction; codes may be NULL. */
@@ -425,21 +425,21 @@ static int keep(struct jabbertts_store *s, struct jabbertts *tts, enum jabbertts
                 double seconds, struct err *e)
 {
     pthread_mutex_lock(&s->lock);
-    int rc = run(s, "BEGIN IMMEDIATE", e);
+    int rc = store_run(s, "BEGIN IMMEDIATE", e);
     if (rc == 0) {
-        rc = insert(s, kind, id, v, seconds, e);
+        rc = store_insert(s, kind, id, v, seconds, e);
         if (rc == 0 && codes)
             rc = insert_codes(s, tts, id, codes, e);
         if (rc == 0)
-            rc = run(s, "COMMIT", e);
+            rc = store_run(s, "COMMIT", e);
         if (rc < 0)
-            run(s, "ROLLBACK", NULL);
+            store_run(s, "ROLLBACK", NULL);
     }
     pthread_mutex_unlock(&s->lock);
     return rc;
 }
 
-static int add(struct jabbertts_store *s, struct jabbertts *tts, enum jabbertts_kind kind,
+static int store_add(struct jabbertts_store *s, struct jabbertts *tts, enum jabbertts_kind kind,
                const struct jabbertts_stored *v, char id[48], struct err *e)
 {
     struct jabbertts_voice *codes = NULL;
@@ -447,7 +447,7 @@ static int add(struct jabbertts_store *s, struct jabbertts *tts, enum jabbertts_
     size_t n;
     char made[48];
     int hz = jabbertts_sample_rate(tts), rc;
-    if ((rc = check_input(tts, kind, v, e)) < 0 || (rc = make_id(kind, made, e)) < 0 ||
+    if ((rc = check_input(tts, kind, v, e)) < 0 || (rc = store_make_id(kind, made, e)) < 0 ||
         (rc = voice_decode(tts, v->recording, v->n_bytes, &pcm, &n, e)) < 0)
         return rc;
     rc = audio_check_speech(pcm, n, hz, MIN_SECONDS, LIMIT_REFERENCE_SECONDS, e);
@@ -467,7 +467,7 @@ int jabbertts_store_add(struct jabbertts_store *s, struct jabbertts *tts, enum j
                         struct jabbertts_error *error)
 {
     struct err e = {0};
-    return engine_return(error, &e, add(s, tts, kind, v, id, &e));
+    return engine_return(error, &e, store_add(s, tts, kind, v, id, &e));
 }
 
 int jabbertts_store_rename(struct jabbertts_store *s, enum jabbertts_kind kind, const char *id,
@@ -479,14 +479,14 @@ int jabbertts_store_rename(struct jabbertts_store *s, enum jabbertts_kind kind, 
     if (rc < 0)
         return engine_return(error, &e, rc);
     pthread_mutex_lock(&s->lock);
-    rc = prepare(s, &q, &e, kind == JABBERTTS_VOICE ? "UPDATE voice SET name = ?2 WHERE id = ?1"
+    rc = store_prepare(s, &q, &e, kind == JABBERTTS_VOICE ? "UPDATE voice SET name = ?2 WHERE id = ?1"
                                                     : "UPDATE consent SET name = ?2 WHERE id = ?1",
                  "ss", id, name);
     if (rc == 0) {
         int got = sqlite3_step(q);
         rc = got == SQLITE_CONSTRAINT
                  ? err_set(&e, ERR_ARGUMENT, "there is a voice \"%s\" already", name)
-             : got != SQLITE_DONE             ? fail(s, &e)
+             : got != SQLITE_DONE             ? store_fail(s, &e)
              : sqlite3_changes(s->db) == 0 ? none(kind, id, &e)
                                            : 0;
         sqlite3_finalize(q);
@@ -500,15 +500,15 @@ static int remove_row(struct jabbertts_store *s, enum jabbertts_kind kind, const
 {
     sqlite3_stmt *q;
     int rc = kind == JABBERTTS_VOICE
-                 ? prepare(s, &q, e, "DELETE FROM voice WHERE id = ?1 OR name = ?1", "s", id)
-                 : prepare(s, &q, e, "DELETE FROM consent WHERE id = ?1", "s", id);
+                 ? store_prepare(s, &q, e, "DELETE FROM voice WHERE id = ?1 OR name = ?1", "s", id)
+                 : store_prepare(s, &q, e, "DELETE FROM consent WHERE id = ?1", "s", id);
     if (rc < 0)
         return rc;
     int got = sqlite3_step(q);
     if (got == SQLITE_CONSTRAINT)
         rc = err_set(e, ERR_ARGUMENT, "a voice was made with consent %.48s; delete that first", id);
     else if (got != SQLITE_DONE)
-        rc = fail(s, e);
+        rc = store_fail(s, e);
     else if (sqlite3_changes(s->db) == 0)
         rc = none(kind, id, e);
     sqlite3_finalize(q);
@@ -522,7 +522,7 @@ int jabbertts_store_remove(struct jabbertts_store *s, enum jabbertts_kind kind, 
     pthread_mutex_lock(&s->lock);
     int rc = remove_row(s, kind, id, &e);
     if (rc == 0) /* smaller, and nothing of it in the log; what fails here is tried at the next */
-        run(s, "PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)", NULL);
+        store_run(s, "PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)", NULL);
     pthread_mutex_unlock(&s->lock);
     return engine_return(error, &e, rc);
 }
@@ -555,12 +555,12 @@ static int find_codes(struct jabbertts_store *s, struct jabbertts *tts, const ch
                       struct jabbertts_voice *v, struct err *e)
 {
     sqlite3_stmt *q;
-    int rc = prepare(s, &q, e, "SELECT c.text, c.n_frame, c.codes FROM codes c JOIN voice v ON c.voice "
+    int rc = store_prepare(s, &q, e, "SELECT c.text, c.n_frame, c.codes FROM codes c JOIN voice v ON c.voice "
                      "= v.id WHERE (v.id = ?1 OR v.name = ?1) AND c.model = ?2", "si", id,
                      fingerprint(tts));
     if (rc < 0)
         return rc;
-    rc = step(s, q, e);
+    rc = store_step(s, q, e);
     if (rc == 1 && load_codes(tts, q, v, e) < 0)
         rc = e->code;
     sqlite3_finalize(q);

@@ -243,7 +243,7 @@ void stream_tell(struct jabbertts_stream *s)
 }
 
 /* (lock) What is there: samples, 0 at the end, the failure, or JABBERTTS_AGAIN. */
-static int take(struct jabbertts_stream *s, float *pcm, int n_max, struct err *e)
+static int stream_take(struct jabbertts_stream *s, float *pcm, int n_max, struct err *e)
 {
     int n = 0;
     if (s->failure.code) {
@@ -268,7 +268,7 @@ int jabbertts_try_read(struct jabbertts_stream *s, float *pcm, int n_max,
     if (s->espeak)
         return engine_return(error, &e, engine_espeak_read(s, pcm, n_max, &e));
     pthread_mutex_lock(&s->tts->lock);
-    int n = take(s, pcm, n_max, &e);
+    int n = stream_take(s, pcm, n_max, &e);
     pthread_mutex_unlock(&s->tts->lock);
     return n == JABBERTTS_AGAIN ? n : engine_return(error, &e, n);
 }
@@ -280,7 +280,7 @@ int jabbertts_read(struct jabbertts_stream *s, float *pcm, int n_max, struct jab
     if (s->espeak)
         return engine_return(error, &e, engine_espeak_read(s, pcm, n_max, &e));
     pthread_mutex_lock(&s->tts->lock);
-    while ((n = take(s, pcm, n_max, &e)) == JABBERTTS_AGAIN)
+    while ((n = stream_take(s, pcm, n_max, &e)) == JABBERTTS_AGAIN)
         pthread_cond_wait(&s->readable, &s->tts->lock);
     pthread_mutex_unlock(&s->tts->lock);
     return engine_return(error, &e, n);

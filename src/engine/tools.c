@@ -23,7 +23,7 @@ static int parse_type(const char *name, int *type, struct err *e)
     return 0;
 }
 
-static int convert(const struct jabbertts_convert_options *o, int type, struct err *e)
+static int tools_convert(const struct jabbertts_convert_options *o, int type, struct err *e)
 {
     struct import_options i = {
         .directory = o->directory, .output = o->output, .name = o->name, .type = type,
@@ -45,7 +45,7 @@ int jabbertts_convert(const struct jabbertts_convert_options *o, struct jabbertt
 {
     struct err e = {0};
     int type, rc = parse_type(o->type, &type, &e);
-    return engine_return(error, &e, rc < 0 ? rc : convert(o, type, &e));
+    return engine_return(error, &e, rc < 0 ? rc : tools_convert(o, type, &e));
 }
 
 int jabbertts_inspect(const char *path, int context, int json, char **ret,

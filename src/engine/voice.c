@@ -29,7 +29,7 @@ const char *jabbertts_voice_default(const struct jabbertts *tts)
 }
 
 /* Run codec_encode on the engine thread and wait for it. */
-static int encode_clip(struct jabbertts *tts, const float *pcm, size_t n_sample, int32_t *codes,
+static int voice_encode_clip(struct jabbertts *tts, const float *pcm, size_t n_sample, int32_t *codes,
                        struct err *e)
 {
     struct job j = {.pcm = pcm, .n_sample = n_sample, .codes = codes};
@@ -78,7 +78,7 @@ static int voice_make(struct jabbertts *tts, const float *pcm, size_t n_sample, 
         return err_set(e, ERR_MEMORY, "out of memory for a voice");
     if ((rc = voice_text(tts, text, &v->text, e)) < 0)
         return rc;
-    return encode_clip(tts, pcm, n_sample, v->codes, e);
+    return voice_encode_clip(tts, pcm, n_sample, v->codes, e);
 }
 
 int voice_encode(struct jabbertts *tts, const float *pcm, size_t n, const char *text,

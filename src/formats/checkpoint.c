@@ -83,7 +83,7 @@ static int open_member(const struct checkpoint *c, const char *name, uint64_t sk
     return 0;
 }
 
-static int read_index(struct checkpoint *c, const char *name, unsigned char *out, size_t n,
+static int checkpoint_read_index(struct checkpoint *c, const char *name, unsigned char *out, size_t n,
                       struct err *e)
 {
     zip_file_t *f;
@@ -114,7 +114,7 @@ static int open_pth(struct checkpoint *c, struct err *e)
         unsigned char *pickle = mem_try((size_t)st.size, 1);
         if (!pickle)
             return err_set(e, ERR_MEMORY, "out of memory for a checkpoint's index");
-        int rc = read_index(c, tail, pickle, (size_t)st.size, e);
+        int rc = checkpoint_read_index(c, tail, pickle, (size_t)st.size, e);
         if (rc == 0)
             rc = pickle_read(pickle, (size_t)st.size, &c->tensors, &c->n, e);
         mem_free(pickle);
@@ -380,7 +380,7 @@ int checkpoint_reader_next(struct checkpoint_reader *r, float *out, size_t n, st
 }
 
 /* Values of a strided tensor in row-major order; `from` holds its span. */
-static void gather(const struct checkpoint_tensor *t, const float *from, float *out)
+static void checkpoint_gather(const struct checkpoint_tensor *t, const float *from, float *out)
 {
     int64_t at[CHECKPOINT_MAX_DIMS] = {0};
     for (size_t i = 0; i < t->n; i++) {
@@ -408,7 +408,7 @@ int checkpoint_read(struct checkpoint *c, const struct checkpoint_tensor *t, flo
     else
         rc = checkpoint_reader_next(r, values, t->span, e);
     if (rc == 0 && t->strided) {
-        gather(t, values, ordered);
+        checkpoint_gather(t, values, ordered);
         mem_free(values);
         values = ordered;
         ordered = NULL;

@@ -49,7 +49,7 @@ static size_t kind_size(unsigned kind)
     return kind < sizeof size ? size[kind] : 0;
 }
 
-static int take(struct cursor *c, void *out, size_t n, struct err *e)
+static int gguf_take(struct cursor *c, void *out, size_t n, struct err *e)
 {
     if ((size_t)(c->end - c->p) < n) {
         err_set(e, ERR_FORMAT, "gguf file ends in the middle of its header");
@@ -62,7 +62,7 @@ static int take(struct cursor *c, void *out, size_t n, struct err *e)
 
 static int take_u64(struct cursor *c, uint64_t *v, struct err *e)
 {
-    return take(c, v, 8, e);
+    return gguf_take(c, v, 8, e);
 }
 
 /* A string's place and length; it must lie inside the file. */
@@ -100,7 +100,7 @@ static int read_array(struct cursor *c, struct value *v, struct err *e)
     uint32_t item;
     uint64_t n;
     int rc;
-    if ((rc = take(c, &item, 4, e)) < 0 || (rc = take_u64(c, &n, e)) < 0)
+    if ((rc = gguf_take(c, &item, 4, e)) < 0 || (rc = take_u64(c, &n, e)) < 0)
         return rc;
     size_t size = kind_size(item), left = (size_t)(c->end - c->p);
     if ((!size && item != GGUF_STRING) || n > left / (size ? size : 8))
@@ -130,7 +130,7 @@ static int read_value(struct cursor *c, struct value *v, struct err *e)
 {
     uint32_t kind;
     int rc;
-    if ((rc = take_name(c, &v->key, e)) < 0 || (rc = take(c, &kind, 4, e)) < 0)
+    if ((rc = take_name(c, &v->key, e)) < 0 || (rc = gguf_take(c, &kind, 4, e)) < 0)
         return rc;
     v->kind = (enum gguf_kind)kind;
     if (kind == GGUF_ARRAY)
@@ -172,7 +172,7 @@ static int read_tensor(struct cursor *c, struct gguf_tensor *t, char **name, uin
     uint32_t n_dim, type;
     uint64_t n = 1;
     int rc;
-    if ((rc = take_name(c, name, e)) < 0 || (rc = take(c, &n_dim, 4, e)) < 0)
+    if ((rc = take_name(c, name, e)) < 0 || (rc = gguf_take(c, &n_dim, 4, e)) < 0)
         return rc;
     t->name = *name;
     if (n_dim < 1 || n_dim > GGUF_MAX_DIMS)
@@ -189,7 +189,7 @@ static int read_tensor(struct cursor *c, struct gguf_tensor *t, char **name, uin
         t->ne[i] = (int64_t)ne;
         n *= ne;
     }
-    if ((rc = take(c, &type, 4, e)) < 0 || (rc = take_u64(c, offset, e)) < 0)
+    if ((rc = gguf_take(c, &type, 4, e)) < 0 || (rc = take_u64(c, offset, e)) < 0)
         return rc;
     t->type = (int)type;
     t->n_bytes = type_bytes(type, (size_t)n, (size_t)t->ne[0]);
@@ -216,9 +216,9 @@ static int read_header(struct gguf *g, struct cursor *c, uint64_t *n_tensor, uin
 {
     uint32_t magic, version;
     int rc;
-    if (g->size < 24 || (take(c, &magic, 4, e), magic) != MAGIC)
+    if (g->size < 24 || (gguf_take(c, &magic, 4, e), magic) != MAGIC)
         return err_set(e, ERR_FORMAT, "not a gguf file (it does not begin with GGUF)");
-    if ((rc = take(c, &version, 4, e)) < 0)
+    if ((rc = gguf_take(c, &version, 4, e)) < 0)
         return rc;
     if (version != 2 && version != 3)
         return err_set(e, ERR_UNSUPPORTED, "gguf version is %u, must be 2 or 3", version);
@@ -231,7 +231,7 @@ static int read_header(struct gguf *g, struct cursor *c, uint64_t *n_tensor, uin
     return 0;
 }
 
-static int parse(struct gguf *g, struct err *e)
+static int gguf_parse(struct gguf *g, struct err *e)
 {
     struct cursor c = {g->data, g->data + g->size};
     uint64_t n_tensor = 0, n_value = 0;
@@ -269,7 +269,7 @@ int gguf_open_memory(const void *data, size_t n, struct gguf **ret, struct err *
         return err_set(e, ERR_MEMORY, "out of memory for a gguf file");
     g->data = data;
     g->size = n;
-    int rc = parse(g, e);
+    int rc = gguf_parse(g, e);
     if (rc < 0)
         gguf_close(g);
     else
@@ -363,7 +363,7 @@ void gguf_drop(const struct gguf *g, const struct gguf_tensor *t)
 
 /* --- metadata --- */
 
-static const struct value *find(const struct gguf *g, const char *key, struct err *e)
+static const struct value *gguf_find_(const struct gguf *g, const char *key, struct err *e)
 {
     for (int i = 0; i < g->n_value; i++)
         if (!strcmp(g->values[i].key, key))
@@ -390,7 +390,7 @@ static bool as_int(enum gguf_kind kind, const uint8_t *p, int64_t *ret)
 int gguf_get_int(const struct gguf *g, const char *key, int64_t min, int64_t max, int64_t *ret,
                  struct err *e)
 {
-    const struct value *v = find(g, key, e);
+    const struct value *v = gguf_find_(g, key, e);
     int64_t i;
     if (!v)
         return ERR_NOT_FOUND;
@@ -405,7 +405,7 @@ int gguf_get_int(const struct gguf *g, const char *key, int64_t min, int64_t max
 
 int gguf_get_float(const struct gguf *g, const char *key, double *ret, struct err *e)
 {
-    const struct value *v = find(g, key, e);
+    const struct value *v = gguf_find_(g, key, e);
     int64_t i;
     float f;
     double d;
@@ -429,7 +429,7 @@ int gguf_get_float(const struct gguf *g, const char *key, double *ret, struct er
 
 int gguf_get_bool(const struct gguf *g, const char *key, bool *ret, struct err *e)
 {
-    const struct value *v = find(g, key, e);
+    const struct value *v = gguf_find_(g, key, e);
     if (!v)
         return ERR_NOT_FOUND;
     if (v->kind != GGUF_BOOL)
@@ -442,7 +442,7 @@ int gguf_get_bool(const struct gguf *g, const char *key, bool *ret, struct err *
  * is kept in the value's offset slot. */
 int gguf_get_string(const struct gguf *g, const char *key, const char **ret, struct err *e)
 {
-    struct value *v = (struct value *)(uintptr_t)find(g, key, e);
+    struct value *v = (struct value *)(uintptr_t)gguf_find_(g, key, e);
     if (!v)
         return ERR_NOT_FOUND;
     if (v->kind != GGUF_STRING || v->n > MAX_NAME)
@@ -460,7 +460,7 @@ int gguf_get_string(const struct gguf *g, const char *key, const char **ret, str
 
 static const struct value *find_array(const struct gguf *g, const char *key, struct err *e)
 {
-    const struct value *v = find(g, key, e);
+    const struct value *v = gguf_find_(g, key, e);
     if (v && v->kind != GGUF_ARRAY) {
         err_set(e, ERR_FORMAT, "model key %s is not an array", key);
         return NULL;
@@ -473,7 +473,7 @@ int gguf_array_len(const struct gguf *g, const char *key, enum gguf_kind *kind, 
 {
     const struct value *v = find_array(g, key, e);
     if (!v)
-        return find(g, key, NULL) ? ERR_FORMAT : ERR_NOT_FOUND;
+        return gguf_find_(g, key, NULL) ? ERR_FORMAT : ERR_NOT_FOUND;
     *kind = v->item;
     *n = v->n;
     return 0;
@@ -495,7 +495,7 @@ int gguf_array_ints(const struct gguf *g, const char *key, int32_t *out, size_t 
 {
     const struct value *v = find_array(g, key, e);
     if (!v)
-        return find(g, key, NULL) ? ERR_FORMAT : ERR_NOT_FOUND;
+        return gguf_find_(g, key, NULL) ? ERR_FORMAT : ERR_NOT_FOUND;
     if (v->n < n)
         return err_set(e, ERR_FORMAT, "model key %s has %zu items, must be %zu", key, v->n, n);
     for (size_t i = 0; i < n; i++) {
@@ -549,7 +549,7 @@ int gguf_writer_new(const char *path, struct gguf_writer **ret, struct err *e)
     return 0;
 }
 
-static void add(struct gguf_writer *w, const void *data, size_t n)
+static void gguf_add(struct gguf_writer *w, const void *data, size_t n)
 {
     w->failed |= buf_add(&w->values, data, n);
 }
@@ -557,34 +557,34 @@ static void add(struct gguf_writer *w, const void *data, size_t n)
 static void add_string(struct gguf_writer *w, const char *s, size_t n)
 {
     uint64_t len = n;
-    add(w, &len, 8);
-    add(w, s, n);
+    gguf_add(w, &len, 8);
+    gguf_add(w, s, n);
 }
 
 static void add_key(struct gguf_writer *w, const char *key, uint32_t kind)
 {
     add_string(w, key, strlen(key));
-    add(w, &kind, 4);
+    gguf_add(w, &kind, 4);
     w->n_value++;
 }
 
 void gguf_put_int(struct gguf_writer *w, const char *key, enum gguf_kind kind, int64_t v)
 {
     add_key(w, key, kind);
-    add(w, &v, kind_size(kind)); /* little-endian: the low bytes come first */
+    gguf_add(w, &v, kind_size(kind)); /* little-endian: the low bytes come first */
 }
 
 void gguf_put_float(struct gguf_writer *w, const char *key, float v)
 {
     add_key(w, key, GGUF_F32);
-    add(w, &v, 4);
+    gguf_add(w, &v, 4);
 }
 
 void gguf_put_bool(struct gguf_writer *w, const char *key, bool v)
 {
     uint8_t b = v;
     add_key(w, key, GGUF_BOOL);
-    add(w, &b, 1);
+    gguf_add(w, &b, 1);
 }
 
 void gguf_put_string(struct gguf_writer *w, const char *key, const char *v, size_t n)
@@ -596,14 +596,14 @@ void gguf_put_string(struct gguf_writer *w, const char *key, const char *v, size
 static void add_array(struct gguf_writer *w, const char *key, uint32_t item, uint64_t n)
 {
     add_key(w, key, GGUF_ARRAY);
-    add(w, &item, 4);
-    add(w, &n, 8);
+    gguf_add(w, &item, 4);
+    gguf_add(w, &n, 8);
 }
 
 void gguf_put_ints(struct gguf_writer *w, const char *key, const int32_t *v, size_t n)
 {
     add_array(w, key, GGUF_I32, n);
-    add(w, v, n * sizeof *v);
+    gguf_add(w, v, n * sizeof *v);
 }
 
 void gguf_put_strings(struct gguf_writer *w, const char *key, const char *const *v,
@@ -623,7 +623,7 @@ void gguf_put_copy(struct gguf_writer *w, const struct gguf *from, int i)
         gguf_put_string(w, v->key, (const char *)v->data, v->n);
     } else if (v->kind != GGUF_ARRAY) {
         add_key(w, v->key, v->kind);
-        add(w, v->data, kind_size(v->kind));
+        gguf_add(w, v->data, kind_size(v->kind));
     } else {
         size_t n_bytes = v->n * kind_size(v->item);
         if (v->item == GGUF_STRING && v->n > 0) { /* to the end of the last one */
@@ -632,7 +632,7 @@ void gguf_put_copy(struct gguf_writer *w, const struct gguf *from, int i)
             n_bytes = v->offset[v->n - 1] + 8 + (size_t)len;
         }
         add_array(w, v->key, v->item, v->n);
-        add(w, v->data, n_bytes);
+        gguf_add(w, v->data, n_bytes);
     }
 }
 
@@ -657,7 +657,7 @@ int gguf_writer_tensor(struct gguf_writer *w, const char *name, int type, int n_
     return rc ? err_set(e, ERR_MEMORY, "out of memory for tensor %s", name) : 0;
 }
 
-static int write_bytes(struct gguf_writer *w, const void *data, size_t n, struct err *e)
+static int gguf_write_bytes(struct gguf_writer *w, const void *data, size_t n, struct err *e)
 {
     if (fwrite(data, 1, n, w->file) == n)
         return 0;
@@ -667,7 +667,7 @@ static int write_bytes(struct gguf_writer *w, const void *data, size_t n, struct
 static int pad(struct gguf_writer *w, size_t n, struct err *e)
 {
     static const char zero[ALIGNMENT];
-    return write_bytes(w, zero, (ALIGNMENT - n % ALIGNMENT) % ALIGNMENT, e);
+    return gguf_write_bytes(w, zero, (ALIGNMENT - n % ALIGNMENT) % ALIGNMENT, e);
 }
 
 int gguf_writer_begin(struct gguf_writer *w, struct err *e)
@@ -677,10 +677,10 @@ int gguf_writer_begin(struct gguf_writer *w, struct err *e)
     if (w->failed)
         return err_set(e, ERR_MEMORY, "the metadata is over %d bytes, or memory is out",
                        LIMIT_HEADER_BYTES);
-    if ((rc = write_bytes(w, head, 8, e)) < 0 || (rc = write_bytes(w, &w->n_tensor, 8, e)) < 0 ||
-        (rc = write_bytes(w, &w->n_value, 8, e)) < 0 ||
-        (rc = write_bytes(w, buf_str(&w->values), w->values.len, e)) < 0 ||
-        (rc = write_bytes(w, buf_str(&w->tensors), w->tensors.len, e)) < 0)
+    if ((rc = gguf_write_bytes(w, head, 8, e)) < 0 || (rc = gguf_write_bytes(w, &w->n_tensor, 8, e)) < 0 ||
+        (rc = gguf_write_bytes(w, &w->n_value, 8, e)) < 0 ||
+        (rc = gguf_write_bytes(w, buf_str(&w->values), w->values.len, e)) < 0 ||
+        (rc = gguf_write_bytes(w, buf_str(&w->tensors), w->tensors.len, e)) < 0)
         return rc;
     return pad(w, 24 + w->values.len + w->tensors.len, e);
 }
@@ -690,7 +690,7 @@ int gguf_writer_data(struct gguf_writer *w, const void *data, size_t n, struct e
     int rc;
     if (w->i_tensor >= w->n_tensor || n > w->bytes[w->i_tensor] - w->written)
         return err_set(e, ERR_INTERNAL, "more tensor data than was declared");
-    if ((rc = write_bytes(w, data, n, e)) < 0)
+    if ((rc = gguf_write_bytes(w, data, n, e)) < 0)
         return rc;
     w->written += n;
     if (w->written == w->bytes[w->i_tensor]) {

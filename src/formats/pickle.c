@@ -39,7 +39,7 @@ struct machine {
 
 #define MARK (-2)
 
-static int fail(struct machine *m, int code, const char *what)
+static int pickle_fail(struct machine *m, int code, const char *what)
 {
     return err_set(m->e, code, "checkpoint index (pickle): %s", what);
 }
@@ -50,7 +50,7 @@ static int push_index(struct machine *m, int i)
         int cap = m->cap_stack ? m->cap_stack * 2 : 1024;
         int *s = cap <= MAX_OBJECTS ? mem_grow(m->stack, (size_t)cap, sizeof *s) : NULL;
         if (!s)
-            return fail(m, ERR_MEMORY, "out of memory");
+            return pickle_fail(m, ERR_MEMORY, "out of memory");
         m->stack = s;
         m->cap_stack = cap;
     }
@@ -66,7 +66,7 @@ static struct object *push(struct machine *m, enum kind kind)
         struct object *o =
             cap <= MAX_OBJECTS ? mem_grow(m->objects, (size_t)cap, sizeof *o) : NULL;
         if (!o) {
-            fail(m, ERR_MEMORY, "too many objects, or out of memory");
+            pickle_fail(m, ERR_MEMORY, "too many objects, or out of memory");
             return NULL;
         }
         m->objects = o;
@@ -79,14 +79,14 @@ static struct object *push(struct machine *m, enum kind kind)
     return o;
 }
 
-static int append(struct machine *m, int owner, int item)
+static int pickle_append(struct machine *m, int owner, int item)
 {
     struct object *o = &m->objects[owner];
     if (o->n_item == o->cap) {
         int cap = o->cap ? o->cap * 2 : 4;
         int *items = cap <= MAX_OBJECTS ? mem_grow(o->items, (size_t)cap, sizeof *items) : NULL;
         if (!items)
-            return fail(m, ERR_MEMORY, "out of memory");
+            return pickle_fail(m, ERR_MEMORY, "out of memory");
         o->items = items;
         o->cap = cap;
     }
@@ -97,7 +97,7 @@ static int append(struct machine *m, int owner, int item)
 static int pop(struct machine *m)
 {
     if (m->n_stack == 0 || m->stack[m->n_stack - 1] < 0) {
-        fail(m, ERR_FORMAT, "takes from an empty stack");
+        pickle_fail(m, ERR_FORMAT, "takes from an empty stack");
         return -1;
     }
     return m->stack[--m->n_stack];
@@ -127,7 +127,7 @@ static int push_bytes(struct machine *m, int n_length)
     bool ok;
     uint64_t n = number(m, n_length, &ok);
     if (!ok || n > (uint64_t)(m->end - m->p))
-        return fail(m, ERR_FORMAT, "string reaches beyond the end");
+        return pickle_fail(m, ERR_FORMAT, "string reaches beyond the end");
     struct object *o = push(m, STRING);
     if (!o)
         return ERR_MEMORY;
@@ -187,7 +187,7 @@ static int op_global(struct machine *m)
     const unsigned char *a = m->p, *b = memchr(a, '\n', (size_t)(m->end - a));
     const unsigned char *c = b ? memchr(b + 1, '\n', (size_t)(m->end - b - 1)) : NULL;
     if (!c)
-        return fail(m, ERR_FORMAT, "name without an end");
+        return pickle_fail(m, ERR_FORMAT, "name without an end");
     m->p = c + 1;
     return push_name(m, (const char *)a, (size_t)(b - a), (const char *)b + 1, (size_t)(c - b - 1));
 }
@@ -196,7 +196,7 @@ static int op_stack_global(struct machine *m)
 {
     int name = pop(m), module = name < 0 ? -1 : pop(m);
     if (module < 0 || m->objects[name].kind != STRING || m->objects[module].kind != STRING)
-        return fail(m, ERR_FORMAT, "name is not two strings");
+        return pickle_fail(m, ERR_FORMAT, "name is not two strings");
     struct object a = m->objects[module], b = m->objects[name];
     return push_name(m, a.s, a.n, b.s, b.n);
 }
@@ -218,7 +218,7 @@ static int op_persistent(struct machine *m)
     struct object *tag = item(m, id, 0), *type = item(m, id, 1), *key = item(m, id, 2);
     if (!tag || !type || !key || !equals(tag, "storage") || type->kind != NAME ||
         type->i != STORAGE_TYPE || key->kind != STRING)
-        return fail(m, ERR_FORMAT, "storage is not described as torch does");
+        return pickle_fail(m, ERR_FORMAT, "storage is not described as torch does");
     int64_t t = (int64_t)type->n - 1;
     const char *s = key->s;
     size_t n = key->n;
@@ -239,7 +239,7 @@ static int rebuild_tensor(struct machine *m, int args)
     if (!storage || !offset || !shape || !stride || storage->kind != STORAGE ||
         offset->kind != INT || offset->i < 0 || shape->kind != TUPLE || stride->kind != TUPLE ||
         shape->n_item != stride->n_item)
-        return fail(m, ERR_FORMAT, "tensor is not described as torch does");
+        return pickle_fail(m, ERR_FORMAT, "tensor is not described as torch does");
     int at = m->objects[args].items[0], sh = m->objects[args].items[2];
     int st = m->objects[args].items[3], rc;
     int64_t first = offset->i;
@@ -248,9 +248,9 @@ static int rebuild_tensor(struct machine *m, int args)
         return ERR_MEMORY;
     int self = m->n_object - 1;
     o->i = first;
-    if ((rc = append(m, self, at)) < 0 || (rc = append(m, self, sh)) < 0)
+    if ((rc = pickle_append(m, self, at)) < 0 || (rc = pickle_append(m, self, sh)) < 0)
         return rc;
-    return append(m, self, st);
+    return pickle_append(m, self, st);
 }
 
 static int op_reduce(struct machine *m)
@@ -259,7 +259,7 @@ static int op_reduce(struct machine *m)
     if (f < 0)
         return ERR_FORMAT;
     if (m->objects[f].kind != NAME || m->objects[args].kind != TUPLE)
-        return fail(m, ERR_FORMAT, "call of something that is no known name");
+        return pickle_fail(m, ERR_FORMAT, "call of something that is no known name");
     if (m->objects[f].i == REBUILD_TENSOR)
         return rebuild_tensor(m, args);
     if (m->objects[f].i == REBUILD_PARAMETER && m->objects[args].n_item > 0)
@@ -274,7 +274,7 @@ static int find_mark(struct machine *m)
     while (i >= 0 && m->stack[i] != MARK)
         i--;
     if (i < 0)
-        fail(m, ERR_FORMAT, "no mark on the stack");
+        pickle_fail(m, ERR_FORMAT, "no mark on the stack");
     return i;
 }
 
@@ -283,14 +283,14 @@ static int op_tuple(struct machine *m, int n)
 {
     int from = n < 0 ? find_mark(m) : m->n_stack - n, first = n < 0 ? from + 1 : from, rc = 0;
     if (from < 0)
-        return fail(m, ERR_FORMAT, "tuple of more than there is");
+        return pickle_fail(m, ERR_FORMAT, "tuple of more than there is");
     int end = m->n_stack;
     if (!push(m, TUPLE))
         return ERR_MEMORY;
     int self = m->n_object - 1;
     for (int i = first; i < end && rc == 0; i++)
-        rc = m->stack[i] < 0 ? fail(m, ERR_FORMAT, "mark inside a tuple")
-                             : append(m, self, m->stack[i]);
+        rc = m->stack[i] < 0 ? pickle_fail(m, ERR_FORMAT, "mark inside a tuple")
+                             : pickle_append(m, self, m->stack[i]);
     m->n_stack = from;
     return rc < 0 ? rc : push_index(m, self);
 }
@@ -299,15 +299,15 @@ static int op_set_items(struct machine *m, bool marked)
 {
     int from = marked ? find_mark(m) : m->n_stack - 2, first = marked ? from + 1 : from, rc = 0;
     if (from < 1 || m->stack[from - 1] < 0)
-        return fail(m, ERR_FORMAT, "no dict to put items into");
+        return pickle_fail(m, ERR_FORMAT, "no dict to put items into");
     int dict = m->stack[from - 1];
     enum kind kind = m->objects[dict].kind;
     /* Never a tuple: a shape must not grow after it was checked against its stride. */
     if (kind != DICT && kind != OTHER)
-        return fail(m, ERR_FORMAT, "items for something that is not a dict");
+        return pickle_fail(m, ERR_FORMAT, "items for something that is not a dict");
     for (int i = first; i < m->n_stack && rc == 0 && kind == DICT; i++)
         if (m->stack[i] >= 0)
-            rc = append(m, dict, m->stack[i]);
+            rc = pickle_append(m, dict, m->stack[i]);
     m->n_stack = from;
     return rc;
 }
@@ -315,12 +315,12 @@ static int op_set_items(struct machine *m, bool marked)
 static int memo_put(struct machine *m, uint64_t i)
 {
     if (i >= MAX_MEMO || m->n_stack == 0)
-        return fail(m, ERR_LIMIT, "memo is too large");
+        return pickle_fail(m, ERR_LIMIT, "memo is too large");
     if ((int)i >= m->n_memo) {
         int n = (int)i * 2 + 256;
         int *memo = mem_grow(m->memo, (size_t)n, sizeof *memo);
         if (!memo)
-            return fail(m, ERR_MEMORY, "out of memory");
+            return pickle_fail(m, ERR_MEMORY, "out of memory");
         for (int k = m->n_memo; k < n; k++)
             memo[k] = -1;
         m->memo = memo;
@@ -333,7 +333,7 @@ static int memo_put(struct machine *m, uint64_t i)
 static int memo_get(struct machine *m, uint64_t i)
 {
     if (i >= (uint64_t)m->n_memo || m->memo[i] < 0)
-        return fail(m, ERR_FORMAT, "memo entry does not exist");
+        return pickle_fail(m, ERR_FORMAT, "memo entry does not exist");
     return push_index(m, m->memo[i]);
 }
 
@@ -359,7 +359,7 @@ static int step_number(struct machine *m, int op)
             v |= ~0ull << (8 * n);
     }
     if (!ok)
-        return fail(m, ERR_FORMAT, "ends inside a number");
+        return pickle_fail(m, ERR_FORMAT, "ends inside a number");
     if (op == 'q' || op == 'r')
         return memo_put(m, v);
     if (op == 'h' || op == 'j')
@@ -369,7 +369,7 @@ static int step_number(struct machine *m, int op)
     return push_int(m, op == 'J' ? (int32_t)(uint32_t)v : op == 'G' ? 0 : (int64_t)v);
 }
 
-static int step(struct machine *m, int op)
+static int pickle_step(struct machine *m, int op)
 {
     switch (op) {
     case '(':
@@ -433,9 +433,9 @@ static int fill_strides(struct machine *m, const struct object *stride, struct c
     for (int i = t->n_dim - 1; i >= 0; i--) {
         const struct object *step = &m->objects[stride->items[i]];
         if (step->kind != INT || step->i < 0 || step->i > (int64_t)1 << 40)
-            return fail(m, ERR_FORMAT, "tensor has an impossible stride");
+            return pickle_fail(m, ERR_FORMAT, "tensor has an impossible stride");
         if (step->i > 0 && t->shape[i] - 1 > ((int64_t)1 << 40) / step->i)
-            return fail(m, ERR_FORMAT, "tensor reaches further than any storage");
+            return pickle_fail(m, ERR_FORMAT, "tensor reaches further than any storage");
         t->strided = t->strided || (t->shape[i] != 1 && step->i != want);
         t->stride[i] = step->i;
         last += (t->shape[i] - 1) * step->i;
@@ -456,7 +456,7 @@ static int fill_tensor(struct machine *m, const struct object *name, const struc
     t->name = mem_strndup(name->s, name->n);
     t->key = mem_strndup(storage->s, storage->n);
     if (!t->name || !t->key)
-        return fail(m, ERR_MEMORY, "out of memory");
+        return pickle_fail(m, ERR_MEMORY, "out of memory");
     if (t->n_dim > CHECKPOINT_MAX_DIMS) {
         t->type = -1;
         t->n_dim = 0;
@@ -466,14 +466,14 @@ static int fill_tensor(struct machine *m, const struct object *name, const struc
         const struct object *d = &m->objects[shape->items[i]];
         if (d->kind != INT || d->i < 0 || d->i > (int64_t)1 << 40 ||
             (d->i && t->n > ((size_t)1 << 40) / (size_t)d->i))
-            return fail(m, ERR_FORMAT, "tensor has an impossible shape");
+            return pickle_fail(m, ERR_FORMAT, "tensor has an impossible shape");
         t->shape[i] = d->i;
         t->n *= (size_t)d->i;
     }
     return t->n > 0 ? fill_strides(m, &m->objects[o->items[2]], t) : 0;
 }
 
-static int collect(struct machine *m, int root, struct checkpoint_tensor **list, int *n)
+static int pickle_collect(struct machine *m, int root, struct checkpoint_tensor **list, int *n)
 {
     const struct object *dict = &m->objects[root];
     for (int i = 0; i + 1 < dict->n_item; i += 2) /* {"state_dict": {...}, ...} */
@@ -483,10 +483,10 @@ static int collect(struct machine *m, int root, struct checkpoint_tensor **list,
             break;
         }
     if (dict->kind != DICT || dict->n_item / 2 > LIMIT_TENSORS)
-        return fail(m, ERR_FORMAT, "is not a dict of tensors, or has too many");
+        return pickle_fail(m, ERR_FORMAT, "is not a dict of tensors, or has too many");
     struct checkpoint_tensor *all = mem_try((size_t)dict->n_item / 2 + 1, sizeof *all);
     if (!all)
-        return fail(m, ERR_MEMORY, "out of memory");
+        return pickle_fail(m, ERR_MEMORY, "out of memory");
     int rc = 0, count = 0;
     for (int i = 0; i + 1 < dict->n_item && rc == 0; i += 2) {
         const struct object *k = &m->objects[dict->items[i]], *v = &m->objects[dict->items[i + 1]];
@@ -509,17 +509,17 @@ int pickle_read(const unsigned char *data, size_t n_bytes, struct checkpoint_ten
     int rc = 0;
     while (rc >= 0) {
         if (m.p == m.end) {
-            rc = fail(&m, ERR_FORMAT, "ends without its end mark");
+            rc = pickle_fail(&m, ERR_FORMAT, "ends without its end mark");
             break;
         }
         int op = *m.p++;
         if (op == '.')
             break;
-        rc = step(&m, op);
+        rc = pickle_step(&m, op);
     }
     int root = rc < 0 ? -1 : pop(&m);
     if (rc >= 0)
-        rc = root < 0 ? ERR_FORMAT : collect(&m, root, list, n);
+        rc = root < 0 ? ERR_FORMAT : pickle_collect(&m, root, list, n);
     for (int i = 0; i < m.n_object; i++)
         mem_free(m.objects[i].items);
     mem_free(m.objects);

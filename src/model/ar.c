@@ -206,7 +206,7 @@ static void draw_task(void *arg, int i, int i_thread)
 }
 
 /* Feed what each sequence has next; fills live[] with those that have logits for a frame. */
-static int feed(struct lm *m, struct ar *const *seqs, int n, struct ar **live, struct kern_exec *x)
+static int ar_feed(struct lm *m, struct ar *const *seqs, int n, struct ar **live, struct kern_exec *x)
 {
     struct lm_feed feeds[LIMIT_SLOTS];
     int n_feed = 0, n_live = 0;
@@ -237,7 +237,7 @@ static int feed(struct lm *m, struct ar *const *seqs, int n, struct ar **live, s
 }
 
 /* Codes of the frames of n sequences: one pass of the fast transformer per codebook for all. */
-static void run_fast(struct lm *m, struct ar *const *live, int n, struct kern_exec *x)
+static void ar_run_fast(struct lm *m, struct ar *const *live, int n, struct kern_exec *x)
 {
     const struct spec_lm *s = lm_spec(m);
     struct lm_batch *b = lm_batch(m);
@@ -260,7 +260,7 @@ void ar_step(struct lm *m, struct ar *const *seqs, int n, struct kern_exec *x)
 {
     const struct spec_lm *s = lm_spec(m);
     struct ar *live[LIMIT_SLOTS];
-    int n_live = feed(m, seqs, n, live, x), n_frame = 0;
+    int n_live = ar_feed(m, seqs, n, live, x), n_frame = 0;
     struct draws tokens = {m, live, 0, NULL};
     pool_run(kern_exec_pool(x), draw_task, &tokens, n_live);
     for (int i = 0; i < n_live; i++) {
@@ -276,7 +276,7 @@ void ar_step(struct lm *m, struct ar *const *seqs, int n, struct kern_exec *x)
             live[n_frame++] = a;
     }
     if (n_frame > 0)
-        run_fast(m, live, n_frame, x);
+        ar_run_fast(m, live, n_frame, x);
     for (int i = 0; i < n_frame; i++) {
         live[i]->n_frame++;
         live[i]->state = AR_FRAME;

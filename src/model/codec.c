@@ -196,7 +196,7 @@ static void encode_block(struct codec_pass *p, int i)
 }
 
 /* The wide end, for one frame: samples in x. */
-static void encode_frame(struct codec_pass *p)
+static void codec_encode_frame(struct codec_pass *p)
 {
     const struct codec_chain *n = p->chain;
     p->n_row = p->c->s.frame_samples;
@@ -217,7 +217,7 @@ static void encode_steps(struct codec_pass *p, const float *pcm, size_t n_sample
         n_real = n_real < hop ? n_real : hop;
         memcpy(p->w->x, pcm + first, n_real * sizeof *pcm);
         memset(p->w->x + n_real, 0, (hop - n_real) * sizeof *pcm);
-        encode_frame(p);
+        codec_encode_frame(p);
         memcpy(p->w->hold + (size_t)f * n_hold, p->w->x, n_hold * sizeof *p->w->hold);
     }
     p->n_row *= n_frame;
@@ -246,7 +246,7 @@ static void encode_latent(struct codec_pass *p, int32_t *codes, size_t codes_str
                p->c->minus_one, p->w->mid, p->exec);
 }
 
-static void encode_clip(struct codec_pass *p, const float *pcm, size_t n_sample, int32_t *codes,
+static void codec_encode_clip(struct codec_pass *p, const float *pcm, size_t n_sample, int32_t *codes,
                         int n_frame)
 {
     size_t hop = (size_t)p->c->s.frame_samples;
@@ -276,7 +276,7 @@ int codec_encode(struct codec *c, const float *pcm, size_t n_sample, int32_t *co
     r = codec_carry_init(&carry, &c->enc, e);
     if (r == 0) {
         struct codec_pass p = {c, &c->enc, &work, &carry, x, 0};
-        encode_clip(&p, pcm, n_sample, codes, n_frame);
+        codec_encode_clip(&p, pcm, n_sample, codes, n_frame);
         codec_carry_done(&carry, &c->enc);
     }
     codec_work_done(&work, &c->enc);

@@ -19,8 +19,8 @@ struct loader {
     char name[128];            /* the tensor in hand */
 };
 
-static void at(struct loader *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void at(struct loader *l, const char *format, ...)
+static void codec_weights_at(struct loader *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void codec_weights_at(struct loader *l, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -36,7 +36,7 @@ static bool type_known(int type)
            type == KERN_Q4_0;
 }
 
-static int find(struct loader *l, const char *what, const struct gguf_tensor **ret)
+static int codec_weights_find(struct loader *l, const char *what, const struct gguf_tensor **ret)
 {
     snprintf(l->name, sizeof l->name, "codec.%s%s", l->prefix, what);
     const struct gguf_tensor *t = gguf_find(l->g, l->name);
@@ -53,7 +53,7 @@ static int find(struct loader *l, const char *what, const struct gguf_tensor **r
 static int load_floats(struct loader *l, const char *what, size_t n, const float **ret)
 {
     const struct gguf_tensor *t;
-    int r = find(l, what, &t);
+    int r = codec_weights_find(l, what, &t);
     if (r < 0)
         return r;
     size_t have = 1;
@@ -97,7 +97,7 @@ static int find_matrix(struct loader *l, const char *what, struct wanted *m,
     char part[64];
     const struct gguf_tensor *t;
     snprintf(part, sizeof part, "%s.weight", what);
-    int r = find(l, part, &t);
+    int r = codec_weights_find(l, part, &t);
     if (r < 0)
         return r;
     int64_t taps = t->n_dim <= 2 ? 1 : t->ne[1], out = t->n_dim <= 2 ? t->ne[1] : t->ne[2];
@@ -113,7 +113,7 @@ static int find_matrix(struct loader *l, const char *what, struct wanted *m,
 }
 
 /* A matrix of one tap. */
-static int load_linear(struct loader *l, const char *what, int n_out, int n_in,
+static int codec_weights_load_linear(struct loader *l, const char *what, int n_out, int n_in,
                        struct kern_linear *ret)
 {
     const struct gguf_tensor *t;
@@ -161,7 +161,7 @@ static int load_conv_weights(struct loader *l, const char *what, struct conv *c)
 /* --- parts ------------------------------------------------------------------------------------ */
 
 /* A buffer must hold n_row rows of n_channel behind a history. */
-static void need(struct loader *l, size_t history, size_t n_row, size_t n_channel)
+static void codec_weights_need(struct loader *l, size_t history, size_t n_row, size_t n_channel)
 {
     size_t n = (history + n_row * (size_t)l->pass) * n_channel;
     if (n > l->chain->n_work)
@@ -181,9 +181,9 @@ static int place_conv(struct loader *l, struct conv *c)
     size_t work8 = conv_work8_bytes(c, l->pass);
     if (work8 > l->chain->n_work8)
         l->chain->n_work8 = work8;
-    need(l, (size_t)c->history, (size_t)l->rows, (size_t)c->n_in);
+    codec_weights_need(l, (size_t)c->history, (size_t)l->rows, (size_t)c->n_in);
     l->rows = conv_rows(c, l->rows);
-    need(l, 0, (size_t)l->rows, (size_t)c->n_out);
+    codec_weights_need(l, 0, (size_t)l->rows, (size_t)c->n_out);
     return 0;
 }
 
@@ -211,7 +211,7 @@ static int load_conv_up(struct loader *l, const char *what, int n_in, int n_out,
 static int load_depthwise(struct loader *l, int n_channel, struct conv *c)
 {
     const struct gguf_tensor *t;
-    int r = find(l, "dw.weight", &t);
+    int r = codec_weights_find(l, "dw.weight", &t);
     if (r < 0)
         return r;
     if (t->n_dim != 2 || t->ne[0] != n_channel || t->ne[1] < 1 || t->ne[1] > LIMIT_DIM)
@@ -247,7 +247,7 @@ static int load_units(struct loader *l, const char *chain, int i_block, int n,
     static const int dilation[CODEC_UNITS] = {1, 3, 9};
     for (int i = 0; i < CODEC_UNITS; i++, u++) {
         int r;
-        at(l, "%s.%d.res.%d.", chain, i_block, i);
+        codec_weights_at(l, "%s.%d.res.%d.", chain, i_block, i);
         if ((r = load_snake(l, "snake1.alpha", n, &u->snake1)) < 0 ||
             (r = load_conv(l, "conv1", n, n, 1, dilation[i], &u->conv1)) < 0 ||
             (r = load_snake(l, "snake2.alpha", n, &u->snake2)) < 0 ||
@@ -261,14 +261,14 @@ static int load_next(struct loader *l, int n, struct codec_next *x)
 {
     int r;
     int wide = 4 * n; /* modded_dac.py:ConvNeXtBlock, mlp_ratio 4 */
-    need(l, 0, (size_t)l->rows, (size_t)wide);
+    codec_weights_need(l, 0, (size_t)l->rows, (size_t)wide);
     if ((r = load_depthwise(l, n, &x->dw)) < 0 ||
         (r = load_floats(l, "norm.weight", (size_t)n, &x->norm_w)) < 0 ||
         (r = load_floats(l, "norm.bias", (size_t)n, &x->norm_b)) < 0 ||
         (r = load_floats(l, "gamma.weight", (size_t)n, &x->gamma)) < 0 ||
-        (r = load_linear(l, "pw1", wide, n, &x->pw1)) < 0)
+        (r = codec_weights_load_linear(l, "pw1", wide, n, &x->pw1)) < 0)
         return r;
-    return load_linear(l, "pw2", n, wide, &x->pw2);
+    return codec_weights_load_linear(l, "pw2", n, wide, &x->pw2);
 }
 
 static int load_stack(struct loader *l, const char *prefix, const struct spec_transformer *s,
@@ -286,7 +286,7 @@ static int load_stack(struct loader *l, const char *prefix, const struct spec_tr
     k->s = s;
     k->rows = l->rows;
     k->i_carry = l->chain->n_stack++;
-    need(l, 0, (size_t)l->rows, (size_t)dim);
+    codec_weights_need(l, 0, (size_t)l->rows, (size_t)dim);
     if (l->rows * l->pass > l->chain->max_rows)
         l->chain->max_rows = l->rows * l->pass;
     return 0;
@@ -299,21 +299,21 @@ static int load_books(struct loader *l, struct codec *c)
     const struct spec_codec *s = &c->s;
     for (int i = 0; i < s->n_codebook; i++) {
         struct rvq_book *b = &c->book[i];
-        at(l, "rvq.%d.", i);
+        codec_weights_at(l, "rvq.%d.", i);
         b->size = i == 0 ? s->semantic_size : s->residual_size;
         b->dim = s->codebook_dim;
         size_t n = (size_t)b->size * (size_t)b->dim;
         int r = load_floats(l, "codebook.weight", n, &b->entry);
         bool last_of_encoder = !c->has_decoder && i + 1 == s->n_codebook;
         if (r == 0 && !last_of_encoder)
-            r = load_linear(l, "out_proj", s->latent_dim, b->dim, &b->out);
+            r = codec_weights_load_linear(l, "out_proj", s->latent_dim, b->dim, &b->out);
         if (r == 0 && c->has_encoder) {
             float *unit = mem_arena_alloc(l->arena, n * sizeof *unit);
             if (!unit)
                 return err_set(l->e, ERR_MEMORY, "no memory for codebook %d", i);
             rvq_unit(b->entry, b->size, b->dim, unit);
             b->unit = unit;
-            r = load_linear(l, "in_proj", b->dim, s->latent_dim, &b->in);
+            r = codec_weights_load_linear(l, "in_proj", b->dim, s->latent_dim, &b->in);
         }
         if (r < 0)
             return r;
@@ -333,7 +333,7 @@ static void hold_here(struct loader *l, int n_whole, int pass_after, int n_chann
     l->chain->n_whole = n_whole;
     l->chain->n_hold = (size_t)l->rows * CODEC_PASS * (size_t)n_channel;
     l->pass = CODEC_PASS;
-    need(l, 0, (size_t)l->rows, (size_t)n_channel);
+    codec_weights_need(l, 0, (size_t)l->rows, (size_t)n_channel);
     l->pass = pass_after;
 }
 
@@ -343,17 +343,17 @@ static int load_decoder(struct loader *l, struct codec *c)
     struct codec_chain *d = l->chain = &c->dec;
     l->rows = 1;
     l->pass = CODEC_PASS;
-    need(l, 0, 1, (size_t)s->latent_dim);
-    need(l, 0, 1, (size_t)s->codebook_dim);
+    codec_weights_need(l, 0, 1, (size_t)s->latent_dim);
+    codec_weights_need(l, 0, 1, (size_t)s->codebook_dim);
     int r = load_stack(l, "codec.post.", &s->post, s->latent_dim, &d->latent);
     for (int i = 0; i < s->n_factor && r == 0; i++) {
-        at(l, "up.%d.", i);
+        codec_weights_at(l, "up.%d.", i);
         r = load_conv_up(l, "conv", s->latent_dim, s->latent_dim, s->factor[s->n_factor - 1 - i],
                          &d->scale[i].conv);
         if (r == 0)
             r = load_next(l, s->latent_dim, &d->scale[i].next);
     }
-    at(l, "dec.");
+    codec_weights_at(l, "dec.");
     if (r == 0)
         r = load_conv(l, "conv_in", s->latent_dim, s->decoder_dim, 1, 1, &d->conv_in);
     int n = s->decoder_dim;
@@ -361,7 +361,7 @@ static int load_decoder(struct loader *l, struct codec *c)
         struct codec_block *b = &d->block[i];
         if (l->pass > 1 && is_wide(l->rows * s->decoder_rate[i], n / 2))
             hold_here(l, i, 1, n);
-        at(l, "dec.%d.", i);
+        codec_weights_at(l, "dec.%d.", i);
         r = load_snake(l, "snake.alpha", n, &b->snake);
         if (r == 0)
             r = load_conv_up(l, "up", n, n / 2, s->decoder_rate[i], &b->conv);
@@ -370,7 +370,7 @@ static int load_decoder(struct loader *l, struct codec *c)
     }
     if (l->pass > 1)
         hold_here(l, s->n_rate, 1, n);
-    at(l, "dec.");
+    codec_weights_at(l, "dec.");
     if (r == 0)
         r = load_snake(l, "snake.alpha", n, &d->snake);
     if (r == 0)
@@ -386,7 +386,7 @@ static int load_encoder_block(struct loader *l, struct codec *c, int i, int n)
     const struct spec_codec *s = &c->s;
     struct codec_block *b = &c->enc.block[i];
     int r = load_units(l, "enc", i, n, b->unit);
-    at(l, "enc.%d.", i);
+    codec_weights_at(l, "enc.%d.", i);
     if (r == 0)
         r = load_snake(l, "snake.alpha", n, &b->snake);
     if (r == 0)
@@ -399,14 +399,14 @@ static int load_encoder_block(struct loader *l, struct codec *c, int i, int n)
     return r;
 }
 
-static int load_encoder(struct loader *l, struct codec *c)
+static int codec_weights_load_encoder(struct loader *l, struct codec *c)
 {
     const struct spec_codec *s = &c->s;
     struct codec_chain *n = l->chain = &c->enc;
     int dim = s->encoder_dim;
     l->rows = s->frame_samples;
     l->pass = 1;
-    at(l, "enc.");
+    codec_weights_at(l, "enc.");
     int r = load_conv(l, "conv_in", 1, dim, 1, 1, &n->conv_in);
     for (int i = 0; i < s->n_encoder_rate && r == 0; i++, dim *= 2) {
         if (l->pass == 1 && (!is_wide(l->rows, dim) || s->encoder_layers[i] > 0))
@@ -415,13 +415,13 @@ static int load_encoder(struct loader *l, struct codec *c)
     }
     if (l->pass == 1)
         hold_here(l, s->n_encoder_rate, CODEC_PASS, dim);
-    at(l, "enc.");
+    codec_weights_at(l, "enc.");
     if (r == 0)
         r = load_snake(l, "snake.alpha", dim, &n->snake);
     if (r == 0)
         r = load_conv(l, "conv_out", dim, s->latent_dim, 1, 1, &n->conv_out);
     for (int i = 0; i < s->n_factor && r == 0; i++) {
-        at(l, "down.%d.", i);
+        codec_weights_at(l, "down.%d.", i);
         r = load_conv(l, "conv", s->latent_dim, s->latent_dim, s->factor[i], 1, &n->scale[i].conv);
         if (r == 0)
             r = load_next(l, s->latent_dim, &n->scale[i].next);
@@ -430,7 +430,7 @@ static int load_encoder(struct loader *l, struct codec *c)
         r = err_set(l->e, ERR_FORMAT, "the encoder makes %d steps of one frame, wanted 1", l->rows);
     if (r == 0)
         r = load_stack(l, "codec.pre.", &s->pre, s->latent_dim, &n->latent);
-    need(l, 0, 1, (size_t)s->codebook_dim);
+    codec_weights_need(l, 0, 1, (size_t)s->codebook_dim);
     float *minus_one = mem_arena_alloc(l->arena, (size_t)s->latent_dim * sizeof *minus_one);
     if (r == 0 && !minus_one)
         r = err_set(l->e, ERR_MEMORY, "no memory for the encoder");
@@ -482,6 +482,6 @@ int codec_weights_load(struct codec *c, const struct gguf *g, const struct codec
     if (r == 0 && c->has_decoder)
         r = load_decoder(&l, c);
     if (r == 0 && c->has_encoder)
-        r = load_encoder(&l, c);
+        r = codec_weights_load_encoder(&l, c);
     return r;
 }

@@ -51,7 +51,7 @@ int imatrix_n(const struct imatrix *m)
     return m->n;
 }
 
-static struct entry *find(const struct imatrix *m, const char *name)
+static struct entry *imatrix_find_(const struct imatrix *m, const char *name)
 {
     for (int i = 0; i < m->n; i++)
         if (!strcmp(m->entry[i].name, name))
@@ -59,7 +59,7 @@ static struct entry *find(const struct imatrix *m, const char *name)
     return NULL;
 }
 
-static struct entry *insert(struct imatrix *m, const char *name, int n_in, struct err *e)
+static struct entry *imatrix_insert(struct imatrix *m, const char *name, int n_in, struct err *e)
 {
     if (m->n == MAX_ENTRIES) {
         err_set(e, ERR_LIMIT, "over %d matrices", MAX_ENTRIES);
@@ -82,8 +82,8 @@ static struct entry *insert(struct imatrix *m, const char *name, int n_in, struc
 int imatrix_add(struct imatrix *m, const char *name, const float *in, int n_row, int n_in,
                 struct err *e)
 {
-    struct entry *y = find(m, name);
-    if (!y && !(y = insert(m, name, n_in, e)))
+    struct entry *y = imatrix_find_(m, name);
+    if (!y && !(y = imatrix_insert(m, name, n_in, e)))
         return m->n == MAX_ENTRIES ? ERR_LIMIT : ERR_MEMORY;
     if (y->n_in != n_in)
         return err_set(e, ERR_INTERNAL, "%s has %d inputs, and %d before", name, n_in, y->n_in);
@@ -154,7 +154,7 @@ static bool valid(const float *v, size_t n, float min)
 }
 
 /* A tensor NAME.in_sum2 and the NAME.counts that belongs to it. */
-static int read_entry(struct imatrix *m, const struct gguf *g, const struct gguf_tensor *t,
+static int imatrix_read_entry(struct imatrix *m, const struct gguf *g, const struct gguf_tensor *t,
                       struct err *e)
 {
     char name[MAX_NAME];
@@ -172,10 +172,10 @@ static int read_entry(struct imatrix *m, const struct gguf *g, const struct gguf
     if (!c || c->type != KERN_F32 || c->n_bytes != 4 || !valid(c->data, 1, 1))
         return err_set(e, ERR_FORMAT, "%s must be there, one float of at least 1", name);
     name[n] = 0;
-    struct entry *y = find(m, name);
+    struct entry *y = imatrix_find_(m, name);
     if (y)
         return err_set(e, ERR_FORMAT, "%s is there twice", name);
-    if (!(y = insert(m, name, (int)t->ne[0], e)))
+    if (!(y = imatrix_insert(m, name, (int)t->ne[0], e)))
         return m->n == MAX_ENTRIES ? ERR_LIMIT : ERR_MEMORY;
     const float *sum = t->data, *count = c->data;
     y->count = (double)*count;
@@ -197,7 +197,7 @@ int imatrix_read(const struct gguf *g, struct imatrix **ret, struct err *e)
         const struct gguf_tensor *t = gguf_tensor_at(g, i);
         size_t n = strlen(t->name), suffix = strlen(SUMS);
         if (n >= suffix && !strcmp(t->name + n - suffix, SUMS))
-            rc = read_entry(m, g, t, e);
+            rc = imatrix_read_entry(m, g, t, e);
     }
     if (rc == 0 && m->n == 0)
         rc = err_set(e, ERR_FORMAT, "an importance matrix without any matrix");
@@ -222,7 +222,7 @@ int imatrix_open(const char *path, struct imatrix **ret, struct err *e)
 
 int imatrix_find(const struct imatrix *m, const char *name, int64_t n_in, float *out, struct err *e)
 {
-    const struct entry *y = find(m, name);
+    const struct entry *y = imatrix_find_(m, name);
     if (!y)
         return err_set(e, ERR_NOT_FOUND, "the importance matrix has no %s", name);
     if (y->n_in != n_in)

@@ -309,7 +309,7 @@ static int shape_step(const struct import *m, struct step *s, struct err *e)
 /* --- values --- */
 
 /* w = g v / |v|, the norm over all axes but the first (torch.nn.utils.weight_norm). */
-static int fold(struct checkpoint *c, const struct checkpoint_tensor *g,
+static int import_fold(struct checkpoint *c, const struct checkpoint_tensor *g,
                 const struct checkpoint_tensor *t, float *v, struct err *e)
 {
     float *magnitude;
@@ -422,7 +422,7 @@ static int write_step(struct import *m, struct gguf_writer *w, const struct step
     if (rc < 0)
         return rc;
     if (g)
-        rc = fold(c, g, t, v, e);
+        rc = import_fold(c, g, t, v, e);
     if (rc == 0 && s->op != COPY && s->op != VECTOR && !(out = mem_try(t->n, sizeof *out)))
         rc = err_set(e, ERR_MEMORY, "out of memory for %s", s->name);
     if (rc == 0 && s->op == TRANSPOSED)
@@ -595,7 +595,7 @@ static int64_t dim_of(const struct import *m, const char *base, int axis)
     return t && axis < t->n_dim ? t->shape[axis] : 0;
 }
 
-static int count(const struct import *m, const char *before, const char *after)
+static int import_count(const struct import *m, const char *before, const char *after)
 {
     char name[NAME + 16];
     int n = 0;
@@ -611,7 +611,7 @@ static void codec_stack(const struct import *m, const char *tensors, const char 
 {
     char name[200], path[200];
     snprintf(name, sizeof name, "%s.layers.", tensors);
-    s->n_layer = count(m, name, ".attention.wqkv");
+    s->n_layer = import_count(m, name, ".attention.wqkv");
     snprintf(name, sizeof name, "%s.layers.0.attention.wqkv", tensors);
     int qkv = (int)dim_of(m, name, 0);
     s->dim = (int)dim_of(m, name, 1);
@@ -675,8 +675,8 @@ static int codec_spec_read(struct import *m, struct err *e)
         c->decoder_rate[c->n_rate] = (int)dim_of(m, name, 2) / 2;
     }
     encoder_spec_read(m);
-    c->n_factor = count(m, "quantizer.downsample.", ".0.conv");
-    c->n_factor = c->n_factor ? c->n_factor : count(m, "quantizer.upsample.", ".0.conv");
+    c->n_factor = import_count(m, "quantizer.downsample.", ".0.conv");
+    c->n_factor = c->n_factor ? c->n_factor : import_count(m, "quantizer.upsample.", ".0.conv");
     if (c->n_rate < 1 || c->n_factor > SPEC_MAX_STAGES)
         return err_set(e, ERR_FORMAT, "the codec has %d decoder blocks and %d factors, must be 1 to "
                        "%d", c->n_rate, c->n_factor, SPEC_MAX_STAGES);

@@ -77,7 +77,7 @@ static uint64_t decoder_rows(const struct spec_codec *c, const char *name)
 /* Per frame: the slow matrices once, the fast ones once per codebook (the slow state, then the codes
  * but the last); embeddings are looked up, except that a tied one is the output matrix, of which
  * only the semantic rows and <|im_end|> are computed. */
-static void measure(const struct gguf *g, const struct spec *s, int context, struct cost *c)
+static void inspect_measure(const struct gguf *g, const struct spec *s, int context, struct cost *c)
 {
     uint64_t head = (uint64_t)(s->lm.semantic_end - s->lm.semantic_begin + 2);
     memset(c, 0, sizeof *c);
@@ -266,7 +266,7 @@ int inspect_file(const char *path, int context, bool json, char **text, struct e
         rc = err_set(e, ERR_LIMIT, "a context of %d, the model's limit is %d", context,
                      s.lm.slow.n_position);
     if (rc == 0) {
-        measure(g, &s, context ? context : s.lm.slow.n_position, &c);
+        inspect_measure(g, &s, context ? context : s.lm.slow.n_position, &c);
         *text = json ? as_json(g, &c) : as_text(g, &c);
         if (!*text)
             rc = err_set(e, ERR_MEMORY, "out of memory for the description of %s", path);

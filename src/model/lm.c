@@ -344,7 +344,7 @@ static void embed(struct lm *m, const int32_t *column, float *x)
 }
 
 /* Put n columns of a feed behind the n_row rows gathered so far. */
-static int gather(struct lm *m, const struct lm_feed *f, int from, int n, int n_row)
+static int lm_gather(struct lm *m, const struct lm_feed *f, int from, int n, int n_row)
 {
     assert(f->slot->length + n <= f->slot->capacity);
     for (int i = 0; i < n; i++, n_row++) {
@@ -388,7 +388,7 @@ void lm_slow(struct lm *m, const struct lm_feed *feeds, int n_feed, struct kern_
         while (feed < n_feed && n_row < m->max_row) {
             int left = feeds[feed].n_column - from;
             int n = left < m->max_row - n_row ? left : m->max_row - n_row;
-            n_row = gather(m, &feeds[feed], from, n, n_row);
+            n_row = lm_gather(m, &feeds[feed], from, n, n_row);
             m->last_row[feed - first] = n == left ? n_row - 1 : -1;
             from = n == left ? 0 : from + n;
             if (n < left)
@@ -406,7 +406,7 @@ void lm_slow(struct lm *m, const struct lm_feed *feeds, int n_feed, struct kern_
 void lm_slow_layers(struct lm *m, const struct lm_feed *f, float *out, struct kern_exec *x)
 {
     size_t n = (size_t)f->n_column * (size_t)m->s.slow.dim;
-    struct transformer_rows r = {gather(m, f, 0, f->n_column, 0), m->row_kv, m->row_position};
+    struct transformer_rows r = {lm_gather(m, f, 0, f->n_column, 0), m->row_kv, m->row_position};
     memcpy(out, m->x, n * sizeof *out);
     for (int i = 0; i < m->s.slow.n_layer; i++) {
         transformer_layer(m->slow, i, &r, m->x, m->slow_scratch, x);
@@ -420,7 +420,7 @@ void lm_slow_layers(struct lm *m, const struct lm_feed *f, float *out, struct ke
 /* --- fast --- */
 
 /* One position of each of n sequences. */
-static void run_fast(struct lm *m, int n, int position, float *logits, struct kern_exec *x)
+static void lm_run_fast(struct lm *m, int n, int position, float *logits, struct kern_exec *x)
 {
     for (int i = 0; i < n; i++)
         m->row_position[i] = position;
@@ -482,7 +482,7 @@ void lm_fast_begin_at(struct lm *m, const float *in, int n, float *logits, struc
 {
     assert(n <= m->max_batch);
     memcpy(m->fast_x, in, (size_t)n * (size_t)m->s.fast.dim * sizeof *in);
-    run_fast(m, n, 0, logits, x);
+    lm_run_fast(m, n, 0, logits, x);
 }
 
 void lm_fast_step(struct lm *m, const int32_t *code, int n, int k, float *logits,
@@ -490,5 +490,5 @@ void lm_fast_step(struct lm *m, const int32_t *code, int n, int k, float *logits
 {
     for (int i = 0; i < n; i++)
         embed_code(m, code[i], m->fast_x + (size_t)i * (size_t)m->s.fast.dim);
-    run_fast(m, n, k, logits, x);
+    lm_run_fast(m, n, k, logits, x);
 }

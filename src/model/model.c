@@ -26,7 +26,7 @@ int model_load(struct model *m, const struct model_options *o, struct err *e)
     return m->arena ? load_parts(m, o, e) : err_set(e, ERR_MEMORY, "out of memory for the model");
 }
 
-static int load_encoder(struct model *m, struct err *e)
+static int model_load_encoder(struct model *m, struct err *e)
 {
     struct codec_options o = {.type = m->type, .encoder = true};
     m->encoder_arena = mem_arena_new(ARENA_CHUNK);
@@ -44,7 +44,7 @@ int model_encoder(struct model *m, struct codec **ret, struct err *e)
 {
     if (!m->spec.codec.has_encoder)
         return err_set(e, ERR_UNSUPPORTED, "this model has no codec encoder");
-    int rc = m->encoder ? 0 : load_encoder(m, e);
+    int rc = m->encoder ? 0 : model_load_encoder(m, e);
     *ret = m->encoder;
     return rc;
 }

@@ -37,7 +37,7 @@ static int32_t *extend(struct prompt *p, int n)
     return at;
 }
 
-static int add_tokens(struct prompt *p, const struct tokens *t, struct err *e)
+static int prompt_add_tokens(struct prompt *p, const struct tokens *t, struct err *e)
 {
     int32_t *at = t->n < (1u << 24) ? extend(p, (int)t->n) : NULL;
     if (!at)
@@ -65,7 +65,7 @@ static int add_text(struct prompt *p, const struct tokenizer *t, const char *tex
     struct tokens tokens = {0};
     int rc = tokenizer_encode(t, text, strlen(text), specials, &tokens, e);
     if (rc == 0)
-        rc = add_tokens(p, &tokens, e);
+        rc = prompt_add_tokens(p, &tokens, e);
     tokens_done(&tokens);
     return rc;
 }

@@ -25,7 +25,7 @@ static float to_half(float v)
 
 /* Adding and taking away 1.5 * 2^23 leaves the nearest integer, in a form that compilers vectorize;
  * rintf is a call on the oldest processors. */
-static float nearest(float v, float low, float high)
+static float quantize_nearest(float v, float low, float high)
 {
     v = v < low ? low : v > high ? high : v;
     return (v + 12582912.0f) - 12582912.0f;
@@ -42,7 +42,7 @@ static float error_of(const struct search *s, float scale)
 {
     float inverse = 1 / scale, sum = 0;
     for (int i = 0; i < B; i++) {
-        float d = s->x[i] - scale * nearest(s->x[i] * inverse, s->low, s->high);
+        float d = s->x[i] - scale * quantize_nearest(s->x[i] * inverse, s->low, s->high);
         sum += s->w[i] * d * d;
     }
     return sum;
@@ -67,7 +67,7 @@ static void try_both(struct search *s, float scale)
     if (!isfinite(inverse))
         return;
     for (int i = 0; i < B; i++) {
-        float q = nearest(s->x[i] * inverse, s->low, s->high);
+        float q = quantize_nearest(s->x[i] * inverse, s->low, s->high);
         above += s->w[i] * s->x[i] * q;
         below += s->w[i] * q * q;
     }
@@ -115,7 +115,7 @@ static void put_q8(const float *x, float scale, uint8_t *out)
     kern_from_f32(KERN_F16, &scale, &h, 1);
     memcpy(out, &h, 2);
     for (int i = 0; i < B; i++)
-        out[2 + i] = (uint8_t)(int8_t)(scale == 0 ? 0 : nearest(x[i] * (1 / scale), -127, 127));
+        out[2 + i] = (uint8_t)(int8_t)(scale == 0 ? 0 : quantize_nearest(x[i] * (1 / scale), -127, 127));
 }
 
 /* Value i is the low half of byte i, value i + 16 the high half; 8 stands for zero. */
@@ -126,7 +126,7 @@ static void put_q4(const float *x, float scale, uint8_t *out)
     kern_from_f32(KERN_F16, &scale, &h, 1);
     memcpy(out, &h, 2);
     for (int i = 0; i < B; i++)
-        q[i] = (uint8_t)(scale == 0 ? 8 : nearest(x[i] * (1 / scale), -8, 7) + 8);
+        q[i] = (uint8_t)(scale == 0 ? 8 : quantize_nearest(x[i] * (1 / scale), -8, 7) + 8);
     for (int i = 0; i < B / 2; i++)
         out[2 + i] = (uint8_t)(q[i] | q[i + B / 2] << 4);
 }
@@ -340,7 +340,7 @@ static void copy_keys(struct run *r)
     gguf_put_int(r->w, "general.quantization_version", GGUF_U32, 2);
 }
 
-static int write_file(struct run *r, struct err *e)
+static int quantize_write_file(struct run *r, struct err *e)
 {
     int n = gguf_n_tensors(r->g), rc = 0;
     copy_keys(r);
@@ -378,7 +378,7 @@ int quantize_file(const struct quantize_options *o, struct err *e)
         rc = imatrix_open(o->imatrix, &r.imatrix, e);
     if (rc == 0 && (rc = pool_new(o->n_thread, &r.pool, e)) == 0 &&
         (rc = gguf_writer_new(o->output, &r.w, e)) == 0)
-        rc = write_file(&r, e);
+        rc = quantize_write_file(&r, e);
     gguf_writer_free(r.w);
     pool_free(r.pool);
     imatrix_free(r.imatrix);

@@ -33,8 +33,8 @@ struct plan {
 
 /* --- the list of tensors --- */
 
-static void at(struct plan *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void at(struct plan *p, const char *format, ...)
+static void random_at(struct plan *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void random_at(struct plan *p, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -42,7 +42,7 @@ static void at(struct plan *p, const char *format, ...)
     va_end(args);
 }
 
-static struct item *add(struct plan *p, const char *name, const char *suffix, int type)
+static struct item *random_add(struct plan *p, const char *name, const char *suffix, int type)
 {
     p->full |= p->n == MAX_TENSORS;
     if (p->full)
@@ -57,7 +57,7 @@ static struct item *add(struct plan *p, const char *name, const char *suffix, in
 /* n floats around mean. */
 static void vector(struct plan *p, const char *name, int n, float mean, float std)
 {
-    struct item *t = add(p, name, "", KERN_F32);
+    struct item *t = random_add(p, name, "", KERN_F32);
     t->n_dim = 1;
     t->ne[0] = n;
     t->mean = mean;
@@ -69,7 +69,7 @@ static void vector(struct plan *p, const char *name, int n, float mean, float st
 static void matrix(struct plan *p, const char *name, int n_out, int taps, int n_in)
 {
     bool blocks = p->type == KERN_Q8_0 || p->type == KERN_Q4_0;
-    struct item *t = add(p, name, ".weight", blocks && n_in % 32 ? KERN_F16 : p->type);
+    struct item *t = random_add(p, name, ".weight", blocks && n_in % 32 ? KERN_F16 : p->type);
     t->n_dim = taps ? 3 : 2;
     t->ne[0] = n_in;
     t->ne[1] = taps ? taps : n_out;
@@ -97,7 +97,7 @@ static void stack(struct plan *p, const char *prefix, const struct spec_transfor
 {
     int heads = s->n_head * s->head_dim, kv = s->n_head_kv * s->head_dim;
     for (int i = 0; i < s->n_layer; i++) {
-        at(p, "%sblk.%d.", prefix, i);
+        random_at(p, "%sblk.%d.", prefix, i);
         vector(p, "attn_norm.weight", s->dim, 1, 0);
         matrix(p, "attn_qkv", heads + 2 * kv, 0, s->dim);
         matrix(p, "attn_output", s->dim, 0, heads);
@@ -114,14 +114,14 @@ static void stack(struct plan *p, const char *prefix, const struct spec_transfor
             vector(p, "ffn_scale.weight", s->dim, 0.1f, 0);
         }
     }
-    at(p, "%s", prefix);
+    random_at(p, "%s", prefix);
     vector(p, "output_norm.weight", s->dim, 1, 0);
 }
 
 static void language_model(struct plan *p, const struct spec_lm *s)
 {
     int type = p->type;
-    at(p, "%s", "");
+    random_at(p, "%s", "");
     p->type = type == KERN_Q4_0 ? KERN_Q8_0 : type; /* the head is tied to them */
     embedding(p, "token_embd", s->n_vocab, s->slow.dim);
     embedding(p, "codebook_embd", s->codebook_size * s->n_codebook, s->slow.dim);
@@ -135,8 +135,8 @@ static void language_model(struct plan *p, const struct spec_lm *s)
 static void quantizers(struct plan *p, const struct spec_codec *c)
 {
     for (int i = 0; i < c->n_codebook; i++) {
-        at(p, "codec.rvq.%d.", i);
-        struct item *t = add(p, "codebook", ".weight", KERN_F32);
+        random_at(p, "codec.rvq.%d.", i);
+        struct item *t = random_add(p, "codebook", ".weight", KERN_F32);
         t->n_dim = 2;
         t->ne[0] = c->codebook_dim;
         t->ne[1] = i ? c->residual_size : c->semantic_size;
@@ -149,7 +149,7 @@ static void quantizers(struct plan *p, const struct spec_codec *c)
 /* ConvNeXt block behind a change of rate: depthwise kernel 7, four times as wide inside. */
 static void next_block(struct plan *p, int dim)
 {
-    struct item *t = add(p, "dw", ".weight", KERN_F32);
+    struct item *t = random_add(p, "dw", ".weight", KERN_F32);
     t->n_dim = 2;
     t->ne[0] = dim;
     t->ne[1] = 7;
@@ -165,7 +165,7 @@ static void next_block(struct plan *p, int dim)
 static void units(struct plan *p, const char *chain, int i_block, int n)
 {
     for (int i = 0; i < UNITS; i++) {
-        at(p, "codec.%s.%d.res.%d.", chain, i_block, i);
+        random_at(p, "codec.%s.%d.res.%d.", chain, i_block, i);
         vector(p, "snake1.alpha", n, 1, 0);
         layer(p, "conv1", n, 7, n, 1);
         vector(p, "snake2.alpha", n, 1, 0);
@@ -178,19 +178,19 @@ static void decoder(struct plan *p, const struct spec_codec *c)
     int n = c->decoder_dim;
     stack(p, "codec.post.", &c->post);
     for (int i = 0; i < c->n_factor; i++) {
-        at(p, "codec.up.%d.", i);
+        random_at(p, "codec.up.%d.", i);
         layer(p, "conv", c->latent_dim, 1, c->latent_dim, c->factor[c->n_factor - 1 - i]);
         next_block(p, c->latent_dim);
     }
-    at(p, "codec.dec.");
+    random_at(p, "codec.dec.");
     layer(p, "conv_in", n, 7, c->latent_dim, 1);
     for (int i = 0; i < c->n_rate; i++, n /= 2) {
-        at(p, "codec.dec.%d.", i);
+        random_at(p, "codec.dec.%d.", i);
         vector(p, "snake.alpha", n, 1, 0);
         layer(p, "up", n / 2, 2, n, c->decoder_rate[i]); /* the kernel is twice the stride */
         units(p, "dec", i, n / 2);
     }
-    at(p, "codec.dec.");
+    random_at(p, "codec.dec.");
     vector(p, "snake.alpha", n, 1, 0);
     layer(p, "conv_out", 1, 7, n, 1);
 }
@@ -199,22 +199,22 @@ static void encoder(struct plan *p, const struct spec_codec *c)
 {
     char prefix[64];
     int n = c->encoder_dim;
-    at(p, "codec.enc.");
+    random_at(p, "codec.enc.");
     layer(p, "conv_in", n, 7, 1, 1);
     for (int i = 0; i < c->n_encoder_rate; i++, n *= 2) {
         units(p, "enc", i, n);
-        at(p, "codec.enc.%d.", i);
+        random_at(p, "codec.enc.%d.", i);
         vector(p, "snake.alpha", n, 1, 0);
         layer(p, "down", 2 * n, 2 * c->encoder_rate[i], n, 1);
         snprintf(prefix, sizeof prefix, "codec.enc.%d.tf.", i);
         if (c->encoder_layers[i])
             stack(p, prefix, &c->enc[i]);
     }
-    at(p, "codec.enc.");
+    random_at(p, "codec.enc.");
     vector(p, "snake.alpha", n, 1, 0);
     layer(p, "conv_out", c->latent_dim, 3, n, 1);
     for (int i = 0; i < c->n_factor; i++) {
-        at(p, "codec.down.%d.", i);
+        random_at(p, "codec.down.%d.", i);
         layer(p, "conv", c->latent_dim, c->factor[i], c->latent_dim, 1);
         next_block(p, c->latent_dim);
     }
@@ -292,7 +292,7 @@ static int write_items(struct gguf_writer *w, const struct plan *p,
     return rc;
 }
 
-static int write_file(const char *output, struct spec *s, const struct plan *p,
+static int random_write_file(const char *output, struct spec *s, const struct plan *p,
                       int (*progress)(void *, double), void *cookie, struct err *e)
 {
     struct gguf_writer *w;
@@ -328,7 +328,7 @@ int import_random(const char *output, int type, int (*progress)(void *, double),
     decoder(&p, &s.codec);
     encoder(&p, &s.codec);
     int rc = p.full ? err_set(e, ERR_INTERNAL, "over %d tensors", MAX_TENSORS)
-                    : write_file(output, &s, &p, progress, cookie, e);
+                    : random_write_file(output, &s, &p, progress, cookie, e);
     mem_free(p.item);
     return rc;
 }

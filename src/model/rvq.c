@@ -21,7 +21,7 @@ void rvq_unit(const float *entry, int size, int dim, float *unit)
 
 /* The entry nearest to v; lowest index on ties.  Between unit vectors the squared distance is
  * 2 - 2 cos, so the largest product wins. */
-static int32_t nearest(const struct rvq_book *b, const float *v)
+static int32_t rvq_nearest(const struct rvq_book *b, const float *v)
 {
     int32_t best = 0;
     float best_dot = -INFINITY;
@@ -38,7 +38,7 @@ static int32_t nearest(const struct rvq_book *b, const float *v)
     return best;
 }
 
-static void gather(const struct rvq_book *b, const int32_t *codes, int n_row, float *out)
+static void rvq_gather(const struct rvq_book *b, const int32_t *codes, int n_row, float *out)
 {
     for (int t = 0; t < n_row; t++) {
         int32_t code = codes[t] < 0 ? 0 : codes[t] >= b->size ? b->size - 1 : codes[t];
@@ -51,7 +51,7 @@ void rvq_decode(const struct rvq_book *books, int n_book, const int32_t *codes,
                 size_t codes_stride, int n_row, float *z, float *scratch, struct kern_exec *x)
 {
     for (int i = 0; i < n_book; i++) {
-        gather(&books[i], codes + (size_t)i * codes_stride, n_row, scratch);
+        rvq_gather(&books[i], codes + (size_t)i * codes_stride, n_row, scratch);
         struct kern_call call = {.in = scratch, .out = z, .n_row = n_row,
                                  .epilogue = i > 0 ? KERN_ADD : KERN_STORE};
         kern_linear_run(x, &books[i].out, &call);
@@ -70,7 +70,7 @@ static void search_row(void *arg, int t, int i_thread)
     float *v = s->v + (size_t)t * s->book->dim;
     (void)i_thread;
     scale_to_unit(v, s->book->dim, v);
-    s->codes[t] = nearest(s->book, v);
+    s->codes[t] = rvq_nearest(s->book, v);
 }
 
 void rvq_encode(const struct rvq_book *books, int n_book, float *z, int n_row, int32_t *codes,
@@ -85,7 +85,7 @@ void rvq_encode(const struct rvq_book *books, int n_book, float *z, int n_row, i
         pool_run(kern_exec_pool(x), search_row, &s, n_row);
         if (i + 1 == n_book)
             break; /* nobody looks at what the last one leaves */
-        gather(b, row, n_row, scratch);
+        rvq_gather(b, row, n_row, scratch);
         struct kern_call out = {.in = scratch, .out = z, .n_row = n_row, .epilogue = KERN_ADD,
                                 .scale = minus_one};
         kern_linear_run(x, &b->out, &out);

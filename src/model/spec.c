@@ -68,7 +68,7 @@ static const struct stack stacks[] = {
     {"codec.pre.", offsetof(struct spec, codec.pre)},
 };
 
-static int read_field(const struct gguf *g, const char *prefix, const struct field *f, char *base,
+static int spec_read_field(const struct gguf *g, const char *prefix, const struct field *f, char *base,
                       struct err *e)
 {
     char key[128];
@@ -107,7 +107,7 @@ static int read_stack(const struct gguf *g, const char *prefix, struct spec_tran
                       struct err *e)
 {
     for (size_t i = 0; i < COUNT(transformer_fields); i++) {
-        int rc = read_field(g, prefix, &transformer_fields[i], (char *)t, e);
+        int rc = spec_read_field(g, prefix, &transformer_fields[i], (char *)t, e);
         if (rc < 0)
             return rc;
     }
@@ -171,7 +171,7 @@ int spec_read(const struct gguf *g, struct spec *s, struct err *e)
         return err_set(e, ERR_UNSUPPORTED, "model architecture is \"%.64s\", must be \"" ARCH "\"",
                        arch);
     for (size_t i = 0; i < COUNT(model_fields); i++)
-        if ((rc = read_field(g, "", &model_fields[i], (char *)s, e)) < 0)
+        if ((rc = spec_read_field(g, "", &model_fields[i], (char *)s, e)) < 0)
             return rc;
     for (size_t i = 0; i < COUNT(stacks); i++)
         if ((rc = read_stack(g, stacks[i].prefix,

@@ -251,7 +251,7 @@ int tokenizer_vocab_parse(const char *tiktoken, size_t n_tiktoken, const char *s
     return rc;
 }
 
-static int read_all(const char *path, struct buf *b, struct err *e)
+static int tokenizer_read_all(const char *path, struct buf *b, struct err *e)
 {
     char chunk[65536];
     size_t n;
@@ -276,9 +276,9 @@ int tokenizer_vocab_read(const char *tiktoken_path, const char *special_path,
     buf_init(&tiktoken, LIMIT_JSON_BYTES);
     buf_init(&special, LIMIT_JSON_BYTES);
     *v = (struct tokenizer_vocab){0};
-    int rc = read_all(tiktoken_path, &tiktoken, e);
+    int rc = tokenizer_read_all(tiktoken_path, &tiktoken, e);
     if (rc == 0)
-        rc = read_all(special_path, &special, e);
+        rc = tokenizer_read_all(special_path, &special, e);
     if (rc == 0) {
         rc = tokenizer_vocab_parse(buf_str(&tiktoken), tiktoken.len, buf_str(&special),
                                    special.len, v, e);

@@ -82,7 +82,7 @@ static int read_voices(const struct gguf *g, const struct spec *s, struct voices
     return 0;
 }
 
-static int read_aliases(const struct gguf *g, struct voices *v, struct err *e)
+static int voices_read_aliases(const struct gguf *g, struct voices *v, struct err *e)
 {
     enum gguf_kind kind;
     size_t n;
@@ -114,7 +114,7 @@ int voices_read(const struct gguf *g, const struct spec *s, struct voices **ret,
         return err_set(e, ERR_MEMORY, "out of memory for voices");
     rc = read_voices(g, s, v, e);
     if (rc == 0)
-        rc = read_aliases(g, v, e);
+        rc = voices_read_aliases(g, v, e);
     if (rc == 0 && gguf_get_string(g, ARCH ".voice.default", &name, NULL) == 0) {
         if (!voices_find(v, name))
             rc = err_set(e, ERR_FORMAT, "the default voice \"%.64s\" is not among the voices", name);

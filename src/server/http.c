@@ -235,7 +235,7 @@ static enum MHD_Result send_reply(struct request *r)
 
 /* --- receiving --- */
 
-static void make_id(char id[40])
+static void http_make_id(char id[40])
 {
     unsigned char random[16] = {0};
     if (getrandom(random, sizeof random, 0) < 0)
@@ -293,7 +293,7 @@ static struct request *request_new(struct server *s, struct MHD_Connection *conn
     pthread_mutex_init(&r->lock, NULL);
     buf_init(&r->reply.body, HTTP_WHOLE_BYTES);
     buf_init(&r->out, 2 * HTTP_OUT_BYTES);
-    make_id(r->id);
+    http_make_id(r->id);
     snprintf(r->method, sizeof r->method, "%s", method);
     snprintf(r->path, sizeof r->path, "%s", path);
     read_ids(r);
@@ -398,7 +398,7 @@ static enum MHD_Result on_body(struct request *r, const char *data, size_t n)
 }
 
 /* Start the handler; true: its reply is ready. */
-static bool start(struct request *r)
+static bool http_start_(struct request *r)
 {
     struct api_error e;
     bool quick = r->route->kind == ROUTE_QUICK;
@@ -439,7 +439,7 @@ static enum MHD_Result on_complete(struct request *r)
     if (r->running)
         return MHD_YES;
     r->running = true;
-    return start(r) ? send_reply(r) : MHD_YES;
+    return http_start_(r) ? send_reply(r) : MHD_YES;
 }
 
 static enum MHD_Result on_access(void *cookie, struct MHD_Connection *connection, const char *path,

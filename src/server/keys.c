@@ -19,7 +19,7 @@ static int hex(char c)
 }
 
 /* "sha256:HEX", or the key itself */
-static int read_hash(const char *s, const char *where, unsigned char hash[KEYS_HASH], struct err *e)
+static int keys_read_hash(const char *s, const char *where, unsigned char hash[KEYS_HASH], struct err *e)
 {
     if (strncmp(s, "sha256:", 7) != 0) {
         if (strlen(s) < KEY_MIN)
@@ -53,7 +53,7 @@ static bool good_name(const char *s)
     return true;
 }
 
-static int add(struct keys *k, const char *name, const char *secret, int per_minute,
+static int keys_add(struct keys *k, const char *name, const char *secret, int per_minute,
                const char *where, struct err *e)
 {
     if (!good_name(name))
@@ -72,12 +72,12 @@ static int add(struct keys *k, const char *name, const char *secret, int per_min
     *key = (struct key){.per_minute = per_minute, .tokens = per_minute};
     snprintf(key->name, sizeof key->name, "%s", name);
     clock_gettime(CLOCK_MONOTONIC, &key->filled);
-    int rc = read_hash(secret, where, key->hash, e);
+    int rc = keys_read_hash(secret, where, key->hash, e);
     k->n_key += rc == 0;
     return rc;
 }
 
-static char *trim(char *s)
+static char *keys_trim(char *s)
 {
     s += strspn(s, " \t\r\n");
     size_t n = strlen(s);
@@ -86,17 +86,17 @@ static char *trim(char *s)
     return s;
 }
 
-static int read_line(struct keys *k, char *text, int per_minute, const char *where, struct err *e)
+static int keys_read_line(struct keys *k, char *text, int per_minute, const char *where, struct err *e)
 {
-    char *s = trim(text), *colon = strchr(s, ':'), *rate;
+    char *s = keys_trim(text), *colon = strchr(s, ':'), *rate;
     if (!*s || *s == '#')
         return 0;
     if (!colon)
         return err_set(e, ERR_FORMAT, "%s: not `name: key`", where);
     *colon = 0;
-    char *name = trim(s), *secret = trim(colon + 1);
+    char *name = keys_trim(s), *secret = keys_trim(colon + 1);
     size_t n = strcspn(secret, " \t");
-    rate = trim(secret + n);
+    rate = keys_trim(secret + n);
     if (*rate) {
         char *end;
         long v = strncmp(rate, "rate=", 5) == 0 ? strtol(rate + 5, &end, 10) : -1;
@@ -106,10 +106,10 @@ static int read_line(struct keys *k, char *text, int per_minute, const char *whe
         per_minute = (int)v;
     }
     secret[n] = 0;
-    return add(k, name, secret, per_minute, where, e);
+    return keys_add(k, name, secret, per_minute, where, e);
 }
 
-static int read_file(struct keys *k, const char *path, int per_minute, struct err *e)
+static int keys_read_file(struct keys *k, const char *path, int per_minute, struct err *e)
 {
     char text[LINE_BYTES], where[256];
     int rc = 0, line = 0;
@@ -121,7 +121,7 @@ static int read_file(struct keys *k, const char *path, int per_minute, struct er
         if (!strchr(text, '\n') && !feof(f))
             rc = err_set(e, ERR_LIMIT, "%s: longer than %d bytes", where, LINE_BYTES - 2);
         else
-            rc = read_line(k, text, per_minute, where, e);
+            rc = keys_read_line(k, text, per_minute, where, e);
     }
     if (rc == 0 && ferror(f))
         rc = err_set(e, ERR_IO, "cannot read the keys in %.128s", path);
@@ -142,15 +142,15 @@ static int read_list(struct keys *k, const char *list, int per_minute, struct er
             return err_set(e, ERR_LIMIT, "api_keys: a key is longer than %d bytes", LINE_BYTES - 1);
         snprintf(one, sizeof one, "%.*s", (int)n, list);
         list += n + (list[n] == ',');
-        char *s = trim(one), *colon = strncmp(s, "sha256:", 7) == 0 ? NULL : strchr(s, ':');
+        char *s = keys_trim(one), *colon = strncmp(s, "sha256:", 7) == 0 ? NULL : strchr(s, ':');
         snprintf(name, sizeof name, "key-%d", i);
         if (colon) {
             *colon = 0;
-            snprintf(name, sizeof name, "%.63s", trim(s));
-            s = trim(colon + 1);
+            snprintf(name, sizeof name, "%.63s", keys_trim(s));
+            s = keys_trim(colon + 1);
         }
         if (*s)
-            rc = add(k, name, s, per_minute, "api_keys", e);
+            rc = keys_add(k, name, s, per_minute, "api_keys", e);
     }
     memset(one, 0, sizeof one);
     return rc;
@@ -163,7 +163,7 @@ int keys_load(struct keys *k, const char *file, const char *list, int per_minute
     clock_gettime(CLOCK_MONOTONIC, &k->anyone.filled);
     pthread_mutex_init(&k->lock, NULL);
     if (file)
-        rc = read_file(k, file, per_minute, e);
+        rc = keys_read_file(k, file, per_minute, e);
     if (rc == 0 && list)
         rc = read_list(k, list, per_minute, e);
     return rc;

@@ -20,7 +20,7 @@ static void time_string(char *to, size_t n)
 }
 
 /* A whole line in one write, so that lines of several threads do not mix. */
-static void put(const char *s, size_t n)
+static void log_put(const char *s, size_t n)
 {
     while (n > 0) {
         ssize_t done = write(STDERR_FILENO, s, n);
@@ -31,36 +31,36 @@ static void put(const char *s, size_t n)
     }
 }
 
-static void set(json_t *o, const char *name, json_t *value)
+static void log_set(json_t *o, const char *name, json_t *value)
 {
     json_object_set_new(o, name, value);
 }
 
-static void set_string(json_t *o, const char *name, const char *s)
+static void log_set_string(json_t *o, const char *name, const char *s)
 {
     if (s && *s)
-        set(o, name, json_string(s));
+        log_set(o, name, json_string(s));
 }
 
 /* Thousandths are enough, and keep the lines short. */
 static void set_seconds(json_t *o, const char *name, double v)
 {
     if (v >= 0)
-        set(o, name, json_real(round(v * 1000) / 1000));
+        log_set(o, name, json_real(round(v * 1000) / 1000));
 }
 
 static void speech_fields(json_t *o, const struct request *r)
 {
     const struct speech_stats *t = &r->stats;
-    set_string(o, "format", t->format);
-    set_string(o, "voice", t->voice);
-    set(o, "characters", json_integer((json_int_t)t->n_char));
+    log_set_string(o, "format", t->format);
+    log_set_string(o, "voice", t->voice);
+    log_set(o, "characters", json_integer((json_int_t)t->n_char));
     set_seconds(o, "audio_seconds", t->audio_s);
     set_seconds(o, "first_audio_seconds", t->first_audio_s);
     if (t->audio_s > 0)
         set_seconds(o, "rtf", t->made_s / t->audio_s);
     if (r->server->o.log_text)
-        set_string(o, "text", t->text);
+        log_set_string(o, "text", t->text);
 }
 
 static json_t *fields(const struct request *r)
@@ -68,26 +68,26 @@ static json_t *fields(const struct request *r)
     char now[40];
     json_t *o = json_object();
     time_string(now, sizeof now);
-    set_string(o, "time", now);
-    set_string(o, "level", r->reply.status >= 500 ? "error" : r->error.fault ? "warning" : "info");
-    set_string(o, "request_id", r->id);
-    set_string(o, "method", r->method);
-    set_string(o, "path", r->path);
-    set(o, "status", json_integer(r->reply.status));
+    log_set_string(o, "time", now);
+    log_set_string(o, "level", r->reply.status >= 500 ? "error" : r->error.fault ? "warning" : "info");
+    log_set_string(o, "request_id", r->id);
+    log_set_string(o, "method", r->method);
+    log_set_string(o, "path", r->path);
+    log_set(o, "status", json_integer(r->reply.status));
     set_seconds(o, "seconds", http_seconds_since(&r->started));
     set_seconds(o, "first_byte_seconds", r->first_byte_s);
-    set(o, "bytes", json_integer((json_int_t)r->n_sent));
-    set_string(o, "key", r->key ? r->key->name : NULL);
-    set_string(o, "client_request_id", r->client_id);
-    set_string(o, "trace_id", r->trace_id);
-    set_string(o, "parent_id", r->parent_id);
+    log_set(o, "bytes", json_integer((json_int_t)r->n_sent));
+    log_set_string(o, "key", r->key ? r->key->name : NULL);
+    log_set_string(o, "client_request_id", r->client_id);
+    log_set_string(o, "trace_id", r->trace_id);
+    log_set_string(o, "parent_id", r->parent_id);
     if (r->n_retry > 0)
-        set(o, "retry", json_integer(r->n_retry));
+        log_set(o, "retry", json_integer(r->n_retry));
     if (r->stats.format)
         speech_fields(o, r);
     if (r->error.fault) {
-        set_string(o, "code", api_code(r->error.fault));
-        set_string(o, "error", r->error.message);
+        log_set_string(o, "code", api_code(r->error.fault));
+        log_set_string(o, "error", r->error.message);
     }
     return o;
 }
@@ -118,11 +118,11 @@ static void put_text(json_t *o)
         if ((unsigned char)b.data[i] < ' ' || b.data[i] == 127)
             b.data[i] = '?';
     buf_add_str(&b, "\n");
-    put(buf_str(&b), b.len);
+    log_put(buf_str(&b), b.len);
     buf_done(&b);
 }
 
-static void count(const struct request *r)
+static void log_count(const struct request *r)
 {
     struct metrics *m = &r->server->metrics;
     const struct speech_stats *t = &r->stats;
@@ -157,7 +157,7 @@ static void count(const struct request *r)
 
 void log_request(const struct request *r)
 {
-    count(r);
+    log_count(r);
     bool probe = r->route && r->route->is_quiet && r->reply.status < 400;
     if (r->server->o.log == SERVER_LOG_NONE || probe)
         return;
@@ -167,7 +167,7 @@ void log_request(const struct request *r)
         size_t n = s ? strlen(s) : 0;
         if (s) {
             s[n] = '\n'; /* in the place of its NUL */
-            put(s, n + 1);
+            log_put(s, n + 1);
         }
         free(s);
     } else {

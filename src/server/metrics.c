@@ -74,7 +74,7 @@ void metrics_done(struct metrics *m)
 }
 
 /* With the lock held; NULL: no room for another. */
-static struct series *find(struct metrics *m, enum metric id, const char *labels)
+static struct series *metrics_find(struct metrics *m, enum metric id, const char *labels)
 {
     struct series **p = &m->first[id];
     while (*p && strcmp((*p)->labels, labels) != 0)
@@ -92,8 +92,8 @@ static struct series *find(struct metrics *m, enum metric id, const char *labels
 void metrics_add(struct metrics *m, enum metric id, const char *labels, double value)
 {
     pthread_mutex_lock(&m->lock);
-    struct series *s = find(m, id, labels);
-    if (!s && (s = find(m, METRIC_DROPPED, "")) != NULL) {
+    struct series *s = metrics_find(m, id, labels);
+    if (!s && (s = metrics_find(m, METRIC_DROPPED, "")) != NULL) {
         id = METRIC_DROPPED;
         value = 1;
     }

@@ -5,14 +5,14 @@
 
 struct text { const char *at, *end; };
 
-static int fail(const char **why, const char *what)
+static int multipart_fail(const char **why, const char *what)
 {
     *why = what;
     return -1;
 }
 
 /* The first occurrence of what in t, or NULL. */
-static const char *find(struct text t, const char *what, size_t n)
+static const char *multipart_find_(struct text t, const char *what, size_t n)
 {
     while ((size_t)(t.end - t.at) >= n && n > 0) {
         const char *p = memchr(t.at, what[0], (size_t)(t.end - t.at) - n + 1);
@@ -65,7 +65,7 @@ static int read_headers(struct text headers, struct part *p, const char **why)
     static const char wanted[] = "Content-Disposition:";
     const char *value;
     while (headers.at < headers.end) {
-        const char *eol = find(headers, "\r\n", 2);
+        const char *eol = multipart_find_(headers, "\r\n", 2);
         struct text line = {headers.at, eol ? eol : headers.end};
         headers.at = eol ? eol + 2 : headers.end;
         if ((size_t)(line.end - line.at) < sizeof wanted ||
@@ -73,12 +73,12 @@ static int read_headers(struct text headers, struct part *p, const char **why)
             continue;
         size_t n = parameter(line, "name", &value);
         if (n == 0 || n >= sizeof p->name)
-            return fail(why, "a part has no name, or a very long one");
+            return multipart_fail(why, "a part has no name, or a very long one");
         memcpy(p->name, value, n);
         p->name[n] = 0;
         return 0;
     }
-    return fail(why, "a part has no Content-Disposition header");
+    return multipart_fail(why, "a part has no Content-Disposition header");
 }
 
 static int read_parts(struct text t, const char *line, size_t n_line, struct multipart *m,
@@ -86,20 +86,20 @@ static int read_parts(struct text t, const char *line, size_t n_line, struct mul
 {
     /* The first boundary has no line break before it. */
     if ((size_t)(t.end - t.at) < n_line - 2 || memcmp(t.at, line + 2, n_line - 2) != 0)
-        return fail(why, "the body does not begin with the boundary");
+        return multipart_fail(why, "the body does not begin with the boundary");
     t.at += n_line - 2;
     for (;;) {
         if (t.end - t.at >= 2 && memcmp(t.at, "--", 2) == 0)
-            return m->n > 0 ? 0 : fail(why, "the body has no parts");
+            return m->n > 0 ? 0 : multipart_fail(why, "the body has no parts");
         if (t.end - t.at < 2 || memcmp(t.at, "\r\n", 2) != 0)
-            return fail(why, "a boundary is not followed by a line break");
-        const char *end = find(t, line, n_line), *blank = find(t, "\r\n\r\n", 4);
+            return multipart_fail(why, "a boundary is not followed by a line break");
+        const char *end = multipart_find_(t, line, n_line), *blank = multipart_find_(t, "\r\n\r\n", 4);
         if (!end)
-            return fail(why, "the last boundary is missing: the body is cut short");
+            return multipart_fail(why, "the last boundary is missing: the body is cut short");
         if (!blank || blank + 4 > end + 2)
-            return fail(why, "a part has no blank line behind its headers");
+            return multipart_fail(why, "a part has no blank line behind its headers");
         if (m->n == MULTIPART_PARTS)
-            return fail(why, "the body has more than 32 parts");
+            return multipart_fail(why, "the body has more than 32 parts");
         struct part *p = &m->part[m->n];
         if (read_headers((struct text){t.at + 2, blank}, p, why) < 0)
             return -1;
@@ -119,9 +119,9 @@ int multipart_parse(const char *content_type, const char *body, size_t n, struct
     size_t n_boundary = parameter(type, "boundary", &boundary);
     ret->n = 0;
     if (strncasecmp(content_type, "multipart/form-data", 19) != 0)
-        return fail(why, "the body is not multipart/form-data");
+        return multipart_fail(why, "the body is not multipart/form-data");
     if (n_boundary == 0 || n_boundary > MULTIPART_BOUNDARY)
-        return fail(why, "the boundary is missing, or longer than 70 characters");
+        return multipart_fail(why, "the boundary is missing, or longer than 70 characters");
     memcpy(line + 4, boundary, n_boundary);
     return read_parts((struct text){body, body + n}, line, 4 + n_boundary, ret, why);
 }

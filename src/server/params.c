@@ -152,7 +152,7 @@ static int read_enum(const struct param *p, const json_t *v, double *ret, struct
                     known, best ? " Did you mean \"" : "", best ? best : "", best ? "\"?" : "");
 }
 
-static int read_number(const struct param *p, const json_t *v, double *ret, struct api_error *e)
+static int params_read_number(const struct param *p, const json_t *v, double *ret, struct api_error *e)
 {
     bool whole = p->type == PARAM_INTEGER;
     if (p->type == PARAM_BOOL) {
@@ -181,7 +181,7 @@ struct values { /* of the table's rows */
     double number[N_PARAM];
 };
 
-static int read_field(const struct param *p, const json_t *v, const struct param_limits *limits,
+static int params_read_field(const struct param *p, const json_t *v, const struct param_limits *limits,
                       struct values *to, struct api_error *e)
 {
     size_t i = (size_t)(p - params);
@@ -193,7 +193,7 @@ static int read_field(const struct param *p, const json_t *v, const struct param
     case PARAM_ENUM:
         return read_enum(p, v, &to->number[i], e);
     default:
-        return read_number(p, v, &to->number[i], e);
+        return params_read_number(p, v, &to->number[i], e);
     }
 }
 
@@ -253,7 +253,7 @@ static int read_object(json_t *json, const struct param_limits *limits, struct v
         /* Clients send null for what they leave to us. */
         if (!v || (json_is_null(v) && !p->required))
             continue;
-        if (read_field(p, v, limits, to, e) < 0)
+        if (params_read_field(p, v, limits, to, e) < 0)
             return -1;
     }
     return 0;

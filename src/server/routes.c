@@ -39,7 +39,7 @@ static const struct route routes[] = {
 #define N_ROUTE (sizeof routes / sizeof *routes)
 
 /* The rest of path behind a pattern's '*'; NULL: no match.  One trailing '/' does not matter. */
-static const char *match(const char *pattern, const char *path)
+static const char *routes_match(const char *pattern, const char *path)
 {
     size_t n = strlen(pattern);
     if (pattern[n - 1] == '*')
@@ -55,7 +55,7 @@ const struct route *route_find(const char *method, const char *path, const char 
     if (strcmp(method, "HEAD") == 0)
         method = "GET";
     for (size_t i = 0; i < N_ROUTE; i++) {
-        const char *rest = match(routes[i].path, path);
+        const char *rest = routes_match(routes[i].path, path);
         if (rest && strcmp(method, routes[i].method) == 0) {
             *argument = rest;
             return &routes[i];
@@ -69,7 +69,7 @@ bool route_methods(const char *path, char *ret, size_t n)
     size_t len = 0;
     ret[0] = 0;
     for (size_t i = 0; i < N_ROUTE; i++)
-        if (match(routes[i].path, path) && !strstr(ret, routes[i].method))
+        if (routes_match(routes[i].path, path) && !strstr(ret, routes[i].method))
             len += (size_t)snprintf(ret + len, n - len, "%s%s", routes[i].method,
                                     strcmp(routes[i].method, "GET") ? ", " : ", HEAD, ");
     if (len == 0)

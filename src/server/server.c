@@ -96,7 +96,7 @@ static void name_url(struct server *s, int fd)
              six ? "[" : "", s->o.host, six ? "]" : "", port);
 }
 
-static int start(struct server *s, struct err *e)
+static int server_start_(struct server *s, struct err *e)
 {
     struct jabbertts_error why;
     int fd = -1, rc;
@@ -126,7 +126,7 @@ int server_start(const struct server_options *o, struct server **ret, struct err
     s->watch_fd = -1;
     pthread_mutex_init(&s->lock, NULL);
     metrics_init(&s->metrics);
-    int rc = start(s, e);
+    int rc = server_start_(s, e);
     if (rc < 0)
         server_stop(s, 0);
     else

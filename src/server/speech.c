@@ -129,13 +129,13 @@ static int submit(struct request *r, struct speech *sp, struct api_error *e)
                                     : fail_voice(s, p->voice, e);
 }
 
-static int collect(void *cookie, const void *data, size_t n)
+static int speech_collect(void *cookie, const void *data, size_t n)
 {
     return buf_add(&((struct speech *)cookie)->chunk, data, n);
 }
 
 /* After submit, which says what rate the sound has. */
-static int open_encoder(struct speech *sp, struct api_error *e)
+static int speech_open_encoder(struct speech *sp, struct api_error *e)
 {
     const struct speech_params *p = &sp->params;
     struct jabbertts_error why;
@@ -143,7 +143,7 @@ static int open_encoder(struct speech *sp, struct api_error *e)
                                           .in_hz = jabbertts_stream_rate(sp->stream),
                                           .out_hz = p->sample_rate,
                                           .speed = p->speed,
-                                          .sink = collect,
+                                          .sink = speech_collect,
                                           .cookie = sp};
     if (!o.out_hz && p->response_format == FORMAT_PCM)
         o.out_hz = PCM_HZ;
@@ -190,7 +190,7 @@ static void on_sound(void *cookie)
     http_schedule(cookie);
 }
 
-static int begin(struct request *r, struct api_error *e)
+static int speech_begin(struct request *r, struct api_error *e)
 {
     struct param_limits limits = {r->server->o.max_input_chars, r->server->o.strict};
     struct speech *sp = mem_try(1, sizeof *sp);
@@ -200,7 +200,7 @@ static int begin(struct request *r, struct api_error *e)
     if (check_content_type(r, e) < 0 ||
         params_parse(r->body.data, r->body.len, &limits, &sp->params, e) < 0 ||
         check_model(r->server, sp->params.model, e) < 0 || submit(r, sp, e) < 0 ||
-        open_encoder(sp, e) < 0) {
+        speech_open_encoder(sp, e) < 0) {
         speech_free(sp);
         return -1;
     }
@@ -261,7 +261,7 @@ static int write_delta(struct request *r, const struct buf *chunk)
 }
 
 /* Hand over what is encoded. */
-static int flush(struct request *r, struct speech *sp)
+static int speech_flush(struct request *r, struct speech *sp)
 {
     int rc = 0;
     if (!sp->params.stream)
@@ -280,7 +280,7 @@ static int flush(struct request *r, struct speech *sp)
 }
 
 /* A client must never take a broken sound for a whole one. */
-static void fail(struct request *r, struct speech *sp, const struct api_error *e)
+static void speech_fail(struct request *r, struct speech *sp, const struct api_error *e)
 {
     sp->done = true;
     end_stats(r, sp);
@@ -316,7 +316,7 @@ static void send_whole(struct request *r, struct speech *sp)
     http_ready(r);
 }
 
-static void finish(struct request *r, struct speech *sp)
+static void speech_finish(struct request *r, struct speech *sp)
 {
     struct jabbertts_error why;
     struct jabbertts_progress p;
@@ -326,12 +326,12 @@ static void finish(struct request *r, struct speech *sp)
         api_fail(&e, FAULT_INCOMPLETE, NULL,
                  "the model did not come to the end of %d of %d sentences; try another seed, or "
                  "shorter sentences", p.n_truncated, p.n_piece);
-        fail(r, sp, &e);
+        speech_fail(r, sp, &e);
         return;
     }
-    if (jabbertts_encoder_finish(sp->encoder, &why) < 0 || flush(r, sp) < 0) {
+    if (jabbertts_encoder_finish(sp->encoder, &why) < 0 || speech_flush(r, sp) < 0) {
         api_fail(&e, FAULT_INTERNAL, NULL, "the sound could not be encoded");
-        fail(r, sp, &e);
+        speech_fail(r, sp, &e);
         return;
     }
     sp->done = true;
@@ -346,7 +346,7 @@ static void finish(struct request *r, struct speech *sp)
 }
 
 /* Move sound until the engine has none or the client takes none. */
-static void pump(struct request *r, struct speech *sp)
+static void speech_pump(struct request *r, struct speech *sp)
 {
     struct jabbertts_error why = {0};
     struct api_error e;
@@ -355,16 +355,16 @@ static void pump(struct request *r, struct speech *sp)
         if (n == JABBERTTS_AGAIN)
             return;
         if (n == 0) {
-            finish(r, sp);
+            speech_finish(r, sp);
             return;
         }
         if (n > 0)
             n = jabbertts_encoder_write(sp->encoder, sp->pcm, (size_t)n, &why);
-        if (n >= 0 && flush(r, sp) < 0)
+        if (n >= 0 && speech_flush(r, sp) < 0)
             n = why.code = JABBERTTS_ERR_MEMORY;
         if (n < 0) {
             api_fail_engine(&e, NULL, &why);
-            fail(r, sp, &e);
+            speech_fail(r, sp, &e);
         }
     }
 }
@@ -372,7 +372,7 @@ static void pump(struct request *r, struct speech *sp)
 void speech_run(struct request *r)
 {
     struct api_error e = {0};
-    if (!r->speech && r->reply.status == 0 && begin(r, &e) < 0) {
+    if (!r->speech && r->reply.status == 0 && speech_begin(r, &e) < 0) {
         http_reply_error(r, &e);
         http_ready(r);
     }
@@ -380,14 +380,14 @@ void speech_run(struct request *r)
     if (!sp)
         return;
     if (!http_gone(r)) {
-        pump(r, sp);
+        speech_pump(r, sp);
         return;
     }
     if (!sp->done) {
         jabbertts_cancel(sp->stream);
         r->stats.cancelled = true;
         api_fail(&e, FAULT_CANCELLED, NULL, "the client closed the connection");
-        fail(r, sp, &e);
+        speech_fail(r, sp, &e);
     }
     if (http_over(r)) {
         r->speech = NULL;

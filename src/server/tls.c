@@ -24,7 +24,7 @@ static int read_pem(const char *path, struct buf *to, struct err *e)
 }
 
 /* The library only logs what is wrong with a pair of files, so try them first. */
-static int check_pair(const struct server_options *o, const struct buf *cert, const struct buf *key,
+static int tls_check_pair(const struct server_options *o, const struct buf *cert, const struct buf *key,
                       struct err *e)
 {
     gnutls_certificate_credentials_t c;
@@ -51,5 +51,5 @@ int tls_read(struct server *s, struct err *e)
     if ((rc = read_pem(s->o.tls_cert, &s->tls_cert, e)) < 0 ||
         (rc = read_pem(s->o.tls_key, &s->tls_key, e)) < 0)
         return rc;
-    return check_pair(&s->o, &s->tls_cert, &s->tls_key, e);
+    return tls_check_pair(&s->o, &s->tls_cert, &s->tls_key, e);
 }

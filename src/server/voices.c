@@ -39,13 +39,13 @@ static void upload_done(struct upload *u)
         mem_free(u->field[i]);
 }
 
-static int out_of_memory(struct api_error *e)
+static int voices_out_of_memory(struct api_error *e)
 {
     return api_fail(e, FAULT_MEMORY, NULL, "out of memory for the upload");
 }
 
 /* A copy of bytes as a field; text must not contain a NUL. */
-static int take(struct upload *u, int i, const char *data, size_t n, struct api_error *e)
+static int voices_take(struct upload *u, int i, const char *data, size_t n, struct api_error *e)
 {
     if (i != SOUND && memchr(data, 0, n))
         return api_fail(e, FAULT_INVALID_VALUE, spellings[i][0], "'%s' contains a zero byte",
@@ -53,7 +53,7 @@ static int take(struct upload *u, int i, const char *data, size_t n, struct api_
     mem_free(u->field[i]);
     u->field[i] = mem_try(n + 1, 1);
     if (!u->field[i])
-        return out_of_memory(e);
+        return voices_out_of_memory(e);
     memcpy(u->field[i], data, n);
     if (i == SOUND)
         u->n_sound = n;
@@ -70,7 +70,7 @@ static int read_multipart(const struct request *r, const char *type, struct uplo
         return api_fail(e, FAULT_INVALID_VALUE, NULL, "the form cannot be read: %s", why);
     for (int i = 0; i < N_FIELD; i++)
         for (int k = 0; k < N_SPELLING && spellings[i][k] && !u->field[i]; k++)
-            if ((p = multipart_find(&m, spellings[i][k])) && take(u, i, p->data, p->n, e) < 0)
+            if ((p = multipart_find(&m, spellings[i][k])) && voices_take(u, i, p->data, p->n, e) < 0)
                 return -1;
     return 0;
 }
@@ -83,10 +83,10 @@ static int take_base64(struct upload *u, const char *s, struct api_error *e)
     size_t n = strlen(s) / 4 * 3 + 3;
     uint8_t *data = mem_try(n, 1);
     if (!data)
-        return out_of_memory(e);
+        return voices_out_of_memory(e);
     int got = av_base64_decode(data, s, (int)n);
     int rc = got < 0 ? api_fail(e, FAULT_INVALID_VALUE, "audio", "'audio' is not base64")
-                     : take(u, SOUND, (const char *)data, (size_t)got, e);
+                     : voices_take(u, SOUND, (const char *)data, (size_t)got, e);
     mem_free(data);
     return rc;
 }
@@ -107,7 +107,7 @@ static int read_json(const struct request *r, struct upload *u, struct api_error
             else if (i == SOUND)
                 rc = take_base64(u, json_string_value(v), e);
             else
-                rc = take(u, i, json_string_value(v), json_string_length(v), e);
+                rc = voices_take(u, i, json_string_value(v), json_string_length(v), e);
         }
     json_decref(j);
     return rc;
@@ -124,7 +124,7 @@ static int read_upload(const struct request *r, struct upload *u, struct api_err
                     "application/json", type ? type : "of no type");
 }
 
-static int need(const struct upload *u, int i, const char *called, struct api_error *e)
+static int voices_need(const struct upload *u, int i, const char *called, struct api_error *e)
 {
     if (u->field[i] && u->field[i][0])
         return 0;
@@ -197,7 +197,7 @@ static void reply_stored(struct request *r, enum jabbertts_kind kind, const char
         http_reply_json(r, 200, f.json);
 }
 
-static void add(struct request *r, enum jabbertts_kind kind)
+static void voices_add_(struct request *r, enum jabbertts_kind kind)
 {
     bool voice = kind == JABBERTTS_VOICE;
     struct upload u = {.n_sound = 0};
@@ -206,9 +206,9 @@ static void add(struct request *r, enum jabbertts_kind kind)
     char id[48];
     if (no_store(r))
         return;
-    if (read_upload(r, &u, &e) < 0 || need(&u, NAME, "name", &e) < 0 ||
-        need(&u, SOUND, voice ? "audio_sample" : "recording", &e) < 0 ||
-        (!voice && need(&u, LANGUAGE, "language", &e) < 0)) {
+    if (read_upload(r, &u, &e) < 0 || voices_need(&u, NAME, "name", &e) < 0 ||
+        voices_need(&u, SOUND, voice ? "audio_sample" : "recording", &e) < 0 ||
+        (!voice && voices_need(&u, LANGUAGE, "language", &e) < 0)) {
         http_reply_error(r, &e);
         upload_done(&u);
         return;
@@ -228,12 +228,12 @@ static void add(struct request *r, enum jabbertts_kind kind)
 
 void voices_add(struct request *r)
 {
-    add(r, JABBERTTS_VOICE);
+    voices_add_(r, JABBERTTS_VOICE);
 }
 
 void consents_add(struct request *r)
 {
-    add(r, JABBERTTS_CONSENT);
+    voices_add_(r, JABBERTTS_CONSENT);
 }
 
 /* --- lists --- */
@@ -288,7 +288,7 @@ static json_t *page_json(json_t *list, const char *also, bool more)
 }
 
 /* From behind the entry whose id is after, limit entries (0: all); false: there is no such id. */
-static bool cut(json_t *list, const char *after, int limit, bool *more)
+static bool voices_cut(json_t *list, const char *after, int limit, bool *more)
 {
     size_t from = 0, n = json_array_size(list);
     const char *id = NULL;
@@ -323,7 +323,7 @@ void voices_list(struct request *r)
                                          &why) < 0) {
         json_decref(f.json);
         reply_failure(r, NULL, &why);
-    } else if (!cut(f.json, after, limit, &more)) {
+    } else if (!voices_cut(f.json, after, limit, &more)) {
         json_decref(f.json);
         api_fail(&e, FAULT_INVALID_VALUE, "after", "there is no voice '%.64s'", after);
         http_reply_error(r, &e);
@@ -391,7 +391,7 @@ void consents_rename(struct request *r)
     struct api_error e;
     if (no_store(r))
         return;
-    if (read_upload(r, &u, &e) < 0 || need(&u, NAME, "name", &e) < 0)
+    if (read_upload(r, &u, &e) < 0 || voices_need(&u, NAME, "name", &e) < 0)
         http_reply_error(r, &e);
     else if (jabbertts_store_rename(r->server->store, JABBERTTS_CONSENT, r->argument, u.field[NAME],
                                     &why) < 0)

@@ -32,7 +32,7 @@ void watch_add(struct server *s, struct conn *c)
 }
 
 /* Give up what runs for this connection.  With the server's lock held, so the request exists. */
-static void leave(struct conn *c)
+static void watch_leave(struct conn *c)
 {
     struct request *r = c->request;
     bool tell = false;
@@ -56,7 +56,7 @@ static void peer_closed(struct server *s, uint64_t serial)
     while (c && c->serial != serial)
         c = c->next;
     if (c)
-        leave(c);
+        watch_leave(c);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -64,7 +64,7 @@ void watch_leave_all(struct server *s)
 {
     pthread_mutex_lock(&s->lock);
     for (struct conn *c = s->conns; c; c = c->next) {
-        leave(c);
+        watch_leave(c);
         shutdown(c->fd, SHUT_RDWR);
     }
     pthread_mutex_unlock(&s->lock);

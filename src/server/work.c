@@ -5,7 +5,7 @@
 
 /* The next request whose turn it is; blocking ones leave half of the threads to streams.
  * With the queue's lock held. */
-static struct request *take(struct queue *q)
+static struct request *work_take(struct queue *q)
 {
     struct request *before = NULL, *r = q->first;
     int most = q->n_thread / 2 > 0 ? q->n_thread / 2 : 1;
@@ -26,7 +26,7 @@ static struct request *take(struct queue *q)
 }
 
 /* Run r's handler; afterwards it is free for the next call, or freed. */
-static void run(struct request *r)
+static void work_run(struct request *r)
 {
     pthread_mutex_lock(&r->lock);
     r->task = TASK_RUNNING;
@@ -50,7 +50,7 @@ static void *worker(void *arg)
     struct queue *q = arg;
     pthread_mutex_lock(&q->lock);
     for (;;) {
-        struct request *r = take(q);
+        struct request *r = work_take(q);
         if (!r) {
             if (q->closing && !q->first)
                 break;
@@ -59,7 +59,7 @@ static void *worker(void *arg)
         }
         bool blocking = r->route->kind == ROUTE_WORK;
         pthread_mutex_unlock(&q->lock);
-        run(r);
+        work_run(r);
         pthread_mutex_lock(&q->lock);
         q->n_blocking -= blocking;
         if (blocking && q->first)

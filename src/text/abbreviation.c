@@ -10,7 +10,7 @@ static const char *const title[] = {"Mr", "Mrs", "Ms", "Dr", "Prof", "St", "Mt",
 /* These, only before a number. */
 static const char *const numbered[] = {"No", "Nos", "Fig", "Vol", "Sec", "Ch", "Art", "pp", "Nr"};
 
-static bool is_in(const char *const *list, size_t n_list, const char *word, size_t n)
+static bool abbreviation_is_in(const char *const *list, size_t n_list, const char *word, size_t n)
 {
     for (size_t k = 0; k < n_list; k++)
         if (strlen(list[k]) == n && memcmp(list[k], word, n) == 0)
@@ -46,9 +46,9 @@ enum abbreviation abbreviation_at(const char *s, size_t i, char next)
         return letters(s, start, next);
     if (start && (isalnum((unsigned char)s[start - 1]) || (unsigned char)s[start - 1] >= 0x80))
         return ABBREVIATION_NONE;
-    if (is_in(title, sizeof title / sizeof *title, s + start, n))
+    if (abbreviation_is_in(title, sizeof title / sizeof *title, s + start, n))
         return ABBREVIATION_TITLE;
     bool number = isdigit((unsigned char)next) &&
-                  is_in(numbered, sizeof numbered / sizeof *numbered, s + start, n);
+                  abbreviation_is_in(numbered, sizeof numbered / sizeof *numbered, s + start, n);
     return number ? ABBREVIATION_TITLE : ABBREVIATION_NONE;
 }

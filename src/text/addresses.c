@@ -9,7 +9,7 @@
 
 struct reader { const struct text_language *l; const char *s; size_t n; struct words *w; };
 
-static bool is_name_byte(char c)
+static bool addresses_is_name_byte(char c)
 {
     return scan_is_alnum(c) || c == '-' || c == '_' || (unsigned char)c >= 0x80;
 }
@@ -20,12 +20,12 @@ static size_t dotted_name(const struct reader *r, size_t at, size_t *last)
     size_t end = at, dots = 0;
     while (end < r->n && end - at < MAX_ADDRESS_BYTES) {
         size_t from = end;
-        while (end < r->n && is_name_byte(r->s[end]))
+        while (end < r->n && addresses_is_name_byte(r->s[end]))
             end++;
         if (end == from)
             break;
         *last = from;
-        if (end + 1 >= r->n || r->s[end] != '.' || !is_name_byte(r->s[end + 1]))
+        if (end + 1 >= r->n || r->s[end] != '.' || !addresses_is_name_byte(r->s[end + 1]))
             return dots ? end - at : 0;
         end++;
         dots++;
@@ -82,11 +82,11 @@ static void say_parts(const struct reader *r, size_t at, size_t end)
 
 /* --- the kinds --- */
 
-static size_t read_email(const struct reader *r, size_t at)
+static size_t addresses_read_email(const struct reader *r, size_t at)
 {
     size_t end = at, last, host;
     while (end < r->n && end - at < MAX_ADDRESS_BYTES &&
-           (is_name_byte(r->s[end]) || strchr(".+%", r->s[end])))
+           (addresses_is_name_byte(r->s[end]) || strchr(".+%", r->s[end])))
         end++;
     if (end == at || end >= r->n || r->s[end] != '@')
         return 0;
@@ -109,7 +109,7 @@ static size_t url_end(const struct reader *r, size_t at)
     return end;
 }
 
-static size_t read_url(const struct reader *r, size_t at)
+static size_t addresses_read_url(const struct reader *r, size_t at)
 {
     size_t last, from = at, len = scan_match(r->s, r->n, at, "https://", true);
     if (!len)
@@ -132,7 +132,7 @@ static size_t read_url(const struct reader *r, size_t at)
 static size_t read_tag(const struct reader *r, size_t at)
 {
     size_t end = at + 1;
-    while (end < r->n && end - at < MAX_ADDRESS_BYTES && (is_name_byte(r->s[end])) && r->s[end] != '-')
+    while (end < r->n && end - at < MAX_ADDRESS_BYTES && (addresses_is_name_byte(r->s[end])) && r->s[end] != '-')
         end++;
     if (end == at + 1 || scan_word_before(r->s, at) || !scan_letter(r->s, r->n, at + 1))
         return 0;
@@ -151,7 +151,7 @@ size_t addresses_read(const struct text_language *l, const char *s, size_t n, si
     /* Not in the middle of one that was refused: each byte is looked at once. */
     if (!scan_is_alnum(s[at]) || scan_word_before(s, at) || (at && strchr("._+%-/@", s[at - 1])))
         return 0;
-    if ((used = read_url(&r, at)) || (used = read_email(&r, at)))
+    if ((used = addresses_read_url(&r, at)) || (used = addresses_read_email(&r, at)))
         return used;
     return 0;
 }

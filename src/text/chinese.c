@@ -27,7 +27,7 @@ static const struct language_symbol symbols[] = {
     {"%", "百分号"}, {"&", "和"}, {"+", "加"}, {"=", "等于"}, {"×", "乘"}, {"÷", "除以"}, {"<", "小于"},
     {">", "大于"}, {"≈", "约等于"}, {"½", "二分之一"}, {"¼", "四分之一"}, {"¾", "四分之三"}, {"*", ""}, {0}};
 
-static void say_digits(const char *s, size_t n, struct words *w)
+static void chinese_say_digits(const char *s, size_t n, struct words *w)
 {
     static const char *const names[] = {"零", "一", "二", "三", "四", "五", "六", "七", "八", "九"};
     for (size_t i = 0; i < n; i++)
@@ -35,7 +35,7 @@ static void say_digits(const char *s, size_t n, struct words *w)
             words_add(w, names[s[i] - '0']);
 }
 
-static void say_int(int x, struct words *w)
+static void chinese_say_int(int x, struct words *w)
 {
     char digits[12], *p = digits + sizeof digits - 1;
     *p = 0;
@@ -46,38 +46,38 @@ static void say_int(int x, struct words *w)
 }
 
 /* 下午2:05: 两点零五分. */
-static void say_time(const struct language_time *t, struct words *w)
+static void chinese_say_time(const struct language_time *t, struct words *w)
 {
     if (t->hour == 2)
         words_add(w, "两");
     else
-        say_int(t->hour, w);
+        chinese_say_int(t->hour, w);
     words_add(w, "点");
     if (t->minute <= 0 && t->second <= 0)
         return;
     if (t->minute < 10)
         words_add(w, "零");
     if (t->minute)
-        say_int(t->minute, w);
+        chinese_say_int(t->minute, w);
     words_add(w, "分");
     if (t->second > 0) {
-        say_int(t->second, w);
+        chinese_say_int(t->second, w);
         words_add(w, "秒");
     }
 }
 
-static void say_date(const struct language_date *d, struct words *w)
+static void chinese_say_date(const struct language_date *d, struct words *w)
 {
     char year[12];
     if (d->year >= 0) {
         int n = snprintf(year, sizeof year, "%d", d->year);
-        say_digits(year, (size_t)n, w);
+        chinese_say_digits(year, (size_t)n, w);
         words_add(w, "年");
     }
-    say_int(d->month, w);
+    chinese_say_int(d->month, w);
     words_add(w, "月");
     if (d->day) {
-        say_int(d->day, w);
+        chinese_say_int(d->day, w);
         words_add(w, "日");
     }
 }
@@ -107,20 +107,20 @@ static size_t read_yuan(const char *s, size_t n, size_t at, struct words *w)
         words_add(w, "元");
     }
     if (tenth != '0') {
-        say_digits(&tenth, 1, w);
+        chinese_say_digits(&tenth, 1, w);
         words_add(w, "角");
     } else if (hundredth != '0' && whole) {
         words_add(w, "零");
     }
     if (hundredth != '0') {
-        say_digits(&hundredth, 1, w);
+        chinese_say_digits(&hundredth, 1, w);
         words_add(w, "分");
     }
     return sign + x.len;
 }
 
 /* 2020年: digit by digit; 20%: 百分之二十; 2个: 两个; 120 km/h: 每小时一百二十公里. */
-static size_t match(const char *s, size_t n, size_t at, struct words *w)
+static size_t chinese_match(const char *s, size_t n, size_t at, struct words *w)
 {
     extern const struct text_language language_zh;
     size_t yuan = read_yuan(s, n, at, w), len;
@@ -133,11 +133,11 @@ static size_t match(const char *s, size_t n, size_t at, struct words *w)
         return 0;
     size_t end = at + x.len, spaces = scan_spaces(s, n, end) == 1;
     if (strlen(x.digits) == 4 && !x.sign && !x.fraction[0] && scan_match(s, n, end, "年", false)) {
-        say_digits(x.digits, 4, w);
+        chinese_say_digits(x.digits, 4, w);
         return x.len;
     }
     if (strlen(x.digits) > 8 && !x.grouped && !x.fraction[0]) { /* a number of a telephone or a card */
-        say_digits(x.digits, strlen(x.digits), w);
+        chinese_say_digits(x.digits, strlen(x.digits), w);
         return x.len;
     }
     if ((len = scan_match(s, n, end + spaces, "%", false)) > 0) {
@@ -171,5 +171,5 @@ const struct text_language language_zh = {
     .minus = "负", .plus = "加", .point = "点", .to = "到", .dot = "点", .at = "艾特", .slash = "斜杠",
     .dash = "横杠", .underscore = "下划线", .colon = "冒号", .hashtag = "话题",
     .units = units, .currencies = currencies, .symbols = symbols,
-    .match = match, .say_date = say_date, .say_time = say_time,
+    .match = chinese_match, .say_date = chinese_say_date, .say_time = chinese_say_time,
 };

@@ -55,7 +55,7 @@ static void drop(struct cleaner *k, size_t start, size_t end)
     k->dropped = true;
 }
 
-static void put(struct cleaner *k, const char *form, size_t start, size_t end)
+static void clean_put(struct cleaner *k, const char *form, size_t start, size_t end)
 {
     write_gap(k);
     mapped_put(k->out, form, strlen(form), start, end);
@@ -103,7 +103,7 @@ static int line_breaks(UChar32 c)
     return c == '\n' || c == 0x85 || c == 0x2028 || c == '\v' ? 1 : c == '\f' || c == 0x2029 ? 2 : 0;
 }
 
-static bool is_space(UChar32 c)
+static bool clean_is_space(UChar32 c)
 {
     return c == ' ' || c == '\t' || c == '\r' || u_isUWhiteSpace(c) || c == 0xfeff || c == 0x2800;
 }
@@ -134,7 +134,7 @@ static bool is_dropped(const struct cleaner *k, UChar32 c, size_t at, size_t len
 
 /* --- letters and their marks --- */
 
-static bool is_mark(UChar32 c)
+static bool clean_is_mark(UChar32 c)
 {
     int8_t type = u_charType(c);
     return type == U_NON_SPACING_MARK || type == U_ENCLOSING_MARK || type == U_COMBINING_SPACING_MARK;
@@ -182,7 +182,7 @@ static size_t cluster(struct cleaner *k, UChar32 c, size_t at, size_t len)
     for (;;) {
         UChar32 next = scan_char(k->s, k->n, end, &next_len);
         bool voiced = next == 0xff9e || next == 0xff9f; /* of half-width kana */
-        if (next < 0x300 || !(is_mark(next) || voiced || (is_jamo(next) && c >= 0x1100 && c <= 0x11ff)))
+        if (next < 0x300 || !(clean_is_mark(next) || voiced || (is_jamo(next) && c >= 0x1100 && c <= 0x11ff)))
             break;
         if (marks++ < MAX_MARKS && n < MAX_CLUSTER - 2)
             U16_APPEND_UNSAFE(in, n, next);
@@ -209,7 +209,7 @@ static size_t cluster(struct cleaner *k, UChar32 c, size_t at, size_t len)
         write_gap(k);
         mapped_copy(k->out, k->s, at, end);
     } else {
-        put(k, form[0] == ' ' ? "" : form, at, end);
+        clean_put(k, form[0] == ' ' ? "" : form, at, end);
     }
     return end - at;
 }
@@ -229,7 +229,7 @@ static size_t punctuation_run(struct cleaner *k, size_t at)
             call = call || s[end] == '!';
         }
         if (end - at > 1)
-            put(k, ask && call ? "?!" : ask ? "?" : "!", at, end);
+            clean_put(k, ask && call ? "?!" : ask ? "?" : "!", at, end);
         return end - at > 1 ? end - at : 0;
     }
     if (!strchr(".,;:-=_*#~+<>^|/\\", c))
@@ -237,15 +237,15 @@ static size_t punctuation_run(struct cleaner *k, size_t at)
     while (end < k->n && s[end] == c)
         end++;
     if (c == '.' && end - at > 1) {
-        put(k, end - at == 2 ? "." : "...", at, end);
+        clean_put(k, end - at == 2 ? "." : "...", at, end);
         return end - at;
     }
     if (strchr(",;:", c) && end - at > 1 && !(c == ':' && end - at == 2)) {
-        put(k, (char[2]){c, 0}, at, end);
+        clean_put(k, (char[2]){c, 0}, at, end);
         return end - at;
     }
     if (c == '-' && end - at == 2 && !(end < k->n && scan_is_alpha(s[end]) && (!at || s[at - 1] == ' '))) {
-        put(k, "—", at, end);
+        clean_put(k, "—", at, end);
         return end - at;
     }
     if (end - at < 3 || strchr(".,;:", c))
@@ -298,7 +298,7 @@ static size_t emoji(struct cleaner *k, size_t at)
         return 0;
     drop(k, at, at + len);
     if (k->options->emoji && name[0]) {
-        put(k, name, at, at + len);
+        clean_put(k, name, at, at + len);
         drop(k, at, at + len);
     }
     return len;
@@ -349,7 +349,7 @@ static size_t one(struct cleaner *k, size_t at)
 {
     size_t len;
     UChar32 c = scan_char(k->s, k->n, at, &len);
-    if (line_breaks(c) || is_space(c)) {
+    if (line_breaks(c) || clean_is_space(c)) {
         gap(k, at, at + len, line_breaks(c));
         return len;
     }
@@ -360,7 +360,7 @@ static size_t one(struct cleaner *k, size_t at)
     if (used)
         return used;
     if (form)
-        put(k, form, at, at + len);
+        clean_put(k, form, at, at + len);
     else if (!is_dropped(k, c, at, len))
         return cluster(k, c, at, len);
     return len;

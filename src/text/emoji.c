@@ -33,7 +33,7 @@ static bool is_modifier(int32_t c)
            (c >= 0xe0020 && c <= 0xe007f);
 }
 
-static void name_of(int32_t c, char *name, size_t room)
+static void emoji_name_of(int32_t c, char *name, size_t room)
 {
     UErrorCode status = U_ZERO_ERROR;
     int32_t n = u_charName(c, U_UNICODE_CHAR_NAME, name, (int32_t)room, &status);
@@ -62,7 +62,7 @@ size_t emoji_at(const char *s, size_t n, size_t at, char *name, size_t room)
     if (!is_emoji(c, next))
         return 0;
     end = at + len;
-    name_of(c, name, room);
+    emoji_name_of(c, name, room);
     if (is_flag(c)) {
         name[0] = 0;
         if (!is_flag(next))

@@ -455,7 +455,7 @@ static const char *const months[] = {
     "July|Jul|Jul.", "August|Aug|Aug.", "September|Sept|Sept.|Sep|Sep.", "October|Oct|Oct.",
     "November|Nov|Nov.", "December|Dec|Dec.", 0};
 
-static size_t match(const char *s, size_t n, size_t at, struct words *w)
+static size_t english_match(const char *s, size_t n, size_t at, struct words *w)
 {
     size_t used = scan_is_digit(s[at]) ? english_number(s, n, at, w) : english_word(s, n, at, w);
     return used || scan_is_digit(s[at]) || scan_is_alpha(s[at]) ? used : english_number(s, n, at, w);
@@ -494,7 +494,7 @@ const struct text_language language_en = {
     .currencies = currencies,
     .abbreviations = english_abbreviations,
     .symbols = symbols,
-    .match = match,
+    .match = english_match,
     .say_date = english_say_date,
     .say_time = english_say_time,
 };

@@ -243,7 +243,7 @@ static size_t clock_at(const struct here *h, size_t at, struct language_time *t)
 }
 
 /* A clock time, with AM or PM if it has one.  *half: had it? */
-static size_t say_clock(const struct here *h, size_t at, bool *half)
+static size_t english_numbers_say_clock(const struct here *h, size_t at, bool *half)
 {
     struct language_time t;
     const char *said;
@@ -269,7 +269,7 @@ static size_t say_clock(const struct here *h, size_t at, bool *half)
 }
 
 /* The hour before a dash and a time: 9-5pm, 9:30-11. */
-static size_t read_time(const struct here *h)
+static size_t english_numbers_read_time(const struct here *h)
 {
     bool half, other;
     struct language_time t;
@@ -288,24 +288,24 @@ static size_t read_time(const struct here *h)
                 (half2 || word_ends(h, to + l2));
         if (range && t.minute <= 0 && t.second < 0 && !after)
             english_say_int(t.hour, h->w);
-        else if (range && !say_clock(h, start, &half))
+        else if (range && !english_numbers_say_clock(h, start, &half))
             return 0;
         if (range) {
             words_add(h->w, "to");
-            size_t l3 = say_clock(h, to, &other);
+            size_t l3 = english_numbers_say_clock(h, to, &other);
             return l3 ? to + l3 + zone_at(h, to + l3) - start : 0;
         }
     }
     if (t.minute >= 0 && byte_at(h, bare) == ':')
         return 0; /* a MAC address or the like */
-    len = say_clock(h, start, &half);
+    len = english_numbers_say_clock(h, start, &half);
     return len ? len + zone_at(h, start + len) : 0;
 }
 
 /* --- dates --- */
 
 /* Bytes of the name of a month at s[at]. */
-static size_t month_at(const struct here *h, size_t at, int *month)
+static size_t english_numbers_month_at(const struct here *h, size_t at, int *month)
 {
     size_t best = 0;
     if (!strchr("JFMASOND", byte_at(h, at) & ~32))
@@ -339,7 +339,7 @@ static size_t day_at(const struct here *h, size_t at, int *day)
 }
 
 /* A year after a date: ", 2020", " 2020", " '99". */
-static size_t year_at(const struct here *h, size_t at, int *year)
+static size_t english_numbers_year_at(const struct here *h, size_t at, int *year)
 {
     size_t end = at + (byte_at(h, at) == ',');
     size_t spaces = scan_spaces(h->s, h->n, end);
@@ -393,7 +393,7 @@ static size_t read_weekday(const struct here *h)
     size_t next = end + period + (byte_at(h, end + period) == ',');
     next += scan_spaces(h->s, h->n, next);
     struct english_context after = english_after(h->s, h->n, end + period);
-    bool sure = month_at(h, next, &month) || scan_is_digit(byte_at(h, next)) ||
+    bool sure = english_numbers_month_at(h, next, &month) || scan_is_digit(byte_at(h, next)) ||
                 (period && (english_is(after.word, "at|from|and|to|the|morning|evening|night")));
     bool name_word = len > 3 || english_is(name, "Monday|Tuesday|Thursday|Friday");
     if (!sure && !(period && name_word))
@@ -407,14 +407,14 @@ size_t english_month(const char *s, size_t n, size_t at, struct words *w)
 {
     struct here h = {s, n, at, w};
     struct language_date d = {.year = -1};
-    size_t len = month_at(&h, at, &d.month), end = at + len, day, year;
+    size_t len = english_numbers_month_at(&h, at, &d.month), end = at + len, day, year;
     if (!len)
         return scan_is_upper(s[at]) ? read_weekday(&h) : 0;
     bool period = byte_at(&h, end) == '.', capital = scan_is_upper(s[at]);
     int other = 0;
     size_t span = capital ? scan_dash(s, n, end + period) : 0;
     size_t second_month = span && scan_is_upper(byte_at(&h, end + period + span))
-                              ? month_at(&h, end + period + span, &other)
+                              ? english_numbers_month_at(&h, end + period + span, &other)
                               : 0;
     if (second_month) { /* Jan-Mar */
         words_add_n(w, language_en.months[d.month - 1], strcspn(language_en.months[d.month - 1], "|"));
@@ -440,19 +440,19 @@ size_t english_month(const char *s, size_t n, size_t at, struct words *w)
             words_add(w, "to");
             english_say_ordinal(last, w);
             end = to + second;
-            if ((year = year_at(&h, end, &d.year)) > 0) {
+            if ((year = english_numbers_year_at(&h, end, &d.year)) > 0) {
                 words_join(w, ",");
                 english_say_year(d.year, w);
             }
             return end + year - at;
         }
-        year = year_at(&h, end, &d.year);
+        year = english_numbers_year_at(&h, end, &d.year);
         english_say_date(&d, w);
         return end + year - at;
     }
     d.day = 0;
     size_t before_year = end + period;
-    if ((year = year_at(&h, before_year, &d.year)) > 0) {
+    if ((year = english_numbers_year_at(&h, before_year, &d.year)) > 0) {
         english_say_date(&d, w);
         return before_year + year - at;
     }
@@ -460,7 +460,7 @@ size_t english_month(const char *s, size_t n, size_t at, struct words *w)
 }
 
 /* 5 January 2020, 5th of January, 05-Jan-2020. */
-static size_t read_day_month(const struct here *h)
+static size_t english_numbers_read_day_month(const struct here *h)
 {
     struct language_date d = {.year = -1};
     size_t day = day_at(h, h->at, &d.day), end = h->at + day, month;
@@ -469,7 +469,7 @@ static size_t read_day_month(const struct here *h)
         return 0;
     end += dashed ? 1 : scan_spaces(h->s, h->n, end);
     end += scan_match(h->s, h->n, end, "of ", false);
-    if (!scan_is_upper(byte_at(h, end)) || !(month = month_at(h, end, &d.month)))
+    if (!scan_is_upper(byte_at(h, end)) || !(month = english_numbers_month_at(h, end, &d.month)))
         return 0;
     end += month;
     if (byte_at(h, end) == '.' && byte_at(h, end + 1) == ' ')
@@ -481,7 +481,7 @@ static size_t read_day_month(const struct here *h)
         d.year += digits == 2 ? (d.year < 70 ? 2000 : 1900) : 0;
         year = 1 + digits;
     } else if (!dashed) {
-        year = year_at(h, end, &d.year);
+        year = english_numbers_year_at(h, end, &d.year);
     } else {
         return 0;
     }
@@ -652,7 +652,7 @@ static size_t fraction_at(const struct here *h, size_t at, long *num, long *den)
     return a + 1 + b;
 }
 
-static void say_fraction(long num, long den, struct words *w)
+static void english_numbers_say_fraction(long num, long den, struct words *w)
 {
     if (num >= den || den > 100 || den == 1) {
         english_say_int(num, w);
@@ -744,7 +744,7 @@ static size_t read_fraction(const struct here *h)
         words_add(h->w, "out of");
         english_say_int(den, h->w);
     } else {
-        say_fraction(num, den, h->w);
+        english_numbers_say_fraction(num, den, h->w);
         len += say_unit_after(h, h->at + len, num >= den);
     }
     return len;
@@ -798,7 +798,7 @@ static size_t extension_at(const struct here *h, size_t at)
 }
 
 /* (555) 123-4567, 555-123-4567, 1-800-555-0199, 555-1234, 1-800-FLOWERS. */
-static size_t read_phone(const struct here *h)
+static size_t english_numbers_read_phone(const struct here *h)
 {
     size_t at = h->at, end = at, n_group = 0, sizes[5] = {0};
     if (byte_at(h, at) == '+')
@@ -832,7 +832,7 @@ static size_t read_phone(const struct here *h)
 }
 
 /* 978-3-16-148410-0, 123-45-6789, 4111 1111 1111 1111, 12:34:56:78:9A:BC. */
-static size_t read_groups(const struct here *h)
+static size_t english_numbers_read_groups(const struct here *h)
 {
     size_t end = h->at, groups = 0, digits = 0;
     bool fours = true;
@@ -928,7 +928,7 @@ static const char versioned[] =
     "gtk|gnome|kde|excel|unity|unreal|edition";
 
 /* Numbers with points between them: addresses "dot", versions "point". */
-static size_t read_dotted(const struct here *h)
+static size_t english_numbers_read_dotted(const struct here *h)
 {
     size_t end = h->at, parts = 0;
     bool bytes = true, prefix = h->at && ((h->s[h->at - 1] | 32) == 'v' || strchr("@=", h->s[h->at - 1]));
@@ -1268,7 +1268,7 @@ static size_t magnitude_at(const struct here *h, size_t at, bool letters, const 
     return best ? best + gap : 0;
 }
 
-static const struct language_currency *currency_at(const struct here *h, size_t at, size_t *len)
+static const struct language_currency *english_numbers_currency_at(const struct here *h, size_t at, size_t *len)
 {
     const struct language_currency *best = NULL;
     *len = 0;
@@ -1339,7 +1339,7 @@ static size_t read_money(const struct here *h)
     if (sign && scan_word_before(h->s, h->at))
         sign = 0;
     end += sign + (byte_at(h, end) == '+');
-    const struct language_currency *c = currency_at(h, end, &len), *d;
+    const struct language_currency *c = english_numbers_currency_at(h, end, &len), *d;
     if (!c)
         return 0;
     end += len;
@@ -1352,7 +1352,7 @@ static size_t read_money(const struct here *h)
     const char *word;
     size_t magnitude = magnitude_at(h, end, true, &word), dash = scan_dash(h->s, h->n, end + magnitude);
     size_t from = end + magnitude + dash, other;
-    d = dash ? currency_at(h, from, &other) : NULL;
+    d = dash ? english_numbers_currency_at(h, from, &other) : NULL;
     y = number_at(h, from + (d == c ? other : 0), false);
     if (dash && y.len && (d == c || !d)) {
         language_say_number(&language_en, &x, NULL, h->w);
@@ -1374,7 +1374,7 @@ static bool read_comma(const struct here *h, struct language_number *x)
     if (x->fraction[0] || byte_at(h, at) != ',' || scan_digits(h->s, h->n, at + 1) != 2)
         return false;
     size_t after = at + 3 + scan_spaces(h->s, h->n, at + 3);
-    const struct language_currency *c = currency_at(h, after, &len);
+    const struct language_currency *c = english_numbers_currency_at(h, after, &len);
     if (!c)
         return false;
     memcpy(x->fraction, h->s + at + 1, 2);
@@ -1395,7 +1395,7 @@ static size_t read_amount(const struct here *h)
         return x.len;
     size_t magnitude = magnitude_at(h, end, false, &word);
     size_t after = end + magnitude, space = scan_spaces(h->s, h->n, after);
-    const struct language_currency *c = space < 2 ? currency_at(h, after + space, &len) : NULL;
+    const struct language_currency *c = space < 2 ? english_numbers_currency_at(h, after + space, &len) : NULL;
     if (c && !(len == 1 && c->written[0] == '$' && space)) {
         if (magnitude) {
             language_say_number(&language_en, &x, NULL, h->w);
@@ -1601,7 +1601,7 @@ static size_t read_mixed(const struct here *h)
 }
 
 /* #5, No. 5 is an abbreviation. */
-static size_t read_hash(const struct here *h)
+static size_t english_numbers_read_hash(const struct here *h)
 {
     size_t len = scan_digits(h->s, h->n, h->at + 1);
     if (!len && byte_at(h, h->at + 1) == ' ' && h->at && h->s[h->at - 1] == ' ') { /* my phone # is */
@@ -1671,7 +1671,7 @@ size_t english_money(const char *s, size_t n, size_t at, struct words *w)
 size_t english_number(const char *s, size_t n, size_t at, struct words *w)
 {
     static size_t (*const readers[])(const struct here *) = {
-        read_timestamp, read_phone, read_dotted, read_groups, read_day_month, read_time, read_ratio,
+        read_timestamp, english_numbers_read_phone, english_numbers_read_dotted, english_numbers_read_groups, english_numbers_read_day_month, english_numbers_read_time, read_ratio,
         read_duration, read_decade, read_year, read_fraction, read_scientific, read_feet,
         read_coordinate, read_by, read_amount, read_adjective, read_inches, read_even,
         read_arithmetic, read_mixed, read_code};
@@ -1679,11 +1679,11 @@ size_t english_number(const char *s, size_t n, size_t at, struct words *w)
     size_t used = 0;
     char c = s[at];
     if (c == '#')
-        return read_hash(&h);
+        return english_numbers_read_hash(&h);
     if (c == '\'')
         return read_apostrophe(&h);
     if (c == '(')
-        return scan_is_digit(byte_at(&h, at + 1)) ? read_phone(&h) : 0;
+        return scan_is_digit(byte_at(&h, at + 1)) ? english_numbers_read_phone(&h) : 0;
     if (c == '^' || (unsigned char)c == 0xc2 || (unsigned char)c == 0xe2) {
         used = read_power(&h);
         if (used)

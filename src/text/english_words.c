@@ -284,7 +284,7 @@ static const char numbered[] =
     "queen|pope|emperor|mach|photo|problem|question|exhibit|day";
 
 /* World War II, Henry VIII, Chapter IV. */
-static size_t read_roman(const char *s, size_t n, size_t at, struct words *w)
+static size_t english_words_read_roman(const char *s, size_t n, size_t at, struct words *w)
 {
     size_t len = capitals_at(s, n, at);
     int value = len && len < 12 ? roman_value(s + at, len) : 0;
@@ -487,7 +487,7 @@ static void say_name(const char *s, size_t at, size_t end, struct words *w)
     }
 }
 
-static bool is_name_byte(char c)
+static bool english_words_is_name_byte(char c)
 {
     return scan_is_alnum(c) || c == '_' || c == '-';
 }
@@ -498,12 +498,12 @@ static size_t read_dotted_name(const char *s, size_t n, size_t at, struct words 
     size_t end = at, last = at, dots = 0;
     while (end < n && end - at < MAX_NAME_BYTES) {
         size_t from = end;
-        while (end < n && is_name_byte(s[end]))
+        while (end < n && english_words_is_name_byte(s[end]))
             end++;
         if (end == from)
             return 0;
         last = from;
-        if (end + 1 < n && s[end] == '.' && is_name_byte(s[end + 1])) {
+        if (end + 1 < n && s[end] == '.' && english_words_is_name_byte(s[end + 1])) {
             end++;
             dots++;
             continue;
@@ -523,7 +523,7 @@ static size_t read_dotted_name(const char *s, size_t n, size_t at, struct words 
         return 0;
     while (domain && end < n && s[end] == '/' && end - at < MAX_NAME_BYTES) {
         size_t stop = end + 1;
-        while (stop < n && (is_name_byte(s[stop]) || strchr("./?=&%#+~", s[stop])))
+        while (stop < n && (english_words_is_name_byte(s[stop]) || strchr("./?=&%#+~", s[stop])))
             stop++;
         while (stop > end + 1 && strchr(".?/", s[stop - 1]))
             stop--;
@@ -539,7 +539,7 @@ static size_t read_dotted_name(const char *s, size_t n, size_t at, struct words 
 }
 
 /* https://example.com/a?b=c: without the scheme and what ends the sentence. */
-static size_t read_url(const char *s, size_t n, size_t at, struct words *w)
+static size_t english_words_read_url(const char *s, size_t n, size_t at, struct words *w)
 {
     size_t from = at, end = at;
     while (end < n && scan_is_alpha(s[end]) && end - at < 8)
@@ -573,14 +573,14 @@ static size_t read_range_of_letters(const char *s, size_t n, size_t at, struct w
 }
 
 /* first.last+tag@example.com */
-static size_t read_email(const char *s, size_t n, size_t at, struct words *w)
+static size_t english_words_read_email(const char *s, size_t n, size_t at, struct words *w)
 {
     size_t end = at, dots = 0;
-    while (end < n && end - at < MAX_NAME_BYTES && (is_name_byte(s[end]) || strchr(".+", s[end])))
+    while (end < n && end - at < MAX_NAME_BYTES && (english_words_is_name_byte(s[end]) || strchr(".+", s[end])))
         end++;
     if (end == at || end + 1 >= n || s[end] != '@' || !scan_is_alnum(s[end + 1]))
         return 0;
-    for (end++; end < n && end - at < MAX_NAME_BYTES && (is_name_byte(s[end]) || s[end] == '.'); end++)
+    for (end++; end < n && end - at < MAX_NAME_BYTES && (english_words_is_name_byte(s[end]) || s[end] == '.'); end++)
         dots += s[end] == '.';
     while (end > at && s[end - 1] == '.') {
         end--;
@@ -602,7 +602,7 @@ static size_t read_path(const char *s, size_t n, size_t at, struct words *w)
         return 0;
     if (scan_word_before(s, at) || (!drive && !strchr("/~.", s[at])))
         return 0;
-    while (end < n && end - at < MAX_NAME_BYTES && (is_name_byte(s[end]) || strchr("/.~\\:*", s[end]))) {
+    while (end < n && end - at < MAX_NAME_BYTES && (english_words_is_name_byte(s[end]) || strchr("/.~\\:*", s[end]))) {
         marks += s[end] == '/' || s[end] == '\\';
         end++;
     }
@@ -776,7 +776,7 @@ static size_t read_version(const char *s, size_t n, size_t at, struct words *w)
 }
 
 /* x_1, x^2 are math: a letter with an index. */
-static size_t read_index(const char *s, size_t n, size_t at, struct words *w)
+static size_t english_words_read_index(const char *s, size_t n, size_t at, struct words *w)
 {
     if (!scan_is_alpha(s[at]) || at + 2 >= n || s[at + 1] != '_' || scan_word_before(s, at))
         return 0;
@@ -839,9 +839,9 @@ static size_t read_slash(const char *s, size_t n, size_t at, struct words *w)
 size_t english_word(const char *s, size_t n, size_t at, struct words *w)
 {
     static size_t (*const readers[])(const char *, size_t, size_t, struct words *) = {
-        english_month, english_money, read_unit, read_url, read_email, read_path, read_st_dr, read_junior,
+        english_month, english_money, read_unit, english_words_read_url, english_words_read_email, read_path, read_st_dr, read_junior,
         read_range_of_letters, read_dotted_letters, read_version,
-        read_index, read_dotted_name, read_identifier, read_roman, read_letters_and_digits, read_capitals};
+        english_words_read_index, read_dotted_name, read_identifier, english_words_read_roman, read_letters_and_digits, read_capitals};
     size_t used = 0;
     if (s[at] == '/')
         used = read_slash(s, n, at, w);

@@ -89,28 +89,28 @@ static const struct language_symbol symbols[] = {
 
 static const char *const time_words[] = {"heures", "heure", NULL};
 
-static void say(int x, const char *rules, struct words *w)
+static void french_say(int x, const char *rules, struct words *w)
 {
     char digits[12];
     snprintf(digits, sizeof digits, "%d", x);
     words_number(w, "fr", rules, digits);
 }
 
-static void say_time(const struct language_time *t, struct words *w)
+static void french_say_time(const struct language_time *t, struct words *w)
 {
-    say(t->hour, F, w);
+    french_say(t->hour, F, w);
     words_add(w, t->hour < 2 ? "heure" : "heures");
     if (t->minute > 0 || t->second > 0)
-        say(t->minute, F, w);
+        french_say(t->minute, F, w);
     if (t->second > 0) {
         words_add(w, t->minute == 1 ? "minute et" : "minutes et");
-        say(t->second, F, w);
+        french_say(t->second, F, w);
         words_add(w, t->second == 1 ? "seconde" : "secondes");
     }
 }
 
 /* XXe siècle, Louis XIV, François Ier. */
-static size_t read_roman(const char *s, size_t n, size_t at, struct words *w)
+static size_t french_read_roman(const char *s, size_t n, size_t at, struct words *w)
 {
     size_t len, space = at;
     int x = language_roman(s, n, at, true, &len);
@@ -137,12 +137,12 @@ static size_t read_roman(const char *s, size_t n, size_t at, struct words *w)
 }
 
 /* 14h30, 14 h 30, 8h: as times are written in French. */
-static size_t match(const char *s, size_t n, size_t at, struct words *w)
+static size_t french_match(const char *s, size_t n, size_t at, struct words *w)
 {
     size_t digits = scan_digits(s, n, at), end = at + digits;
     struct language_time t = {.second = -1};
     if (digits == 0)
-        return read_roman(s, n, at, w);
+        return french_read_roman(s, n, at, w);
     if (digits < 1 || digits > 2 || scan_word_before(s, at))
         return 0;
     end += scan_spaces(s, n, end) == 1;
@@ -158,7 +158,7 @@ static size_t match(const char *s, size_t n, size_t at, struct words *w)
     }
     if (t.hour > 24 || t.minute > 59)
         return 0;
-    say_time(&t, w);
+    french_say_time(&t, w);
     return end - at;
 }
 
@@ -176,5 +176,5 @@ const struct text_language language_fr = {
     .months = months, .date_dmy = "{d} {m} {y}", .date_dm = "{d} {m}", .date_my = "{m} {y}",
     .first_day_rules = "%spellout-ordinal-masculine", .time_words = time_words,
     .units = units, .currencies = currencies, .abbreviations = abbreviations, .symbols = symbols,
-    .match = match, .say_time = say_time,
+    .match = french_match, .say_time = french_say_time,
 };

@@ -114,7 +114,7 @@ static const char *ordinal_after(const char *s, size_t at)
     return in_list(bare, s + start, end - start) ? "%spellout-ordinal" : NULL;
 }
 
-static const char *noun_rules(const struct language_number *x, const char *word, size_t n)
+static const char *german_noun_rules(const struct language_number *x, const char *word, size_t n)
 {
     if (strcmp(x->digits, "1") != 0 || x->fraction[0])
         return NULL;
@@ -148,7 +148,7 @@ static size_t read_day(const char *s, size_t n, size_t at, struct words *w)
 
 /* "der 3. Mann": the period after a number makes it an ordinal where an article is before it and a
  * word behind. */
-static size_t match(const char *s, size_t n, size_t at, struct words *w)
+static size_t german_match(const char *s, size_t n, size_t at, struct words *w)
 {
     size_t digits = scan_digits(s, n, at), day = digits ? read_day(s, n, at, w) : 0;
     if (day)
@@ -175,7 +175,7 @@ const struct text_language language_de = {
     .minus = "minus", .plus = "plus", .point = "Komma", .to = "bis", .part_unnamed = true,
     .dot = "Punkt", .at = "at", .slash = "Schrägstrich", .dash = "Bindestrich",
     .underscore = "Unterstrich", .colon = "Doppelpunkt", .hashtag = "Hashtag",
-    .noun_rules = noun_rules, .bare_year_rules = "%spellout-numbering-year",
+    .noun_rules = german_noun_rules, .bare_year_rules = "%spellout-numbering-year",
     .ordinal_suffixes = "te:%spellout-ordinal|ste:%spellout-ordinal|ten:%spellout-ordinal-n|"
                         "sten:%spellout-ordinal-n",
     .months = months, .date_dmy = "{d} {m} {y}", .date_dm = "{d} {m}", .date_my = "{m} {y}",
@@ -183,5 +183,5 @@ const struct text_language language_de = {
     .time_h = "{h} Uhr", .time_hm = "{h} Uhr {m}", .time_hms = "{h} Uhr {m} und {s} Sekunden",
     .hour_rules = M, .time_words = time_words,
     .units = units, .currencies = currencies, .abbreviations = abbreviations, .symbols = symbols,
-    .match = match, .day_rules_after = ordinal_after,
+    .match = german_match, .day_rules_after = ordinal_after,
 };

@@ -87,7 +87,7 @@ static const struct language_symbol symbols[] = {
     {">", "maggiore di"}, {"≈", "circa"}, {"→", "a"}, {"@", "chiocciola"}, {"°", "gradi"},
     {"*", ""}, {"#", "numero"}, {0}};
 
-static void say(int x, const char *rules, struct words *w)
+static void italian_say(int x, const char *rules, struct words *w)
 {
     char digits[12];
     snprintf(digits, sizeof digits, "%d", x);
@@ -95,21 +95,21 @@ static void say(int x, const char *rules, struct words *w)
 }
 
 /* 14:30: quattordici e trenta; the article is the text's. */
-static void say_time(const struct language_time *t, struct words *w)
+static void italian_say_time(const struct language_time *t, struct words *w)
 {
-    say(t->hour, t->hour == 1 ? F : N, w);
+    italian_say(t->hour, t->hour == 1 ? F : N, w);
     if (t->minute > 0 || t->second > 0) {
         words_add(w, "e");
-        say(t->minute, N, w);
+        italian_say(t->minute, N, w);
     }
     if (t->second > 0) {
         words_add(w, "e");
-        say(t->second, M, w);
+        italian_say(t->second, M, w);
         words_add(w, t->second == 1 ? "secondo" : "secondi");
     }
 }
 
-static const char *noun_rules(const struct language_number *x, const char *word, size_t n)
+static const char *italian_noun_rules(const struct language_number *x, const char *word, size_t n)
 {
     if (strcmp(x->digits, "1") != 0 ||
         language_is_one_of(word, n, "e|o|di|a|in|per|con|che|è|sono|da|su|più|meno|del|al|ma|non|si"))
@@ -120,7 +120,7 @@ static const char *noun_rules(const struct language_number *x, const char *word,
 }
 
 /* XX secolo, Vittorio Emanuele II: the twentieth, the second. */
-static size_t match(const char *s, size_t n, size_t at, struct words *w)
+static size_t italian_match(const char *s, size_t n, size_t at, struct words *w)
 {
     size_t len, start = at;
     int x = language_roman(s, n, at, true, &len);
@@ -143,12 +143,12 @@ const struct text_language language_it = {
     .code = "it", .locale = "it", .decimal = ',', .group = ".'", .date_order = "dmy",
     .fraction_as_number = true, .minus = "meno", .plus = "più", .point = "virgola", .to = "a",
     .money_and = "e", .dot = "punto", .at = "chiocciola", .slash = "barra", .dash = "trattino",
-    .underscore = "trattino basso", .colon = "due punti", .hashtag = "hashtag", .noun_rules = noun_rules,
-    .match = match,
+    .underscore = "trattino basso", .colon = "due punti", .hashtag = "hashtag", .noun_rules = italian_noun_rules,
+    .match = italian_match,
     .ordinal_suffixes = "º:%spellout-ordinal-masculine|ª:%spellout-ordinal-feminine|"
                         "°:%spellout-ordinal-masculine|o:%spellout-ordinal-masculine|"
                         "a:%spellout-ordinal-feminine",
     .months = months, .date_dmy = "{d} {m} {y}", .date_dm = "{d} {m}", .date_my = "{m} {y}",
-    .first_day_rules = "%spellout-ordinal-masculine", .say_time = say_time,
+    .first_day_rules = "%spellout-ordinal-masculine", .say_time = italian_say_time,
     .units = units, .currencies = currencies, .abbreviations = abbreviations, .symbols = symbols,
 };

@@ -32,43 +32,43 @@ static const struct language_symbol symbols[] = {
     {"<", "小なり"}, {">", "大なり"}, {"½", "二分の一"}, {"¼", "四分の一"}, {"¾", "四分の三"},
     {"@", "アットマーク"}, {"*", ""}, {0}};
 
-static void say_int(int x, struct words *w)
+static void japanese_say_int(int x, struct words *w)
 {
     char digits[12];
     snprintf(digits, sizeof digits, "%d", x);
     words_number(w, "ja", NULL, digits);
 }
 
-static void say_time(const struct language_time *t, struct words *w)
+static void japanese_say_time(const struct language_time *t, struct words *w)
 {
-    say_int(t->hour, w);
+    japanese_say_int(t->hour, w);
     words_add(w, "時");
     if (t->minute > 0 || t->second > 0) {
-        say_int(t->minute, w);
+        japanese_say_int(t->minute, w);
         words_add(w, "分");
     }
     if (t->second > 0) {
-        say_int(t->second, w);
+        japanese_say_int(t->second, w);
         words_add(w, "秒");
     }
 }
 
-static void say_date(const struct language_date *d, struct words *w)
+static void japanese_say_date(const struct language_date *d, struct words *w)
 {
     if (d->year >= 0) {
-        say_int(d->year, w);
+        japanese_say_int(d->year, w);
         words_add(w, "年");
     }
-    say_int(d->month, w);
+    japanese_say_int(d->month, w);
     words_add(w, "月");
     if (d->day) {
-        say_int(d->day, w);
+        japanese_say_int(d->day, w);
         words_add(w, "日");
     }
 }
 
 /* 120 km/h: 時速百二十キロ. */
-static size_t match(const char *s, size_t n, size_t at, struct words *w)
+static size_t japanese_match(const char *s, size_t n, size_t at, struct words *w)
 {
     extern const struct text_language language_ja;
     struct language_number x = {0};
@@ -90,5 +90,5 @@ const struct text_language language_ja = {
     .minus = "マイナス", .plus = "プラス", .point = "点", .to = "から", .dot = "ドット", .at = "アットマーク",
     .slash = "スラッシュ", .dash = "ハイフン", .underscore = "アンダーバー", .colon = "コロン",
     .hashtag = "ハッシュタグ", .units = units, .currencies = currencies, .symbols = symbols,
-    .match = match, .say_date = say_date, .say_time = say_time,
+    .match = japanese_match, .say_date = japanese_say_date, .say_time = japanese_say_time,
 };

@@ -33,55 +33,55 @@ static const struct language_symbol symbols[] = {
     {"%", " 퍼센트"}, {"&", "그리고"}, {"+", " 더하기 "}, {"=", "은 "}, {"×", "곱하기"}, {"÷", "나누기"},
     {"½", "이분의 일"}, {"¼", "사분의 일"}, {"¾", "사분의 삼"}, {"@", "골뱅이"}, {"*", ""}, {0}};
 
-static void say_int(int x, const char *rules, struct words *w)
+static void korean_say_int(int x, const char *rules, struct words *w)
 {
     char digits[12];
     snprintf(digits, sizeof digits, "%d", x);
     words_number(w, "ko", rules, digits);
 }
 
-static void say_month(int month, struct words *w)
+static void korean_say_month(int month, struct words *w)
 {
     if (month == 6 || month == 10)
         words_add(w, month == 6 ? "유" : "시");
     else
-        say_int(month, NULL, w);
+        korean_say_int(month, NULL, w);
     words_add(w, "월");
 }
 
-static void say_date(const struct language_date *d, struct words *w)
+static void korean_say_date(const struct language_date *d, struct words *w)
 {
     if (d->year >= 0) {
-        say_int(d->year, NULL, w);
+        korean_say_int(d->year, NULL, w);
         words_add(w, "년 ");
     }
-    say_month(d->month, w);
+    korean_say_month(d->month, w);
     if (d->day) {
         words_add(w, " ");
-        say_int(d->day, NULL, w);
+        korean_say_int(d->day, NULL, w);
         words_add(w, "일");
     }
 }
 
 /* 3:05: 세 시 오 분; 14:30, of timetables: 십사 시 삼십 분. */
-static void say_time(const struct language_time *t, struct words *w)
+static void korean_say_time(const struct language_time *t, struct words *w)
 {
-    say_int(t->hour, t->hour >= 1 && t->hour <= 12 ? NATIVE : NULL, w);
+    korean_say_int(t->hour, t->hour >= 1 && t->hour <= 12 ? NATIVE : NULL, w);
     words_add(w, " 시");
     if (t->minute > 0 || t->second > 0) {
         words_add(w, " ");
-        say_int(t->minute, NULL, w);
+        korean_say_int(t->minute, NULL, w);
         words_add(w, " 분");
     }
     if (t->second > 0) {
         words_add(w, " ");
-        say_int(t->second, NULL, w);
+        korean_say_int(t->second, NULL, w);
         words_add(w, " 초");
     }
 }
 
 /* 2020. 3. 5. */
-static size_t read_date(const char *s, size_t n, size_t at, struct words *w)
+static size_t korean_read_date(const char *s, size_t n, size_t at, struct words *w)
 {
     int part[3];
     size_t end = at;
@@ -97,19 +97,19 @@ static size_t read_date(const char *s, size_t n, size_t at, struct words *w)
     struct language_date d = {part[0], part[1], part[2], NULL};
     if (d.month < 1 || d.month > 12 || d.day < 1 || d.day > 31)
         return 0;
-    say_date(&d, w);
+    korean_say_date(&d, w);
     return end - at;
 }
 
 /* 3개: 세 개; 3시: 세 시; 6월: 유월; 120 km/h: 시속 백이십 킬로미터. */
-static size_t match(const char *s, size_t n, size_t at, struct words *w)
+static size_t korean_match(const char *s, size_t n, size_t at, struct words *w)
 {
     static const char *const counters[] = {"개", "명", "살", "마리", "권", "잔", "번째", "사람", "시간", "달", "병",
                                            "대", "장", "그루", "송이", "켤레", "가지", "채", "시", "벌", NULL};
     extern const struct text_language language_ko;
     if (at && (scan_is_digit(s[at - 1]) || s[at - 1] == '.'))
         return 0;
-    size_t date = read_date(s, n, at, w);
+    size_t date = korean_read_date(s, n, at, w);
     if (date)
         return date;
     struct language_number x = language_number_at(&language_ko, s, n, at, false);
@@ -127,7 +127,7 @@ static size_t match(const char *s, size_t n, size_t at, struct words *w)
         return 0;
     int value = (int)strtol(x.digits, NULL, 10);
     if (scan_match(s, n, end, "월", false) && value >= 1 && value <= 12) {
-        say_month(value, w);
+        korean_say_month(value, w);
         return x.len + strlen("월");
     }
     bool numbered = at >= 3 && memcmp(s + at - 3, "제", 3) == 0; /* 제5장: chapter five */
@@ -135,7 +135,7 @@ static size_t match(const char *s, size_t n, size_t at, struct words *w)
         bool hour = strcmp(*c, "시") == 0;
         if (!scan_match(s, n, end + spaces, *c, false) || (hour && value > 12) || x.digits[0] == '0')
             continue;
-        say_int(value, strcmp(*c, "번째") == 0 && value == 1 ? NULL : NATIVE, w);
+        korean_say_int(value, strcmp(*c, "번째") == 0 && value == 1 ? NULL : NATIVE, w);
         if (strcmp(*c, "번째") == 0 && value == 1) {
             words_clear(w);
             words_add(w, "첫");
@@ -153,5 +153,5 @@ const struct text_language language_ko = {
     .minus = "마이너스 ", .plus = "플러스 ", .point = "점", .to = "에서 ", .dot = "점", .at = "골뱅이", .slash = "슬래시",
     .dash = "하이픈", .underscore = "밑줄", .colon = "콜론", .hashtag = "해시태그 ",
     .units = units, .currencies = currencies, .symbols = symbols,
-    .match = match, .say_date = say_date, .say_time = say_time,
+    .match = korean_match, .say_date = korean_say_date, .say_time = korean_say_time,
 };

@@ -60,7 +60,7 @@ static bool group_at(const struct text_language *l, const char *s, size_t n, siz
                            (scan_digits(s, n, after + 1) == 3 || scan_digits(s, n, after + 1) == 2));
 }
 
-static bool read_groups(const struct text_language *l, const char *s, size_t n, size_t *at,
+static bool language_read_groups(const struct text_language *l, const char *s, size_t n, size_t *at,
                         struct language_number *x)
 {
     size_t lead = scan_digits(s, n, *at);
@@ -94,7 +94,7 @@ struct language_number language_number_at(const struct text_language *l, const c
     if (at >= n)
         return none;
     if (scan_is_digit(s[at])) {
-        if (!read_groups(l, s, n, &at, &x))
+        if (!language_read_groups(l, s, n, &at, &x))
             return none;
     } else if (s[at] != l->decimal || scan_word_before(s, at)) {
         return none;
@@ -117,7 +117,7 @@ void language_say_digits(const struct text_language *l, const char *digits, size
             words_number(w, l->locale, NULL, (char[2]){digits[i], 0});
 }
 
-static void say_fraction(const struct text_language *l, const char *fraction, struct words *w)
+static void language_say_fraction(const struct text_language *l, const char *fraction, struct words *w)
 {
     size_t zeros = strspn(fraction, "0"), n = strlen(fraction);
     words_add(w, l->point);
@@ -145,7 +145,7 @@ void language_say_number(const struct text_language *l, const struct language_nu
     } else if (n)
         words_number(w, l->locale, x->fraction[0] ? NULL : rules, x->digits);
     if (x->fraction[0])
-        say_fraction(l, x->fraction, w);
+        language_say_fraction(l, x->fraction, w);
 }
 
 const char *language_form(const struct text_language *l, const struct language_forms *f,
@@ -170,7 +170,7 @@ const char *language_form(const struct text_language *l, const struct language_f
 
 /* --- words --- */
 
-static int roman_digit(char c)
+static int language_roman_digit(char c)
 {
     static const struct { char c; int value; } digits[] = {
         {'I', 1}, {'V', 5}, {'X', 10}, {'L', 50}, {'C', 100}, {'D', 500}, {'M', 1000}};
@@ -184,8 +184,8 @@ int language_roman(const char *s, size_t n, size_t at, bool may_be_one, size_t *
 {
     int sum = 0;
     size_t end = at;
-    for (int here; end < n && (here = roman_digit(s[end])) > 0; end++) {
-        int next = end + 1 < n ? roman_digit(s[end + 1]) : 0;
+    for (int here; end < n && (here = language_roman_digit(s[end])) > 0; end++) {
+        int next = end + 1 < n ? language_roman_digit(s[end + 1]) : 0;
         sum += here < next ? -here : here;
         if (end - at > 15)
             return 0;
@@ -269,7 +269,7 @@ void language_say_money(const struct text_language *l, const struct language_num
 
 /* --- dates and times --- */
 
-static void say_int(const struct text_language *l, const char *rules, int x, struct words *w)
+static void language_say_int(const struct text_language *l, const char *rules, int x, struct words *w)
 {
     char digits[12] = "", *p = digits + sizeof digits - 1;
     unsigned left = (unsigned)(x < 0 ? 0 : x);
@@ -280,7 +280,7 @@ static void say_int(const struct text_language *l, const char *rules, int x, str
     words_number(w, l->locale, rules, p);
 }
 
-static void say_month(const struct text_language *l, int month, struct words *w)
+static void language_say_month(const struct text_language *l, int month, struct words *w)
 {
     if (l->months && month >= 1 && month <= 12)
         words_add_n(w, l->months[month - 1], strcspn(l->months[month - 1], "|"));
@@ -313,11 +313,11 @@ static void date_part(const void *cookie, char part, struct words *w)
     const struct text_language *l = x->l;
     const char *day = x->d->day == 1 && l->first_day_rules ? l->first_day_rules : l->day_rules;
     if (part == 'd')
-        say_int(l, x->d->day_rules ? x->d->day_rules : day, x->d->day, w);
+        language_say_int(l, x->d->day_rules ? x->d->day_rules : day, x->d->day, w);
     else if (part == 'm')
-        say_month(l, x->d->month, w);
+        language_say_month(l, x->d->month, w);
     else
-        say_int(l, l->year_rules, x->d->year, w);
+        language_say_int(l, l->year_rules, x->d->year, w);
 }
 
 void language_say_date(const struct text_language *l, const struct language_date *d, struct words *w)
@@ -336,9 +336,9 @@ static void time_part(const void *cookie, char part, struct words *w)
 {
     const struct timed *x = cookie;
     if (part == 'h')
-        say_int(x->l, x->l->hour_rules, x->t->hour, w);
+        language_say_int(x->l, x->l->hour_rules, x->t->hour, w);
     else
-        say_int(x->l, x->l->minute_rules, part == 'm' ? x->t->minute : x->t->second, w);
+        language_say_int(x->l, x->l->minute_rules, part == 'm' ? x->t->minute : x->t->second, w);
 }
 
 void language_say_time(const struct text_language *l, const struct language_time *t, struct words *w)

@@ -60,7 +60,7 @@ static size_t word_at(const char *s, size_t n, size_t at)
 }
 
 /* The word in one case, for looking it up; 0: too long to be in a lexicon. */
-static size_t fold(const char *s, size_t n, char *to, size_t room)
+static size_t lexicon_fold(const char *s, size_t n, char *to, size_t room)
 {
     bool ascii = true;
     if (n >= room)
@@ -78,7 +78,7 @@ static size_t fold(const char *s, size_t n, char *to, size_t room)
     return U_SUCCESS(status) && (size_t)len < room ? (size_t)len : 0;
 }
 
-static uint64_t hash(const char *s, size_t n)
+static uint64_t lexicon_hash(const char *s, size_t n)
 {
     uint64_t h = 14695981039346656037u; /* FNV-1a */
     for (size_t i = 0; i < n; i++)
@@ -101,7 +101,7 @@ static void table_done(struct table *t)
     *t = (struct table){0};
 }
 
-static void trim(const char **s, size_t *n)
+static void lexicon_trim(const char **s, size_t *n)
 {
     while (*n && (**s == ' ' || **s == '\t')) {
         (*s)++;
@@ -139,10 +139,10 @@ static int add_entry(struct table *t, struct entry *x, size_t n_word, struct err
     char folded[2 * MAX_WORD_BYTES];
     if (t->n == MAX_ENTRIES)
         return err_set(e, ERR_LIMIT, "more than %d words", MAX_ENTRIES);
-    size_t n = fold(x->word, n_word, folded, sizeof folded);
+    size_t n = lexicon_fold(x->word, n_word, folded, sizeof folded);
     for (size_t at = 0, len; at < n_word; at += len)
         x->exact = x->exact || u_isupper(scan_char(x->word, n_word, at, &len));
-    struct entry **bucket = &t->bucket[hash(folded, n) % t->n_bucket];
+    struct entry **bucket = &t->bucket[lexicon_hash(folded, n) % t->n_bucket];
     x->next = *bucket;
     *bucket = x;
     t->n++;
@@ -150,15 +150,15 @@ static int add_entry(struct table *t, struct entry *x, size_t n_word, struct err
 }
 
 /* word = reading */
-static int read_entry(struct table *t, const char *s, size_t n, const char *language, struct err *e)
+static int lexicon_read_entry(struct table *t, const char *s, size_t n, const char *language, struct err *e)
 {
     const char *equal = memchr(s, '=', n);
     if (!equal)
         return err_set(e, ERR_FORMAT, "there is no =, want word = reading, or [language]");
     const char *word = s, *said = equal + 1;
     size_t n_word = (size_t)(equal - s), n_said = n - n_word - 1;
-    trim(&word, &n_word);
-    trim(&said, &n_said);
+    lexicon_trim(&word, &n_word);
+    lexicon_trim(&said, &n_said);
     if (n_word == 0 || n_word > MAX_WORD_BYTES || word_at(word, n_word, 0) != n_word)
         return err_set(e, ERR_FORMAT, "\"%.*s\" is no word: want letters and digits, at most %d bytes, "
                        "without spaces", (int)(n_word < 60 ? n_word : 60), word, MAX_WORD_BYTES);
@@ -206,11 +206,11 @@ static int read_lines(struct table *t, const char *s, size_t n, struct err *e)
         const char *end = memchr(s + at, '\n', n - at), *from = s + at;
         size_t len = end ? (size_t)(end - from) : n - at;
         at += len + 1;
-        trim(&from, &len);
+        lexicon_trim(&from, &len);
         if (len == 0 || from[0] == '#')
             continue;
         rc = from[0] == '[' ? read_section(from, len, language, e)
-                            : read_entry(t, from, len, language, e);
+                            : lexicon_read_entry(t, from, len, language, e);
         if (rc < 0)
             err_wrap(e, "line %d", line);
     }
@@ -251,7 +251,7 @@ int lexicon_parse(const char *s, size_t n, struct lexicon *l, struct err *e)
     return 0;
 }
 
-static int read_file(struct lexicon *l, struct err *e)
+static int lexicon_read_file(struct lexicon *l, struct err *e)
 {
     FILE *f = fopen(l->path, "rb");
     if (!f)
@@ -286,7 +286,7 @@ int lexicon_open(const char *path, struct lexicon **ret, struct err *e)
         l->changed = st.st_mtim;
         l->size = st.st_size;
     }
-    int rc = read_file(l, e);
+    int rc = lexicon_read_file(l, e);
     if (rc < 0)
         lexicon_free(l);
     else
@@ -317,7 +317,7 @@ static void refresh(struct lexicon *l)
         l->changed = st.st_mtim;
         l->size = st.st_size;
         l->problem = (struct err){0};
-        read_file(l, &l->problem);
+        lexicon_read_file(l, &l->problem);
     }
     pthread_rwlock_unlock(&l->lock);
 }
@@ -346,18 +346,18 @@ static int fits(const struct entry *x, const char *language)
     return language[n] == 0 || language[n] == '+' ? 3 : language[n] == '-' || language[n] == '_' ? 2 : 0;
 }
 
-static const struct entry *find(const struct lexicon *l, const char *s, size_t n, const char *language)
+static const struct entry *lexicon_find(const struct lexicon *l, const char *s, size_t n, const char *language)
 {
     char folded[2 * MAX_WORD_BYTES], other[2 * MAX_WORD_BYTES];
     const struct entry *best = NULL;
     int best_fit = 0;
-    size_t len = fold(s, n, folded, sizeof folded);
+    size_t len = lexicon_fold(s, n, folded, sizeof folded);
     if (len == 0 || l->table.n == 0)
         return NULL;
-    for (const struct entry *x = l->table.bucket[hash(folded, len) % l->table.n_bucket]; x; x = x->next) {
+    for (const struct entry *x = l->table.bucket[lexicon_hash(folded, len) % l->table.n_bucket]; x; x = x->next) {
         size_t n_word = strlen(x->word);
         bool same = x->exact ? n_word == n && memcmp(x->word, s, n) == 0
-                             : fold(x->word, n_word, other, sizeof other) == len &&
+                             : lexicon_fold(x->word, n_word, other, sizeof other) == len &&
                                    memcmp(other, folded, len) == 0;
         int fit = same ? 2 * fits(x, language) + (x->exact && fits(x, language)) : 0;
         if (fit > best_fit) {
@@ -377,7 +377,7 @@ void lexicon_apply(struct lexicon *l, const char *language, bool ipa, const stru
     pthread_rwlock_rdlock(&l->lock);
     for (size_t at = 0; at < n && out->rc == 0;) {
         size_t len = word_at(s, n, at);
-        const struct entry *x = len ? find(l, s + at, len, language) : NULL;
+        const struct entry *x = len ? lexicon_find(l, s + at, len, language) : NULL;
         if (x && x->ipa && !ipa)
             ++*n_ignored;
         if (x && (ipa || !x->ipa)) {

@@ -29,7 +29,7 @@ int libespeak_rate(void)
     return RATE_HZ;
 }
 
-static int on_speech(short *pcm, int n, espeak_EVENT *events)
+static int libespeak_on_speech(short *pcm, int n, espeak_EVENT *events)
 {
     (void)events;
     if (pcm && n > 0 && speech_result == 0)
@@ -45,7 +45,7 @@ static int by_language(const void *a, const void *b)
     return strcmp(x->language, y->language);
 }
 
-static const char *file_name(const char *identifier)
+static const char *libespeak_file_name(const char *identifier)
 {
     const char *slash = strrchr(identifier, '/');
     return slash ? slash + 1 : identifier;
@@ -61,7 +61,7 @@ static void list_voices(void)
     for (n_voice = 0; v && *v && n_voice < MAX_VOICES; v++) {
         if (strncmp((*v)->identifier, "mb/", 3) == 0)
             continue;
-        char *language = mem_strdup(file_name((*v)->identifier));
+        char *language = mem_strdup(libespeak_file_name((*v)->identifier));
         for (char *p = language; *p; p++)
             *p = (char)tolower((unsigned char)*p);
         voices[n_voice++] = (struct libespeak_voice){language, mem_strdup((*v)->name)};
@@ -69,7 +69,7 @@ static void list_voices(void)
     qsort(voices, (size_t)n_voice, sizeof *voices, by_language);
 }
 
-static int start(struct err *e)
+static int libespeak_start(struct err *e)
 {
     if (ready)
         return 0;
@@ -80,7 +80,7 @@ static int start(struct err *e)
     if (rate != RATE_HZ)
         return err_set(e, ERR_UNSUPPORTED, "espeak-ng speaks at %d Hz here, wanted %d", rate,
                        RATE_HZ);
-    espeak_SetSynthCallback(on_speech);
+    espeak_SetSynthCallback(libespeak_on_speech);
     list_voices();
     ready = true;
     return 0;
@@ -120,7 +120,7 @@ static bool is_variant(const char *name)
     espeak_VOICE wanted = {.languages = "variant"};
     const espeak_VOICE **v = espeak_ListVoices(&wanted);
     for (; v && *v; v++)
-        if (strcmp(file_name((*v)->identifier), name) == 0)
+        if (strcmp(libespeak_file_name((*v)->identifier), name) == 0)
             return true;
     return false;
 }
@@ -130,7 +130,7 @@ static int select_voice(const char *voice, struct err *e)
     char tag[VOICE_BYTES], name[2 * VOICE_BYTES];
     size_t n = strcspn(voice, "+");
     const char *variant = voice + n;
-    int rc = start(e);
+    int rc = libespeak_start(e);
     if (rc < 0 || strcmp(selected, voice) == 0)
         return rc;
     if (strlen(voice) >= VOICE_BYTES)
@@ -172,7 +172,7 @@ void libespeak_end(void)
 const struct libespeak_voice *libespeak_voice_at(int i)
 {
     pthread_mutex_lock(&lock);
-    const struct libespeak_voice *v = start(NULL) == 0 && i >= 0 && i < n_voice ? &voices[i] : NULL;
+    const struct libespeak_voice *v = libespeak_start(NULL) == 0 && i >= 0 && i < n_voice ? &voices[i] : NULL;
     pthread_mutex_unlock(&lock);
     return v;
 }

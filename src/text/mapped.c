@@ -32,7 +32,7 @@ static void add_run(struct mapped *m, struct mapped_run r)
     m->run[m->n_run++] = r;
 }
 
-static void add(struct mapped *m, const char *s, size_t n, struct mapped_run r)
+static void mapped_add(struct mapped *m, const char *s, size_t n, struct mapped_run r)
 {
     if (m->rc < 0 || n == 0)
         return;
@@ -49,12 +49,12 @@ static void add(struct mapped *m, const char *s, size_t n, struct mapped_run r)
 
 void mapped_copy(struct mapped *m, const char *in, size_t start, size_t end)
 {
-    add(m, in + start, end - start, (struct mapped_run){m->text.len, start, end, true});
+    mapped_add(m, in + start, end - start, (struct mapped_run){m->text.len, start, end, true});
 }
 
 void mapped_put(struct mapped *m, const char *s, size_t n, size_t start, size_t end)
 {
-    add(m, s, n, (struct mapped_run){m->text.len, start, end, false});
+    mapped_add(m, s, n, (struct mapped_run){m->text.len, start, end, false});
 }
 
 void mapped_back(struct mapped *m, size_t len)
@@ -71,7 +71,7 @@ void mapped_back(struct mapped *m, size_t len)
 }
 
 /* The run that byte at is in; there is one. */
-static size_t run_of(const struct mapped *m, size_t at)
+static size_t mapped_run_of(const struct mapped *m, size_t at)
 {
     size_t low = 0, high = m->n_run;
     while (high - low > 1) {
@@ -94,7 +94,7 @@ void mapped_source(const struct mapped *m, size_t at, size_t *start, size_t *end
 {
     *start = *end = 0;
     if (m->n_run)
-        source_in(&m->run[run_of(m, at)], at, start, end);
+        source_in(&m->run[mapped_run_of(m, at)], at, start, end);
 }
 
 void mapped_range(const struct mapped *m, size_t from, size_t to, size_t *start, size_t *end)

@@ -43,7 +43,7 @@ static void mark(struct markup *m, size_t from, size_t to, enum note note)
     memset(m->note + from, note, to - from);
 }
 
-static bool is_space(char c)
+static bool markup_is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\r';
 }
@@ -53,7 +53,7 @@ static bool is_punct(char c)
     return c > ' ' && c < 0x7f && !scan_is_alnum(c);
 }
 
-static size_t run_of(const struct markup *m, size_t at, size_t end, char c)
+static size_t markup_run_of(const struct markup *m, size_t at, size_t end, char c)
 {
     size_t i = at;
     while (i < end && m->s[i] == c)
@@ -70,7 +70,7 @@ struct opens { struct open o[MAX_OPEN]; int n; };
 static void delimiter(struct markup *m, struct opens *opens, size_t at, size_t len, size_t end)
 {
     char c = m->s[at], before = at ? m->s[at - 1] : ' ', after = at + len < end ? m->s[at + len] : ' ';
-    bool space_before = is_space(before) || before == '\n', space_after = is_space(after);
+    bool space_before = markup_is_space(before) || before == '\n', space_after = markup_is_space(after);
     bool left = !space_after && (!is_punct(after) || space_before || is_punct(before));
     bool right = !space_before && (!is_punct(before) || space_after || is_punct(after));
     if (c == '_') {
@@ -146,11 +146,11 @@ static size_t bracket(struct markup *m, size_t open, size_t at, size_t end)
 /* `code`: the marks go, nothing inside is looked at.  *none: run lengths known to have no partner. */
 static size_t code_span(struct markup *m, size_t at, size_t end, unsigned *none)
 {
-    size_t len = run_of(m, at, end, '`');
+    size_t len = markup_run_of(m, at, end, '`');
     if (len >= 8 || (*none & (1u << len)))
         return at + len;
     for (size_t i = at + len; i < end;) {
-        size_t other = run_of(m, i, end, '`');
+        size_t other = markup_run_of(m, i, end, '`');
         if (other == len) {
             mark(m, at, at + len, DROP);
             mark(m, at + len, i, LITERAL);
@@ -204,17 +204,17 @@ static void math(struct markup *m, size_t from, size_t to)
 /* $...$ on one line, $$...$$ over several; not "$5 and $6".  Where it ends, or 0. */
 static size_t dollar_math(struct markup *m, size_t at, size_t end)
 {
-    size_t len = run_of(m, at, end, '$'), from = at + len;
+    size_t len = markup_run_of(m, at, end, '$'), from = at + len;
     size_t limit = len == 2 ? (m->n - from < MAX_MATH_BYTES ? m->n : from + MAX_MATH_BYTES) : end;
     bool signs = len == 2;
-    if (len > 2 || from >= limit || (len == 1 && is_space(m->s[from])))
+    if (len > 2 || from >= limit || (len == 1 && markup_is_space(m->s[from])))
         return 0;
     size_t to = from;
     for (; to < limit && m->s[to] != '$'; to++)
         signs = signs || strchr("\\^_={}", m->s[to]);
     bool letter = to == from + 1 && scan_is_alpha(m->s[from]);
-    if (to >= limit || !(signs || letter) || to == from || run_of(m, to, m->n, '$') < len ||
-        (len == 1 && (is_space(m->s[to - 1]) || (to + 1 < m->n && scan_is_digit(m->s[to + 1])))))
+    if (to >= limit || !(signs || letter) || to == from || markup_run_of(m, to, m->n, '$') < len ||
+        (len == 1 && (markup_is_space(m->s[to - 1]) || (to + 1 < m->n && scan_is_digit(m->s[to + 1])))))
         return 0;
     mark(m, at, from, DROP);
     math(m, from, to);
@@ -309,7 +309,7 @@ static size_t inline_one(struct markup *m, struct opens *opens, size_t at, size_
     case '`':
         return code_span(m, at, end, none);
     case '*': case '_': case '~':
-        len = run_of(m, at, end, c);
+        len = markup_run_of(m, at, end, c);
         delimiter(m, opens, at, len, end);
         return at + len;
     case '[':
@@ -365,7 +365,7 @@ static bool is_only(const struct markup *m, size_t at, size_t end, const char *a
     for (; at < end; at++) {
         if (!strchr(allowed, m->s[at]))
             return false;
-        n += !is_space(m->s[at]);
+        n += !markup_is_space(m->s[at]);
     }
     return n >= least;
 }
@@ -385,7 +385,7 @@ static bool is_table_rule(const struct markup *m, size_t at, size_t end)
 /* The line break after the line at end: with a period when the line has no mark of its own. */
 static void stop_line(struct markup *m, size_t at, size_t end)
 {
-    while (end > at && (is_space(m->s[end - 1]) || strchr("*_`|", m->s[end - 1])))
+    while (end > at && (markup_is_space(m->s[end - 1]) || strchr("*_`|", m->s[end - 1])))
         end--;
     size_t line = end;
     while (line < m->n && m->s[line] != '\n')
@@ -402,13 +402,13 @@ static void table_row(struct markup *m, size_t at, size_t end)
     bool said = false; /* there was a cell, and no comma after it */
     for (size_t i = at; i < end; i++) {
         if (m->s[i] != '|' || m->note[i] != KEEP) {
-            said = said || !is_space(m->s[i]);
+            said = said || !markup_is_space(m->s[i]);
             continue;
         }
         size_t before = i, after = i + 1;
-        while (before > at && is_space(m->s[before - 1]))
+        while (before > at && markup_is_space(m->s[before - 1]))
             before--;
-        while (after < end && is_space(m->s[after]))
+        while (after < end && markup_is_space(m->s[after]))
             after++;
         mark(m, before, after, DROP);
         if (said && after < end && m->s[after] != '|')
@@ -424,34 +424,34 @@ static size_t line_prefix(struct markup *m, size_t at, size_t end, bool *item)
 {
     size_t i = at;
     for (;;) {
-        while (i < end && is_space(m->s[i]))
+        while (i < end && markup_is_space(m->s[i]))
             i++;
         if (i >= end || m->s[i] != '>' || (i + 1 < end && m->s[i + 1] == '='))
             break;
         i++;
     }
-    size_t hashes = run_of(m, i, end, '#');
-    if (hashes >= 1 && hashes <= 6 && i + hashes < end && is_space(m->s[i + hashes])) {
+    size_t hashes = markup_run_of(m, i, end, '#');
+    if (hashes >= 1 && hashes <= 6 && i + hashes < end && markup_is_space(m->s[i + hashes])) {
         i += hashes;
         size_t tail = end;
-        while (tail > i && (is_space(m->s[tail - 1]) || m->s[tail - 1] == '#'))
+        while (tail > i && (markup_is_space(m->s[tail - 1]) || m->s[tail - 1] == '#'))
             tail--;
         mark(m, tail, end, DROP);
         if (end < m->n)
             m->note[end] = PARAGRAPH;
     }
-    if (i + 1 < end && strchr("-*+", m->s[i]) && is_space(m->s[i + 1])) {
+    if (i + 1 < end && strchr("-*+", m->s[i]) && markup_is_space(m->s[i + 1])) {
         *item = true;
-        for (i++; i < end && is_space(m->s[i]);)
+        for (i++; i < end && markup_is_space(m->s[i]);)
             i++;
         if (i + 3 < end && m->s[i] == '[' && strchr(" xX", m->s[i + 1]) && m->s[i + 2] == ']' &&
-            is_space(m->s[i + 3]))
+            markup_is_space(m->s[i + 3]))
             i += 3;
     }
     mark(m, at, i, DROP);
     size_t digits = scan_digits(m->s, end, i);
     if (digits && digits <= 3 && i + digits + 1 < end && strchr(".)", m->s[i + digits]) &&
-        is_space(m->s[i + digits + 1]))
+        markup_is_space(m->s[i + digits + 1]))
         *item = true;
     return i;
 }
@@ -463,7 +463,7 @@ static bool fence(struct markup *m, size_t at, size_t end)
     while (i < end && i < at + 4 && m->s[i] == ' ')
         i++;
     char c = i < end ? m->s[i] : 0;
-    size_t len = c == '`' || c == '~' ? run_of(m, i, end, c) : 0;
+    size_t len = c == '`' || c == '~' ? markup_run_of(m, i, end, c) : 0;
     if (m->fence) {
         if (c == m->fence && len >= m->fence_len && is_only(m, i + len, end, " \t\r", 0)) {
             m->fence = 0;
@@ -486,7 +486,7 @@ static bool is_definition(const struct markup *m, size_t at, size_t end)
 {
     const char *close = m->s[at] == '[' ? memchr(m->s + at, ']', end - at) : NULL;
     size_t i = close ? (size_t)(close - m->s) : end;
-    return i + 2 < end && m->s[i + 1] == ':' && is_space(m->s[i + 2]) && i > at + 1 &&
+    return i + 2 < end && m->s[i + 1] == ':' && markup_is_space(m->s[i + 2]) && i > at + 1 &&
            (m->s[at + 1] == '^' || memchr(m->s + i, '/', end - i));
 }
 
@@ -549,7 +549,7 @@ static void emit_one(const struct markup *m, size_t at, struct mapped *out)
         mapped_put(out, sign, strlen(sign), at, at + len);
 }
 
-static void emit(const struct markup *m, struct mapped *out)
+static void markup_emit(const struct markup *m, struct mapped *out)
 {
     for (size_t at = 0; at < m->n;) {
         size_t end = at;
@@ -576,6 +576,6 @@ void markup_strip(const char *s, size_t n, struct mapped *out)
         at = end + 1;
         end = next_end;
     }
-    emit(&m, out);
+    markup_emit(&m, out);
     mem_free(m.note);
 }

@@ -60,7 +60,7 @@ static bool order_date(const struct text_language *l, const int part[3], const s
     return is_date(d);
 }
 
-static size_t read_date(const struct reader *r, size_t at)
+static size_t numbers_read_date(const struct reader *r, size_t at)
 {
     int part[3];
     size_t len[3], end = at;
@@ -89,7 +89,7 @@ static size_t read_date(const struct reader *r, size_t at)
 }
 
 /* Bytes of the name of a month at s[at], or 0; names end where a word ends. */
-static size_t month_at(const struct reader *r, size_t at, int *month)
+static size_t numbers_month_at(const struct reader *r, size_t at, int *month)
 {
     size_t best = 0;
     for (int m = 0; r->l->months && r->l->months[m]; m++)
@@ -126,7 +126,7 @@ static size_t skip_between(const struct reader *r, size_t at, const char *t, con
 }
 
 /* The year after a month: bytes with what stands between, 0: none. */
-static size_t year_at(const struct reader *r, size_t at, int *year)
+static size_t numbers_year_at(const struct reader *r, size_t at, int *year)
 {
     size_t end = at + (at < r->n && r->s[at] == ',');
     end += skip_between(r, end, r->l->date_my, "{m}");
@@ -138,7 +138,7 @@ static size_t year_at(const struct reader *r, size_t at, int *year)
 }
 
 /* 3 March 2020, 3. März, 3 de marzo de 2020. */
-static size_t read_day_month(const struct reader *r, size_t at)
+static size_t numbers_read_day_month(const struct reader *r, size_t at)
 {
     struct language_date d = {.year = -1};
     size_t len = scan_digits(r->s, r->n, at), end = at + len;
@@ -147,11 +147,11 @@ static size_t read_day_month(const struct reader *r, size_t at)
         return 0;
     end += end < r->n && r->s[end] == '.';
     size_t between = skip_between(r, end, r->l->date_dm, "{d}");
-    size_t month = between ? month_at(r, end + between, &d.month) : 0;
+    size_t month = between ? numbers_month_at(r, end + between, &d.month) : 0;
     if (month == 0)
         return 0;
     end += between + month;
-    end += year_at(r, end, &d.year);
+    end += numbers_year_at(r, end, &d.year);
     d.day_rules = r->l->day_rules_after ? r->l->day_rules_after(r->s, at) : NULL;
     language_say_date(r->l, &d, r->w);
     return end - at;
@@ -160,8 +160,8 @@ static size_t read_day_month(const struct reader *r, size_t at)
 static size_t read_month_year(const struct reader *r, size_t at)
 {
     struct language_date d = {.year = -1};
-    size_t month = r->l->date_my ? month_at(r, at, &d.month) : 0;
-    size_t year = month ? year_at(r, at + month, &d.year) : 0;
+    size_t month = r->l->date_my ? numbers_month_at(r, at, &d.month) : 0;
+    size_t year = month ? numbers_year_at(r, at + month, &d.year) : 0;
     if (year)
         language_say_date(r->l, &d, r->w);
     return year ? month + year : 0;
@@ -180,7 +180,7 @@ static size_t skip_time_word(const struct reader *r, size_t at)
     return 0;
 }
 
-static size_t read_time(const struct reader *r, size_t at)
+static size_t numbers_read_time(const struct reader *r, size_t at)
 {
     struct language_time t = {.second = -1};
     size_t len = scan_digits(r->s, r->n, at), end = at + len;
@@ -204,7 +204,7 @@ static size_t read_time(const struct reader *r, size_t at)
 /* --- money --- */
 
 /* Longest row that s[at..] starts with.  Rows that end in a letter end where a word does. */
-static const struct language_currency *currency_at(const struct reader *r, size_t at, size_t *len)
+static const struct language_currency *numbers_currency_at(const struct reader *r, size_t at, size_t *len)
 {
     const struct language_currency *best = NULL;
     *len = 0;
@@ -227,7 +227,7 @@ static size_t read_money_before(const struct reader *r, size_t at)
         sign = r->s[at] == '-' ? -1 : 1;
         end++;
     }
-    const struct language_currency *c = currency_at(r, end, &len);
+    const struct language_currency *c = numbers_currency_at(r, end, &len);
     if (!c)
         return 0;
     end += len;
@@ -274,7 +274,7 @@ static void end_sentence(const struct reader *r, size_t end)
 static size_t say_with_unit(const struct reader *r, const struct language_number *x, size_t at)
 {
     size_t spaces = scan_spaces(r->s, r->n, at) == 1, len;
-    const struct language_currency *c = currency_at(r, at + spaces, &len);
+    const struct language_currency *c = numbers_currency_at(r, at + spaces, &len);
     if (c) {
         language_say_money(r->l, x, c, r->w);
         end_sentence(r, at + spaces + len);
@@ -335,7 +335,7 @@ static const char *plain_rules(const struct reader *r, const struct language_num
     return word && r->l->noun_rules ? r->l->noun_rules(x, r->s + end + 1, word) : NULL;
 }
 
-static size_t read_number(const struct reader *r, size_t at)
+static size_t numbers_read_number(const struct reader *r, size_t at)
 {
     char rules[56];
     size_t len = 0;
@@ -356,7 +356,7 @@ static size_t read_number(const struct reader *r, size_t at)
 }
 
 /* 1.2.3, 192.168.0.1: numbers with points between them. */
-static size_t read_dotted(const struct reader *r, size_t at)
+static size_t numbers_read_dotted(const struct reader *r, size_t at)
 {
     size_t end = at, parts = 0;
     for (;;) {
@@ -385,7 +385,7 @@ static size_t read_dotted(const struct reader *r, size_t at)
 }
 
 /* +49 30 1234567, +1 (555) 123-4567: groups of digits, a pause between. */
-static size_t read_phone(const struct reader *r, size_t at)
+static size_t numbers_read_phone(const struct reader *r, size_t at)
 {
     size_t end = at + 1, digits = 0, groups = 0;
     if (r->s[at] != '+' || (scan_word_before(r->s, at) && !r->l->unspaced))
@@ -441,11 +441,11 @@ size_t numbers_read(const struct text_language *l, const char *s, size_t n, size
     size_t used = 0;
     if (!alone)
         return digit ? read_digits(&r, at) : 0;
-    if (digit && ((used = read_date(&r, at)) || (used = read_day_month(&r, at)) ||
-                  (used = read_time(&r, at)) || (used = read_dotted(&r, at))))
+    if (digit && ((used = numbers_read_date(&r, at)) || (used = numbers_read_day_month(&r, at)) ||
+                  (used = numbers_read_time(&r, at)) || (used = numbers_read_dotted(&r, at))))
         return used;
-    if ((used = read_phone(&r, at)) || (used = read_money_before(&r, at)) ||
-        (used = read_number(&r, at)))
+    if ((used = numbers_read_phone(&r, at)) || (used = read_money_before(&r, at)) ||
+        (used = numbers_read_number(&r, at)))
         return used;
     if (digit)
         return read_digits(&r, at);

@@ -263,7 +263,7 @@ static bool is_given(const char *s)
 }
 
 /* Steps 2 and 3: clause by clause, with the first mark of each run of marks behind it. */
-static int cut(const char *s, enum form form, struct buf *words, struct buf *out)
+static int phonemes_cut(const char *s, enum form form, struct buf *words, struct buf *out)
 {
     int rc = 0, dots = 0;
     for (size_t i = 0; s[i] && rc == 0; i++) {
@@ -315,7 +315,7 @@ static int spell_a(const char *s, struct buf *out)
     return rc;
 }
 
-static int convert(const char *sentence, const char *language, enum form form, struct buf *out,
+static int phonemes_convert(const char *sentence, const char *language, enum form form, struct buf *out,
                    struct err *e)
 {
     struct buf roman, plain, words, spelled;
@@ -335,7 +335,7 @@ static int convert(const char *sentence, const char *language, enum form form, s
     if (rc == 0) {
         rc = clean(foreign ? buf_str(&roman) : sentence, &own, &plain);
         if (rc == 0)
-            rc = cut(buf_str(&plain), form, &words, out);
+            rc = phonemes_cut(buf_str(&plain), form, &words, out);
         if (rc < 0)
             err_set(e, rc, "no room for the phonemes of %zu bytes of text", strlen(sentence));
         else if (out->len == 0)
@@ -360,7 +360,7 @@ int text_phonemes(const char *sentence, const char *language, char **ret, struct
     if (rc < 0)
         return rc;
     buf_init(&out, 64 * (size_t)LIMIT_TEXT_BYTES);
-    rc = convert(sentence, language, FORM_IPA, &out, e);
+    rc = phonemes_convert(sentence, language, FORM_IPA, &out, e);
     libespeak_end();
     if (rc == 0 && !(*ret = buf_take(&out)))
         rc = err_set(e, ERR_MEMORY, "out of memory for phonemes");
@@ -379,7 +379,7 @@ int text_speech(const char *sentence, const char *voice, int (*sink)(void *, con
     if (rc < 0)
         return rc;
     buf_init(&words, 64 * (size_t)LIMIT_TEXT_BYTES);
-    rc = convert(sentence, voice, FORM_WORDS, &words, e);
+    rc = phonemes_convert(sentence, voice, FORM_WORDS, &words, e);
     if (rc == 0)
         rc = libespeak_speak(buf_str(&words), sink, cookie);
     libespeak_end();

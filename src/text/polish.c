@@ -127,7 +127,7 @@ static const char *const tens_stem[] = {"", "", "dwudziest", "trzydziest", "czte
 static const char *const hundreds_stem[] = {"", "setn", "dwusetn", "trzechsetn", "czterechsetn", "pięćsetn",
                                             "sześćsetn", "siedemsetn", "osiemsetn", "dziewięćsetn"};
 
-static void say_int(int x, const char *rules, struct words *w)
+static void polish_say_int(int x, const char *rules, struct words *w)
 {
     char digits[12];
     snprintf(digits, sizeof digits, "%d", x);
@@ -135,19 +135,19 @@ static void say_int(int x, const char *rules, struct words *w)
 }
 
 /* 1984: tysiąc dziewięćset, then tens and ones as ordinals.  x from 0 to 9999. */
-static void say_ordinal(int x, enum form form, struct words *w)
+static void polish_say_ordinal(int x, enum form form, struct words *w)
 {
     int low = x % 100, high = x - low, hundreds = high / 100 % 10;
     if (low) {
         if (high)
-            say_int(high, NULL, w);
+            polish_say_int(high, NULL, w);
         if (low >= 20)
             add_stem(w, tens_stem[low / 10], form);
         if (low < 20 || low % 10)
             add_stem(w, units_stem[low < 20 ? low : low % 10], form);
     } else if (hundreds) {
         if (high >= 1000)
-            say_int(high / 1000 * 1000, NULL, w);
+            polish_say_int(high / 1000 * 1000, NULL, w);
         add_stem(w, hundreds_stem[hundreds], form);
     } else if (x) {
         static const char *const thousands[] = {"tysięczn", "dwutysięczn", "trzytysięczn", "czterotysięczn"};
@@ -157,39 +157,39 @@ static void say_ordinal(int x, enum form form, struct words *w)
     }
 }
 
-static void say_date(const struct language_date *d, struct words *w)
+static void polish_say_date(const struct language_date *d, struct words *w)
 {
     const char *genitive = months[d->month - 1], *nominative = genitive + strcspn(genitive, "|") + 1;
     if (d->day)
-        say_ordinal(d->day, GENITIVE, w);
+        polish_say_ordinal(d->day, GENITIVE, w);
     words_add_n(w, d->day ? genitive : nominative, strcspn(d->day ? genitive : nominative, "|"));
     if (d->year >= 0 && d->year < 5000)
-        say_ordinal(d->year, GENITIVE, w);
+        polish_say_ordinal(d->year, GENITIVE, w);
 }
 
-static void say_clock(const struct language_time *t, enum form form, struct words *w)
+static void polish_say_clock(const struct language_time *t, enum form form, struct words *w)
 {
-    say_ordinal(t->hour, form, w);
+    polish_say_ordinal(t->hour, form, w);
     if (t->minute > 0 || t->second > 0) {
         if (t->minute < 10)
             words_add(w, "zero");
-        say_int(t->minute, NULL, w);
+        polish_say_int(t->minute, NULL, w);
     }
     if (t->second > 0) {
         words_add(w, "i");
-        say_int(t->second, F, w);
+        polish_say_int(t->second, F, w);
         const char *category = words_plural("pl", t->second);
         words_add(w, strcmp(category, "one") == 0 ? "sekunda" : strcmp(category, "few") == 0 ? "sekundy"
                                                                                              : "sekund");
     }
 }
 
-static void say_time(const struct language_time *t, struct words *w)
+static void polish_say_time(const struct language_time *t, struct words *w)
 {
-    say_clock(t, FEMININE, w);
+    polish_say_clock(t, FEMININE, w);
 }
 
-static size_t word_before(const char *s, size_t at, size_t *len)
+static size_t polish_word_before(const char *s, size_t at, size_t *len)
 {
     size_t end = at, start;
     while (end && s[end - 1] == ' ')
@@ -201,10 +201,10 @@ static size_t word_before(const char *s, size_t at, size_t *len)
 }
 
 /* o 14:30: o czternastej trzydzieści. */
-static size_t read_time(const char *s, size_t n, size_t at, size_t digits, struct words *w)
+static size_t polish_read_time(const char *s, size_t n, size_t at, size_t digits, struct words *w)
 {
     struct language_time t = {.second = -1};
-    size_t len, before = word_before(s, at, &len), end = at + digits + 3;
+    size_t len, before = polish_word_before(s, at, &len), end = at + digits + 3;
     bool at_hour = language_is_one_of(s + before, len, "o|O|po|od|do|godzinie|przed");
     if (!at_hour || digits > 2 || at + digits >= n || s[at + digits] != ':' ||
         scan_digits(s, n, at + digits + 1) != 2 || scan_word_at(s, n, end) || (end < n && s[end] == ':'))
@@ -213,20 +213,20 @@ static size_t read_time(const char *s, size_t n, size_t at, size_t digits, struc
     t.minute = (int)strtol(s + at + digits + 1, NULL, 10);
     if (t.hour > 24 || t.minute > 59)
         return 0;
-    say_clock(&t, FEMININE_LOCATIVE, w);
+    polish_say_clock(&t, FEMININE_LOCATIVE, w);
     return end - at;
 }
 
 /* w 1984 roku, rok 1984, XX wiek, w XX wieku, 3. miejsce. */
-static size_t match(const char *s, size_t n, size_t at, struct words *w)
+static size_t polish_match(const char *s, size_t n, size_t at, struct words *w)
 {
     static const struct { const char *word; enum form form; } cases[] = {
         {"rok", MASCULINE}, {"roku", LOCATIVE}, {"r.", GENITIVE}, {"wiek", MASCULINE}, {"wieku", LOCATIVE},
         {"w.", LOCATIVE}, {0}};
-    size_t len = scan_digits(s, n, at), before_len, before = word_before(s, at, &before_len), used;
+    size_t len = scan_digits(s, n, at), before_len, before = polish_word_before(s, at, &before_len), used;
     if (scan_word_before(s, at))
         return 0;
-    if (len && (used = read_time(s, n, at, len, w)) > 0)
+    if (len && (used = polish_read_time(s, n, at, len, w)) > 0)
         return used;
     int x = len && len <= 4 ? (int)strtol(s + at, NULL, 10) : 0;
     bool digits = len > 0;
@@ -235,14 +235,14 @@ static size_t match(const char *s, size_t n, size_t at, struct words *w)
     if (!x || x >= 5000)
         return 0;
     if (digits && len == 4 && language_is_one_of(s + before, before_len, "rok|Rok")) {
-        say_ordinal(x, MASCULINE, w);
+        polish_say_ordinal(x, MASCULINE, w);
         return len;
     }
     if (digits && len <= 2 && at + len + 2 < n && s[at + len] == '.' && s[at + len + 1] == ' ' &&
         scan_is_lower(s[at + len + 2])) {
         size_t word = scan_word(s, n, at + len + 2);
         const char *noun = s + at + len + 2;
-        say_ordinal(x, language_ends(noun, word, "a|ść")    ? FEMININE
+        polish_say_ordinal(x, language_ends(noun, word, "a|ść")    ? FEMININE
                        : language_ends(noun, word, "e|o|ę") ? NEUTER
                                                             : MASCULINE, w);
         return len + 1;
@@ -256,13 +256,13 @@ static size_t match(const char *s, size_t n, size_t at, struct words *w)
         if (strlen(cases[i].word) == word && memcmp(s + at + len + 1, cases[i].word, word) == 0) {
             bool in = language_is_one_of(s + before, before_len, "w|W|we|po|o");
             bool of = cases[i].form == LOCATIVE && !in;
-            say_ordinal(x, of ? GENITIVE : cases[i].form, w);
+            polish_say_ordinal(x, of ? GENITIVE : cases[i].form, w);
             return len;
         }
     return 0;
 }
 
-static const char *noun_rules(const struct language_number *x, const char *word, size_t n)
+static const char *polish_noun_rules(const struct language_number *x, const char *word, size_t n)
 {
     if (strcmp(x->digits, "1") == 0)
         return n < 3                                   ? M
@@ -286,5 +286,5 @@ const struct text_language language_pl = {
     .colon = "dwukropek", .hashtag = "hasztag",
     .months = months, .date_dmy = "{d} {m} {y}", .date_dm = "{d} {m}", .date_my = "{m} {y}",
     .units = units, .currencies = currencies, .abbreviations = abbreviations, .symbols = symbols,
-    .match = match, .noun_rules = noun_rules, .say_date = say_date, .say_time = say_time,
+    .match = polish_match, .noun_rules = polish_noun_rules, .say_date = polish_say_date, .say_time = polish_say_time,
 };

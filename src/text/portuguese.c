@@ -86,29 +86,29 @@ static const struct language_symbol symbols[] = {
 
 static const char *const time_words[] = {"horas", "hora", NULL};
 
-static void say(int x, const char *rules, struct words *w)
+static void portuguese_say(int x, const char *rules, struct words *w)
 {
     char digits[12];
     snprintf(digits, sizeof digits, "%d", x);
     words_number(w, "pt", rules, digits);
 }
 
-static void say_time(const struct language_time *t, struct words *w)
+static void portuguese_say_time(const struct language_time *t, struct words *w)
 {
-    say(t->hour, F, w);
+    portuguese_say(t->hour, F, w);
     words_add(w, t->hour < 2 ? "hora" : "horas");
     if (t->minute > 0 || t->second > 0) {
         words_add(w, "e");
-        say(t->minute, M, w);
+        portuguese_say(t->minute, M, w);
     }
     if (t->second > 0) {
         words_add(w, "minutos e");
-        say(t->second, M, w);
+        portuguese_say(t->second, M, w);
         words_add(w, t->second == 1 ? "segundo" : "segundos");
     }
 }
 
-static const char *noun_rules(const struct language_number *x, const char *word, size_t n)
+static const char *portuguese_noun_rules(const struct language_number *x, const char *word, size_t n)
 {
     (void)x;
     if (language_is_one_of(word, n, "e|ou|a|de|em|por|com|que|é|são|para|do|da|ao|à|mais|menos|até|mas|"
@@ -123,7 +123,7 @@ static const char *noun_rules(const struct language_number *x, const char *word,
 }
 
 /* século XX, Pedro II: first to tenth for people, else the number. */
-static size_t read_roman(const char *s, size_t n, size_t at, struct words *w)
+static size_t portuguese_read_roman(const char *s, size_t n, size_t at, struct words *w)
 {
     size_t len, start = at;
     int x = at > 1 && s[at - 1] == ' ' ? language_roman(s, n, at, true, &len) : 0;
@@ -141,12 +141,12 @@ static size_t read_roman(const char *s, size_t n, size_t at, struct words *w)
 }
 
 /* 14h30, 14h: as times are written. */
-static size_t match(const char *s, size_t n, size_t at, struct words *w)
+static size_t portuguese_match(const char *s, size_t n, size_t at, struct words *w)
 {
     size_t digits = scan_digits(s, n, at), end = at + digits;
     struct language_time t = {.second = -1};
     if (digits == 0)
-        return read_roman(s, n, at, w);
+        return portuguese_read_roman(s, n, at, w);
     if (digits < 1 || digits > 2 || scan_word_before(s, at) || end >= n || s[end] != 'h' ||
         scan_letter(s, n, end + 1))
         return 0;
@@ -159,7 +159,7 @@ static size_t match(const char *s, size_t n, size_t at, struct words *w)
     }
     if (t.hour > 24 || t.minute > 59 || scan_word_at(s, n, end))
         return 0;
-    say_time(&t, w);
+    portuguese_say_time(&t, w);
     return end - at;
 }
 
@@ -174,6 +174,6 @@ const struct text_language language_pt = {
                         "°:%spellout-ordinal-masculine",
     .months = months, .date_dmy = "{d} de {m} de {y}", .date_dm = "{d} de {m}",
     .date_my = "{m} de {y}", .first_day_rules = "%spellout-ordinal-masculine",
-    .time_words = time_words, .say_time = say_time, .match = match, .noun_rules = noun_rules,
+    .time_words = time_words, .say_time = portuguese_say_time, .match = portuguese_match, .noun_rules = portuguese_noun_rules,
     .units = units, .currencies = currencies, .abbreviations = abbreviations, .symbols = symbols,
 };

@@ -96,7 +96,7 @@ static const struct language_symbol symbols[] = {
     {"<", "меньше"}, {">", "больше"}, {"≈", "примерно"}, {"@", "собака"}, {"°", "градусов"},
     {"*", ""}, {0}};
 
-static void say(const char *digits, const char *rules, struct words *w)
+static void russian_say(const char *digits, const char *rules, struct words *w)
 {
     /* ICU cannot make an ordinal of 2000 */
     static const struct { const char *rules, *said; } two_thousand[] = {
@@ -113,27 +113,27 @@ static void say(const char *digits, const char *rules, struct words *w)
     words_number(w, "ru", rules, digits);
 }
 
-static void say_int(int x, const char *rules, struct words *w)
+static void russian_say_int(int x, const char *rules, struct words *w)
 {
     char digits[12];
     snprintf(digits, sizeof digits, "%d", x);
-    say(digits, rules, w);
+    russian_say(digits, rules, w);
 }
 
-static void say_date(const struct language_date *d, struct words *w)
+static void russian_say_date(const struct language_date *d, struct words *w)
 {
     if (d->day)
-        say_int(d->day, d->day_rules ? d->day_rules : "%spellout-ordinal-neuter-genitive", w);
+        russian_say_int(d->day, d->day_rules ? d->day_rules : "%spellout-ordinal-neuter-genitive", w);
     if (d->day)
         words_add_n(w, months[d->month - 1], strcspn(months[d->month - 1], "|"));
     else
         words_add_n(w, months[d->month - 1] + strcspn(months[d->month - 1], "|") + 1,
                     strcspn(months[d->month - 1] + strcspn(months[d->month - 1], "|") + 1, "|"));
     if (d->year >= 0)
-        say_int(d->year, "%spellout-ordinal-masculine-genitive", w);
+        russian_say_int(d->year, "%spellout-ordinal-masculine-genitive", w);
 }
 
-static void say_time(const struct language_time *t, struct words *w)
+static void russian_say_time(const struct language_time *t, struct words *w)
 {
     static const struct language_forms hours = FORMS("час", "часа", "часов"),
                                        minutes = FORMS("минута", "минуты", "минут"),
@@ -144,7 +144,7 @@ static void say_time(const struct language_time *t, struct words *w)
         if (i && part[i].x <= 0 && !(i == 1 && t->second > 0))
             continue;
         const char *category = words_plural("ru", part[i].x);
-        say_int(part[i].x, part[i].rules, w);
+        russian_say_int(part[i].x, part[i].rules, w);
         words_add(w, *category == 'o' && category[1] == 'n' ? part[i].f->one
                      : *category == 'f'                     ? part[i].f->few
                                                             : part[i].f->many);
@@ -152,7 +152,7 @@ static void say_time(const struct language_time *t, struct words *w)
 }
 
 /* The word before s[at], without the space between. */
-static size_t word_before(const char *s, size_t at, size_t *len)
+static size_t russian_word_before(const char *s, size_t at, size_t *len)
 {
     size_t end = at, start;
     while (end && s[end - 1] == ' ')
@@ -166,7 +166,7 @@ static size_t word_before(const char *s, size_t at, size_t *len)
 /* родился 3 марта: третьего; сегодня 3 марта: третье; к 3 марта: третьему. */
 static const char *day_rules_after(const char *s, size_t at)
 {
-    size_t len, start = word_before(s, at, &len);
+    size_t len, start = russian_word_before(s, at, &len);
     if (language_is_one_of(s + start, len, "сегодня|Сегодня|завтра|Завтра|вчера|на|по|это|было|наступило"))
         return "%spellout-ordinal-neuter";
     if (language_is_one_of(s + start, len, "к|ко|К"))
@@ -184,7 +184,7 @@ static const struct { const char *word, *rules; } cases[] = {
     {"г.", "%spellout-ordinal-masculine-genitive"}, {0}};
 
 /* 1984 год, в 1984 году, XX век, в XX веке: ordinals in the case of the word behind. */
-static size_t match(const char *s, size_t n, size_t at, struct words *w)
+static size_t russian_match(const char *s, size_t n, size_t at, struct words *w)
 {
     size_t len = scan_digits(s, n, at), before_len;
     char digits[12] = "";
@@ -193,7 +193,7 @@ static size_t match(const char *s, size_t n, size_t at, struct words *w)
         x = language_roman(s, n, at, true, &len);
     if (!x || at + len >= n || s[at + len] != ' ')
         return 0;
-    size_t word = scan_word(s, n, at + len + 1), before = word_before(s, at, &before_len);
+    size_t word = scan_word(s, n, at + len + 1), before = russian_word_before(s, at, &before_len);
     word += at + len + 1 + word < n && s[at + len + 1 + word] == '.' && word == 2;
     snprintf(digits, sizeof digits, "%d", x);
     for (int i = 0; cases[i].word; i++) {
@@ -201,14 +201,14 @@ static size_t match(const char *s, size_t n, size_t at, struct words *w)
             continue;
         bool to = i == 1 && language_is_one_of(s + before, before_len, "к|К");
         bool in = word == 3 && language_is_one_of(s + before, before_len, "в|В|во");
-        say(digits, to ? "%spellout-ordinal-masculine-dative" : in ? cases[1].rules : cases[i].rules, w);
+        russian_say(digits, to ? "%spellout-ordinal-masculine-dative" : in ? cases[1].rules : cases[i].rules, w);
         return len;
     }
     return 0;
 }
 
 /* 1 машина: одна; 2 машины: две; after two to four a noun in -ы, -и is feminine, one in -а, -я not. */
-static const char *noun_rules(const struct language_number *x, const char *word, size_t n)
+static const char *russian_noun_rules(const struct language_number *x, const char *word, size_t n)
 {
     size_t len = strlen(x->digits);
     char last = len ? x->digits[len - 1] : 0;
@@ -234,6 +234,6 @@ const struct text_language language_ru = {
         "-ой:%spellout-ordinal-feminine-genitive|-х:%spellout-ordinal-plural-genitive",
     .months = months, .date_my = "{m} {y}", .date_dm = "{d} {m}", .date_dmy = "{d} {m} {y}",
     .units = units, .currencies = currencies, .abbreviations = abbreviations, .symbols = symbols,
-    .match = match, .noun_rules = noun_rules, .day_rules_after = day_rules_after,
-    .say_date = say_date, .say_time = say_time,
+    .match = russian_match, .noun_rules = russian_noun_rules, .day_rules_after = day_rules_after,
+    .say_date = russian_say_date, .say_time = russian_say_time,
 };

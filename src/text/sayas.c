@@ -16,7 +16,7 @@ struct asked { const struct text_language *l; const char *format, *s; size_t n; 
 
 /* --- numbers --- */
 
-static int roman_digit(char c)
+static int sayas_roman_digit(char c)
 {
     switch (c) {
     case 'I': return 1;
@@ -35,7 +35,7 @@ static int roman(const char *s, size_t n)
 {
     int sum = 0;
     for (size_t i = 0; i < n; i++) {
-        int here = roman_digit(s[i]), next = i + 1 < n ? roman_digit(s[i + 1]) : 0;
+        int here = sayas_roman_digit(s[i]), next = i + 1 < n ? sayas_roman_digit(s[i + 1]) : 0;
         if (!here || sum > MAX_ROMAN)
             return 0;
         sum += here < next ? -here : here;
@@ -67,7 +67,7 @@ static void say_cardinal(const struct asked *a)
 }
 
 /* The rules of the language's first ordinal suffix, or what ICU calls them in most languages. */
-static void say_ordinal(const struct asked *a)
+static void sayas_say_ordinal(const struct asked *a)
 {
     char rules[56] = "%spellout-ordinal";
     const char *row = a->l->ordinal_suffixes ? strchr(a->l->ordinal_suffixes, ':') : NULL;
@@ -79,7 +79,7 @@ static void say_ordinal(const struct asked *a)
     say_number(a, rules);
 }
 
-static void say_digits(const struct asked *a)
+static void sayas_say_digits(const struct asked *a)
 {
     language_say_digits(a->l, a->s, a->n, a->w);
 }
@@ -145,7 +145,7 @@ static void say_telephone(const struct asked *a)
 }
 
 /* English only: other languages' normalizers know theirs, or read the numbers. */
-static void say_fraction(const struct asked *a)
+static void sayas_say_fraction(const struct asked *a)
 {
     char *end;
     long whole = 0, top = strtol(a->s, &end, 10), bottom;
@@ -180,7 +180,7 @@ static void say_fraction(const struct asked *a)
 /* --- dates --- */
 
 /* format: letters d, m and y in the order of the numbers; none: the language's. */
-static void say_date(const struct asked *a)
+static void sayas_say_date(const struct asked *a)
 {
     const char *order = a->format[0] ? a->format : a->l->date_order ? a->l->date_order : "dmy";
     struct language_date d = {.year = -1};
@@ -212,10 +212,10 @@ void sayas_read(const char *interpret, const char *format, const char *text, siz
                 const char *language, struct words *w)
 {
     static const struct { const char *name; void (*say)(const struct asked *); } kinds[] = {
-        {"cardinal", say_cardinal},     {"number", say_cardinal},     {"ordinal", say_ordinal},
-        {"digits", say_digits},         {"number_digit", say_digits}, {"characters", say_characters},
+        {"cardinal", say_cardinal},     {"number", say_cardinal},     {"ordinal", sayas_say_ordinal},
+        {"digits", sayas_say_digits},         {"number_digit", sayas_say_digits}, {"characters", say_characters},
         {"spell-out", say_characters},  {"spell", say_characters},    {"verbatim", say_characters},
-        {"telephone", say_telephone},   {"date", say_date},           {"fraction", say_fraction},
+        {"telephone", say_telephone},   {"date", sayas_say_date},           {"fraction", sayas_say_fraction},
     };
     struct asked a = {language_find(language), format, text, n, w};
     for (size_t i = 0; a.l && i < sizeof kinds / sizeof *kinds; i++)

@@ -94,7 +94,7 @@ static const struct language_symbol symbols[] = {
 
 static const char *const time_words[] = {"horas", "hora", "h", NULL};
 
-static void say(int x, const char *rules, struct words *w)
+static void spanish_say(int x, const char *rules, struct words *w)
 {
     char digits[12];
     snprintf(digits, sizeof digits, "%d", x);
@@ -102,23 +102,23 @@ static void say(int x, const char *rules, struct words *w)
 }
 
 /* 14:30: las catorce treinta, without its article, which the text has; 9:00: nueve. */
-static void say_time(const struct language_time *t, struct words *w)
+static void spanish_say_time(const struct language_time *t, struct words *w)
 {
-    say(t->hour, F, w);
+    spanish_say(t->hour, F, w);
     if (t->minute == 0 && t->second <= 0) {
         words_add(w, t->hour == 1 ? "" : t->hour > 12 || t->hour == 0 ? "horas" : "en punto");
         return;
     }
     words_add(w, "y");
-    say(t->minute, NULL, w);
+    spanish_say(t->minute, NULL, w);
     if (t->second > 0) {
         words_add(w, "con");
-        say(t->second, M, w);
+        spanish_say(t->second, M, w);
         words_add(w, t->second == 1 ? "segundo" : "segundos");
     }
 }
 
-static const char *noun_rules(const struct language_number *x, const char *word, size_t n)
+static const char *spanish_noun_rules(const struct language_number *x, const char *word, size_t n)
 {
     (void)x;
     if (language_is_one_of(word, n, "y|e|o|u|a|de|en|por|con|que|es|son|para|del|al|como|más|menos|"
@@ -133,7 +133,7 @@ static const char *noun_rules(const struct language_number *x, const char *word,
 }
 
 /* siglo XX, Felipe II: first to tenth for people, else the number. */
-static size_t match(const char *s, size_t n, size_t at, struct words *w)
+static size_t spanish_match(const char *s, size_t n, size_t at, struct words *w)
 {
     size_t len, start = at;
     int x = at > 1 && s[at - 1] == ' ' ? language_roman(s, n, at, true, &len) : 0;
@@ -155,13 +155,13 @@ const struct text_language language_es = {
     .code = "es", .locale = "es", .decimal = ',', .group = ". ", .date_order = "dmy",
     .fraction_as_number = true, .minus = "menos", .plus = "más", .point = "coma", .to = "a",
     .money_and = "con", .dot = "punto", .at = "arroba", .slash = "barra", .dash = "guion",
-    .underscore = "guion bajo", .colon = "dos puntos", .hashtag = "hashtag", .noun_rules = noun_rules,
-    .match = match,
+    .underscore = "guion bajo", .colon = "dos puntos", .hashtag = "hashtag", .noun_rules = spanish_noun_rules,
+    .match = spanish_match,
     .ordinal_suffixes = ".º:%spellout-ordinal-masculine|.ª:%spellout-ordinal-feminine|"
                         "º:%spellout-ordinal-masculine|ª:%spellout-ordinal-feminine|"
                         ".er:%spellout-ordinal-masculine-adjective|er:%spellout-ordinal-masculine-adjective",
     .months = months, .date_dmy = "{d} de {m} de {y}", .date_dm = "{d} de {m}",
     .date_my = "{m} de {y}", .first_day_rules = "%spellout-ordinal-masculine",
-    .time_words = time_words, .say_time = say_time,
+    .time_words = time_words, .say_time = spanish_say_time,
     .units = units, .currencies = currencies, .abbreviations = abbreviations, .symbols = symbols,
 };

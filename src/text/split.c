@@ -73,16 +73,16 @@ static size_t char_costs(const char *s, size_t start, size_t end)
     return cost;
 }
 
-static bool is_space(UChar32 c)
+static bool split_is_space(UChar32 c)
 {
     return u_isUWhiteSpace(c) || c == 0xfeff;
 }
 
-static void trim(const char *s, size_t *start, size_t *end)
+static void split_trim(const char *s, size_t *start, size_t *end)
 {
     while (*start < *end) {
         size_t i = *start;
-        if (!is_space(char_at(s, &i, *end)))
+        if (!split_is_space(char_at(s, &i, *end)))
             break;
         *start = i;
     }
@@ -90,7 +90,7 @@ static void trim(const char *s, size_t *start, size_t *end)
         int32_t i = (int32_t)*end;
         UChar32 c;
         U8_PREV(s, (int32_t)*start, i, c);
-        if (!is_space(c))
+        if (!split_is_space(c))
             break;
         *end = (size_t)i;
     }
@@ -114,14 +114,14 @@ static bool is_clause_mark(UChar32 c, UChar32 next)
     case 0x3001: case 0xff0c: case 0xff1a: case 0xff1b: case 0x2014: case 0x060c: case 0x061b:
         return true;
     case ',': case ';': case ':': case 0x2013: case ')':
-        return is_space(next);
+        return split_is_space(next);
     }
     return false;
 }
 
 /* --- pieces --- */
 
-static int out_of_memory(struct err *e)
+static int split_out_of_memory(struct err *e)
 {
     return err_set(e, ERR_MEMORY, "out of memory for the pieces of a text");
 }
@@ -137,7 +137,7 @@ static char *line_text(const char *s, size_t start, size_t end)
 
 static int piece_add(struct splitter *p, size_t start, size_t end, int pause)
 {
-    trim(p->s, &start, &end);
+    split_trim(p->s, &start, &end);
     if (!says_something(p->s, start, end))
         return 0;
     if (p->pieces.n == LIMIT_PIECES)
@@ -146,13 +146,13 @@ static int piece_add(struct splitter *p, size_t start, size_t end, int pause)
         size_t cap = p->cap ? 2 * p->cap : 16;
         struct text_piece *grown = mem_grow(p->pieces.piece, cap, sizeof *grown);
         if (!grown)
-            return out_of_memory(p->e);
+            return split_out_of_memory(p->e);
         p->pieces.piece = grown;
         p->cap = cap;
     }
     char *text = line_text(p->s, start, end);
     if (!text)
-        return out_of_memory(p->e);
+        return split_out_of_memory(p->e);
     struct text_piece *piece = &p->pieces.piece[p->pieces.n++];
     *piece = (struct text_piece){.text = text, .pause_ms = pause, .rate = 1, .volume = 1};
     mapped_range(p->in, start, end, &piece->start, &piece->end);
@@ -173,7 +173,7 @@ static void consider(struct cut *best, size_t at, size_t cost, size_t target)
         *best = (struct cut){at, cost};
 }
 
-static bool is_mark(UChar32 c)
+static bool split_is_mark(UChar32 c)
 {
     int8_t type = u_charType(c);
     return type == U_NON_SPACING_MARK || type == U_ENCLOSING_MARK ||
@@ -196,9 +196,9 @@ static struct cut find_cut(const struct splitter *p, size_t start, size_t end, s
             break;
         if (is_clause_mark(c, next) && 5 * cost >= 2 * target)
             consider(&best[CUT_CLAUSE], at, cost, target);
-        if (is_space(c))
+        if (split_is_space(c))
             consider(&best[CUT_WORD], at, cost, target);
-        if ((!is_mark(next) && c != 0x200d) || !best[CUT_ANY].at)
+        if ((!split_is_mark(next) && c != 0x200d) || !best[CUT_ANY].at)
             consider(&best[CUT_ANY], at, cost, target);
     }
     *pause = best[CUT_CLAUSE].at ? PAUSE_CLAUSE : PAUSE_WORD;
@@ -285,7 +285,7 @@ static bool goes_on(const struct splitter *p, const struct sentence *s, size_t n
 }
 
 /* The sentence before is complete; a tiny one waits for the next. */
-static int flush(struct splitter *p, struct sentence *s, size_t next)
+static int split_flush(struct splitter *p, struct sentence *s, size_t next)
 {
     size_t cost = char_costs(p->s, s->start, s->end);
     bool paragraph = s->newlines > 1;
@@ -314,11 +314,11 @@ static int flush(struct splitter *p, struct sentence *s, size_t next)
 }
 
 /* Take what ICU thinks is a sentence, [start, end) with the white space around it. */
-static int take(struct splitter *p, struct sentence *s, size_t start, size_t end)
+static int split_take(struct splitter *p, struct sentence *s, size_t start, size_t end)
 {
     size_t from = start, to = end, at;
     int before = 0, after = 0;
-    trim(p->s, &from, &to);
+    split_trim(p->s, &from, &to);
     for (at = start; at < (from < to ? from : end); at++)
         before += p->s[at] == '\n';
     for (at = to; from < to && at < end; at++)
@@ -329,7 +329,7 @@ static int take(struct splitter *p, struct sentence *s, size_t start, size_t end
     if (s->end == s->start) {
         *s = (struct sentence){.start = from, .line = from};
     } else if (!goes_on(p, s, from)) {
-        int rc = flush(p, s, from);
+        int rc = split_flush(p, s, from);
         if (rc < 0)
             return rc;
     } else if (s->newlines) {
@@ -351,9 +351,9 @@ static int split(struct splitter *p)
     if (U_FAILURE(status))
         rc = err_set(p->e, ERR_INTERNAL, "icu cannot find sentences: %s", u_errorName(status));
     for (int32_t start = 0, end; rc == 0 && (end = ubrk_next(it)) != UBRK_DONE; start = end)
-        rc = take(p, &s, (size_t)start, (size_t)end);
+        rc = split_take(p, &s, (size_t)start, (size_t)end);
     if (rc == 0 && s.end > s.start)
-        rc = flush(p, &s, p->n);
+        rc = split_flush(p, &s, p->n);
     if (rc == 0 && p->held.end > p->held.start)
         rc = add_sentence(p, &p->held);
     ubrk_close(it);

@@ -99,7 +99,7 @@ static void refuse_as(struct parser *p, const struct err *why)
     refuse(p, why->code, "%s", why->msg);
 }
 
-static void out_of_memory(struct parser *p)
+static void ssml_out_of_memory(struct parser *p)
 {
     refuse(p, ERR_MEMORY, "out of memory");
 }
@@ -123,7 +123,7 @@ static struct text_piece *piece_new(struct parser *p)
         int cap = p->cap_piece ? 2 * p->cap_piece : 16;
         struct text_piece *grown = mem_grow(all->piece, (size_t)cap, sizeof *grown);
         if (!grown) {
-            out_of_memory(p);
+            ssml_out_of_memory(p);
             return NULL;
         }
         all->piece = grown;
@@ -144,7 +144,7 @@ static void add_silence(struct parser *p, int pause, size_t at)
     piece->pause_ms = pause;
     piece->start = piece->end = at;
     if (!piece->text)
-        out_of_memory(p);
+        ssml_out_of_memory(p);
 }
 
 static void place_mark(struct parser *p, int mark, int piece, double share)
@@ -194,7 +194,7 @@ static void take_pieces(struct parser *p, struct text_pieces *cut, const struct 
         piece->voice = f->voice[0] ? mem_strndup(f->voice, MAX_NAME_BYTES) : NULL;
         piece->language = f->language[0] ? mem_strndup(f->language, MAX_LANGUAGE_BYTES) : NULL;
         if ((f->voice[0] && !piece->voice) || (f->language[0] && !piece->language))
-            out_of_memory(p);
+            ssml_out_of_memory(p);
         take_marks(p, p->pieces->n - 1);
     }
 }
@@ -235,7 +235,7 @@ static size_t byte_index(const struct parser *p)
 
 /* What has collected becomes pieces with the attributes of f, the last followed by a pause (< 0: a
  * short one, the sentence goes on). */
-static void flush(struct parser *p, const struct frame *f, int pause)
+static void ssml_flush(struct parser *p, const struct frame *f, int pause)
 {
     int before = p->pieces->n;
     if (p->rc < 0)
@@ -408,14 +408,14 @@ static void open_break(struct parser *p, const XML_Char **atts)
         return;
     }
     int before = p->pieces->n;
-    flush(p, top(p), (int)ms);
+    ssml_flush(p, top(p), (int)ms);
     if (p->rc == 0 && p->pieces->n == 0)
         add_silence(p, (int)ms, byte_index(p));
     else if (p->rc == 0 && p->pieces->n == before) /* one break after another adds up */
         p->pieces->piece[before - 1].pause_ms = (int)fmin(MAX_BREAK_MS, ms);
 }
 
-static void set_rate(struct parser *p, struct frame *f, const char *s)
+static void ssml_set_rate(struct parser *p, struct frame *f, const char *s)
 {
     static const struct word_value rates[] = {{"x-slow", 0.5}, {"slow", 0.75}, {"medium", 1},
                                               {"default", 1},  {"fast", 1.25}, {"x-fast", 1.75}, {0}};
@@ -519,7 +519,7 @@ static void open_mark(struct parser *p, const XML_Char **atts)
         int cap = p->cap_mark ? 2 * p->cap_mark : 16;
         struct text_mark *grown = mem_grow(all->mark, (size_t)cap, sizeof *grown);
         if (!grown) {
-            out_of_memory(p);
+            ssml_out_of_memory(p);
             return;
         }
         all->mark = grown;
@@ -527,7 +527,7 @@ static void open_mark(struct parser *p, const XML_Char **atts)
     }
     char *copy = mem_strndup(name, MAX_ATTRIBUTE_BYTES);
     if (!copy) {
-        out_of_memory(p);
+        ssml_out_of_memory(p);
         return;
     }
     U8_APPEND_UNSAFE(c, len, SSML_MARK + all->n_mark);
@@ -586,11 +586,11 @@ static void open_sayas(struct parser *p, struct frame *f, const XML_Char **atts)
 static void open_styled(struct parser *p, struct frame *f, const char *name, const XML_Char **atts)
 {
     const char *rate = attribute(atts, "rate"), *volume = attribute(atts, "volume");
-    flush(p, top(p), -1);
+    ssml_flush(p, top(p), -1);
     if (strcmp(name, "voice") == 0)
         set_voice(p, f, attribute(atts, "name"));
     if (strcmp(name, "prosody") == 0 && rate)
-        set_rate(p, f, rate);
+        ssml_set_rate(p, f, rate);
     if (strcmp(name, "prosody") == 0 && volume)
         set_volume(p, f, volume);
     if (strcmp(name, "emphasis") == 0) {
@@ -603,7 +603,7 @@ static const char *const styled[] = {"voice", "prosody", "emphasis", "lang", NUL
 static const char *const silent[] = {"desc", "metadata", "meta", "title", NULL};
 static const char *const refused[] = {"audio", "lexicon", "lookup", NULL};
 
-static bool is_in(const char *const *list, const char *name)
+static bool ssml_is_in(const char *const *list, const char *name)
 {
     while (*list && strcmp(*list, name) != 0)
         list++;
@@ -612,15 +612,15 @@ static bool is_in(const char *const *list, const char *name)
 
 static void open_element(struct parser *p, struct frame *f, const char *name, const XML_Char **atts)
 {
-    if (is_in(refused, name)) {
+    if (ssml_is_in(refused, name)) {
         refuse(p, ERR_UNSUPPORTED, "<%s> is not supported", name);
     } else if (strcmp(name, "p") == 0 || strcmp(name, "s") == 0) {
-        flush(p, top(p), name[0] == 'p' ? PAUSE_PARAGRAPH : PAUSE_SENTENCE);
+        ssml_flush(p, top(p), name[0] == 'p' ? PAUSE_PARAGRAPH : PAUSE_SENTENCE);
         f->pause = name[0] == 'p' ? PAUSE_PARAGRAPH : PAUSE_SENTENCE;
-    } else if (is_in(styled, name)) {
+    } else if (ssml_is_in(styled, name)) {
         open_styled(p, f, name, atts);
         f->pause = -1;
-    } else if (is_in(silent, name)) {
+    } else if (ssml_is_in(silent, name)) {
         f->content = CONTENT_SKIPPED;
     } else if (f->content != CONTENT_TEXT) { /* the rest is text */
         return;
@@ -671,7 +671,7 @@ static void XMLCALL on_open(void *user, const XML_Char *qname, const XML_Char **
             language = a[1];
     if (language && p->rc == 0) {
         if (f.pause == 0) {
-            flush(p, top(p), -1);
+            ssml_flush(p, top(p), -1);
             f.pause = -1;
         }
         set_language(p, &f, language);
@@ -687,7 +687,7 @@ static void XMLCALL on_close(void *user, const XML_Char *qname)
         return;
     struct frame f = *top(p);
     if (f.pause)
-        flush(p, &f, f.pause);
+        ssml_flush(p, &f, f.pause);
     p->depth--;
     if (f.own && f.content == CONTENT_SAYAS)
         end_sayas(p);
@@ -742,7 +742,7 @@ static void order_marks(struct text_pieces *all)
     }
 }
 
-static void parse(struct parser *p)
+static void ssml_parse(struct parser *p)
 {
     XML_SetUserData(p->xml, p);
     XML_SetElementHandler(p->xml, on_open, on_close);
@@ -755,7 +755,7 @@ static void parse(struct parser *p)
         refuse(p, code == XML_ERROR_NO_MEMORY ? ERR_MEMORY : ERR_FORMAT, "%s",
                XML_ErrorString(code));
     }
-    flush(p, top(p), 0);
+    ssml_flush(p, top(p), 0);
     bool says = false;
     for (int i = 0; i < p->pieces->n; i++)
         says = says || p->pieces->piece[i].text[0];
@@ -781,7 +781,7 @@ int ssml_split(const char *text, size_t n, const struct text_options *o, struct 
     *p = (struct parser){.xml = xml, .s = text, .n = n, .options = o, .pieces = ret, .e = e};
     buf_init(&p->sayas, MAX_SAYAS_BYTES);
     mapped_init(&p->text, LIMIT_NORMALIZED_BYTES);
-    parse(p);
+    ssml_parse(p);
     int rc = p->rc;
     XML_ParserFree(xml);
     buf_done(&p->sayas);

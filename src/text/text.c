@@ -92,7 +92,7 @@ int text_normalize(const struct mapped *clean, const struct text_options *o, str
 }
 
 /* Move the pieces of part behind those of ret, and note their language. */
-static int append(struct text_pieces *ret, struct text_pieces *part, const char *language, struct err *e)
+static int text_append(struct text_pieces *ret, struct text_pieces *part, const char *language, struct err *e)
 {
     struct text_piece *grown = mem_grow(ret->piece, (size_t)(ret->n + part->n), sizeof *grown);
     if (!grown || ret->n + part->n > LIMIT_PIECES)
@@ -145,7 +145,7 @@ static int split_scripts(const struct mapped *clean, const struct text_options *
         mapped_compose(&run, clean);
         rc = run.rc < 0 ? failed(run.rc, "split", e) : split_run(&run, &here, &part, n_ignored, e);
         if (rc == 0) /* a model of English reads other letters romanized, by English phonemes */
-            rc = append(ret, &part, o->frontend == TEXT_IPA ? NULL : language, e);
+            rc = text_append(ret, &part, o->frontend == TEXT_IPA ? NULL : language, e);
         else if (rc == ERR_ARGUMENT && end - at < n) /* nothing to say here */
             rc = 0;
         mapped_done(&run);

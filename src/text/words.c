@@ -30,7 +30,7 @@ void words_clear(struct words *w)
     buf_clear(&w->text);
 }
 
-static void append(struct words *w, const char *s, size_t n)
+static void words_append(struct words *w, const char *s, size_t n)
 {
     if (w->rc == 0)
         w->rc = buf_add(&w->text, s, n);
@@ -41,8 +41,8 @@ void words_add_n(struct words *w, const char *s, size_t n)
     if (n == 0)
         return;
     if (w->text.len && !w->unspaced && s[0] != ' ' && w->text.data[w->text.len - 1] != ' ')
-        append(w, " ", 1);
-    append(w, s, n);
+        words_append(w, " ", 1);
+    words_append(w, s, n);
 }
 
 void words_add(struct words *w, const char *s)
@@ -53,7 +53,7 @@ void words_add(struct words *w, const char *s)
 
 void words_join(struct words *w, const char *s)
 {
-    append(w, s, strlen(s));
+    words_append(w, s, strlen(s));
 }
 
 /* --- ICU's spellers: opening one parses its rules, milliseconds, so they are kept --- */
