@@ -2,9 +2,9 @@
  *
  *     build/bench/codec MODEL [THREADS [FRAMES]]
  *
- * Decodes runs of 8 frames and of 1 frame, and encodes 10 s; with FRAMES decodes that many at a time and
- * does no more.  Prints wall time / audio time, best and
- * median of the runs, and processor time / audio time, which other jobs on the machine disturb less. */
+ * Decodes runs of 8 frames and of 1 frame, and encodes 10 s; with FRAMES decodes that many at a
+ * time and does no more.  Prints wall time / audio time, best and median of the runs, and processor
+ * time / audio time, which other jobs on the machine disturb less. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 
 #include "model/codec.h"
 
-#define MAX_RUN 64
+#define MAX_RUN        64
 #define ENCODE_SECONDS 10
 
 struct setup {
@@ -43,8 +43,9 @@ static void print(const char *what, double *wall, double *cpu, int n, double aud
 {
     qsort(wall, (size_t)n, sizeof *wall, by_value);
     qsort(cpu, (size_t)n, sizeof *cpu, by_value);
-    printf("%-24s best %7.2f ms  RTF best %.4f median %.4f  processor best %.4f median %.4f\n", what,
-           wall[0] * 1e3, wall[0] / audio, wall[n / 2] / audio, cpu[0] / audio, cpu[n / 2] / audio);
+    printf("%-24s best %7.2f ms  RTF best %.4f median %.4f  processor best %.4f median %.4f\n",
+           what, wall[0] * 1e3, wall[0] / audio, wall[n / 2] / audio, cpu[0] / audio,
+           cpu[n / 2] / audio);
 }
 
 static void decode(struct setup *s, int n_frame, int n_run)
@@ -75,8 +76,8 @@ static void encode(struct setup *s, int n_run)
 {
     size_t n = (size_t)(ENCODE_SECONDS * s->spec.codec.sample_rate);
     float *pcm = malloc(n * sizeof *pcm);
-    int32_t *codes = malloc((size_t)(codec_n_frames(s->codec, n) * s->spec.codec.n_codebook) *
-                            sizeof *codes);
+    int32_t *codes =
+        malloc((size_t)(codec_n_frames(s->codec, n) * s->spec.codec.n_codebook) * sizeof *codes);
     double wall[MAX_RUN], cpu[MAX_RUN];
     struct err e = {0};
     for (size_t i = 0; i < n; i++)

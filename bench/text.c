@@ -13,8 +13,10 @@
 
 static const char prose[] =
     "It was a bright cold day in the middle of spring, and the clocks of the town were slow again. "
-    "Nobody minded; the baker opened when the bread was done, and the school began when the children "
-    "had come. \"There is time enough,\" said the old woman at the corner, \"for those who do not count "
+    "Nobody minded; the baker opened when the bread was done, and the school began when the "
+    "children "
+    "had come. \"There is time enough,\" said the old woman at the corner, \"for those who do not "
+    "count "
     "it.\" Mr. Brown, who had arrived on March 3, 1921 with 2 trunks and $40, did not agree.\n\n";
 
 static double now(void)

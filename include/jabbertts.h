@@ -48,11 +48,11 @@ enum jabbertts_status {
     JABBERTTS_ERR_LIMIT = -5,       /* over a limit, which the message names */
     JABBERTTS_ERR_MEMORY = -6,
     JABBERTTS_ERR_IO = -7,
-    JABBERTTS_ERR_BUSY = -8,        /* too much to do, or shutting down: try again later */
+    JABBERTTS_ERR_BUSY = -8, /* too much to do, or shutting down: try again later */
     JABBERTTS_ERR_CANCELLED = -9,
     JABBERTTS_ERR_INTERNAL = -10,
-    JABBERTTS_ERR_DEADLINE = -11,   /* the request's deadline passed before its end */
-    JABBERTTS_AGAIN = -12           /* jabbertts_try_read: nothing there yet; not a failure */
+    JABBERTTS_ERR_DEADLINE = -11, /* the request's deadline passed before its end */
+    JABBERTTS_AGAIN = -12         /* jabbertts_try_read: nothing there yet; not a failure */
 };
 
 struct jabbertts_error {
@@ -61,7 +61,8 @@ struct jabbertts_error {
     char message[512];
 };
 
-/* --- engine ------------------------------------------------------------------------------------ */
+/* --- engine ------------------------------------------------------------------------------------
+ */
 
 struct jabbertts;
 struct jabbertts_store;
@@ -76,20 +77,20 @@ struct jabbertts_options {
     struct jabbertts_store *store; /* requests may name its voices too; borrowed.  NULL: none */
     const char *aliases; /* other names of voices, "alloy=zoe, nova=my-own", over the model's own
                           * aliases and names; NULL: only those */
-    double max_wait_s; /* refuse a request that would start later than this; 0: no limit */
-    double idle_s;     /* give the memory of an idle model back after so long; 0: never.  The next
-                        * request waits until it is loaded again. */
-    int context;       /* tokens and frames per sentence, reference included; 0: the model's */
-    const char *cache; /* how the model's keys and values are kept: "f32", "f16" or "q8_0", which is half
-                        * of f16; NULL: q8_0 for models in 4 bits, f32 for f32, else f16 */
+    double max_wait_s;   /* refuse a request that would start later than this; 0: no limit */
+    double idle_s;       /* give the memory of an idle model back after so long; 0: never.  The next
+                          * request waits until it is loaded again. */
+    int context;         /* tokens and frames per sentence, reference included; 0: the model's */
+    const char *cache; /* how the model's keys and values are kept: "f32", "f16" or "q8_0", which is
+                        * half of f16; NULL: q8_0 for models in 4 bits, f32 for f32, else f16 */
     int prefix_mb;     /* MiB for what the model remembers of voices' prompts, so that a voice's
                           second request starts at its own text; 0: nothing (default 256) */
     const char *prefix_dir; /* a directory to keep that in, up to 1 GiB, for later runs and other
                                processes with the same model file; NULL: memory alone */
-    const char *lexicon; /* file of words and how they are said; NULL: none */
+    const char *lexicon;    /* file of words and how they are said; NULL: none */
 };
-/* A lexicon that was edited after the engine was opened is read again before the next request.  If it
- * is bad then, the old one stays and this says why; 0: all is well. */
+/* A lexicon that was edited after the engine was opened is read again before the next request.  If
+ * it is bad then, the old one stays and this says why; 0: all is well. */
 JABBERTTS_API int jabbertts_lexicon_problem(struct jabbertts *tts, struct jabbertts_error *e);
 JABBERTTS_API void jabbertts_options_init(struct jabbertts_options *o);
 JABBERTTS_API int jabbertts_open(const struct jabbertts_options *o, struct jabbertts **ret,
@@ -101,8 +102,8 @@ JABBERTTS_API const char *jabbertts_version(void);
 JABBERTTS_API int jabbertts_sample_rate(const struct jabbertts *tts);   /* Hz, of its own model */
 JABBERTTS_API int jabbertts_frame_samples(const struct jabbertts *tts); /* samples per frame */
 JABBERTTS_API int jabbertts_n_codebook(const struct jabbertts *tts);
-JABBERTTS_API const char *jabbertts_isa(const struct jabbertts *tts);   /* in use */
-JABBERTTS_API int jabbertts_threads(const struct jabbertts *tts);       /* in use */
+JABBERTTS_API const char *jabbertts_isa(const struct jabbertts *tts); /* in use */
+JABBERTTS_API int jabbertts_threads(const struct jabbertts *tts);     /* in use */
 
 /* What the engine is doing: a consistent snapshot, cheap, from any thread. */
 struct jabbertts_load {
@@ -116,15 +117,16 @@ struct jabbertts_load {
     uint64_t n_frame;          /* and what came of it: frames, */
     double audio_s;            /* seconds of sound handed over, pauses included, */
     uint64_t n_submitted, n_refused, n_finished, n_cancelled, n_failed; /* streams, */
-    uint64_t n_truncated;      /* pieces that a limit ended before the model did */
-    size_t memory_bytes;       /* of this process, resident */
+    uint64_t n_truncated; /* pieces that a limit ended before the model did */
+    size_t memory_bytes;  /* of this process, resident */
 };
 JABBERTTS_API void jabbertts_load(struct jabbertts *tts, struct jabbertts_load *l);
 /* Refuse every further request, and wait until those open have ended or timeout_s has passed.
  * Returns how many have not.  Their readers must go on reading meanwhile. */
 JABBERTTS_API int jabbertts_drain(struct jabbertts *tts, double timeout_s);
 
-/* --- voices ------------------------------------------------------------------------------------ */
+/* --- voices ------------------------------------------------------------------------------------
+ */
 
 /* i-th named voice of the model, NULL after the last; without a neural model, as below. */
 JABBERTTS_API const char *jabbertts_voice_name(const struct jabbertts *tts, int i);
@@ -151,13 +153,14 @@ JABBERTTS_API int jabbertts_voice_from_pcm(struct jabbertts *tts, const float *p
 /* Not while a request that uses it runs.  NULL is fine. */
 JABBERTTS_API void jabbertts_voice_free(struct jabbertts_voice *v);
 
-/* --- voice store ------------------------------------------------------------------------------- */
+/* --- voice store -------------------------------------------------------------------------------
+ */
 
-/* Voices made by users, and the consents to make them, in one SQLite file of a directory: recording,
- * codes and all, so that nothing else is left when one is deleted.  What a call has returned for is on
- * disk; a process that dies in the middle of one leaves nothing of it.  Several processes may use a
- * directory at once; whoever has to wait for another longer than two seconds gets ERR_BUSY.
- * Threads: any. */
+/* Voices made by users, and the consents to make them, in one SQLite file of a directory:
+ * recording, codes and all, so that nothing else is left when one is deleted.  What a call has
+ * returned for is on disk; a process that dies in the middle of one leaves nothing of it.  Several
+ * processes may use a directory at once; whoever has to wait for another longer than two seconds
+ * gets ERR_BUSY. Threads: any. */
 struct jabbertts_store;
 /* dir is made if it does not exist. */
 JABBERTTS_API int jabbertts_store_open(const char *dir, struct jabbertts_store **ret,
@@ -182,9 +185,10 @@ struct jabbertts_stored {
 /* Called with what was found, valid during the call. */
 typedef void (*jabbertts_stored_fn)(void *cookie, const struct jabbertts_stored *v);
 
-/* Keep a recording: name, recording and n_bytes are needed, the rest may be NULL, id and below are not
- * read.  It must hold 1 to 90 seconds of speech in a format libav knows, at most 10 MiB.  A voice is
- * encoded by the engine's model now; another model encodes it when it is first asked for it. */
+/* Keep a recording: name, recording and n_bytes are needed, the rest may be NULL, id and below are
+ * not read.  It must hold 1 to 90 seconds of speech in a format libav knows, at most 10 MiB.  A
+ * voice is encoded by the engine's model now; another model encodes it when it is first asked for
+ * it. */
 JABBERTTS_API int jabbertts_store_add(struct jabbertts_store *s, struct jabbertts *tts,
                                       enum jabbertts_kind kind, const struct jabbertts_stored *v,
                                       char id[48], struct jabbertts_error *e);
@@ -210,24 +214,26 @@ JABBERTTS_API int jabbertts_store_import(struct jabbertts_store *s, struct jabbe
                                          const char *json, size_t n, char id[48],
                                          struct jabbertts_error *e);
 
-/* --- speaking ---------------------------------------------------------------------------------- */
+/* --- speaking ----------------------------------------------------------------------------------
+ */
 
 struct jabbertts_stream;
 
 struct jabbertts_request {
     const char *text;
-    const char *voice;                       /* name, alias, or id in the store; NULL: the default */
-    const struct jabbertts_voice *reference; /* instead of a name; borrowed until the stream's end */
-    uint64_t seed;                           /* default 0 */
-    float temperature;                       /* 0..2; < 0: the model's recommendation */
-    float top_p;                             /* (0, 1]; < 0: the same */
-    float repetition_penalty;                /* 1..2; < 0: the same */
-    double max_seconds;                      /* of sound in all; 0: as long as the text needs */
-    const char *language;                    /* espeak-ng voice for phonemes; NULL: en-us */
+    const char *voice; /* name, alias, or id in the store; NULL: the default */
+    const struct jabbertts_voice
+        *reference;           /* instead of a name; borrowed until the stream's end */
+    uint64_t seed;            /* default 0 */
+    float temperature;        /* 0..2; < 0: the model's recommendation */
+    float top_p;              /* (0, 1]; < 0: the same */
+    float repetition_penalty; /* 1..2; < 0: the same */
+    double max_seconds;       /* of sound in all; 0: as long as the text needs */
+    const char *language;     /* espeak-ng voice for phonemes; NULL: en-us */
     const char *instructions; /* how to speak; a marker it names leads each sentence (S1 models) */
-    double deadline_s;                       /* from submit to the last sample made; 0: none */
-    const char *model;                       /* "espeak-ng" speaks with that; NULL: the engine's */
-    int ssml;                                /* text is SSML: 1 yes, -1 no, 0 if it starts with <speak */
+    double deadline_s;        /* from submit to the last sample made; 0: none */
+    const char *model;        /* "espeak-ng" speaks with that; NULL: the engine's */
+    int ssml;                 /* text is SSML: 1 yes, -1 no, 0 if it starts with <speak */
 };
 JABBERTTS_API void jabbertts_request_init(struct jabbertts_request *r);
 /* Everything in the request but the reference is copied. */
@@ -243,9 +249,9 @@ JABBERTTS_API int jabbertts_try_read(struct jabbertts_stream *s, float *pcm, int
 /* Have fn(cookie) called whenever there is something to read where there was nothing: the first
  * samples after none, or the stream's end (made, failed, past its deadline).  What is there already
  * calls it at once, from this thread; later calls come from the engine's.  The engine's lock is
- * held: fn must be short, must not wait, and must not call functions of this header; write to a pipe
- * or wake a loop.  A call may be spurious, never missing.  After this function has returned with fn
- * NULL, or jabbertts_stream_free, it is neither running nor called again. */
+ * held: fn must be short, must not wait, and must not call functions of this header; write to a
+ * pipe or wake a loop.  A call may be spurious, never missing.  After this function has returned
+ * with fn NULL, or jabbertts_stream_free, it is neither running nor called again. */
 JABBERTTS_API void jabbertts_stream_on_ready(struct jabbertts_stream *s, void (*fn)(void *cookie),
                                              void *cookie);
 /* Ends the stream (ERR_CANCELLED) and frees its place at once; ended streams are left alone.  A
@@ -269,11 +275,13 @@ JABBERTTS_API void jabbertts_stream_progress(const struct jabbertts_stream *s,
                                              struct jabbertts_progress *p);
 
 /* i-th <mark> of SSML: its name, and when it is heard, in seconds of the stream's sound (< 0: not
- * made yet, or never).  Inside a sentence that is estimated.  0, or ERR_NOT_FOUND after the last. */
+ * made yet, or never).  Inside a sentence that is estimated.  0, or ERR_NOT_FOUND after the last.
+ */
 JABBERTTS_API int jabbertts_stream_mark(const struct jabbertts_stream *s, int i, const char **name,
                                         double *seconds);
 
-/* --- sound files ------------------------------------------------------------------------------- */
+/* --- sound files -------------------------------------------------------------------------------
+ */
 
 struct jabbertts_encoder;
 /* Gets encoded bytes in order; a negative return stops the encoder, which returns it. */
@@ -297,21 +305,23 @@ JABBERTTS_API void jabbertts_encoder_free(struct jabbertts_encoder *c);
  * writes one of unknown length). */
 JABBERTTS_API void jabbertts_wav_header(int hz, size_t n_sample, unsigned char header[44]);
 
-/* --- tools ------------------------------------------------------------------------------------- */
+/* --- tools -------------------------------------------------------------------------------------
+ */
 
 /* A checkpoint directory as published, or random weights of a known shape, to one model file, which
  * appears when it is whole. */
 struct jabbertts_convert_options {
     const char *directory; /* config.json, model.pth, codec.pth, ...; NULL with random */
-    const char *random;    /* "s1-mini": its shape, random weights; only output, type and progress apply */
+    const char
+        *random; /* "s1-mini": its shape, random weights; only output, type and progress apply */
     const char *output;
-    const char *type;      /* of matrices: "f32", "f16", "bf16", "q8_0"; NULL: as in the directory */
-    const char *name;      /* NULL: the directory's */
-    const char *default_voice;      /* NULL: none */
-    const char *const *aliases;     /* n_alias of "ALIAS=VOICE" */
+    const char *type; /* of matrices: "f32", "f16", "bf16", "q8_0"; NULL: as in the directory */
+    const char *name; /* NULL: the directory's */
+    const char *default_voice;  /* NULL: none */
+    const char *const *aliases; /* n_alias of "ALIAS=VOICE" */
     int n_alias;
-    float temperature, top_p, repetition_penalty; /* recommended, stored; < 0: S1-mini's */
-    int no_encoder;                 /* leave out what only cloning needs */
+    float temperature, top_p, repetition_penalty;   /* recommended, stored; < 0: S1-mini's */
+    int no_encoder;                                 /* leave out what only cloning needs */
     int (*progress)(void *cookie, double fraction); /* NULL: none; not 0 stops the conversion */
     void *cookie;
 };
@@ -319,32 +329,34 @@ JABBERTTS_API void jabbertts_convert_options_init(struct jabbertts_convert_optio
 JABBERTTS_API int jabbertts_convert(const struct jabbertts_convert_options *o,
                                     struct jabbertts_error *e);
 
-/* What is in a model file and what it costs to run with a context of so many tokens (0: the model's):
- * text, or JSON if json is not 0.  Free *ret with free(). */
+/* What is in a model file and what it costs to run with a context of so many tokens (0: the
+ * model's): text, or JSON if json is not 0.  Free *ret with free(). */
 JABBERTTS_API int jabbertts_inspect(const char *path, int context, int json, char **ret,
                                     struct jabbertts_error *e);
 
 struct jabbertts_text_options {
-    const char *stage;    /* clean, normalized, sentences, phonemes or tokens; NULL: all, with headings */
+    const char
+        *stage; /* clean, normalized, sentences, phonemes or tokens; NULL: all, with headings */
     const char *language; /* as in a request */
     const char *instructions;
     int emoji, as_written;
 };
 JABBERTTS_API void jabbertts_text_options_init(struct jabbertts_text_options *o);
-/* What becomes of a text before it is spoken, in lines.  tts NULL: as for the built-in voice, without
- * tokens.  Free *ret with free(). */
+/* What becomes of a text before it is spoken, in lines.  tts NULL: as for the built-in voice,
+ * without tokens.  Free *ret with free(). */
 JABBERTTS_API int jabbertts_text(struct jabbertts *tts, const struct jabbertts_text_options *o,
                                  const char *text, char **ret, struct jabbertts_error *e);
-/* The S1 marker that instructions name ("Whisper, please": "(whispering)"), NULL if none.  A constant. */
+/* The S1 marker that instructions name ("Whisper, please": "(whispering)"), NULL if none.  A
+ * constant. */
 JABBERTTS_API const char *jabbertts_marker(const char *instructions);
 
-/* Measure a model, its parts and whole requests: a table, or JSON if json is not 0.  Free *ret with free().
- * Of the options, model, threads, isa, cache and context are looked at; context 0: 1024. */
+/* Measure a model, its parts and whole requests: a table, or JSON if json is not 0.  Free *ret with
+ * free(). Of the options, model, threads, isa, cache and context are looked at; context 0: 1024. */
 JABBERTTS_API int jabbertts_bench(const struct jabbertts_options *o, int json, char **ret,
                                   struct jabbertts_error *e);
 
-/* Matrices of a model file to blocks of 8 or 4 bits.  The output appears when it is whole; its bytes
- * do not depend on the number of threads. */
+/* Matrices of a model file to blocks of 8 or 4 bits.  The output appears when it is whole; its
+ * bytes do not depend on the number of threads. */
 struct jabbertts_quantize_options {
     const char *input, *output;
     const char *type;    /* "q8", "q4", "mixed" */

@@ -16,7 +16,8 @@ int audio_decode_memory(const void *data, size_t n_bytes, int hz, double max_sec
 
 /* Is it a recording of speech that can serve as a voice: min_s to max_s long, not too quiet, not
  * clipped, and neither silence, noise nor a tone?  By levels alone: speech has pauses. */
-int audio_check_speech(const float *pcm, size_t n, int hz, double min_s, double max_s, struct err *e);
+int audio_check_speech(const float *pcm, size_t n, int hz, double min_s, double max_s,
+                       struct err *e);
 
 enum audio_format { AUDIO_WAV, AUDIO_PCM, AUDIO_MP3, AUDIO_OPUS, AUDIO_AAC, AUDIO_FLAC };
 /* name: "mp3" or "x.mp3" */
@@ -29,12 +30,12 @@ typedef int (*audio_sink)(void *cookie, const void *data, size_t n, struct err *
 
 struct audio_encoder_options {
     enum audio_format format;
-    int in_hz;        /* of the samples written */
-    int out_hz;       /* 0: in_hz, or the nearest rate the format allows (opus 48000) */
-    double speed;     /* 0.25..4.0, 0 = 1; pitch kept */
-    int bit_rate;     /* 0: the format's default */
-    double seconds;   /* WAV: < 0 header of a stream of unknown length, sound follows at once;
-                       * >= 0 exact header: everything is kept until audio_encoder_finish */
+    int in_hz;      /* of the samples written */
+    int out_hz;     /* 0: in_hz, or the nearest rate the format allows (opus 48000) */
+    double speed;   /* 0.25..4.0, 0 = 1; pitch kept */
+    int bit_rate;   /* 0: the format's default */
+    double seconds; /* WAV: < 0 header of a stream of unknown length, sound follows at once;
+                     * >= 0 exact header: everything is kept until audio_encoder_finish */
     audio_sink sink;
     void *cookie;
 };

@@ -4,13 +4,15 @@
 #include "audio/audio.h"
 #include "base/mem.h"
 
-#define FRAME_MS      20
-#define CLIP_LEVEL    0.998 /* of full scale */
-#define CLIP_SHARE    0.005 /* of all samples: more is heard as distortion */
-#define QUIET_DB      (-50.0)
-#define SWING_DB      12.0  /* loud frames over soft ones: speech has pauses, noise and tones have not */
-#define ACTIVE_DB     20.0  /* below the loudest frames still counts as speech */
-#define ACTIVE_S      0.5
+#define FRAME_MS   20
+#define CLIP_LEVEL 0.998 /* of full scale */
+#define CLIP_SHARE 0.005 /* of all samples: more is heard as distortion */
+#define QUIET_DB   (-50.0)
+#define SWING_DB                                                                                   \
+    12.0               /* loud frames over soft ones: speech has pauses, noise and tones have not  \
+                        */
+#define ACTIVE_DB 20.0 /* below the loudest frames still counts as speech */
+#define ACTIVE_S  0.5
 
 /* A histogram of frame levels, one bin a decibel, serves for ranks and counts. */
 struct levels {
@@ -55,11 +57,14 @@ static int check_clipping(const float *pcm, size_t n, struct err *e)
     double share = (double)n_clipped / (double)n;
     if (share <= CLIP_SHARE)
         return 0;
-    return err_set(e, ERR_FORMAT, "the recording is clipped: %.1f %% of it is at full scale, the limit "
-                   "is %.1f %%; record it at a lower level", 100 * share, 100 * CLIP_SHARE);
+    return err_set(e, ERR_FORMAT,
+                   "the recording is clipped: %.1f %% of it is at full scale, the limit "
+                   "is %.1f %%; record it at a lower level",
+                   100 * share, 100 * CLIP_SHARE);
 }
 
-int audio_check_speech(const float *pcm, size_t n, int hz, double min_s, double max_s, struct err *e)
+int audio_check_speech(const float *pcm, size_t n, int hz, double min_s, double max_s,
+                       struct err *e)
 {
     struct levels l = {.n = 0};
     double seconds = (double)n / hz;
@@ -67,17 +72,23 @@ int audio_check_speech(const float *pcm, size_t n, int hz, double min_s, double 
         return err_set(e, ERR_ARGUMENT, "the recording is %.2f s long, at least %g s are needed",
                        seconds, min_s);
     if (seconds > max_s)
-        return err_set(e, ERR_LIMIT, "the recording is %.1f s long, the limit is %g s", seconds, max_s);
+        return err_set(e, ERR_LIMIT, "the recording is %.1f s long, the limit is %g s", seconds,
+                       max_s);
     clip_measure(pcm, n, (size_t)(hz * FRAME_MS / 1000), &l);
     double loud = rank(&l, 0.95), soft = rank(&l, 0.05), active = 0;
     if (loud < QUIET_DB)
-        return err_set(e, ERR_FORMAT, "the recording is too quiet: its loud parts are at %.0f dB, at "
-                       "least %.0f dB are needed", loud, QUIET_DB);
+        return err_set(e, ERR_FORMAT,
+                       "the recording is too quiet: its loud parts are at %.0f dB, at "
+                       "least %.0f dB are needed",
+                       loud, QUIET_DB);
     for (int i = 0; i < 121; i++)
         active += i - 120 >= loud - ACTIVE_DB ? l.bin[i] * (FRAME_MS / 1000.0) : 0;
     if (active < ACTIVE_S || loud - soft < SWING_DB)
-        return err_set(e, ERR_FORMAT, "there seems to be no speech in the recording: %.1f s of it are "
-                       "loud, and loud and soft parts differ by %.0f dB; at least %.1f s and %.0f dB "
-                       "are expected", active, loud - soft, ACTIVE_S, SWING_DB);
+        return err_set(
+            e, ERR_FORMAT,
+            "there seems to be no speech in the recording: %.1f s of it are "
+            "loud, and loud and soft parts differ by %.0f dB; at least %.1f s and %.0f dB "
+            "are expected",
+            active, loud - soft, ACTIVE_S, SWING_DB);
     return check_clipping(pcm, n, e);
 }

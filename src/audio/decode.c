@@ -22,8 +22,8 @@
 #define MAX_HZ     768000
 
 /* Containers of sound, and of film with sound; nothing that refers to other files. */
-#define CONTAINERS                                                                                \
-    "wav,w64,aiff,au,caf,mp3,flac,ogg,aac,loas,mov,matroska,asf,amr,ac3,eac3,wv,tta,ape,avi,voc," \
+#define CONTAINERS                                                                                 \
+    "wav,w64,aiff,au,caf,mp3,flac,ogg,aac,loas,mov,matroska,asf,amr,ac3,eac3,wv,tta,ape,avi,voc,"  \
     "mpegts,mpeg,flv"
 
 struct source {
@@ -200,7 +200,8 @@ static int decode_append(struct decoder *d, const float *mono, size_t n, struct 
         const uint8_t *in = (const uint8_t *)mono;
         uint8_t *to = (uint8_t *)out;
         int got = room > 0 ? swr_convert(d->swr, &to, room, mono ? &in : NULL, slice) : 0;
-        int r = got < 0 ? decode_fail_av(e, ERR_INTERNAL, got, "resampler") : reserve(d, (size_t)got, e);
+        int r = got < 0 ? decode_fail_av(e, ERR_INTERNAL, got, "resampler")
+                        : reserve(d, (size_t)got, e);
         for (int i = 0; r == 0 && i < got; i++)
             d->pcm[d->n++] = isfinite(out[i]) ? out[i] : 0;
         mem_free(out);

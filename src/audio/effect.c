@@ -7,7 +7,10 @@
 
 #define KNEE 0.9f /* of full scale: above it amplified sound bends */
 
-struct effect { sonicStream sonic; float volume; };
+struct effect {
+    sonicStream sonic;
+    float volume;
+};
 
 int effect_new(int hz, struct effect **ret, struct err *e)
 {

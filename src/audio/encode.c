@@ -43,13 +43,26 @@ static const struct format {
 } formats[] = {
     [AUDIO_WAV] = {.name = "wav", .type = "audio/wav"},
     [AUDIO_PCM] = {.name = "pcm", .type = "audio/pcm"},
-    [AUDIO_MP3] = {"mp3", "audio/mpeg", "libmp3lame", "mp3", AV_SAMPLE_FMT_FLTP, 128000,
+    [AUDIO_MP3] = {"mp3",
+                   "audio/mpeg",
+                   "libmp3lame",
+                   "mp3",
+                   AV_SAMPLE_FMT_FLTP,
+                   128000,
                    {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000}},
     [AUDIO_OPUS] = {"opus", "audio/ogg", "libopus", "ogg", AV_SAMPLE_FMT_FLT, 64000, {48000}},
-    [AUDIO_AAC] = {"aac", "audio/aac", "aac", "adts", AV_SAMPLE_FMT_FLTP, 96000,
+    [AUDIO_AAC] = {"aac",
+                   "audio/aac",
+                   "aac",
+                   "adts",
+                   AV_SAMPLE_FMT_FLTP,
+                   96000,
                    {7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000,
                     88200, 96000}},
-    [AUDIO_FLAC] = {.name = "flac", .type = "audio/flac", .codec = "flac", .muxer = "flac",
+    [AUDIO_FLAC] = {.name = "flac",
+                    .type = "audio/flac",
+                    .codec = "flac",
+                    .muxer = "flac",
                     .sample = AV_SAMPLE_FMT_S16},
 };
 #define N_FORMAT (sizeof(formats) / sizeof(formats[0]))
@@ -58,20 +71,20 @@ struct audio_encoder {
     struct audio_encoder_options o;
     const struct format *format;
     int out_hz;
-    int failed;         /* the first failure: every later call returns it again */
-    struct err why;     /* its message */
-    struct err *e;      /* of the call in progress, for the sink */
-    sonicStream sonic;  /* NULL: speed 1 */
-    SwrContext *swr;    /* NULL: same rate */
+    int failed;        /* the first failure: every later call returns it again */
+    struct err why;    /* its message */
+    struct err *e;     /* of the call in progress, for the sink */
+    sonicStream sonic; /* NULL: speed 1 */
+    SwrContext *swr;   /* NULL: same rate */
     AVCodecContext *codec;
     AVFormatContext *muxer;
     AVIOContext *io;
     AVPacket *packet;
-    AVFrame *frame;     /* n_frame of its samples are filled */
+    AVFrame *frame; /* n_frame of its samples are filled */
     int n_frame, frame_size, finished;
-    bool has_info;      /* mp3: the frame before the first is written */
+    bool has_info; /* mp3: the frame before the first is written */
     int64_t pts;
-    struct buf held;    /* WAV of known length: the samples until finish */
+    struct buf held; /* WAV of known length: the samples until finish */
 };
 
 int audio_format_from_name(const char *name, enum audio_format *ret, struct err *e)

@@ -4,7 +4,8 @@
 
 #define DECODER_DELAY 529
 
-/* ISO 11172-3, 2.4.2.3, and 13818-3: kbit/s by index, and Hz of MPEG 1; halved for 2, again for 2.5. */
+/* ISO 11172-3, 2.4.2.3, and 13818-3: kbit/s by index, and Hz of MPEG 1; halved for 2, again
+ * for 2.5. */
 static const int kbits[2][16] = {
     {0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0},
     {0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0}};
@@ -25,13 +26,13 @@ size_t mp3_info_frame(const unsigned char header[4], int delay, unsigned char fr
         return 0;
     memset(frame, 0, n);
     memcpy(frame, header, 4);
-    frame[1] |= 1;                      /* no checksum */
-    frame[2] &= (unsigned char)~2;      /* no padding */
+    frame[1] |= 1;                 /* no checksum */
+    frame[2] &= (unsigned char)~2; /* no padding */
     unsigned char *tag = frame + 4 + side;
     memcpy(tag, "Info", 4);
-    tag[7] = 2;                         /* flags: bytes of the stream follow, */
-    memset(tag + 8, 0xFF, 4);           /* unknown; with none at all libav takes this for sound */
-    memcpy(tag + 12, "Lavc", 4);        /* 9 bytes of version; those after it stay zero */
+    tag[7] = 2;                  /* flags: bytes of the stream follow, */
+    memset(tag + 8, 0xFF, 4);    /* unknown; with none at all libav takes this for sound */
+    memcpy(tag + 12, "Lavc", 4); /* 9 bytes of version; those after it stay zero */
     int skip = delay - DECODER_DELAY;
     tag[12 + 21] = (unsigned char)(skip >> 4); /* 12 bits of delay, 12 of padding */
     tag[12 + 22] = (unsigned char)(skip << 4);

@@ -9,8 +9,9 @@
 #define MAX_FFT   2048
 #define MIN_POWER 1e-7
 
-static const struct resolution { int fft, hop, window; } resolutions[] = {
-    {1024, 120, 600}, {2048, 240, 1200}, {512, 50, 240}};
+static const struct resolution {
+    int fft, hop, window;
+} resolutions[] = {{1024, 120, 600}, {2048, 240, 1200}, {512, 50, 240}};
 #define N_RESOLUTION (sizeof resolutions / sizeof *resolutions)
 
 struct transform {
@@ -43,8 +44,8 @@ static void transform_done(struct transform *t)
 }
 
 /* Both sounds are real: one transform of x + iy gives the spectra of both. */
-static void run_frame(struct transform *t, const struct resolution *r, const float *x, const float *y,
-                      size_t n)
+static void run_frame(struct transform *t, const struct resolution *r, const float *x,
+                      const float *y, size_t n)
 {
     for (int i = 0; i < r->fft; i++) {
         bool in = (size_t)i < n;
@@ -54,7 +55,10 @@ static void run_frame(struct transform *t, const struct resolution *r, const flo
     t->run(t->tx, t->out, t->in, sizeof(AVComplexFloat));
 }
 
-struct sums { double difference, power, log; size_t n; };
+struct sums {
+    double difference, power, log;
+    size_t n;
+};
 
 static double power_of(double re, double im)
 {
@@ -85,7 +89,8 @@ int spectrum_compare(const float *reference, const float *other, size_t n,
         struct transform t = {0};
         struct sums s = {0};
         int rc = transform_init(&t, r, e);
-        for (size_t at = 0; rc == 0 && (at == 0 || at + (size_t)r->fft <= n); at += (size_t)r->hop) {
+        for (size_t at = 0; rc == 0 && (at == 0 || at + (size_t)r->fft <= n);
+             at += (size_t)r->hop) {
             run_frame(&t, r, reference + at, other + at, n - at);
             add_frame(&t, r->fft, &s);
         }

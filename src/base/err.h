@@ -31,8 +31,7 @@ struct err {
 };
 
 /* Fill e (if not NULL) and return code. */
-int err_set(struct err *e, int code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+int err_set(struct err *e, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Put "context: " in front of the message already in e; returns its code. */
 int err_wrap(struct err *e, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -4,22 +4,22 @@
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
 
-#define LIMIT_TEXT_BYTES        (4 << 20) /* one request's text, UTF-8 */
-#define LIMIT_NORMALIZED_BYTES  (64 << 20)/* that text with its numbers written out */
-#define LIMIT_PIECES            65536     /* sentences in one request */
+#define LIMIT_TEXT_BYTES        (4 << 20)  /* one request's text, UTF-8 */
+#define LIMIT_NORMALIZED_BYTES  (64 << 20) /* that text with its numbers written out */
+#define LIMIT_PIECES            65536      /* sentences in one request */
 #define LIMIT_VOICE_NAME_BYTES  128
-#define LIMIT_VOICE_TEXT_BYTES  4096      /* transcript of one reference */
-#define LIMIT_REFERENCE_SECONDS 90        /* one reference clip */
-#define LIMIT_RECORDING_BYTES   (10 << 20)/* a sound file uploaded as a voice or consent */
-#define LIMIT_STORED            10000     /* voices, and consents, in one store */
-#define LIMIT_AUDIO_SECONDS     7200      /* sound read from one file */
-#define LIMIT_SLOTS             64        /* sequences decoded together */
-#define LIMIT_JSON_BYTES        (64 << 20)/* config, special tokens, voice files */
-#define LIMIT_YAML_BYTES        (1 << 20) /* the codec's configuration */
-#define LIMIT_HEADER_BYTES      (64 << 20)/* metadata part of gguf, safetensors, pickle */
-#define LIMIT_TENSORS           65536     /* in one file */
-#define LIMIT_VOCAB             4194304   /* tokens */
-#define LIMIT_DIM               65536     /* any model dimension */
+#define LIMIT_VOICE_TEXT_BYTES  4096       /* transcript of one reference */
+#define LIMIT_REFERENCE_SECONDS 90         /* one reference clip */
+#define LIMIT_RECORDING_BYTES   (10 << 20) /* a sound file uploaded as a voice or consent */
+#define LIMIT_STORED            10000      /* voices, and consents, in one store */
+#define LIMIT_AUDIO_SECONDS     7200       /* sound read from one file */
+#define LIMIT_SLOTS             64         /* sequences decoded together */
+#define LIMIT_JSON_BYTES        (64 << 20) /* config, special tokens, voice files */
+#define LIMIT_YAML_BYTES        (1 << 20)  /* the codec's configuration */
+#define LIMIT_HEADER_BYTES      (64 << 20) /* metadata part of gguf, safetensors, pickle */
+#define LIMIT_TENSORS           65536      /* in one file */
+#define LIMIT_VOCAB             4194304    /* tokens */
+#define LIMIT_DIM               65536      /* any model dimension */
 #define LIMIT_LAYERS            1024
 #define LIMIT_CODEBOOKS         64
 

@@ -9,8 +9,8 @@
 #define BASE_MEM_H
 #include <stddef.h>
 
-void *mem_alloc(size_t n_bytes);                /* zeroed; aborts when out of memory */
-void *mem_try(size_t n, size_t size);           /* zeroed n * size bytes, or NULL (also on overflow) */
+void *mem_alloc(size_t n_bytes);      /* zeroed; aborts when out of memory */
+void *mem_try(size_t n, size_t size); /* zeroed n * size bytes, or NULL (also on overflow) */
 void *mem_grow(void *p, size_t n, size_t size); /* realloc to n * size; NULL: p is still valid */
 char *mem_strdup(const char *s);                /* aborts when out of memory */
 char *mem_strndup(const char *s, size_t n);     /* at most n bytes of s, NUL added; may be NULL */
@@ -19,7 +19,7 @@ void mem_free(void *p);                         /* NULL is fine */
 /* Arena: bump allocation from large chunks, huge pages where the system has them, all freed at
  * once.  Pages are only backed when touched. */
 struct mem_arena;
-struct mem_arena *mem_arena_new(size_t chunk_bytes); /* NULL when out of memory */
+struct mem_arena *mem_arena_new(size_t chunk_bytes);        /* NULL when out of memory */
 void *mem_arena_alloc(struct mem_arena *a, size_t n_bytes); /* zeroed, 64-byte aligned, or NULL */
 size_t mem_arena_bytes(const struct mem_arena *a);          /* handed out so far */
 void mem_arena_free(struct mem_arena *a);

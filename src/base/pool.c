@@ -2,9 +2,10 @@
  *
  * ticket = generation << 32 | next task.  A run writes its task, argument and count into the one of
  * two descriptors that its generation picks, then publishes the ticket.  A thread reads the
- * descriptor and claims a task by compare-and-swap: if that succeeds the generation has not moved on,
- * so what it read was whole (a descriptor is only written again two generations later).  The caller
- * waits for the tasks, not for the threads: one that the system has put aside holds nobody up.
+ * descriptor and claims a task by compare-and-swap: if that succeeds the generation has not moved
+ * on, so what it read was whole (a descriptor is only written again two generations later).  The
+ * caller waits for the tasks, not for the threads: one that the system has put aside holds nobody
+ * up.
  *
  * The owner's runs and the job's are two lanes, each with its own ticket. */
 #define _GNU_SOURCE /* sched_getaffinity */
@@ -23,11 +24,20 @@
 
 #include "base/mem.h"
 
-#define SPIN_NS 200000 /* looking before sleeping: longer than the gaps between the runs of a frame */
+#define SPIN_NS                                                                                    \
+    200000 /* looking before sleeping: longer than the gaps between the runs of a frame */
 
-struct worker { struct pool *pool; pthread_t thread; int index; };
+struct worker {
+    struct pool *pool;
+    pthread_t thread;
+    int index;
+};
 
-struct run { _Atomic(pool_task) task; _Atomic(void *) arg; atomic_uint n_task; };
+struct run {
+    _Atomic(pool_task) task;
+    _Atomic(void *) arg;
+    atomic_uint n_task;
+};
 
 struct lane { /* cache lines of their own for what all threads write */
     struct run runs[2];
@@ -188,7 +198,8 @@ static bool take_job(struct pool *p, int i_thread)
 
 /* --- waiting --- */
 
-/* What a thread waits for: something for a worker, something for the owner who waits for the job. */
+/* What a thread waits for: something for a worker, something for the owner who waits for the job.
+ */
 typedef bool (*awaited)(struct pool *p);
 
 static bool worker_news(struct pool *p)

@@ -3,11 +3,12 @@
  * pool_run calls task(arg, i, thread) once for every i in [0, n_task) and returns when all are
  * done; the calling thread works too.  Tasks are handed out in order but run on any thread, so a
  * task must write only what belongs to its i.  thread in [0, pool_threads) picks scratch memory.
- * Waiting spins for a bounded time, then sleeps; it is for tasks, so a thread that another program keeps
- * from its core delays a run by no more than the task it holds.
+ * Waiting spins for a bounded time, then sleeps; it is for tasks, so a thread that another program
+ * keeps from its core delays a run by no more than the task it holds.
  *
  * pool_start gives a job to another thread of the pool while the caller goes on; the job may call
- * pool_run, too.  Threads without anything else to do serve the caller's tasks first, then the job's.
+ * pool_run, too.  Threads without anything else to do serve the caller's tasks first, then the
+ * job's.
  *
  *     pool_start(p, decode, chunk);
  *     pool_run(p, task, arg, n);        both go on at the same time

@@ -28,8 +28,8 @@ int cli_usage(const char *command, const char *format, ...) __attribute__((forma
 /* "jabbertts: message"; returns CLI_FAILED. */
 int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Whole numbers and decimals with nothing behind them and within [min, max]: 0, else CLI_USAGE after
- * saying what is wrong. */
+/* Whole numbers and decimals with nothing behind them and within [min, max]: 0, else CLI_USAGE
+ * after saying what is wrong. */
 int cli_int(const char *command, const char *option, const char *s, int min, int max, int *ret);
 int cli_float(const char *command, const char *option, const char *s, double min, double max,
               double *ret);

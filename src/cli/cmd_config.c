@@ -14,7 +14,8 @@ static const char usage[] =
 static const char man_files[] =
     ".SH FILES\n"
     ".TP\n.I $XDG_CONFIG_HOME/jabbertts/config.toml\n"
-    "Lines `name = value`, strings in quotes, # starts a comment. Without the variable, ~/.config is\n"
+    "Lines `name = value`, strings in quotes, # starts a comment. Without the variable, ~/.config "
+    "is\n"
     "taken. If there is no such file, /etc/jabbertts/config.toml is read. \\-\\-config FILE or\n"
     "JABBERTTS_CONFIG names another.\n"
     ".SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage.\n"
@@ -31,12 +32,15 @@ static void man(FILE *f)
             jabbertts_version());
     fputs(".SH NAME\njabbertts \\- text to speech on the CPU, as a command and as a server\n"
           ".SH SYNOPSIS\n.B jabbertts\n.I COMMAND\n[\\fIOPTION\\fR]...\n.SH COMMANDS\n"
-          "Each explains itself: jabbertts COMMAND \\-\\-help.\n", f);
+          "Each explains itself: jabbertts COMMAND \\-\\-help.\n",
+          f);
     for (size_t i = 0; (name = cli_command(i, &help)); i++)
         fprintf(f, ".TP\n.B %s\n%s.\n", name, help);
     fputs(".SH OPTIONS OF SERVE\n"
-          "Each is a flag, a variable of the environment, and a line of the configuration file; a flag\n"
-          "overrides a variable, that the file, that the default.\n", f);
+          "Each is a flag, a variable of the environment, and a line of the configuration file; a "
+          "flag\n"
+          "overrides a variable, that the file, that the default.\n",
+          f);
     options_man(f);
     fputs(man_files, f);
 }

@@ -12,7 +12,8 @@ static const char usage[] =
     "usage: jabbertts convert DIR -o FILE.gguf [OPTION]...\n"
     "       jabbertts convert --random s1-mini -o FILE.gguf [--type TYPE]\n\n"
     "Turn a checkpoint directory (config.json, model.pth, codec.pth, tokenizer.tiktoken,\n"
-    "special_tokens.json, and perhaps modded_dac_vq.yaml and voices/*.json) into one model file.\n\n"
+    "special_tokens.json, and perhaps modded_dac_vq.yaml and voices/*.json) into one model "
+    "file.\n\n"
     "  -o, --output FILE       the model file; it appears only when it is whole\n"
     "      --type TYPE         of the matrices: f32, f16, bf16, q8_0 (default: as in DIR)\n"
     "      --name NAME         the model's name (default: the directory's)\n"
@@ -25,8 +26,17 @@ static const char usage[] =
     "                          (default type: q8_0; q4_0: codec and embeddings in q8_0)\n"
     "      --help              this text\n";
 
-enum { OPT_TYPE = 256, OPT_NAME, OPT_VOICE, OPT_ALIAS, OPT_TEMPERATURE, OPT_TOP_P, OPT_PENALTY,
-       OPT_NO_ENCODER, OPT_RANDOM };
+enum {
+    OPT_TYPE = 256,
+    OPT_NAME,
+    OPT_VOICE,
+    OPT_ALIAS,
+    OPT_TEMPERATURE,
+    OPT_TOP_P,
+    OPT_PENALTY,
+    OPT_NO_ENCODER,
+    OPT_RANDOM
+};
 
 static const struct option options[] = {{"output", required_argument, 0, 'o'},
                                         {"type", required_argument, 0, OPT_TYPE},
@@ -107,8 +117,9 @@ static int convert_take(struct jabbertts_convert_options *o, int c, const char *
 static int check(const struct jabbertts_convert_options *o, int n_argument)
 {
     if (!o->random)
-        return n_argument == 1 && o->output ? 0
-                                            : cli_usage("convert", "wanted one directory and -o FILE.gguf");
+        return n_argument == 1 && o->output
+                   ? 0
+                   : cli_usage("convert", "wanted one directory and -o FILE.gguf");
     if (n_argument != 0 || !o->output)
         return cli_usage("convert", "--random wants -o FILE.gguf and no directory");
     if (o->name || o->default_voice || o->n_alias || o->no_encoder || o->temperature >= 0 ||

@@ -7,7 +7,8 @@
 
 static const char usage[] =
     "usage: jabbertts eval QUANTIZED --reference ORIGINAL [OPTION]...\n\n"
-    "Compare a quantized model with its original: divergence and first choices of both transformers\n"
+    "Compare a quantized model with its original: divergence and first choices of both "
+    "transformers\n"
     "along the original's own sentences, and the sound of both codecs for the same codes.\n\n"
     "  --reference FILE  the original\n"
     "  --text FILE       what is said (default: two dozen English sentences)\n"

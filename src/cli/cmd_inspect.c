@@ -16,9 +16,10 @@ static const char help[] =
 
 int cmd_inspect(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"context", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"context", required_argument, NULL, 'c'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
     struct jabbertts_error e;
     int json = 0, context = 0, c;
     char *text;

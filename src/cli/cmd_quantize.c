@@ -7,9 +7,11 @@
 static const char usage[] =
     "usage: jabbertts quantize IN.gguf OUT.gguf --type TYPE [OPTION]...\n\n"
     "Make a model file smaller, and faster where its speed is that of memory.\n\n"
-    "  --type TYPE     q8: every matrix in 8 bits; q4: the language model's in 4 bits, the codec's in\n"
+    "  --type TYPE     q8: every matrix in 8 bits; q4: the language model's in 4 bits, the codec's "
+    "in\n"
     "                  8; mixed: as q4, but what suffers most keeps 8 bits\n"
-    "  --imatrix FILE  importance of inputs, as `jabbertts calibrate` writes it: less error where it\n"
+    "  --imatrix FILE  importance of inputs, as `jabbertts calibrate` writes it: less error where "
+    "it\n"
     "                  counts\n"
     "  --threads N     1 to 256 (default: one per core); the file is the same\n"
     "  --help          this text\n";

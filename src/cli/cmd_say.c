@@ -35,12 +35,14 @@ static const char usage[] =
     "      --top-p X           up to 1 (default: the model's)\n"
     "      --repetition-penalty X  1 to 2 (default: the model's)\n"
     "      --max-seconds X     stop after so much sound (default: when the text is spoken)\n"
-    "      --prefix-dir DIR    keep what the model remembers of voices in DIR: the next run with the same\n"
+    "      --prefix-dir DIR    keep what the model remembers of voices in DIR: the next run with "
+    "the same\n"
     "                          voice begins at once\n"
     "      --threads N         1 to 256 (default: one per core)\n"
     "      --isa NAME          ref, avx2, avx512, neon (default: the best here)\n"
     "      --cache TYPE        keys and values: f32, f16, q8_0 (default: by the model's matrices)\n"
-    "      --model FILE        a model made by `jabbertts convert` (default: the built-in voice), or\n"
+    "      --model FILE        a model made by `jabbertts convert` (default: the built-in voice), "
+    "or\n"
     "                          espeak-ng: its own voice, in any of its languages\n"
     "      --help              this text\n\n"
     "exit code: 0 spoken, 1 failed or not finished, 2 wrong usage\n";
@@ -74,9 +76,26 @@ static void say_on_signal(int sig)
 
 /* --- options --- */
 
-enum { OPT_PLAY = 256, OPT_VOICE, OPT_VOICE_TEXT, OPT_VOICE_DIR, OPT_LANGUAGE, OPT_SSML,
-       OPT_LEXICON, OPT_SPEED, OPT_SEED, OPT_TEMPERATURE, OPT_TOP_P, OPT_PENALTY, OPT_MAX_SECONDS,
-       OPT_PREFIX_DIR, OPT_THREADS, OPT_ISA, OPT_CACHE, OPT_MODEL };
+enum {
+    OPT_PLAY = 256,
+    OPT_VOICE,
+    OPT_VOICE_TEXT,
+    OPT_VOICE_DIR,
+    OPT_LANGUAGE,
+    OPT_SSML,
+    OPT_LEXICON,
+    OPT_SPEED,
+    OPT_SEED,
+    OPT_TEMPERATURE,
+    OPT_TOP_P,
+    OPT_PENALTY,
+    OPT_MAX_SECONDS,
+    OPT_PREFIX_DIR,
+    OPT_THREADS,
+    OPT_ISA,
+    OPT_CACHE,
+    OPT_MODEL
+};
 
 static const struct option options[] = {{"output", required_argument, 0, 'o'},
                                         {"format", required_argument, 0, 'f'},
@@ -279,14 +298,15 @@ static int open_player(struct say *s)
     int hz = jabbertts_stream_rate(s->stream);
     if (!s->play)
         return 0;
-    snprintf(command, sizeof command,
-             "if command -v aplay >/dev/null; then exec aplay -q -t raw -f S16_LE -r %d -c 1; "
-             "elif command -v paplay >/dev/null; then exec paplay --raw --format=s16le --rate=%d "
-             "--channels=1; "
-             "elif command -v ffplay >/dev/null; then exec ffplay -loglevel error -autoexit -nodisp "
-             "-f s16le -ar %d -; "
-             "else echo 'jabbertts: --play needs aplay, paplay or ffplay' >&2; exit 127; fi",
-             hz, hz, hz);
+    snprintf(
+        command, sizeof command,
+        "if command -v aplay >/dev/null; then exec aplay -q -t raw -f S16_LE -r %d -c 1; "
+        "elif command -v paplay >/dev/null; then exec paplay --raw --format=s16le --rate=%d "
+        "--channels=1; "
+        "elif command -v ffplay >/dev/null; then exec ffplay -loglevel error -autoexit -nodisp "
+        "-f s16le -ar %d -; "
+        "else echo 'jabbertts: --play needs aplay, paplay or ffplay' >&2; exit 127; fi",
+        hz, hz, hz);
     s->player = popen(command, "w");
     return s->player ? 0 : cli_fail("cannot start a player: %s", strerror(errno));
 }
@@ -306,8 +326,11 @@ static int play(struct say *s, const float *pcm, int n)
 static int say_open_encoder(struct say *s)
 {
     struct jabbertts_error e;
-    struct jabbertts_encoder_options o = {.format = s->format, .in_hz = jabbertts_stream_rate(s->stream),
-                                          .speed = s->speed, .sink = say_write_bytes, .cookie = s};
+    struct jabbertts_encoder_options o = {.format = s->format,
+                                          .in_hz = jabbertts_stream_rate(s->stream),
+                                          .speed = s->speed,
+                                          .sink = say_write_bytes,
+                                          .cookie = s};
     if (!s->file)
         return 0;
     return jabbertts_encoder_new(&o, &s->encoder, &e) < 0 ? cli_fail("%s", e.message) : 0;
@@ -390,8 +413,9 @@ static int say_report(const struct say *s)
         return CLI_OK;
     return cli_fail("%d of %d sentences were not finished (%s); the sound up to there was written",
                     p.n_truncated, p.n_piece,
-                    s->request.max_seconds > 0 ? "--max-seconds was reached"
-                                               : "the model did not stop by itself: try another --seed");
+                    s->request.max_seconds > 0
+                        ? "--max-seconds was reached"
+                        : "the model did not stop by itself: try another --seed");
 }
 
 static int say_prepare(struct say *s)

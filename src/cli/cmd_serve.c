@@ -6,10 +6,10 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 
-static const char usage[] =
-    "usage: jabbertts serve [OPTION]...\n\n"
-    "Serve the OpenAI speech API over HTTP until SIGINT or SIGTERM: requests that run then may end,\n"
-    "a second signal ends them too.\n";
+static const char usage[] = "usage: jabbertts serve [OPTION]...\n\n"
+                            "Serve the OpenAI speech API over HTTP until SIGINT or SIGTERM: "
+                            "requests that run then may end,\n"
+                            "a second signal ends them too.\n";
 
 /* Wait for a signal to stop.  The server's threads have these blocked, so it comes here. */
 static void wait_for_signal(const sigset_t *set)

@@ -48,13 +48,27 @@ static int text_parse(struct arguments *a, int argc, char **argv)
     int c;
     while ((c = getopt_long(argc, argv, "i:h", options, NULL)) != -1) {
         switch (c) {
-        case 'i': a->input = optarg; break;
-        case OPT_STAGE: a->text.stage = optarg; break;
-        case OPT_LANGUAGE: a->text.language = optarg; break;
-        case OPT_INSTRUCTIONS: a->text.instructions = optarg; break;
-        case OPT_EMOJI: a->text.emoji = 1; break;
-        case OPT_AS_WRITTEN: a->text.as_written = 1; break;
-        case OPT_MODEL: a->model = optarg; break;
+        case 'i':
+            a->input = optarg;
+            break;
+        case OPT_STAGE:
+            a->text.stage = optarg;
+            break;
+        case OPT_LANGUAGE:
+            a->text.language = optarg;
+            break;
+        case OPT_INSTRUCTIONS:
+            a->text.instructions = optarg;
+            break;
+        case OPT_EMOJI:
+            a->text.emoji = 1;
+            break;
+        case OPT_AS_WRITTEN:
+            a->text.as_written = 1;
+            break;
+        case OPT_MODEL:
+            a->model = optarg;
+            break;
         case 'h':
             fputs(usage, stdout);
             return CLI_OK;

@@ -15,7 +15,8 @@ static const char usage[] =
     "       jabbertts voices add NAME RECORDING   make a voice of a recording of speech\n"
     "       jabbertts voices show NAME            what is known about a stored voice\n"
     "       jabbertts voices rm NAME              delete a stored voice and its recording\n"
-    "       jabbertts voices export NAME FILE     a stored voice as one file; - is standard output\n"
+    "       jabbertts voices export NAME FILE     a stored voice as one file; - is standard "
+    "output\n"
     "       jabbertts voices import FILE          and back; - is standard input\n\n"
     "NAME may be an id. A recording holds 1 to 90 seconds of speech, in any common format.\n\n"
     "  --text TEXT        what is said in the recording: makes a better voice\n"
@@ -119,8 +120,10 @@ static void show_one(void *cookie, const struct jabbertts_stored *v)
     strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S UTC", &tm);
     printf("name         %s\nid           %s\ncreated      %s\nrecording    %.2f s, %zu bytes\n",
            v->name, v->id, when, v->seconds, v->n_bytes);
-    const char *const rest[][2] = {{"language", v->language}, {"transcript", v->transcript},
-                                   {"description", v->description}, {"consent", v->consent}};
+    const char *const rest[][2] = {{"language", v->language},
+                                   {"transcript", v->transcript},
+                                   {"description", v->description},
+                                   {"consent", v->consent}};
     for (size_t i = 0; i < sizeof rest / sizeof *rest; i++)
         if (*rest[i][1])
             printf("%-12s %s\n", rest[i][0], rest[i][1]);
@@ -145,7 +148,8 @@ static int do_list(struct voices *c, char **arg)
     if (open_engine(c))
         return CLI_FAILED;
     list_model(c->tts);
-    if (c->store && jabbertts_store_list(c->store, JABBERTTS_VOICE, NULL, 10000, list_one, NULL, &e) < 0)
+    if (c->store &&
+        jabbertts_store_list(c->store, JABBERTTS_VOICE, NULL, 10000, list_one, NULL, &e) < 0)
         return voices_fail(&e);
     return 0;
 }
@@ -171,8 +175,9 @@ static int do_add(struct voices *c, char **arg)
 static int do_show(struct voices *c, char **arg)
 {
     struct jabbertts_error e;
-    return jabbertts_store_get(c->store, JABBERTTS_VOICE, arg[0], show_one, NULL, &e) < 0 ? voices_fail(&e)
-                                                                                            : 0;
+    return jabbertts_store_get(c->store, JABBERTTS_VOICE, arg[0], show_one, NULL, &e) < 0
+               ? voices_fail(&e)
+               : 0;
 }
 
 static int do_rm(struct voices *c, char **arg)
@@ -225,10 +230,13 @@ static const struct verb *find_verb(const char *name)
 /* -1: go on; else the exit code. */
 static int voices_parse(struct voices *c, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"text", required_argument, 0, 't'},      {"language", required_argument, 0, 'l'},
-        {"description", required_argument, 0, 'd'}, {"model", required_argument, 0, 'm'},
-        {"voice-dir", required_argument, 0, 'D'}, {"help", no_argument, 0, 'h'}, {0}};
+    static const struct option options[] = {{"text", required_argument, 0, 't'},
+                                            {"language", required_argument, 0, 'l'},
+                                            {"description", required_argument, 0, 'd'},
+                                            {"model", required_argument, 0, 'm'},
+                                            {"voice-dir", required_argument, 0, 'D'},
+                                            {"help", no_argument, 0, 'h'},
+                                            {0}};
     int k;
     while ((k = getopt_long(argc, argv, "m:h", options, NULL)) != -1)
         switch (k) {

@@ -136,11 +136,13 @@ int cmd_version(int argc, char **argv)
 static void help(FILE *f)
 {
     fputs("usage: jabbertts COMMAND [OPTION]...\n\n"
-          "Text to speech on the CPU with OpenAudio S1 models.\n\n", f);
+          "Text to speech on the CPU with OpenAudio S1 models.\n\n",
+          f);
     for (size_t i = 0; i < N_COMMAND; i++)
         fprintf(f, "  %-9s %s\n", commands[i].name, commands[i].help);
     fputs("\nEvery command explains itself: jabbertts COMMAND --help\n"
-          "First sound: jabbertts say \"Hello there.\" -o hello.wav\n", f);
+          "First sound: jabbertts say \"Hello there.\" -o hello.wav\n",
+          f);
 }
 
 int main(int argc, char **argv)

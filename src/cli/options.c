@@ -11,9 +11,9 @@
 #include "base/near.h"
 #include "cli/cli.h"
 
-#define LINE_BYTES   4096
-#define FILE_LINES   10000
-#define ENV_PREFIX   "JABBERTTS_"
+#define LINE_BYTES 4096
+#define FILE_LINES 10000
+#define ENV_PREFIX "JABBERTTS_"
 
 extern char **environ;
 
@@ -22,10 +22,10 @@ enum type { INTEGER, NUMBER, BOOLEAN, STRING, CHOICE };
 struct row {
     const char *name, *section;
     enum type type;
-    size_t offset;              /* in struct options */
+    size_t offset; /* in struct options */
     double min, max;
-    const char *preset;         /* NULL: not set */
-    const char *const *values;  /* of a CHOICE */
+    const char *preset;        /* NULL: not set */
+    const char *const *values; /* of a CHOICE */
     const char *help;
 };
 
@@ -75,8 +75,7 @@ static const struct row rows[] = {
      "PEM file with the certificate's private key"},
     {"log_text", "server", BOOLEAN, SERVER(log_text), 0, 1, "false", NULL,
      "log the texts of requests too"},
-    {"log", "server", CHOICE, SERVER(log), 0, 0, "text", logs,
-     "form of the log on standard error"},
+    {"log", "server", CHOICE, SERVER(log), 0, 0, "text", logs, "form of the log on standard error"},
     {"model", "engine", STRING, ENGINE(model), 0, 0, NULL, NULL,
      "a file made by jabbertts convert; the built-in voice when not set"},
     {"voice_dir", "server", STRING, SERVER(voice_dir), 0, 0, NULL, NULL,
@@ -170,9 +169,9 @@ static int bad_number(const struct row *row, const struct source *from, const ch
     double v = strtod(value, &end);
     double near = v < row->min ? row->min : v > row->max ? row->max : floor(v);
     char wanted[160];
-    size_t n = (size_t)snprintf(wanted, sizeof wanted, "%s from %.16g to %.16g",
-                                row->type == INTEGER ? "a whole number" : "a number", row->min,
-                                row->max);
+    size_t n =
+        (size_t)snprintf(wanted, sizeof wanted, "%s from %.16g to %.16g",
+                         row->type == INTEGER ? "a whole number" : "a number", row->min, row->max);
     if (end != value && !*end && v == v)
         snprintf(wanted + n, sizeof wanted - n, "; the nearest is %.16g", near);
     return bad_value(from, value, wanted);
@@ -441,7 +440,8 @@ int options_load(struct options *o, int argc, char **argv, const char *usage, in
         if (rows[i].preset)
             rc = set_value(o, &rows[i], &(struct source){.label = rows[i].name}, rows[i].preset);
     if (rc || (rc = read_flags(o, argc, argv, &given, n_arg)) || (rc = read_environment(o)) ||
-        (rc = options_find_file(o, given)) || (o->config && (rc = options_read_file(o, o->config)))) {
+        (rc = options_find_file(o, given)) ||
+        (o->config && (rc = options_read_file(o, o->config)))) {
         options_done(o);
         return rc;
     }
@@ -564,7 +564,8 @@ void options_help(FILE *f)
     fputs("\n  --config FILE          read this file instead of the usual ones\n"
           "  --help                 this text\n\n"
           "Each option is also a variable, JABBERTTS_PORT for --port, and a line of the\n"
-          "configuration file, port = 8000. A flag overrides a variable, that the file.\n", f);
+          "configuration file, port = 8000. A flag overrides a variable, that the file.\n",
+          f);
 }
 
 void options_man(FILE *f)

@@ -6,9 +6,10 @@
  *     options_done(&o);
  *
  * The table feeds flags (--max-connections), variables (JABBERTTS_MAX_CONNECTIONS), the
- * configuration file (max_connections = 100), --help and the man page.  A flag overrides a variable,
- * that the file, that the default.  A name that does not exist or a value out of range is an error.
- * The file is $JABBERTTS_CONFIG or --config, else the first of $XDG_CONFIG_HOME/jabbertts/config.toml
+ * configuration file (max_connections = 100), --help and the man page.  A flag overrides a
+ * variable, that the file, that the default.  A name that does not exist or a value out of range is
+ * an error. The file is $JABBERTTS_CONFIG or --config, else the first of
+ * $XDG_CONFIG_HOME/jabbertts/config.toml
  * (~/.config without the variable) and /etc/jabbertts/config.toml that exists. */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
@@ -20,15 +21,15 @@ enum options_origin { ORIGIN_DEFAULT, ORIGIN_FILE, ORIGIN_ENVIRONMENT, ORIGIN_FL
 struct options {
     struct server_options server;
     double drain_timeout_s;
-    const char *config;          /* the file that was read; NULL: none */
-    char *strings[64];           /* owned copies */
+    const char *config; /* the file that was read; NULL: none */
+    char *strings[64];  /* owned copies */
     int n_string;
-    unsigned char origin[64];    /* of each row, enum options_origin */
-    int line[64];                /* of the file */
+    unsigned char origin[64]; /* of each row, enum options_origin */
+    int line[64];             /* of the file */
 };
 
-/* Reads all sources.  argv[0] is the command's name; *n_arg: arguments that are no options, moved to
- * argv[1].. .  --help prints the command's help.  -1: go on; else the exit code. */
+/* Reads all sources.  argv[0] is the command's name; *n_arg: arguments that are no options, moved
+ * to argv[1].. .  --help prints the command's help.  -1: go on; else the exit code. */
 int options_load(struct options *o, int argc, char **argv, const char *usage, int *n_arg);
 void options_done(struct options *o);
 

@@ -23,7 +23,9 @@
 #define CONTEXT        1024
 #define N_CASE         5
 
-struct stat { double best, median; };
+struct stat {
+    double best, median;
+};
 
 /* Frames of `batch` sequences together, each `context` columns long when they begin. */
 struct frames {
@@ -35,7 +37,7 @@ struct bench {
     struct model model;
     struct lm_slot *slots[MAX_BATCH];
     struct codec_stream *stream;
-    int32_t *columns; /* [n_column or n_reference + SENTENCE, 1 + Q] */
+    int32_t *columns;                     /* [n_column or n_reference + SENTENCE, 1 + Q] */
     float *hidden, *logits, *fast_logits; /* [MAX_BATCH, ...] */
     float *probs, *pcm;
     uint64_t *scratch;
@@ -43,7 +45,7 @@ struct bench {
     void *saved; /* what a slot remembers, to give it to others */
     int n_column, n_reference, capacity, n_logit;
     double load_s, first_audio_s, uncached_s, cached_s, memory_mb;
-    struct stat prompt_s, codec_s;                       /* one run; codec: per frame in a chunk */
+    struct stat prompt_s, codec_s; /* one run; codec: per frame in a chunk */
     struct frames cases[N_CASE];
 };
 
@@ -80,7 +82,8 @@ static int n_columns(struct bench *b)
     return n > b->n_column ? n : b->n_column;
 }
 
-/* The last frames of a context that was asked for, the first if none was: sequences of one come first. */
+/* The last frames of a context that was asked for, the first if none was: sequences of one come
+ * first. */
 static int choose_cases(struct bench *b, int context, struct err *e)
 {
     int most = b->model.spec.lm.slow.n_position;
@@ -88,8 +91,10 @@ static int choose_cases(struct bench *b, int context, struct err *e)
         return err_set(e, ERR_ARGUMENT, "context is %d, this model's is %d", context, most);
     b->capacity = context ? context : most < CONTEXT ? most : CONTEXT;
     int last = context && b->capacity > N_FRAME ? b->capacity - N_FRAME : 0;
-    const struct frames cases[N_CASE] = {{.context = 300, .batch = 1}, {.context = 1000, .batch = 1},
-                                         {.context = last, .batch = 1}, {.context = 300, .batch = 4},
+    const struct frames cases[N_CASE] = {{.context = 300, .batch = 1},
+                                         {.context = 1000, .batch = 1},
+                                         {.context = last, .batch = 1},
+                                         {.context = 300, .batch = 4},
                                          {.context = 300, .batch = 8}};
     memcpy(b->cases, cases, sizeof cases);
     return 0;
@@ -168,9 +173,9 @@ static void one_frame(struct bench *b, int i, int n, double *slow_s, double *fas
     struct lm_feed feeds[MAX_BATCH];
     double t;
     for (int j = 0; j < n; j++)
-        feeds[j] = (struct lm_feed){b->slots[j], column, 1,
-                                    b->hidden + (size_t)j * (size_t)s->slow.dim,
-                                    b->logits + (size_t)j * (size_t)b->n_logit};
+        feeds[j] =
+            (struct lm_feed){b->slots[j], column, 1, b->hidden + (size_t)j * (size_t)s->slow.dim,
+                             b->logits + (size_t)j * (size_t)b->n_logit};
     t = engine_now();
     lm_slow(b->model.lm, feeds, n, b->model.exec);
     for (int j = 0; j < n; j++)
@@ -297,25 +302,23 @@ static json_t *bench_json(const struct bench *b, const char *path)
     const struct spec_transformer *s = &b->model.spec.lm.slow;
     enum kern_type cache = lm_kv_type(b->model.lm);
     double frame = (double)c->frame_samples / c->sample_rate;
-    struct stat lm = b->cases[0].both_s, speed = {b->n_column / b->prompt_s.best,
-                                             b->n_column / b->prompt_s.median};
+    struct stat lm = b->cases[0].both_s,
+                speed = {b->n_column / b->prompt_s.best, b->n_column / b->prompt_s.median};
     struct stat total = {lm.best + b->codec_s.best, lm.median + b->codec_s.median};
     json_t *frames = json_array();
     for (int i = 0; i < N_CASE; i++)
         if (b->cases[i].both_s.best > 0)
             json_array_append_new(frames, case_json(b, &b->cases[i]));
-    return json_pack("{s:s, s:s, s:s, s:i, s:s, s:i, s:f, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:f, s:f}",
-                     "model", path, "version", jabbertts_version(),
-                     "isa", kern_exec_isa(b->model.exec), "threads", pool_threads(b->model.pool),
-                     "cache", kern_type_name(cache), "context", b->capacity,
-                     "load_s", b->load_s, "prefill_tokens_per_s", stat_json(speed, 1),
-                     "frames", frames, "lm_rtf", stat_json(lm, 1 / frame),
-                     "codec_rtf", stat_json(b->codec_s, 1 / frame),
-                     "total_rtf", stat_json(total, 1 / frame),
-                     "first_audio_s", b->first_audio_s,
-                     "first_audio_reference_s", b->uncached_s,
-                     "first_audio_known_reference_s", b->cached_s, "peak_memory_mb", b->memory_mb,
-                     "cache_mb", (double)transformer_kv_bytes(s, b->capacity, cache) * 1e-6);
+    return json_pack(
+        "{s:s, s:s, s:s, s:i, s:s, s:i, s:f, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:f, s:f}",
+        "model", path, "version", jabbertts_version(), "isa", kern_exec_isa(b->model.exec),
+        "threads", pool_threads(b->model.pool), "cache", kern_type_name(cache), "context",
+        b->capacity, "load_s", b->load_s, "prefill_tokens_per_s", stat_json(speed, 1), "frames",
+        frames, "lm_rtf", stat_json(lm, 1 / frame), "codec_rtf", stat_json(b->codec_s, 1 / frame),
+        "total_rtf", stat_json(total, 1 / frame), "first_audio_s", b->first_audio_s,
+        "first_audio_reference_s", b->uncached_s, "first_audio_known_reference_s", b->cached_s,
+        "peak_memory_mb", b->memory_mb, "cache_mb",
+        (double)transformer_kv_bytes(s, b->capacity, cache) * 1e-6);
 }
 
 static void table_line(struct buf *out, const char *name, json_t *stat)
@@ -325,13 +328,23 @@ static void table_line(struct buf *out, const char *name, json_t *stat)
                    json_real_value(json_object_get(stat, "median")));
 }
 
-struct table_list { const char *name, *format, *first, *second, *keys[5]; };
+struct table_list {
+    const char *name, *format, *first, *second, *keys[5];
+};
 
-/* Lists of cases, a line for each key of each: format takes the first and the second number, and the key. */
+/* Lists of cases, a line for each key of each: format takes the first and the second number, and
+ * the key. */
 static const struct table_list lists[] = {
-    {"frames", "%lld at %lld, %s", "batch", "context",
+    {"frames",
+     "%lld at %lld, %s",
+     "batch",
+     "context",
      {"slow_ms", "fast_ms", "frame_ms", "rtf_per_sequence"}},
-    {"speech", "%lld requests of %lld sentences, %s", "requests", "sentences", {"rtf", "first_audio_s"}},
+    {"speech",
+     "%lld requests of %lld sentences, %s",
+     "requests",
+     "sentences",
+     {"rtf", "first_audio_s"}},
 };
 
 static void table_cases(struct buf *out, const char *name, json_t *cases)
@@ -343,13 +356,13 @@ static void table_cases(struct buf *out, const char *name, json_t *cases)
         l++;
     if (l == end)
         return;
-    json_array_foreach(cases, i, c)
-        for (const char *const *key = l->keys; *key; key++) {
-            char line[64];
-            snprintf(line, sizeof line, l->format, json_integer_value(json_object_get(c, l->first)),
-                     json_integer_value(json_object_get(c, l->second)), *key);
-            table_line(out, line, json_object_get(c, *key));
-        }
+    json_array_foreach(cases, i, c) for (const char *const *key = l->keys; *key; key++)
+    {
+        char line[64];
+        snprintf(line, sizeof line, l->format, json_integer_value(json_object_get(c, l->first)),
+                 json_integer_value(json_object_get(c, l->second)), *key);
+        table_line(out, line, json_object_get(c, *key));
+    }
 }
 
 static char *bench_table(json_t *j)
@@ -359,7 +372,8 @@ static char *bench_table(json_t *j)
     json_t *v;
     buf_init(&out, 1 << 16);
     buf_add_format(&out, "%-34s %12s %12s\n", "", "best", "median");
-    json_object_foreach(j, key, v) {
+    json_object_foreach(j, key, v)
+    {
         if (json_is_array(v))
             table_cases(&out, key, v);
         else if (json_is_object(v))
@@ -375,8 +389,8 @@ static char *bench_table(json_t *j)
 static int bench_run(struct bench *b, const struct jabbertts_options *o, const char *path,
                      struct err *e)
 {
-    struct model_options m = {.n_thread = o->threads, .isa = o->isa, .cache = o->cache,
-                              .max_batch = MAX_BATCH};
+    struct model_options m = {
+        .n_thread = o->threads, .isa = o->isa, .cache = o->cache, .max_batch = MAX_BATCH};
     double t;
     int rc;
     t = engine_now();
@@ -435,8 +449,9 @@ int jabbertts_bench(const struct jabbertts_options *o, int json, char **ret,
     }
     if (rc == 0) {
         json_object_set_new(j, "speech", speech);
-        text = !j ? NULL : json ? json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(6))
-                                : bench_table(j);
+        text = !j     ? NULL
+               : json ? json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(6))
+                      : bench_table(j);
         json_decref(j);
         if (text)
             *ret = text;

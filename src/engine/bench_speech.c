@@ -1,6 +1,6 @@
-/* bench_speech.c - whole requests, as bench.c's last part: several at once and several sentences, through
- * the engine with its threads, scheduler and queue.  Decoding goes on beside the next frames here, so the
- * ratios are lower than those of the parts together. */
+/* bench_speech.c - whole requests, as bench.c's last part: several at once and several sentences,
+ * through the engine with its threads, scheduler and queue.  Decoding goes on beside the next
+ * frames here, so the ratios are lower than those of the parts together. */
 #include "engine/bench.h"
 
 #include <math.h>
@@ -10,13 +10,18 @@
 #define MAX_RUN     3
 #define REFERENCE   108 /* frames: 5 s */
 
-/* Models of random weights speak until they are stopped: a sentence so short by its length (speak.c). */
+/* Models of random weights speak until they are stopped: a sentence so short by its length
+ * (speak.c). */
 static const char sentence[] = "And so on, and on.\n\n";
 
-struct speech { int n_request, n_sentence, n_run; };
+struct speech {
+    int n_request, n_sentence, n_run;
+};
 static const struct speech cases[] = {{1, 1, 3}, {1, 4, 1}, {4, 1, 1}, {8, 1, 1}};
 
-struct result { double rtf, first_audio_s; };
+struct result {
+    double rtf, first_audio_s;
+};
 
 static int bench_speech_read_all(struct jabbertts_stream *s, struct jabbertts_error *error)
 {
@@ -28,8 +33,9 @@ static int bench_speech_read_all(struct jabbertts_stream *s, struct jabbertts_er
 }
 
 /* Seconds computed by second of sound, and when the last one's sound began. */
-static int bench_speech_run(struct jabbertts *tts, const struct speech *c, const struct jabbertts_voice *voice,
-               struct result *r, struct jabbertts_error *error)
+static int bench_speech_run(struct jabbertts *tts, const struct speech *c,
+                            const struct jabbertts_voice *voice, struct result *r,
+                            struct jabbertts_error *error)
 {
     struct jabbertts_stream *s[MAX_REQUEST] = {0};
     struct jabbertts_request request;
@@ -61,8 +67,9 @@ static int bench_speech_run(struct jabbertts *tts, const struct speech *c, const
     return rc;
 }
 
-static int run_case(struct jabbertts *tts, const struct speech *c, const struct jabbertts_voice *voice,
-                    json_t *list, struct jabbertts_error *error)
+static int run_case(struct jabbertts *tts, const struct speech *c,
+                    const struct jabbertts_voice *voice, json_t *list,
+                    struct jabbertts_error *error)
 {
     struct result r;
     double rtf[MAX_RUN], first[MAX_RUN];
@@ -80,8 +87,8 @@ static int run_case(struct jabbertts *tts, const struct speech *c, const struct 
     return rc;
 }
 
-/* All cases, with the model's default voice.  Where it has none, as with random weights, any codes do: that
- * they are in the prompt is all that matters. */
+/* All cases, with the model's default voice.  Where it has none, as with random weights, any codes
+ * do: that they are in the prompt is all that matters. */
 static int run_cases(struct jabbertts *tts, json_t *list, struct jabbertts_error *error)
 {
     int n_codebook = jabbertts_n_codebook(tts), rc = 0;

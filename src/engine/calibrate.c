@@ -12,8 +12,11 @@ int jabbertts_quantize(const struct jabbertts_quantize_options *o, struct jabber
 {
     static const char *const names[] = {"q8", "q4", "mixed"};
     struct err e = {0};
-    struct quantize_options q = {.input = o->input, .output = o->output, .imatrix = o->imatrix,
-                                 .n_thread = o->threads, .progress = o->progress,
+    struct quantize_options q = {.input = o->input,
+                                 .output = o->output,
+                                 .imatrix = o->imatrix,
+                                 .n_thread = o->threads,
+                                 .progress = o->progress,
                                  .cookie = o->cookie};
     size_t i = 0;
     while (i < sizeof names / sizeof *names && o->type && strcmp(names[i], o->type))
@@ -83,8 +86,8 @@ static int calibrate_run_codec(const struct sample *s, struct err *e)
     return rc;
 }
 
-static int calibrate(const struct jabbertts_calibrate_options *o, struct model *m, struct collect *k,
-                     struct err *e)
+static int calibrate(const struct jabbertts_calibrate_options *o, struct model *m,
+                     struct collect *k, struct err *e)
 {
     struct sample s;
     int rc = sample_open(&s, m, o->text, e);
@@ -98,7 +101,8 @@ static int calibrate(const struct jabbertts_calibrate_options *o, struct model *
             o->progress(o->cookie, (double)s.next / s.pieces.n);
     }
     if (rc == 0)
-        rc = imatrix_write(k->m, o->output, o->text ? o->text : "built-in sentences", s.pieces.n, e);
+        rc =
+            imatrix_write(k->m, o->output, o->text ? o->text : "built-in sentences", s.pieces.n, e);
     sample_done(&s);
     return rc;
 }

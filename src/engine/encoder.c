@@ -19,8 +19,8 @@ int jabbertts_encoder_new(const struct jabbertts_encoder_options *o, struct jabb
                           struct jabbertts_error *error)
 {
     struct err e = {0};
-    struct audio_encoder_options a = {.in_hz = o->in_hz, .out_hz = o->out_hz, .speed = o->speed,
-                                      .seconds = -1, .sink = pass_on};
+    struct audio_encoder_options a = {
+        .in_hz = o->in_hz, .out_hz = o->out_hz, .speed = o->speed, .seconds = -1, .sink = pass_on};
     struct jabbertts_encoder *c = mem_try(1, sizeof *c);
     int rc = c ? audio_format_from_name(o->format, &a.format, &e)
                : err_set(&e, ERR_MEMORY, "out of memory for an encoder");

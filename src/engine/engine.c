@@ -18,9 +18,9 @@
 /* The two lists of codes are one list under two names. */
 #define SAME(name) ((int)JABBERTTS_##name == (int)name)
 _Static_assert(SAME(ERR_ARGUMENT) && SAME(ERR_NOT_FOUND) && SAME(ERR_FORMAT) &&
-                   SAME(ERR_UNSUPPORTED) && SAME(ERR_LIMIT) && SAME(ERR_MEMORY) &&
-                   SAME(ERR_IO) && SAME(ERR_BUSY) && SAME(ERR_CANCELLED) &&
-                   SAME(ERR_INTERNAL) && SAME(ERR_DEADLINE),
+                   SAME(ERR_UNSUPPORTED) && SAME(ERR_LIMIT) && SAME(ERR_MEMORY) && SAME(ERR_IO) &&
+                   SAME(ERR_BUSY) && SAME(ERR_CANCELLED) && SAME(ERR_INTERNAL) &&
+                   SAME(ERR_DEADLINE),
                "jabbertts.h and err.h disagree");
 
 int engine_return(struct jabbertts_error *to, const struct err *from, int rc)
@@ -79,7 +79,8 @@ int engine_model_path(const char *given, char *path, size_t n, struct err *e)
         return 0;
     return err_set(e, ERR_NOT_FOUND,
                    "cannot find the built-in voice jabber-tiny.gguf (looked beside the program and "
-                   "in %s); name a model with --model", JABBERTTS_DATA_DIR);
+                   "in %s); name a model with --model",
+                   JABBERTTS_DATA_DIR);
 }
 
 void jabbertts_options_init(struct jabbertts_options *o)
@@ -159,10 +160,10 @@ static int engine_read_aliases(struct jabbertts *tts, const char *list, struct e
             (list[n] && !strchr(", ", list[n])))
             return err_set(e, ERR_ARGUMENT, "\"%.64s\" in the aliases, must be ALIAS=VOICE", list);
         if (!voices_find(tts->model.voices, name) &&
-            (!tts->store || jabbertts_store_get(tts->store, JABBERTTS_VOICE, name, nothing, NULL,
-                                                NULL) < 0))
-            return err_set(e, ERR_NOT_FOUND, "the alias \"%s\" stands for \"%s\", which is no voice",
-                           alias, name);
+            (!tts->store ||
+             jabbertts_store_get(tts->store, JABBERTTS_VOICE, name, nothing, NULL, NULL) < 0))
+            return err_set(e, ERR_NOT_FOUND,
+                           "the alias \"%s\" stands for \"%s\", which is no voice", alias, name);
         if ((rc = voices_set_alias(tts->model.voices, alias,
                                    voices_resolve(tts->model.voices, name), e)) < 0)
             return rc;
@@ -176,8 +177,8 @@ static int engine_start(struct jabbertts *tts, const struct jabbertts_options *o
     char path[PATH_MAX];
     double begin = engine_now();
     int rc;
-    tts->model_options = (struct model_options){.n_thread = o->threads, .isa = o->isa,
-                                                .cache = o->cache, .max_batch = o->slots};
+    tts->model_options = (struct model_options){
+        .n_thread = o->threads, .isa = o->isa, .cache = o->cache, .max_batch = o->slots};
     if ((rc = engine_check_options(o, e)) < 0 ||
         (o->lexicon && (rc = lexicon_open(o->lexicon, &tts->lexicon, e)) < 0))
         return rc;

@@ -19,8 +19,8 @@
  * A reader that does not read never holds a slot: room is asked for when a piece starts, and what
  * waits for the reader is codes, a thousandth of the size of sound.
  *
- * One mutex guards what is marked (lock): the list of open streams and what callers see.  The rest of
- * a stream belongs to the engine thread from the moment it leaves QUEUED until DONE. */
+ * One mutex guards what is marked (lock): the list of open streams and what callers see.  The rest
+ * of a stream belongs to the engine thread from the moment it leaves QUEUED until DONE. */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 #include <pthread.h>
@@ -32,9 +32,11 @@
 #include "model/model.h"
 #include "text/text.h"
 
-#define ENGINE_CHUNK_FRAMES  8  /* decoded at once: the codec's weights are read once per chunk */
-#define ENGINE_SOUND_SECONDS 8  /* unread: no further piece is decoded */
-#define ENGINE_AHEAD_SECONDS 30 /* made and unread, as codes and sound: no further piece is begun */
+#define ENGINE_CHUNK_FRAMES  8 /* decoded at once: the codec's weights are read once per chunk */
+#define ENGINE_SOUND_SECONDS 8 /* unread: no further piece is decoded */
+#define ENGINE_AHEAD_SECONDS                                                                       \
+    30 /* made and unread, as codes and sound: no further piece is begun                           \
+        */
 
 struct jabbertts_voice {
     char *text;     /* as the model reads it */
@@ -49,7 +51,7 @@ struct piece {
     bool truncated;
     struct prompt_reference reference; /* of another voice than the stream's; codes NULL: none */
     struct jabbertts_voice *stored;    /* that voice, if it came from the store */
-    size_t first;   /* sample of the stream that its sound begins with */
+    size_t first;                      /* sample of the stream that its sound begins with */
 };
 
 #define ENGINE_ESPEAK       "espeak-ng" /* as the name of a model */
@@ -67,24 +69,24 @@ struct jabbertts_stream {
     struct ar_params params;
     struct prompt_reference reference;
     struct jabbertts_voice *stored; /* the reference's, if it comes from the store */
-    bool has_reference;            /* else the first piece is the later ones' */
-    int max_frames;                /* of the whole request; 0: none */
-    double submitted, deadline;    /* engine_now; deadline INFINITY: none */
+    bool has_reference;             /* else the first piece is the later ones' */
+    int max_frames;                 /* of the whole request; 0: none */
+    double submitted, deadline;     /* engine_now; deadline INFINITY: none */
 
-    struct piece *piece;           /* [pieces.n] */
-    int i_next;                    /* first piece that has not had a slot */
-    int i_head;                    /* piece whose sound is next */
-    int n_speaking;                /* pieces in slots */
-    int n_ahead;                   /* frames made and not decoded */
-    int n_chunk;                   /* decode when so many frames wait; grows after the first sound */
-    struct decoder *decoder;       /* (lock) of the head piece, or NULL */
-    bool complete;                 /* nothing left to do */
-    struct err broken;             /* code not 0: it failed */
+    struct piece *piece;     /* [pieces.n] */
+    int i_next;              /* first piece that has not had a slot */
+    int i_head;              /* piece whose sound is next */
+    int n_speaking;          /* pieces in slots */
+    int n_ahead;             /* frames made and not decoded */
+    int n_chunk;             /* decode when so many frames wait; grows after the first sound */
+    struct decoder *decoder; /* (lock) of the head piece, or NULL */
+    bool complete;           /* nothing left to do */
+    struct err broken;       /* code not 0: it failed */
 
-    enum stream_state state;       /* (lock) */
-    bool cancel;                   /* (lock) */
-    struct err failure;            /* (lock) code 0: none */
-    float *sound;                  /* (lock) [sound_cap], n_sound from sound_head are unread */
+    enum stream_state state; /* (lock) */
+    bool cancel;             /* (lock) */
+    struct err failure;      /* (lock) code 0: none */
+    float *sound;            /* (lock) [sound_cap], n_sound from sound_head are unread */
     size_t sound_cap, sound_head, n_sound;
     struct jabbertts_progress progress; /* (lock) */
     pthread_cond_t readable;
@@ -92,7 +94,7 @@ struct jabbertts_stream {
     void *ready_cookie;
 };
 
-struct slot { /* generates the codes of one piece */
+struct slot {                        /* generates the codes of one piece */
     struct jabbertts_stream *stream; /* NULL: free */
     int i_piece;
     struct ar *ar;
@@ -123,7 +125,7 @@ struct job { /* encode a clip on the engine thread */
 
 struct jabbertts {
     struct model model;
-    bool has_model;  /* no: espeak-ng is all there is, and no engine thread */
+    bool has_model;          /* no: espeak-ng is all there is, and no engine thread */
     struct lexicon *lexicon; /* NULL: none */
     struct model_options model_options;
     const char *isa; /* in use, also while unloaded */
@@ -131,31 +133,33 @@ struct jabbertts {
     int n_slot, n_queue_max, prefix_mb;
     char *prefix_dir; /* NULL: none */
     double max_wait_s, idle_s;
-    struct jabbertts_store *store;  /* NULL: none */
+    struct jabbertts_store *store; /* NULL: none */
 
     /* engine thread */
     struct slot *slots;       /* [n_slot] */
     struct decoder *decoders; /* [n_slot] */
     struct prefix_cache *prefix;
-    struct decoder *decoding; /* its chunk is with the pool's job, or waits to be handed over; or NULL */
-    double beside_s;          /* seconds of steps meanwhile */
-    /* Recent means, in seconds of the whole engine: what goes on beside something else has half of it. */
+    struct decoder
+        *decoding;   /* its chunk is with the pool's job, or waits to be handed over; or NULL */
+    double beside_s; /* seconds of steps meanwhile */
+    /* Recent means, in seconds of the whole engine: what goes on beside something else has half of
+     * it. */
     double step_s[LIMIT_SLOTS + 1]; /* one frame for n sequences; 0: not known */
     double codec_s;                 /* one frame decoded */
 
     pthread_t thread;
     bool has_thread;
     pthread_mutex_t lock;
-    pthread_cond_t wake;            /* the engine thread: there is something to do */
-    pthread_cond_t changed;         /* others: a job is done, a stream has ended */
-    struct jabbertts_stream *open;  /* (lock) not DONE, oldest first */
-    int n_open, n_queued;           /* (lock) of which queued */
-    int n_free, n_dry;              /* (lock) free slots; started streams that are before new ones */
-    struct job *jobs;               /* (lock) */
-    bool closing, draining;         /* (lock) */
-    bool loaded;                    /* (lock) written by the engine thread */
-    double last_work;               /* engine_now of the last turn */
-    struct jabbertts_load load;     /* (lock) the counts in it; the rest is filled when asked */
+    pthread_cond_t wake;           /* the engine thread: there is something to do */
+    pthread_cond_t changed;        /* others: a job is done, a stream has ended */
+    struct jabbertts_stream *open; /* (lock) not DONE, oldest first */
+    int n_open, n_queued;          /* (lock) of which queued */
+    int n_free, n_dry;             /* (lock) free slots; started streams that are before new ones */
+    struct job *jobs;              /* (lock) */
+    bool closing, draining;        /* (lock) */
+    bool loaded;                   /* (lock) written by the engine thread */
+    double last_work;              /* engine_now of the last turn */
+    struct jabbertts_load load;    /* (lock) the counts in it; the rest is filled when asked */
     double recent_busy, recent_sound; /* (lock) decaying sums: seconds computed, seconds of sound */
     double piece_s, load_s;           /* (lock) recent mean of a piece in a slot; of loading */
 };
@@ -178,7 +182,8 @@ int speak_init(struct jabbertts *tts, struct err *e); /* slots and decoders */
 void speak_done(struct jabbertts *tts);
 void speak_start(struct jabbertts *tts, struct slot *s);
 void speak_step(struct jabbertts *tts, struct slot *const *slots, int n);
-/* Frames of d's head piece to decode now; 0: not enough yet, and if that was all the piece is ended. */
+/* Frames of d's head piece to decode now; 0: not enough yet, and if that was all the piece is
+ * ended. */
 int speak_ready(struct jabbertts *tts, struct decoder *d);
 void speak_decode(struct jabbertts *tts, struct decoder *d); /* starts it, as the pool's job */
 void speak_hand_over(struct jabbertts *tts); /* what is decoding, when it is done; waits for that */
@@ -197,7 +202,8 @@ enum text_markup engine_markup(const struct jabbertts_request *r); /* stream.c *
 
 /* espeak.c: streams that espeak-ng speaks */
 bool engine_wants_espeak(const struct jabbertts *tts, const struct jabbertts_request *r);
-int engine_espeak_fill(struct jabbertts_stream *s, const struct jabbertts_request *r, struct err *e);
+int engine_espeak_fill(struct jabbertts_stream *s, const struct jabbertts_request *r,
+                       struct err *e);
 int engine_espeak_read(struct jabbertts_stream *s, float *pcm, int n_max, struct err *e);
 void engine_espeak_free(struct jabbertts_stream *s);
 const char *engine_espeak_alias(int i); /* i-th OpenAI voice; NULL after the last */

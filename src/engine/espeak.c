@@ -14,24 +14,26 @@
 #include "text/libespeak.h"
 
 #define PIECE_MAX_SECONDS 600 /* of sound from one piece of text */
-#define VOICE_BYTES 64
+#define VOICE_BYTES       64
 
 struct espeak_stream {
     char voice[VOICE_BYTES];
-    struct buf pcm;     /* float samples of the piece being read */
+    struct buf pcm;        /* float samples of the piece being read */
     struct effect *effect; /* for pieces with a rate or volume; made when the first comes */
-    size_t at;          /* of which so many were handed out */
-    size_t pause;       /* samples of silence after them */
-    size_t n_left;      /* samples that max_seconds still allows */
+    size_t at;             /* of which so many were handed out */
+    size_t pause;          /* samples of silence after them */
+    size_t n_left;         /* samples that max_seconds still allows */
     double deadline;
-    bool ended;         /* and counted as such */
+    bool ended; /* and counted as such */
 };
 
 /* The voices every OpenAI client knows, as speakers of whatever language is spoken. */
-static const struct { const char *name, *variant; } speakers[] = {
-    {"alloy", "f2"},   {"ash", "m3"},  {"ballad", "m1"}, {"cedar", "m7"}, {"coral", "f3"},
-    {"echo", "m2"},    {"fable", "m4"}, {"marin", "f5"}, {"nova", "f4"},  {"onyx", "m8"},
-    {"sage", "f1"},    {"shimmer", "steph"}, {"verse", "m6"},
+static const struct {
+    const char *name, *variant;
+} speakers[] = {
+    {"alloy", "f2"}, {"ash", "m3"},        {"ballad", "m1"}, {"cedar", "m7"}, {"coral", "f3"},
+    {"echo", "m2"},  {"fable", "m4"},      {"marin", "f5"},  {"nova", "f4"},  {"onyx", "m8"},
+    {"sage", "f1"},  {"shimmer", "steph"}, {"verse", "m6"},
 };
 #define N_SPEAKER (int)(sizeof speakers / sizeof *speakers)
 
@@ -53,8 +55,8 @@ const char *engine_espeak_alias(int i)
     return i >= 0 && i < N_SPEAKER ? speakers[i].name : NULL;
 }
 
-/* A voice and a language (NULL: none asked for) as espeak-ng's LANGUAGE+VARIANT: the voice may be both
- * or either, and the language goes before the voice's own. */
+/* A voice and a language (NULL: none asked for) as espeak-ng's LANGUAGE+VARIANT: the voice may be
+ * both or either, and the language goes before the voice's own. */
 static int choose_voice(const char *name, const char *language, char voice[VOICE_BYTES],
                         struct err *e)
 {
@@ -100,7 +102,8 @@ static void count_stream(struct jabbertts_stream *s, int rc)
 }
 
 /* Pieces with a voice or language of their own get the voice that says them. */
-static int choose_voices(struct jabbertts_stream *s, const struct jabbertts_request *r, struct err *e)
+static int choose_voices(struct jabbertts_stream *s, const struct jabbertts_request *r,
+                         struct err *e)
 {
     char voice[VOICE_BYTES];
     for (int i = 0; i < s->pieces.n; i++) {
@@ -131,8 +134,10 @@ int engine_espeak_fill(struct jabbertts_stream *s, const struct jabbertts_reques
     int rc = choose_voice(r->voice, r->language, es->voice, e);
     if (rc < 0)
         return rc;
-    struct text_options text = {.frontend = TEXT_WORDS, .language = r->language,
-                                .markup = engine_markup(r), .lexicon = s->tts->lexicon};
+    struct text_options text = {.frontend = TEXT_WORDS,
+                                .language = r->language,
+                                .markup = engine_markup(r),
+                                .lexicon = s->tts->lexicon};
     if ((rc = text_split(r->text, strlen(r->text), &text, &s->pieces, e)) < 0 ||
         (rc = choose_voices(s, r, e)) < 0)
         return rc;
@@ -283,7 +288,8 @@ static void espeak_count(struct jabbertts_stream *s, size_t n)
     p->n_sample += n;
     s->tts->load.audio_s += (double)n / libespeak_rate();
     if (s->espeak->n_left == 0) /* what max_seconds left out, a piece cut short included */
-        p->n_truncated = p->n_piece - p->piece + (s->espeak->at < s->espeak->pcm.len / sizeof(float));
+        p->n_truncated =
+            p->n_piece - p->piece + (s->espeak->at < s->espeak->pcm.len / sizeof(float));
     pthread_mutex_unlock(&s->tts->lock);
 }
 

@@ -2,10 +2,10 @@
  *
  * The original says the sentences; both are then fed what it drew (teacher forcing), and their
  * distributions are compared at each decision: the Kullback-Leibler divergence of the quantized one
- * from the original, sum p log(p / q) in nats, at temperature 1 over what can be drawn (S. Kullback,
- * R. A. Leibler, "On Information and Sufficiency", 1951), and whether both hold the same candidate for
- * the most likely one.  Both codecs decode the same codes: signal-to-noise ratio 10 log10(sum x^2 /
- * sum (x - y)^2), and the distances of audio/spectrum.h. */
+ * from the original, sum p log(p / q) in nats, at temperature 1 over what can be drawn (S.
+ * Kullback, R. A. Leibler, "On Information and Sufficiency", 1951), and whether both hold the same
+ * candidate for the most likely one.  Both codecs decode the same codes: signal-to-noise ratio 10
+ * log10(sum x^2 / sum (x - y)^2), and the distances of audio/spectrum.h. */
 #include <jansson.h>
 #include <math.h>
 #include <string.h>
@@ -15,7 +15,10 @@
 #include "engine/engine.h"
 #include "engine/sample.h"
 
-struct divergence { double sum, max; long n, n_same; };
+struct divergence {
+    double sum, max;
+    long n, n_same;
+};
 
 struct side { /* one of the two models */
     struct model model;
@@ -144,7 +147,8 @@ static int compare_sound(struct eval *v, struct err *e)
 
 /* --- opening --- */
 
-static int side_open(struct side *s, const char *model, const struct model_options *o, struct err *e)
+static int side_open(struct side *s, const char *model, const struct model_options *o,
+                     struct err *e)
 {
     char path[4096];
     int rc;
@@ -179,18 +183,22 @@ static void side_close(struct side *s)
 static int evaluate_check_pair(const struct eval *v, struct err *e)
 {
     const struct spec *a = &v->a.model.spec, *b = &v->b.model.spec;
-    const struct { const char *what; int a, b; } pairs[] = {
-        {"codebooks", a->lm.n_codebook, b->lm.n_codebook},
-        {"codes in a book", a->lm.codebook_size, b->lm.codebook_size},
-        {"tokens", a->lm.n_vocab, b->lm.n_vocab},
-        {"first semantic token", a->lm.semantic_begin, b->lm.semantic_begin},
-        {"last semantic token", a->lm.semantic_end, b->lm.semantic_end},
-        {"positions", a->lm.slow.n_position, b->lm.slow.n_position},
-        {"samples in a frame", a->codec.frame_samples, b->codec.frame_samples}};
+    const struct {
+        const char *what;
+        int a, b;
+    } pairs[] = {{"codebooks", a->lm.n_codebook, b->lm.n_codebook},
+                 {"codes in a book", a->lm.codebook_size, b->lm.codebook_size},
+                 {"tokens", a->lm.n_vocab, b->lm.n_vocab},
+                 {"first semantic token", a->lm.semantic_begin, b->lm.semantic_begin},
+                 {"last semantic token", a->lm.semantic_end, b->lm.semantic_end},
+                 {"positions", a->lm.slow.n_position, b->lm.slow.n_position},
+                 {"samples in a frame", a->codec.frame_samples, b->codec.frame_samples}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
         if (pairs[i].a != pairs[i].b)
-            return err_set(e, ERR_ARGUMENT, "the models differ in %s, %d and %d: one is not made from "
-                           "the other", pairs[i].what, pairs[i].a, pairs[i].b);
+            return err_set(e, ERR_ARGUMENT,
+                           "the models differ in %s, %d and %d: one is not made from "
+                           "the other",
+                           pairs[i].what, pairs[i].a, pairs[i].b);
     return 0;
 }
 
@@ -208,10 +216,10 @@ static json_t *evaluate_report(const struct eval *v)
     double n = v->n_frame ? (double)v->n_frame : 1;
     /* Equal to the last bit: JSON has no infinity. */
     json_t *snr = v->noise > 0 ? json_real(10 * log10(v->signal / v->noise)) : json_null();
-    return json_pack("{s:s, s:s, s:i, s:I, s:o, s:o, s:{s:o, s:f, s:f}}",
-                     "model", gguf_path(v->b.model.file), "reference", gguf_path(v->a.model.file),
-                     "sentences", v->sample.pieces.n, "frames", (json_int_t)v->n_frame,
-                     "slow", divergence_json(&v->slow), "fast", divergence_json(&v->fast), "codec",
+    return json_pack("{s:s, s:s, s:i, s:I, s:o, s:o, s:{s:o, s:f, s:f}}", "model",
+                     gguf_path(v->b.model.file), "reference", gguf_path(v->a.model.file),
+                     "sentences", v->sample.pieces.n, "frames", (json_int_t)v->n_frame, "slow",
+                     divergence_json(&v->slow), "fast", divergence_json(&v->fast), "codec",
                      "snr_db", snr, "spectral_convergence", v->convergence / n,
                      "log_magnitude_distance", v->magnitude / n);
 }
@@ -228,9 +236,11 @@ static char *table(const struct eval *v)
         buf_add_format(&b, "%s: divergence %.6f nats (most %.4f), same first choice %.4f of %ld\n",
                        i ? "fast" : "slow", d[i]->sum / (double)d[i]->n, d[i]->max,
                        (double)d[i]->n_same / (double)d[i]->n, d[i]->n);
-    buf_add_format(&b, "codec: %.2f dB signal to noise, spectral convergence %.5f, log magnitude "
-                   "distance %.5f\n", v->noise > 0 ? 10 * log10(v->signal / v->noise) : INFINITY,
-                   v->convergence / n, v->magnitude / n);
+    buf_add_format(&b,
+                   "codec: %.2f dB signal to noise, spectral convergence %.5f, log magnitude "
+                   "distance %.5f\n",
+                   v->noise > 0 ? 10 * log10(v->signal / v->noise) : INFINITY, v->convergence / n,
+                   v->magnitude / n);
     return buf_take(&b);
 }
 
@@ -243,8 +253,8 @@ static int evaluate(struct eval *v, const struct jabbertts_eval_options *o, stru
         (rc = side_open(&v->b, o->model, &b, e)) < 0 || (rc = evaluate_check_pair(v, e)) < 0 ||
         (rc = sample_open(&v->sample, &v->a.model, o->text, e)) < 0)
         return rc;
-    v->codes = mem_try((size_t)SAMPLE_FRAMES * (size_t)v->a.model.spec.lm.n_codebook,
-                       sizeof *v->codes);
+    v->codes =
+        mem_try((size_t)SAMPLE_FRAMES * (size_t)v->a.model.spec.lm.n_codebook, sizeof *v->codes);
     if (!v->codes)
         return err_set(e, ERR_MEMORY, "out of memory for the evaluation");
     while (rc == 0 && (rc = sample_next(&v->sample, e)) > 0) {

@@ -12,11 +12,11 @@ struct entry {
     int32_t *columns; /* [n_column, width] */
     int n_column;
     const void *kv;
-    void *pages;     /* kv is in it: memory, or a mapped file */
+    void *pages; /* kv is in it: memory, or a mapped file */
     size_t n_pages;
     bool mapped;
-    size_t n_bytes;  /* of kv */
-    uint64_t used; /* the larger, the more recent */
+    size_t n_bytes; /* of kv */
+    uint64_t used;  /* the larger, the more recent */
 };
 
 struct prefix_cache {
@@ -87,7 +87,8 @@ static struct entry *prefix_find(struct prefix_cache *c, const struct prompt *p)
 {
     for (int i = 0; i < c->n; i++) {
         struct entry *y = &c->entry[i];
-        if (y->n_column == p->n_prefix && !memcmp(y->columns, p->columns, prefix_columns_bytes(p))) {
+        if (y->n_column == p->n_prefix &&
+            !memcmp(y->columns, p->columns, prefix_columns_bytes(p))) {
             y->used = ++c->clock;
             return y;
         }
@@ -126,7 +127,8 @@ static bool prefix_insert(struct prefix_cache *c, const struct prompt *p, struct
 }
 
 /* From an earlier run, or another process. */
-static struct entry *prefix_find_file(struct prefix_cache *c, const struct prompt *p, size_t n_bytes)
+static struct entry *prefix_find_file(struct prefix_cache *c, const struct prompt *p,
+                                      size_t n_bytes)
 {
     struct entry y = {.n_column = p->n_prefix, .n_bytes = n_bytes, .mapped = true};
     if (!c->dir || p->n_prefix < PREFIX_MIN_COLUMNS || n_bytes > c->max_bytes ||

@@ -1,11 +1,11 @@
 /* prefix.h - what the model remembers of the prompts that come again and again.
  *
- * A prompt begins with its references, the same columns for every text spoken with a voice.  The keys
- * and values that the slow transformer computes for them depend on nothing behind them, so they are
- * computed once, kept, and copied into the slot of each later request; samples are the same bit for
- * bit.  Entries are found by their columns, not by a voice's name; the least recently used one goes
- * when the limit is reached.  With a directory they outlast the program, as files (prefix_file.h) that
- * are mapped, and so shared with other processes.
+ * A prompt begins with its references, the same columns for every text spoken with a voice.  The
+ * keys and values that the slow transformer computes for them depend on nothing behind them, so
+ * they are computed once, kept, and copied into the slot of each later request; samples are the
+ * same bit for bit.  Entries are found by their columns, not by a voice's name; the least recently
+ * used one goes when the limit is reached.  With a directory they outlast the program, as files
+ * (prefix_file.h) that are mapped, and so shared with other processes.
  *
  *     if (prefix_restore(c, ar_prompt(a), ar_slot(a)) == 0) ...     the step feeds the whole prompt
  *     ar_step(...);
@@ -16,13 +16,13 @@
 #define ENGINE_PREFIX_H
 #include "model/ar.h"
 
-#define PREFIX_MIN_COLUMNS 16  /* shorter ones are computed sooner than looked up */
+#define PREFIX_MIN_COLUMNS 16 /* shorter ones are computed sooner than looked up */
 #define PREFIX_MAX_ENTRIES 256
 
 struct prefix_cache;
 struct prefix_options {
-    size_t max_bytes;       /* of keys and values in memory or mapped; 0: nothing is kept */
-    const char *dir;        /* keep them there, too; must exist; NULL: in memory alone */
+    size_t max_bytes; /* of keys and values in memory or mapped; 0: nothing is kept */
+    const char *dir;  /* keep them there, too; must exist; NULL: in memory alone */
     const char *model, *isa, *cache; /* with dir: the model's file, the instruction set and the type
                                       of keys and values in use */
 };
@@ -32,8 +32,8 @@ size_t prefix_cache_bytes(const struct prefix_cache *c); /* kept now */
 
 /* Fill an empty slot with the prompt's prefix; returns its columns, 0 when it is not known. */
 int prefix_restore(struct prefix_cache *c, const struct prompt *p, struct lm_slot *slot);
-/* Keep the prefix of a prompt that the slot has seen; lasting: on disk as well.  What cannot be kept,
- * or written, is computed again another time. */
+/* Keep the prefix of a prompt that the slot has seen; lasting: on disk as well.  What cannot be
+ * kept, or written, is computed again another time. */
 void prefix_save(struct prefix_cache *c, const struct prompt *p, const struct lm_slot *slot,
                  bool lasting);
 

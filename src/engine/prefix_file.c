@@ -25,7 +25,10 @@ static size_t prefix_file_columns_bytes(const struct prompt *p)
 
 /* --- hashes --- */
 
-struct part { const void *data; size_t n; };
+struct part {
+    const void *data;
+    size_t n;
+};
 
 static int prefix_file_hash(const struct part *parts, int n, uint8_t out[16], struct err *e)
 {
@@ -68,8 +71,8 @@ int prefix_identify(const struct prefix_options *o, struct prefix_identity *ret,
     return rc;
 }
 
-static int prefix_file_file_name(const char *dir, const struct prefix_identity *id, const struct prompt *p,
-                     char *path, struct err *e)
+static int prefix_file_file_name(const char *dir, const struct prefix_identity *id,
+                                 const struct prompt *p, char *path, struct err *e)
 {
     uint8_t key[16];
     char hex[33];
@@ -89,16 +92,19 @@ int prefix_file_check(const void *data, size_t n, const struct prefix_identity *
 {
     struct prefix_header h;
     uint8_t sum[16];
-    size_t columns = prefix_file_columns_bytes(p), offset = (sizeof h + columns + PAGE - 1) / PAGE * PAGE;
+    size_t columns = prefix_file_columns_bytes(p),
+           offset = (sizeof h + columns + PAGE - 1) / PAGE * PAGE;
     if (n < sizeof h || (memcpy(&h, data, sizeof h), memcmp(h.magic, MAGIC, sizeof h.magic)))
         return err_set(e, ERR_FORMAT, "not a file of the prefix cache");
     if (h.version != PREFIX_FILE_VERSION || memcmp(&h.identity, id, sizeof *id))
-        return err_set(e, ERR_UNSUPPORTED, "made for another model, version, instruction set or type of "
+        return err_set(e, ERR_UNSUPPORTED,
+                       "made for another model, version, instruction set or type of "
                        "keys and values");
     if (h.n_column != (uint32_t)p->n_prefix || h.width != 1 + (uint32_t)p->n_codebook ||
-        h.kv_offset != offset || h.kv_bytes != n_kv || n_kv > SIZE_MAX - offset || n != offset + n_kv)
-        return err_set(e, ERR_FORMAT, "a file of %zu bytes does not hold %d columns in %zu bytes", n,
-                       p->n_prefix, n_kv);
+        h.kv_offset != offset || h.kv_bytes != n_kv || n_kv > SIZE_MAX - offset ||
+        n != offset + n_kv)
+        return err_set(e, ERR_FORMAT, "a file of %zu bytes does not hold %d columns in %zu bytes",
+                       n, p->n_prefix, n_kv);
     if (memcmp((const char *)data + sizeof h, p->columns, columns))
         return err_set(e, ERR_FORMAT, "another prompt's");
     struct part part = {(const char *)data + offset, n_kv};
@@ -178,7 +184,8 @@ static void prefix_file_make_room(const char *dir, size_t n_bytes)
         ;
 }
 
-static int write_parts(FILE *f, const struct prefix_header *h, const struct prompt *p, const void *kv)
+static int write_parts(FILE *f, const struct prefix_header *h, const struct prompt *p,
+                       const void *kv)
 {
     static const char zero[PAGE];
     size_t columns = prefix_file_columns_bytes(p), gap = (size_t)h->kv_offset - sizeof *h - columns;
@@ -191,14 +198,17 @@ int prefix_file_write(const char *dir, const struct prefix_identity *id, const s
                       const void *kv, size_t n_kv, struct err *e)
 {
     char path[PATH_MAX], temporary[PATH_MAX + 32];
-    struct prefix_header h = {.version = PREFIX_FILE_VERSION, .n_column = (uint32_t)p->n_prefix,
-                              .width = 1 + (uint32_t)p->n_codebook, .kv_bytes = n_kv,
+    struct prefix_header h = {.version = PREFIX_FILE_VERSION,
+                              .n_column = (uint32_t)p->n_prefix,
+                              .width = 1 + (uint32_t)p->n_codebook,
+                              .kv_bytes = n_kv,
                               .identity = *id};
     struct part part = {kv, n_kv};
     int rc;
     memcpy(h.magic, MAGIC, sizeof h.magic);
     h.kv_offset = (sizeof h + prefix_file_columns_bytes(p) + PAGE - 1) / PAGE * PAGE;
-    if ((rc = prefix_file_file_name(dir, id, p, path, e)) < 0 || (rc = prefix_file_hash(&part, 1, h.kv_hash, e)) < 0)
+    if ((rc = prefix_file_file_name(dir, id, p, path, e)) < 0 ||
+        (rc = prefix_file_hash(&part, 1, h.kv_hash, e)) < 0)
         return rc;
     if (h.kv_offset + n_kv > PREFIX_DIR_BYTES)
         return err_set(e, ERR_LIMIT, "a prefix of %zu bytes, the directory's limit is %zu", n_kv,

@@ -1,12 +1,12 @@
 /* prefix_file.h - an entry of the prefix cache as a file that any process may map.
  *
  * Layout, little-endian: struct prefix_header, the columns int32 [n_column, width], zeros up to a
- * multiple of 4096, the keys and values as lm_slot_save writes them.  The header says for which model
- * (a hash of its whole file) and for which version, instruction set and type of keys and
+ * multiple of 4096, the keys and values as lm_slot_save writes them.  The header says for which
+ * model (a hash of its whole file) and for which version, instruction set and type of keys and
  * values: others would round differently, or read other bytes.  A file is hostile until
- * prefix_file_check has returned 0; then its bytes are what was written, by their hash.  MurmurHash3
- * finds damage and mistakes, not forgery: who may write into the directory may say what voices sound
- * like.
+ * prefix_file_check has returned 0; then its bytes are what was written, by their hash. MurmurHash3
+ * finds damage and mistakes, not forgery: who may write into the directory may say what voices
+ * sound like.
  *
  *     directory/HASH.kv, HASH over model, program and columns; written beside and renamed
  *
@@ -37,7 +37,8 @@ struct prefix_header {
 int prefix_file_check(const void *data, size_t n, const struct prefix_identity *id,
                       const struct prompt *p, size_t n_kv, const void **kv, struct err *e);
 
-/* Map the file of a prefix: *map with *n_map bytes to munmap, *kv in it.  ERR_NOT_FOUND without one. */
+/* Map the file of a prefix: *map with *n_map bytes to munmap, *kv in it.  ERR_NOT_FOUND without
+ * one. */
 int prefix_file_map(const char *dir, const struct prefix_identity *id, const struct prompt *p,
                     size_t n_kv, void **map, size_t *n_map, const void **kv, struct err *e);
 int prefix_file_write(const char *dir, const struct prefix_identity *id, const struct prompt *p,

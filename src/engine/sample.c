@@ -47,7 +47,8 @@ static int sample_read_text(const char *path, struct buf *b, struct err *e)
     while (rc == 0 && (n = fread(part, 1, sizeof part, f)) > 0)
         rc = buf_add(b, part, n);
     if (rc < 0)
-        err_set(e, rc, "%s is over the limit of %d bytes, or memory is out", path, LIMIT_TEXT_BYTES);
+        err_set(e, rc, "%s is over the limit of %d bytes, or memory is out", path,
+                LIMIT_TEXT_BYTES);
     else if (ferror(f))
         rc = err_set(e, ERR_IO, "cannot read %s: %s", path, strerror(errno));
     fclose(f);
@@ -60,8 +61,8 @@ int sample_open(struct sample *s, struct model *m, const char *path, struct err 
     struct buf text;
     memset(s, 0, sizeof *s);
     s->model = m;
-    s->max_frames = codec_max_frames(m->codec) < SAMPLE_FRAMES ? codec_max_frames(m->codec)
-                                                               : SAMPLE_FRAMES;
+    s->max_frames =
+        codec_max_frames(m->codec) < SAMPLE_FRAMES ? codec_max_frames(m->codec) : SAMPLE_FRAMES;
     prompt_init(&s->prompt, m->spec.lm.n_codebook);
     buf_init(&text, LIMIT_TEXT_BYTES);
     int rc = sample_read_text(path, &text, e);
@@ -101,8 +102,8 @@ int sample_next(struct sample *s, struct err *e)
     struct model *m = s->model;
     const struct spec_sampling *d = &m->spec.sampling;
     size_t width = 1 + (size_t)m->spec.lm.n_codebook;
-    struct ar_params p = {{d->temperature, d->top_p, d->repetition_penalty}, 0, (uint32_t)s->next,
-                          s->max_frames};
+    struct ar_params p = {
+        {d->temperature, d->top_p, d->repetition_penalty}, 0, (uint32_t)s->next, s->max_frames};
     int rc;
     if (s->next == s->pieces.n)
         return 0;

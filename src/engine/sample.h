@@ -20,16 +20,16 @@ struct sample {
     struct model *model;
     struct text_pieces pieces;
     struct ar *ar;
-    int max_frames;     /* SAMPLE_FRAMES, or fewer where the codec's streams are shorter */
-    int next;           /* piece */
+    int max_frames;       /* SAMPLE_FRAMES, or fewer where the codec's streams are shorter */
+    int next;             /* piece */
     struct prompt prompt; /* of the sentence in hand */
-    int32_t *columns;   /* [n_frame, 1 + Q] what the model made of it */
+    int32_t *columns;     /* [n_frame, 1 + Q] what the model made of it */
     int n_frame;
-    bool stopped;       /* the model ended it */
+    bool stopped; /* the model ended it */
 };
 int sample_open(struct sample *s, struct model *m, const char *path, struct err *e);
 int sample_next(struct sample *s, struct err *e); /* 1, 0 after the last, or ERR_* */
-void sample_done(struct sample *s); /* zeroed or opened, also after a failure */
+void sample_done(struct sample *s);               /* zeroed or opened, also after a failure */
 
 /* Codes [Q, n] of frames [from, from + n) of the sentence in hand, codebook first. */
 void sample_codes(const struct sample *s, int from, int n, int32_t *codes);

@@ -15,11 +15,12 @@
 #include <string.h>
 #include <time.h>
 
-#define RECENT     0.99 /* weight of the past: about the last hundred turns count */
-#define URGENT_S   1.5  /* of sound left */
-#define BEHIND_CHUNKS 2 /* of each head piece may wait to be decoded */
+#define RECENT        0.99 /* weight of the past: about the last hundred turns count */
+#define URGENT_S      1.5  /* of sound left */
+#define BEHIND_CHUNKS 2    /* of each head piece may wait to be decoded */
 
-/* --- reading the state ------------------------------------------------------------------------- */
+/* --- reading the state -------------------------------------------------------------------------
+ */
 
 static double sound_seconds(const struct jabbertts *tts, size_t n_sample)
 {
@@ -65,7 +66,8 @@ double engine_wait(const struct jabbertts *tts)
     return n_before > 0 ? wait + n_before * tts->piece_s / tts->n_slot : wait;
 }
 
-/* --- ending ------------------------------------------------------------------------------------ */
+/* --- ending ------------------------------------------------------------------------------------
+ */
 
 static void scheduler_leave(struct jabbertts *tts, struct jabbertts_stream *st)
 {
@@ -89,7 +91,8 @@ static void end_streams(struct jabbertts *tts, double now)
         if (st->cancel || tts->closing)
             err_set(&why, ERR_CANCELLED, "cancelled");
         else if (!why.code && !st->complete && now >= st->deadline)
-            err_set(&why, ERR_DEADLINE, "the deadline of %.6g s passed with %d of %d sentences spoken",
+            err_set(&why, ERR_DEADLINE,
+                    "the deadline of %.6g s passed with %d of %d sentences spoken",
                     st->deadline - st->submitted, st->progress.piece, st->pieces.n);
         if (!why.code && !st->complete)
             continue;
@@ -114,7 +117,8 @@ static void fail_all(struct jabbertts *tts, const struct err *why)
     pthread_cond_broadcast(&tts->changed);
 }
 
-/* --- slots and decoders ------------------------------------------------------------------------ */
+/* --- slots and decoders ------------------------------------------------------------------------
+ */
 
 /* (lock) The stream whose next piece gets a free slot, or NULL. */
 static struct jabbertts_stream *next_stream(struct jabbertts *tts)
@@ -166,8 +170,8 @@ static int scheduler_fill_slots(struct jabbertts *tts, double now, struct slot *
 }
 
 /* (lock) Decoders to head pieces, first to the streams that run dry first.  The room for a whole
- * piece is made here, so that decoding it allocates nothing and never has to stop.  True when a stream
- * is left without. */
+ * piece is made here, so that decoding it allocates nothing and never has to stop.  True when a
+ * stream is left without. */
 static bool fill_decoders(struct jabbertts *tts)
 {
     struct jabbertts_stream *st;
@@ -198,7 +202,8 @@ static bool fill_decoders(struct jabbertts *tts)
     return st != NULL;
 }
 
-/* --- a turn ------------------------------------------------------------------------------------ */
+/* --- a turn ------------------------------------------------------------------------------------
+ */
 
 /* n sequences get a frame each in less than a frame's time; what was never tried is. */
 static bool in_time(const struct jabbertts *tts, int n)
@@ -280,8 +285,8 @@ static bool is_behind(const struct jabbertts *tts)
     return n > most;
 }
 
-/* Hand over the chunk that is done, begin the next.  A chunk is waited for (with all threads) where there
- * is nothing else to do, and where somebody waits for a first sound. */
+/* Hand over the chunk that is done, begin the next.  A chunk is waited for (with all threads) where
+ * there is nothing else to do, and where somebody waits for a first sound. */
 static void decode_some(struct jabbertts *tts, bool stepped)
 {
     for (;;) {

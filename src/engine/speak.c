@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#define REFERENCE_MAX_SECONDS 20 /* of the first sentence, as a voice for the later ones */
+#define REFERENCE_MAX_SECONDS 20  /* of the first sentence, as a voice for the later ones */
 #define RECENT                0.9 /* weight of the past in a running mean */
 
 static void mean(double *m, double v)
@@ -12,7 +12,8 @@ static void mean(double *m, double v)
     *m = *m > 0 ? RECENT * *m + (1 - RECENT) * v : v;
 }
 
-/* --- codes ------------------------------------------------------------------------------------- */
+/* --- codes -------------------------------------------------------------------------------------
+ */
 
 /* The first piece's codes as a reference, codebook first; free ref->codes. */
 static int first_as_reference(const struct jabbertts_stream *st, struct prompt_reference *ref,
@@ -152,7 +153,8 @@ void speak_step(struct jabbertts *tts, struct slot *const *slots, int n)
     }
 }
 
-/* --- sound ------------------------------------------------------------------------------------- */
+/* --- sound -------------------------------------------------------------------------------------
+ */
 
 /* n samples (NULL: silence) to the reader.  Room for a piece is there; an effect may need more. */
 static void hand_over(struct jabbertts_stream *st, const float *pcm, size_t n, int n_frame)
@@ -320,7 +322,8 @@ void speak_hand_over(struct jabbertts *tts)
     end_piece(tts, d, d->last);
 }
 
-/* --- memory ------------------------------------------------------------------------------------ */
+/* --- memory ------------------------------------------------------------------------------------
+ */
 
 static int decoder_init(struct jabbertts *tts, struct decoder *d, struct err *e)
 {

@@ -8,8 +8,16 @@
 #include "text/clean.h"
 #include "text/ssml.h"
 
-enum stage { STAGE_CLEAN, STAGE_NORMALIZED, STAGE_SENTENCES, STAGE_PHONEMES, STAGE_TOKENS, N_STAGE };
-static const char *const names[N_STAGE] = {"clean", "normalized", "sentences", "phonemes", "tokens"};
+enum stage {
+    STAGE_CLEAN,
+    STAGE_NORMALIZED,
+    STAGE_SENTENCES,
+    STAGE_PHONEMES,
+    STAGE_TOKENS,
+    N_STAGE
+};
+static const char *const names[N_STAGE] = {"clean", "normalized", "sentences", "phonemes",
+                                           "tokens"};
 
 struct show {
     struct jabbertts *tts;
@@ -96,7 +104,8 @@ static int show_all(struct show *s, const char *text, struct err *e)
 {
     struct text_pieces pieces = {0};
     int rc = ssml_is(text, strlen(text)) ? 0 : show_text(s, text, e);
-    if (rc == 0 && (s->wanted[STAGE_SENTENCES] || s->wanted[STAGE_PHONEMES] || s->wanted[STAGE_TOKENS]))
+    if (rc == 0 &&
+        (s->wanted[STAGE_SENTENCES] || s->wanted[STAGE_PHONEMES] || s->wanted[STAGE_TOKENS]))
         rc = text_split(text, strlen(text), &s->options, &pieces, e);
     if (rc == 0 && pieces.n)
         rc = show_pieces(s, &pieces, e);
@@ -122,8 +131,10 @@ static int stages_choose(struct show *s, const char *stage, struct err *e)
         known = known || s->wanted[i];
     }
     if (!known)
-        return err_set(e, ERR_ARGUMENT, "there is no stage \"%.32s\"; there are clean, normalized, "
-                       "sentences, phonemes and tokens", stage);
+        return err_set(e, ERR_ARGUMENT,
+                       "there is no stage \"%.32s\"; there are clean, normalized, "
+                       "sentences, phonemes and tokens",
+                       stage);
     if (stage && s->wanted[STAGE_TOKENS] && !model)
         return err_set(e, ERR_ARGUMENT, "tokens are a model's: open one");
     return 0;
@@ -133,14 +144,16 @@ int jabbertts_text(struct jabbertts *tts, const struct jabbertts_text_options *o
                    char **ret, struct jabbertts_error *error)
 {
     struct err e = {0};
-    enum text_frontend frontend = !tts                           ? TEXT_IPA
-                                  : !tts->has_model              ? TEXT_WORDS
-                                  : tts->model.spec.espeak_ipa   ? TEXT_IPA
-                                                                 : TEXT_PLAIN;
+    enum text_frontend frontend = !tts                         ? TEXT_IPA
+                                  : !tts->has_model            ? TEXT_WORDS
+                                  : tts->model.spec.espeak_ipa ? TEXT_IPA
+                                                               : TEXT_PLAIN;
     struct show s = {.tts = tts, .headings = !o->stage};
-    s.options = (struct text_options){.frontend = frontend, .language = o->language,
+    s.options = (struct text_options){.frontend = frontend,
+                                      .language = o->language,
                                       .lexicon = tts ? tts->lexicon : NULL,
-                                      .emoji = o->emoji, .as_written = o->as_written,
+                                      .emoji = o->emoji,
+                                      .as_written = o->as_written,
                                       .marker = marker_named(o->instructions)};
     buf_init(&s.out, SIZE_MAX / 2);
     int rc = text ? stages_choose(&s, o->stage, &e) : err_set(&e, ERR_ARGUMENT, "there is no text");

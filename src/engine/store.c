@@ -39,7 +39,8 @@ static const char schema[] =
     " PRIMARY KEY(voice, model));"
     "PRAGMA user_version = 1;";
 
-/* --- sqlite ------------------------------------------------------------------------------------ */
+/* --- sqlite ------------------------------------------------------------------------------------
+ */
 
 static int store_fail(struct jabbertts_store *s, struct err *e)
 {
@@ -66,9 +67,10 @@ static int store_run(struct jabbertts_store *s, const char *sql, struct err *e)
     return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : store_fail(s, e);
 }
 
-/* types: one letter a parameter: s a string (NULL: NULL), b bytes and their number, i int64, f double. */
-static int store_prepare(struct jabbertts_store *s, sqlite3_stmt **ret, struct err *e, const char *sql,
-                   const char *types, ...)
+/* types: one letter a parameter: s a string (NULL: NULL), b bytes and their number, i int64, f
+ * double. */
+static int store_prepare(struct jabbertts_store *s, sqlite3_stmt **ret, struct err *e,
+                         const char *sql, const char *types, ...)
 {
     va_list args;
     int rc = sqlite3_prepare_v2(s->db, sql, -1, ret, NULL);
@@ -108,7 +110,7 @@ static int store_step(struct jabbertts_store *s, sqlite3_stmt *q, struct err *e)
 }
 
 static int store_count(struct jabbertts_store *s, const char *sql, const char *id, int64_t *ret,
-                 struct err *e)
+                       struct err *e)
 {
     sqlite3_stmt *q;
     int rc = store_prepare(s, &q, e, sql, id ? "s" : "", id);
@@ -120,7 +122,8 @@ static int store_count(struct jabbertts_store *s, const char *sql, const char *i
     return rc < 0 ? rc : 0;
 }
 
-/* --- open and close ---------------------------------------------------------------------------- */
+/* --- open and close ----------------------------------------------------------------------------
+ */
 
 /* Every directory of the path that does not exist. */
 static int make_directories(const char *dir, struct err *e)
@@ -150,10 +153,12 @@ static int prepare_database(struct jabbertts_store *s, struct err *e)
     int rc;
     sqlite3_busy_timeout(s->db, WAIT_MS);
     sqlite3_extended_result_codes(s->db, 0);
-    if ((rc = store_run(s, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"
-                     "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-                     "PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;"
-                     "BEGIN IMMEDIATE", e)) < 0)
+    if ((rc = store_run(s,
+                        "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"
+                        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+                        "PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;"
+                        "BEGIN IMMEDIATE",
+                        e)) < 0)
         return rc;
     rc = store_count(s, "PRAGMA user_version", NULL, &version, e);
     if (rc == 0 && version == 0)
@@ -180,8 +185,9 @@ int jabbertts_store_open(const char *dir, struct jabbertts_store **ret,
     if (!*dir || n < 0 || (size_t)n >= sizeof s->path)
         rc = err_set(&e, ERR_ARGUMENT, "the voice directory's name is empty or too long");
     else if ((rc = make_directories(dir, &e)) == 0 &&
-             sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
-                             SQLITE_OPEN_FULLMUTEX, NULL) != SQLITE_OK)
+             sqlite3_open_v2(s->path, &s->db,
+                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX,
+                             NULL) != SQLITE_OK)
         rc = store_fail(s, &e);
     if (rc == 0)
         rc = prepare_database(s, &e);
@@ -201,7 +207,8 @@ void jabbertts_store_close(struct jabbertts_store *s)
     mem_free(s);
 }
 
-/* --- reading ----------------------------------------------------------------------------------- */
+/* --- reading -----------------------------------------------------------------------------------
+ */
 
 static const char *text_at(sqlite3_stmt *q, int i)
 {
@@ -210,12 +217,16 @@ static const char *text_at(sqlite3_stmt *q, int i)
 }
 
 /* A row of COLUMNS, with or without the recording behind them. */
-#define COLUMNS "id, name, language, transcript, description, consent, created, seconds, length(recording)"
+#define COLUMNS                                                                                    \
+    "id, name, language, transcript, description, consent, created, seconds, length(recording)"
 static void store_show(sqlite3_stmt *q, bool whole, jabbertts_stored_fn fn, void *cookie)
 {
-    struct jabbertts_stored v = {.id = text_at(q, 0), .name = text_at(q, 1),
-                                 .language = text_at(q, 2), .transcript = text_at(q, 3),
-                                 .description = text_at(q, 4), .consent = text_at(q, 5),
+    struct jabbertts_stored v = {.id = text_at(q, 0),
+                                 .name = text_at(q, 1),
+                                 .language = text_at(q, 2),
+                                 .transcript = text_at(q, 3),
+                                 .description = text_at(q, 4),
+                                 .consent = text_at(q, 5),
                                  .created_at = sqlite3_column_int64(q, 6),
                                  .seconds = sqlite3_column_double(q, 7),
                                  .n_bytes = (size_t)sqlite3_column_int64(q, 8)};
@@ -233,11 +244,14 @@ static int get(struct jabbertts_store *s, enum jabbertts_kind kind, const char *
                jabbertts_stored_fn fn, void *cookie, struct err *e)
 {
     sqlite3_stmt *q;
-    int rc = kind == JABBERTTS_VOICE
-                 ? store_prepare(s, &q, e, "SELECT " COLUMNS ", recording FROM voice WHERE id = ?1 OR "
-                           "name = ?1", "s", id)
-                 : store_prepare(s, &q, e, "SELECT " COLUMNS ", recording FROM consent WHERE id = ?1", "s",
-                           id);
+    int rc =
+        kind == JABBERTTS_VOICE
+            ? store_prepare(s, &q, e,
+                            "SELECT " COLUMNS ", recording FROM voice WHERE id = ?1 OR "
+                            "name = ?1",
+                            "s", id)
+            : store_prepare(s, &q, e, "SELECT " COLUMNS ", recording FROM consent WHERE id = ?1",
+                            "s", id);
     if (rc < 0)
         return rc;
     rc = store_step(s, q, e);
@@ -267,15 +281,19 @@ static int list(struct jabbertts_store *s, enum jabbertts_kind kind, const char 
     if (limit < 1 || limit > LIMIT_STORED)
         return err_set(e, ERR_ARGUMENT, "limit is %d, must be 1 to %d", limit, LIMIT_STORED);
     if (after)
-        rc = store_count(s, voice ? "SELECT seq FROM voice WHERE id = ?" : "SELECT seq FROM consent WHERE "
-                   "id = ?", after, &seq, e);
+        rc = store_count(s,
+                         voice ? "SELECT seq FROM voice WHERE id = ?"
+                               : "SELECT seq FROM consent WHERE "
+                                 "id = ?",
+                         after, &seq, e);
     if (rc == 0 && after && seq == 0)
         rc = none(kind, after, e);
     if (rc < 0)
         return rc;
-    rc = store_prepare(s, &q, e, voice ? "SELECT " COLUMNS " FROM voice WHERE seq > ? ORDER BY seq LIMIT ?"
-                                 : "SELECT " COLUMNS " FROM consent WHERE seq > ? ORDER BY seq LIMIT ?",
-                 "ii", seq, (int64_t)limit + 1);
+    rc = store_prepare(s, &q, e,
+                       voice ? "SELECT " COLUMNS " FROM voice WHERE seq > ? ORDER BY seq LIMIT ?"
+                             : "SELECT " COLUMNS " FROM consent WHERE seq > ? ORDER BY seq LIMIT ?",
+                       "ii", seq, (int64_t)limit + 1);
     if (rc < 0)
         return rc;
     while ((rc = store_step(s, q, e)) == 1 && n++ < limit)
@@ -295,12 +313,14 @@ int jabbertts_store_list(struct jabbertts_store *s, enum jabbertts_kind kind, co
     return engine_return(error, &e, rc);
 }
 
-/* --- writing ----------------------------------------------------------------------------------- */
+/* --- writing -----------------------------------------------------------------------------------
+ */
 
 static int check_length(const char *what, const char *s, size_t max, struct err *e)
 {
     if (s && strlen(s) > max)
-        return err_set(e, ERR_LIMIT, "the %s has %zu bytes, the limit is %zu", what, strlen(s), max);
+        return err_set(e, ERR_LIMIT, "the %s has %zu bytes, the limit is %zu", what, strlen(s),
+                       max);
     for (; s && *s; s++)
         if ((unsigned char)*s < ' ' && *s != '\n' && *s != '\t')
             return err_set(e, ERR_ARGUMENT, "the %s has a control character", what);
@@ -309,12 +329,15 @@ static int check_length(const char *what, const char *s, size_t max, struct err 
 
 static int check_name(enum jabbertts_kind kind, const char *name, struct err *e)
 {
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
     if (!name || !*name)
         return err_set(e, ERR_ARGUMENT, "a %s needs a name", TABLE(kind));
     if (kind == JABBERTTS_VOICE && name[strspn(name, allowed)])
-        return err_set(e, ERR_ARGUMENT, "a voice's name has only letters, digits, - and _, not "
-                       "\"%.64s\"", name);
+        return err_set(e, ERR_ARGUMENT,
+                       "a voice's name has only letters, digits, - and _, not "
+                       "\"%.64s\"",
+                       name);
     if (kind == JABBERTTS_VOICE && strncmp(name, "voice_", 6) == 0)
         return err_set(e, ERR_ARGUMENT, "a voice's name does not begin with voice_, ids do");
     return check_length("name", name, LIMIT_VOICE_NAME_BYTES, e);
@@ -382,16 +405,17 @@ static int insert_codes(struct jabbertts_store *s, const struct jabbertts *tts, 
     sqlite3_stmt *q;
     size_t n = (size_t)v->n_frame * (size_t)tts->model.spec.lm.n_codebook;
     int rc = store_prepare(s, &q, e, "INSERT OR REPLACE INTO codes VALUES(?,?,?,?,?)", "sisib", id,
-                     fingerprint(tts), v->text, (int64_t)v->n_frame, (const void *)v->codes,
-                     n * sizeof *v->codes);
+                           fingerprint(tts), v->text, (int64_t)v->n_frame, (const void *)v->codes,
+                           n * sizeof *v->codes);
     return rc < 0 ? rc : store_finish(s, q, e);
 }
 
 static int store_insert(struct jabbertts_store *s, enum jabbertts_kind kind, const char *id,
-                  const struct jabbertts_stored *v, double seconds, struct err *e)
+                        const struct jabbertts_stored *v, double seconds, struct err *e)
 {
-#define INSERT(table) "INSERT INTO " table "(id, name, language, transcript, description, consent," \
-                      " created, seconds, recording) VALUES(?,?,?,?,?,?,?,?,?)"
+#define INSERT(table)                                                                              \
+    "INSERT INTO " table "(id, name, language, transcript, description, consent,"                  \
+    " created, seconds, recording) VALUES(?,?,?,?,?,?,?,?,?)"
     const char *consent = v->consent && *v->consent ? v->consent : NULL;
     sqlite3_stmt *q;
     int64_t n;
@@ -401,28 +425,31 @@ static int store_insert(struct jabbertts_store *s, enum jabbertts_kind kind, con
             return rc;
         if (n > 0)
             return err_set(e, ERR_ARGUMENT, "there is a voice \"%s\" already", v->name);
-        if (consent && (rc = store_count(s, "SELECT count(*) FROM consent WHERE id = ?", consent, &n, e)) < 0)
+        if (consent &&
+            (rc = store_count(s, "SELECT count(*) FROM consent WHERE id = ?", consent, &n, e)) < 0)
             return rc;
         if (consent && n == 0)
             return none(JABBERTTS_CONSENT, consent, e);
     }
-    if ((rc = store_count(s, kind == JABBERTTS_VOICE ? "SELECT count(*) FROM voice"
-                                               : "SELECT count(*) FROM consent", NULL, &n, e)) < 0)
+    if ((rc = store_count(s,
+                          kind == JABBERTTS_VOICE ? "SELECT count(*) FROM voice"
+                                                  : "SELECT count(*) FROM consent",
+                          NULL, &n, e)) < 0)
         return rc;
     if (n >= LIMIT_STORED)
         return err_set(e, ERR_LIMIT, "the store has %lld entries, the limit is %d; delete some",
                        (long long)n, LIMIT_STORED);
     rc = store_prepare(s, &q, e, kind == JABBERTTS_VOICE ? INSERT("voice") : INSERT("consent"),
-                 "ssssssifb", id, v->name, v->language ? v->language : "",
-                 v->transcript ? v->transcript : "", v->description ? v->description : "", consent,
-                 (int64_t)time(NULL), seconds, v->recording, v->n_bytes);
+                       "ssssssifb", id, v->name, v->language ? v->language : "",
+                       v->transcript ? v->transcript : "", v->description ? v->description : "",
+                       consent, (int64_t)time(NULL), seconds, v->recording, v->n_bytes);
     return rc < 0 ? rc : store_finish(s, q, e);
 }
 
 /* In one transaction; codes may be NULL. */
 static int keep(struct jabbertts_store *s, struct jabbertts *tts, enum jabbertts_kind kind,
-                const char *id, const struct jabbertts_stored *v, const struct jabbertts_voice *codes,
-                double seconds, struct err *e)
+                const char *id, const struct jabbertts_stored *v,
+                const struct jabbertts_voice *codes, double seconds, struct err *e)
 {
     pthread_mutex_lock(&s->lock);
     int rc = store_run(s, "BEGIN IMMEDIATE", e);
@@ -440,7 +467,7 @@ static int keep(struct jabbertts_store *s, struct jabbertts *tts, enum jabbertts
 }
 
 static int store_add(struct jabbertts_store *s, struct jabbertts *tts, enum jabbertts_kind kind,
-               const struct jabbertts_stored *v, char id[48], struct err *e)
+                     const struct jabbertts_stored *v, char id[48], struct err *e)
 {
     struct jabbertts_voice *codes = NULL;
     float *pcm;
@@ -479,14 +506,15 @@ int jabbertts_store_rename(struct jabbertts_store *s, enum jabbertts_kind kind, 
     if (rc < 0)
         return engine_return(error, &e, rc);
     pthread_mutex_lock(&s->lock);
-    rc = store_prepare(s, &q, &e, kind == JABBERTTS_VOICE ? "UPDATE voice SET name = ?2 WHERE id = ?1"
-                                                    : "UPDATE consent SET name = ?2 WHERE id = ?1",
-                 "ss", id, name);
+    rc = store_prepare(s, &q, &e,
+                       kind == JABBERTTS_VOICE ? "UPDATE voice SET name = ?2 WHERE id = ?1"
+                                               : "UPDATE consent SET name = ?2 WHERE id = ?1",
+                       "ss", id, name);
     if (rc == 0) {
         int got = sqlite3_step(q);
         rc = got == SQLITE_CONSTRAINT
                  ? err_set(&e, ERR_ARGUMENT, "there is a voice \"%s\" already", name)
-             : got != SQLITE_DONE             ? store_fail(s, &e)
+             : got != SQLITE_DONE          ? store_fail(s, &e)
              : sqlite3_changes(s->db) == 0 ? none(kind, id, &e)
                                            : 0;
         sqlite3_finalize(q);
@@ -527,16 +555,19 @@ int jabbertts_store_remove(struct jabbertts_store *s, enum jabbertts_kind kind, 
     return engine_return(error, &e, rc);
 }
 
-/* --- speaking with a stored voice --------------------------------------------------------------- */
+/* --- speaking with a stored voice ---------------------------------------------------------------
+ */
 
-static int load_codes(struct jabbertts *tts, sqlite3_stmt *q, struct jabbertts_voice *v, struct err *e)
+static int load_codes(struct jabbertts *tts, sqlite3_stmt *q, struct jabbertts_voice *v,
+                      struct err *e)
 {
     const struct spec_lm *lm = &tts->model.spec.lm;
     int n_frame = sqlite3_column_int(q, 1);
     size_t n_bytes = (size_t)sqlite3_column_bytes(q, 2);
     size_t n = n_bytes / sizeof *v->codes;
     if (n_frame < 1 || n_bytes != (size_t)n_frame * (size_t)lm->n_codebook * sizeof *v->codes)
-        return err_set(e, ERR_FORMAT, "the codes of a stored voice are damaged; delete and add it again");
+        return err_set(e, ERR_FORMAT,
+                       "the codes of a stored voice are damaged; delete and add it again");
     v->text = mem_strndup(text_at(q, 0), LIMIT_VOICE_TEXT_BYTES * 4);
     v->codes = mem_try(n, sizeof *v->codes);
     if (!v->text || !v->codes)
@@ -545,7 +576,8 @@ static int load_codes(struct jabbertts *tts, sqlite3_stmt *q, struct jabbertts_v
     v->n_frame = n_frame;
     for (size_t i = 0; i < n; i++)
         if (v->codes[i] < 0 || v->codes[i] >= lm->codebook_size)
-            return err_set(e, ERR_FORMAT, "the codes of a stored voice are damaged; delete and add it "
+            return err_set(e, ERR_FORMAT,
+                           "the codes of a stored voice are damaged; delete and add it "
                            "again");
     return 0;
 }
@@ -555,9 +587,10 @@ static int find_codes(struct jabbertts_store *s, struct jabbertts *tts, const ch
                       struct jabbertts_voice *v, struct err *e)
 {
     sqlite3_stmt *q;
-    int rc = store_prepare(s, &q, e, "SELECT c.text, c.n_frame, c.codes FROM codes c JOIN voice v ON c.voice "
-                     "= v.id WHERE (v.id = ?1 OR v.name = ?1) AND c.model = ?2", "si", id,
-                     fingerprint(tts));
+    int rc = store_prepare(s, &q, e,
+                           "SELECT c.text, c.n_frame, c.codes FROM codes c JOIN voice v ON c.voice "
+                           "= v.id WHERE (v.id = ?1 OR v.name = ?1) AND c.model = ?2",
+                           "si", id, fingerprint(tts));
     if (rc < 0)
         return rc;
     rc = store_step(s, q, e);
@@ -567,7 +600,11 @@ static int find_codes(struct jabbertts_store *s, struct jabbertts *tts, const ch
     return rc;
 }
 
-struct copy { char id[48], *transcript; void *data; size_t n; };
+struct copy {
+    char id[48], *transcript;
+    void *data;
+    size_t n;
+};
 
 static void take_copy(void *cookie, const struct jabbertts_stored *v)
 {

@@ -107,10 +107,13 @@ static int check_request(const struct jabbertts_request *r, struct err *e)
         return err_set(e, ERR_ARGUMENT, "max_seconds is %g, must be 0 (no limit) to %d",
                        r->max_seconds, LIMIT_AUDIO_SECONDS);
     if (!(r->deadline_s >= 0))
-        return err_set(e, ERR_ARGUMENT, "deadline_s is %g, must be 0 (none) or more", r->deadline_s);
+        return err_set(e, ERR_ARGUMENT, "deadline_s is %g, must be 0 (none) or more",
+                       r->deadline_s);
     if (r->model && strcmp(r->model, ENGINE_ESPEAK) != 0)
-        return err_set(e, ERR_NOT_FOUND, "a request's model is \"%.64s\", must be NULL (the "
-                       "engine's own) or " ENGINE_ESPEAK, r->model);
+        return err_set(e, ERR_NOT_FOUND,
+                       "a request's model is \"%.64s\", must be NULL (the "
+                       "engine's own) or " ENGINE_ESPEAK,
+                       r->model);
     return 0;
 }
 
@@ -121,7 +124,8 @@ static int stream_fill(struct jabbertts *tts, const struct jabbertts_request *r,
     struct text_options text = {.frontend = tts->model.spec.espeak_ipa ? TEXT_IPA : TEXT_PLAIN,
                                 .language = r->language,
                                 .marker = marker_named(r->instructions),
-                                .markup = engine_markup(r), .lexicon = tts->lexicon};
+                                .markup = engine_markup(r),
+                                .lexicon = tts->lexicon};
     int rc;
     if ((rc = read_sampling(tts, r, &s->params, e)) < 0 || (rc = find_voice(tts, r, s, e)) < 0 ||
         (rc = text_split(r->text, strlen(r->text), &text, &s->pieces, e)) < 0 ||
@@ -169,8 +173,9 @@ static int admit(const struct jabbertts *tts, const struct jabbertts_stream *s, 
         return err_set(e, ERR_BUSY, "%d requests are open, the limit is %d; try again in %.0f s",
                        tts->n_open, tts->n_queue_max + tts->n_slot, ceil(wait));
     if (tts->max_wait_s > 0 && wait > tts->max_wait_s)
-        return err_set(e, ERR_BUSY, "it would start in %.1f s, the limit is %.6g s; try again later",
-                       wait, tts->max_wait_s);
+        return err_set(e, ERR_BUSY,
+                       "it would start in %.1f s, the limit is %.6g s; try again later", wait,
+                       tts->max_wait_s);
     if (s->submitted + wait > s->deadline)
         return err_set(e, ERR_BUSY, "it would start in %.1f s, after its deadline of %.6g s", wait,
                        s->deadline - s->submitted);
@@ -212,7 +217,8 @@ int jabbertts_submit(struct jabbertts *tts, const struct jabbertts_request *r,
     s->submitted = engine_now();
     int rc = check_request(r, &e);
     if (rc == 0)
-        rc = engine_wants_espeak(tts, r) ? engine_espeak_fill(s, r, &e) : stream_fill(tts, r, s, &e);
+        rc =
+            engine_wants_espeak(tts, r) ? engine_espeak_fill(s, r, &e) : stream_fill(tts, r, s, &e);
     if (rc == 0) {
         pthread_mutex_lock(&tts->lock);
         rc = enqueue(tts, s, &retry_after_s, &e);

@@ -8,7 +8,8 @@
 
 void jabbertts_convert_options_init(struct jabbertts_convert_options *o)
 {
-    *o = (struct jabbertts_convert_options){.temperature = -1, .top_p = -1, .repetition_penalty = -1};
+    *o = (struct jabbertts_convert_options){
+        .temperature = -1, .top_p = -1, .repetition_penalty = -1};
 }
 
 static int parse_type(const char *name, int *type, struct err *e)
@@ -25,11 +26,17 @@ static int parse_type(const char *name, int *type, struct err *e)
 
 static int tools_convert(const struct jabbertts_convert_options *o, int type, struct err *e)
 {
-    struct import_options i = {
-        .directory = o->directory, .output = o->output, .name = o->name, .type = type,
-        .sampling = {o->temperature, o->top_p, o->repetition_penalty},
-        .default_voice = o->default_voice, .aliases = o->aliases, .n_alias = o->n_alias,
-        .no_encoder = o->no_encoder != 0, .progress = o->progress, .cookie = o->cookie};
+    struct import_options i = {.directory = o->directory,
+                               .output = o->output,
+                               .name = o->name,
+                               .type = type,
+                               .sampling = {o->temperature, o->top_p, o->repetition_penalty},
+                               .default_voice = o->default_voice,
+                               .aliases = o->aliases,
+                               .n_alias = o->n_alias,
+                               .no_encoder = o->no_encoder != 0,
+                               .progress = o->progress,
+                               .cookie = o->cookie};
     if (!o->output || !o->directory == !o->random)
         return err_set(e, ERR_ARGUMENT, "wanted an output, and a directory or a random shape");
     if (o->random && strcmp(o->random, "s1-mini"))

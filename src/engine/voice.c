@@ -29,8 +29,8 @@ const char *jabbertts_voice_default(const struct jabbertts *tts)
 }
 
 /* Run codec_encode on the engine thread and wait for it. */
-static int voice_encode_clip(struct jabbertts *tts, const float *pcm, size_t n_sample, int32_t *codes,
-                       struct err *e)
+static int voice_encode_clip(struct jabbertts *tts, const float *pcm, size_t n_sample,
+                             int32_t *codes, struct err *e)
 {
     struct job j = {.pcm = pcm, .n_sample = n_sample, .codes = codes};
     pthread_mutex_lock(&tts->lock);
@@ -72,8 +72,8 @@ static int voice_make(struct jabbertts *tts, const float *pcm, size_t n_sample, 
                        (double)n_sample / hz, LIMIT_REFERENCE_SECONDS);
     size_t frame = (size_t)tts->model.spec.codec.frame_samples;
     v->n_frame = (int)((n_sample + frame - 1) / frame);
-    v->codes = mem_try((size_t)v->n_frame * (size_t)tts->model.spec.lm.n_codebook,
-                       sizeof *v->codes);
+    v->codes =
+        mem_try((size_t)v->n_frame * (size_t)tts->model.spec.lm.n_codebook, sizeof *v->codes);
     if (!v->codes)
         return err_set(e, ERR_MEMORY, "out of memory for a voice");
     if ((rc = voice_text(tts, text, &v->text, e)) < 0)
@@ -106,10 +106,10 @@ int jabbertts_voice_from_pcm(struct jabbertts *tts, const float *pcm, size_t n_s
                              struct jabbertts_error *error)
 {
     struct err e = {0};
-    int rc = text && *text
-                 ? voice_encode(tts, pcm, n_sample, text, ret, &e)
-                 : err_set(&e, ERR_ARGUMENT, "a reference clip needs its transcript (--voice-text): "
-                           "what is said in it");
+    int rc = text && *text ? voice_encode(tts, pcm, n_sample, text, ret, &e)
+                           : err_set(&e, ERR_ARGUMENT,
+                                     "a reference clip needs its transcript (--voice-text): "
+                                     "what is said in it");
     return engine_return(error, &e, rc);
 }
 
@@ -119,8 +119,8 @@ int jabbertts_voice_from_file(struct jabbertts *tts, const char *path, const cha
     struct err e = {0};
     float *pcm;
     size_t n;
-    int rc = audio_decode_file(path, jabbertts_sample_rate(tts), LIMIT_REFERENCE_SECONDS, &pcm, &n,
-                               &e);
+    int rc =
+        audio_decode_file(path, jabbertts_sample_rate(tts), LIMIT_REFERENCE_SECONDS, &pcm, &n, &e);
     if (rc < 0)
         return engine_return(error, &e, rc);
     rc = jabbertts_voice_from_pcm(tts, pcm, n, text, ret, error);

@@ -21,9 +21,9 @@ struct shard {
 
 struct checkpoint {
     char *path;
-    uint64_t n_bytes;  /* .pth: of the file */
-    zip_t *zip;        /* .pth */
-    char prefix[256];  /* folder inside the archive, with its slash */
+    uint64_t n_bytes;               /* .pth: of the file */
+    zip_t *zip;                     /* .pth */
+    char prefix[256];               /* folder inside the archive, with its slash */
     struct shard shard[MAX_SHARDS]; /* safetensors */
     int n_shard;
     struct checkpoint_tensor *tensors;
@@ -51,7 +51,8 @@ void checkpoint_tensors_free(struct checkpoint_tensor *list, int n)
  * one (RFC 1951) over 1032 times as large. */
 static bool plausible(const struct checkpoint *c, const zip_stat_t *st)
 {
-    uint64_t factor = (st->valid & ZIP_STAT_COMP_METHOD) && st->comp_method == ZIP_CM_STORE ? 1 : 1032;
+    uint64_t factor =
+        (st->valid & ZIP_STAT_COMP_METHOD) && st->comp_method == ZIP_CM_STORE ? 1 : 1032;
     return (st->valid & ZIP_STAT_SIZE) && st->size / factor <= c->n_bytes;
 }
 
@@ -83,8 +84,8 @@ static int open_member(const struct checkpoint *c, const char *name, uint64_t sk
     return 0;
 }
 
-static int checkpoint_read_index(struct checkpoint *c, const char *name, unsigned char *out, size_t n,
-                      struct err *e)
+static int checkpoint_read_index(struct checkpoint *c, const char *name, unsigned char *out,
+                                 size_t n, struct err *e)
 {
     zip_file_t *f;
     int rc = open_member(c, name, 0, n, &f, e);
@@ -128,8 +129,11 @@ static int open_pth(struct checkpoint *c, struct err *e)
 
 static int safetensors_type(const char *s)
 {
-    return !s ? -1 : !strcmp(s, "F32") ? KERN_F32 : !strcmp(s, "F16") ? KERN_F16
-         : !strcmp(s, "BF16") ? KERN_BF16 : -1;
+    return !s                   ? -1
+           : !strcmp(s, "F32")  ? KERN_F32
+           : !strcmp(s, "F16")  ? KERN_F16
+           : !strcmp(s, "BF16") ? KERN_BF16
+                                : -1;
 }
 
 static int safetensors_tensor(struct checkpoint *c, const char *name, json_t *v, uint64_t n_data,
@@ -151,14 +155,16 @@ static int safetensors_tensor(struct checkpoint *c, const char *name, json_t *v,
     for (int i = 0; i < t->n_dim && t->type >= 0; i++) {
         int64_t d = json_integer_value(json_array_get(shape, (size_t)i));
         if (d < 1 || t->n > ((size_t)1 << 40) / (size_t)d)
-            return err_set(e, ERR_FORMAT, "%s: tensor %.64s has an impossible shape", c->path, name);
+            return err_set(e, ERR_FORMAT, "%s: tensor %.64s has an impossible shape", c->path,
+                           name);
         t->shape[i] = d;
         t->n *= (size_t)d;
     }
     int64_t from = json_integer_value(json_array_get(place, 0));
     int64_t to = json_integer_value(json_array_get(place, 1));
     if (from < 0 || to < from || (uint64_t)to > n_data ||
-        (t->type >= 0 && (uint64_t)(to - from) != kern_type_row_bytes((enum kern_type)t->type, t->n)))
+        (t->type >= 0 &&
+         (uint64_t)(to - from) != kern_type_row_bytes((enum kern_type)t->type, t->n)))
         return err_set(e, ERR_FORMAT, "%s: tensor %.64s lies outside the file or has another size",
                        c->path, name);
     t->offset = (uint64_t)from;
@@ -185,7 +191,8 @@ static int read_shard(struct checkpoint *c, struct err *e)
     char *text = mem_try((size_t)n, 1);
     if (!text)
         return err_set(e, ERR_MEMORY, "out of memory for a safetensors header");
-    json_t *j = fread(text, 1, (size_t)n, s->file) == n ? json_loadb(text, (size_t)n, 0, &why) : NULL;
+    json_t *j =
+        fread(text, 1, (size_t)n, s->file) == n ? json_loadb(text, (size_t)n, 0, &why) : NULL;
     mem_free(text);
     fseeko(s->file, 0, SEEK_END);
     uint64_t size = (uint64_t)ftello(s->file);
@@ -201,9 +208,8 @@ static int read_shard(struct checkpoint *c, struct err *e)
         c->tensors = grown;
     } else
         rc = err_set(e, ERR_MEMORY, "out of memory for a safetensors header");
-    json_object_foreach(j, name, v)
-        if (rc == 0 && strcmp(name, "__metadata__"))
-            rc = safetensors_tensor(c, name, v, size - s->data, e);
+    json_object_foreach(j, name, v) if (rc == 0 && strcmp(name, "__metadata__")) rc =
+        safetensors_tensor(c, name, v, size - s->data, e);
     json_decref(j);
     return rc;
 }
@@ -229,9 +235,10 @@ static int open_shards(struct checkpoint *c, struct err *e)
     char path[8192];
     json_error_t why;
     json_t *j = json_load_file(c->path, 0, &why), *map = json_object_get(j, "weight_map"), *v;
-    int rc = json_object_size(map) > 0 ? 0
-                                       : err_set(e, ERR_FORMAT, "%s has no weight_map", c->path);
-    json_object_foreach(map, name, v) {
+    int rc =
+        json_object_size(map) > 0 ? 0 : err_set(e, ERR_FORMAT, "%s has no weight_map", c->path);
+    json_object_foreach(map, name, v)
+    {
         const char *file = json_string_value(v);
         if (rc == 0 && (!file || !*file || *file == '.' || strchr(file, '/') || strlen(file) > 255))
             rc = err_set(e, ERR_FORMAT, "%s: tensor %.64s is in no file beside it", c->path, name);
@@ -315,8 +322,9 @@ static int readable(const struct checkpoint *c, const struct checkpoint_tensor *
 {
     if (t->type >= 0)
         return 0;
-    return err_set(e, ERR_UNSUPPORTED, "%s: tensor %.64s is not f32, f16 or bf16, or overlaps itself",
-                   c->path, t->name);
+    return err_set(e, ERR_UNSUPPORTED,
+                   "%s: tensor %.64s is not f32, f16 or bf16, or overlaps itself", c->path,
+                   t->name);
 }
 
 int checkpoint_reader_new(struct checkpoint *c, const struct checkpoint_tensor *t,

@@ -18,16 +18,16 @@
 
 struct checkpoint_tensor {
     char *name;
-    int type;           /* KERN_F32, KERN_F16 or KERN_BF16; -1: listed, cannot be read */
+    int type; /* KERN_F32, KERN_F16 or KERN_BF16; -1: listed, cannot be read */
     int n_dim;
     int64_t shape[CHECKPOINT_MAX_DIMS]; /* outermost first */
-    size_t n;           /* values */
-    char *key;          /* .pth: name of the storage */
-    int shard;          /* safetensors: which file */
-    uint64_t offset;    /* values (.pth) or bytes (safetensors) into it */
-    bool strided;       /* .pth: not in row-major order; only checkpoint_read can read it */
+    size_t n;                           /* values */
+    char *key;                          /* .pth: name of the storage */
+    int shard;                          /* safetensors: which file */
+    uint64_t offset;                    /* values (.pth) or bytes (safetensors) into it */
+    bool strided; /* .pth: not in row-major order; only checkpoint_read can read it */
     int64_t stride[CHECKPOINT_MAX_DIMS]; /* of a strided one, in values */
-    size_t span;        /* values from its first to its last in the storage; >= n */
+    size_t span; /* values from its first to its last in the storage; >= n */
 };
 
 struct checkpoint;

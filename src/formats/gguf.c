@@ -25,7 +25,7 @@ struct value { /* metadata: where its bytes are */
     enum gguf_kind kind, item; /* item: of an array */
     size_t n;                  /* items of an array, bytes of a string */
     const uint8_t *data;
-    size_t *offset;            /* [n] of the strings of an array, from data */
+    size_t *offset; /* [n] of the strings of an array, from data */
 };
 
 struct gguf {
@@ -41,7 +41,9 @@ struct gguf {
 
 /* --- reading --- */
 
-struct cursor { const uint8_t *p, *end; };
+struct cursor {
+    const uint8_t *p, *end;
+};
 
 static size_t kind_size(unsigned kind)
 {
@@ -225,9 +227,11 @@ static int read_header(struct gguf *g, struct cursor *c, uint64_t *n_tensor, uin
     if ((rc = take_u64(c, n_tensor, e)) < 0 || (rc = take_u64(c, n_value, e)) < 0)
         return rc;
     if (*n_tensor > LIMIT_TENSORS || *n_value > MAX_KEYS)
-        return err_set(e, ERR_LIMIT, "gguf file lists %llu tensors and %llu keys, the limits are %d "
-                       "and %d", (unsigned long long)*n_tensor, (unsigned long long)*n_value,
-                       LIMIT_TENSORS, MAX_KEYS);
+        return err_set(e, ERR_LIMIT,
+                       "gguf file lists %llu tensors and %llu keys, the limits are %d "
+                       "and %d",
+                       (unsigned long long)*n_tensor, (unsigned long long)*n_value, LIMIT_TENSORS,
+                       MAX_KEYS);
     return 0;
 }
 
@@ -254,8 +258,10 @@ static int gguf_parse(struct gguf *g, struct err *e)
     if (rc == 0) {
         gguf_get_int(g, "general.alignment", 1, 4096, &alignment, NULL);
         size_t used = (size_t)(c.p - g->data), a = (size_t)alignment;
-        rc = a % ALIGNMENT ? err_set(e, ERR_UNSUPPORTED, "gguf alignment is %zu, must be a multiple "
-                                     "of %d", a, ALIGNMENT)
+        rc = a % ALIGNMENT ? err_set(e, ERR_UNSUPPORTED,
+                                     "gguf alignment is %zu, must be a multiple "
+                                     "of %d",
+                                     a, ALIGNMENT)
                            : place_tensors(g, offset, (used + a - 1) / a * a, e);
     }
     mem_free(offset);
@@ -500,7 +506,8 @@ int gguf_array_ints(const struct gguf *g, const char *key, int32_t *out, size_t 
         return err_set(e, ERR_FORMAT, "model key %s has %zu items, must be %zu", key, v->n, n);
     for (size_t i = 0; i < n; i++) {
         int64_t x;
-        if (!as_int(v->item, v->data + i * kind_size(v->item), &x) || x < INT32_MIN || x > INT32_MAX)
+        if (!as_int(v->item, v->data + i * kind_size(v->item), &x) || x < INT32_MIN ||
+            x > INT32_MAX)
             return err_set(e, ERR_FORMAT, "model key %s: item %zu is not a 32-bit integer", key, i);
         out[i] = (int32_t)x;
     }
@@ -677,7 +684,8 @@ int gguf_writer_begin(struct gguf_writer *w, struct err *e)
     if (w->failed)
         return err_set(e, ERR_MEMORY, "the metadata is over %d bytes, or memory is out",
                        LIMIT_HEADER_BYTES);
-    if ((rc = gguf_write_bytes(w, head, 8, e)) < 0 || (rc = gguf_write_bytes(w, &w->n_tensor, 8, e)) < 0 ||
+    if ((rc = gguf_write_bytes(w, head, 8, e)) < 0 ||
+        (rc = gguf_write_bytes(w, &w->n_tensor, 8, e)) < 0 ||
         (rc = gguf_write_bytes(w, &w->n_value, 8, e)) < 0 ||
         (rc = gguf_write_bytes(w, buf_str(&w->values), w->values.len, e)) < 0 ||
         (rc = gguf_write_bytes(w, buf_str(&w->tensors), w->tensors.len, e)) < 0)

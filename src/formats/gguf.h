@@ -18,17 +18,27 @@
 #define GGUF_MAX_DIMS 4
 
 enum gguf_kind { /* of a metadata value; numbers are the format's */
-    GGUF_U8 = 0, GGUF_I8 = 1, GGUF_U16 = 2, GGUF_I16 = 3, GGUF_U32 = 4, GGUF_I32 = 5,
-    GGUF_F32 = 6, GGUF_BOOL = 7, GGUF_STRING = 8, GGUF_ARRAY = 9, GGUF_U64 = 10, GGUF_I64 = 11,
-    GGUF_F64 = 12
+                 GGUF_U8 = 0,
+                 GGUF_I8 = 1,
+                 GGUF_U16 = 2,
+                 GGUF_I16 = 3,
+                 GGUF_U32 = 4,
+                 GGUF_I32 = 5,
+                 GGUF_F32 = 6,
+                 GGUF_BOOL = 7,
+                 GGUF_STRING = 8,
+                 GGUF_ARRAY = 9,
+                 GGUF_U64 = 10,
+                 GGUF_I64 = 11,
+                 GGUF_F64 = 12
 };
 
 struct gguf_tensor {
-    const char *name;           /* NUL-terminated, lives as long as the gguf */
-    int type;                   /* enum kern_type values; others are listed but cannot be loaded */
+    const char *name; /* NUL-terminated, lives as long as the gguf */
+    int type;         /* enum kern_type values; others are listed but cannot be loaded */
     int n_dim;
-    int64_t ne[GGUF_MAX_DIMS];  /* innermost first; unused are 1 */
-    const void *data;           /* in the map */
+    int64_t ne[GGUF_MAX_DIMS]; /* innermost first; unused are 1 */
+    const void *data;          /* in the map */
     size_t n_bytes;
 };
 

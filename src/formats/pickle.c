@@ -19,10 +19,10 @@ enum name { ORDERED_DICT, REBUILD_TENSOR, REBUILD_PARAMETER, STORAGE_TYPE, HARML
 
 struct object {
     enum kind kind;
-    int64_t i;         /* INT; NAME: enum name; STORAGE: type; TENSOR: offset */
-    const char *s;     /* STRING; STORAGE: key */
-    size_t n;          /* bytes of s */
-    int *items;        /* TUPLE, DICT (key, value, ...); TENSOR: storage, shape tuple, stride tuple */
+    int64_t i;     /* INT; NAME: enum name; STORAGE: type; TENSOR: offset */
+    const char *s; /* STRING; STORAGE: key */
+    size_t n;      /* bytes of s */
+    int *items;    /* TUPLE, DICT (key, value, ...); TENSOR: storage, shape tuple, stride tuple */
     int n_item, cap;
 };
 
@@ -63,8 +63,7 @@ static struct object *push(struct machine *m, enum kind kind)
 {
     if (m->n_object == m->cap_object) {
         int cap = m->cap_object ? m->cap_object * 2 : 4096;
-        struct object *o =
-            cap <= MAX_OBJECTS ? mem_grow(m->objects, (size_t)cap, sizeof *o) : NULL;
+        struct object *o = cap <= MAX_OBJECTS ? mem_grow(m->objects, (size_t)cap, sizeof *o) : NULL;
         if (!o) {
             pickle_fail(m, ERR_MEMORY, "too many objects, or out of memory");
             return NULL;
@@ -144,7 +143,11 @@ static bool equals(const struct object *o, const char *s)
 
 /* --- names --- */
 
-static const struct { const char *module, *name; enum name what; int type; } known[] = {
+static const struct {
+    const char *module, *name;
+    enum name what;
+    int type;
+} known[] = {
     {"collections", "OrderedDict", ORDERED_DICT, 0},
     {"torch._utils", "_rebuild_tensor_v2", REBUILD_TENSOR, 0},
     {"torch._utils", "_rebuild_parameter", REBUILD_PARAMETER, 0},
@@ -340,17 +343,20 @@ static int memo_get(struct machine *m, uint64_t i)
 /* Opcodes with a number behind them. */
 static int step_number(struct machine *m, int op)
 {
-    static const struct { unsigned char op, size; } sizes[] = {
-        {'q', 1}, {'r', 4}, {'h', 1}, {'j', 4}, {'J', 4}, {'K', 1}, {'M', 2}, {'G', 8},
-        {0x80, 1}, {0x95, 8}, {0x8a, 1}};
+    static const struct {
+        unsigned char op, size;
+    } sizes[] = {{'q', 1}, {'r', 4}, {'h', 1},  {'j', 4},  {'J', 4}, {'K', 1},
+                 {'M', 2}, {'G', 8}, {0x80, 1}, {0x95, 8}, {0x8a, 1}};
     int size = -1;
     bool ok;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (sizes[i].op == op)
             size = sizes[i].size;
     if (size < 0)
-        return err_set(m->e, ERR_UNSUPPORTED, "checkpoint index (pickle) has opcode 0x%02x, which "
-                       "state dicts do not need", op);
+        return err_set(m->e, ERR_UNSUPPORTED,
+                       "checkpoint index (pickle) has opcode 0x%02x, which "
+                       "state dicts do not need",
+                       op);
     uint64_t v = number(m, size, &ok);
     if (op == 0x8a && ok) { /* LONG1: v bytes, two's complement */
         int n = (int)v;
@@ -451,8 +457,8 @@ static int fill_tensor(struct machine *m, const struct object *name, const struc
                        struct checkpoint_tensor *t)
 {
     const struct object *storage = &m->objects[o->items[0]], *shape = &m->objects[o->items[1]];
-    *t = (struct checkpoint_tensor){.type = (int)storage->i, .n_dim = shape->n_item, .n = 1,
-                                    .offset = (uint64_t)o->i};
+    *t = (struct checkpoint_tensor){
+        .type = (int)storage->i, .n_dim = shape->n_item, .n = 1, .offset = (uint64_t)o->i};
     t->name = mem_strndup(name->s, name->n);
     t->key = mem_strndup(storage->s, storage->n);
     if (!t->name || !t->key)

@@ -1,21 +1,24 @@
-/* attend.h - attention of the query heads that share a key head, with a running softmax (Milakov and
- * Gimelshein, Online normalizer calculation for softmax, 2018): positions go by in blocks, keys and
- * values are read once.  Two rows of a sequence go together where their blocks are the same; each head's
- * sums are what they are alone.  Included by body.h.
+/* attend.h - attention of the query heads that share a key head, with a running softmax (Milakov
+ * and Gimelshein, Online normalizer calculation for softmax, 2018): positions go by in blocks, keys
+ * and values are read once.  Two rows of a sequence go together where their blocks are the same;
+ * each head's sums are what they are alone.  Included by body.h.
  *
- * Keys in q8_0 meet the query in 14 bits: a block's products are summed in integers.  Values in q8_0
- * become float, their scales go into the weights. */
+ * Keys in q8_0 meet the query in 14 bits: a block's products are summed in integers.  Values in
+ * q8_0 become float, their scales go into the weights. */
 
-#define ATTEND_BLOCK  32
-#define ATTEND_SCALED (ATTEND_BLOCK * KERN_KV_Q8_DIM / KERN_BLOCK + 4) /* four are written at a time */
-#define QUERY_TOP     16383 /* 127 * 16383 * 8 products, what a lane of four adds up, are below 2^24 */
+#define ATTEND_BLOCK 32
+#define ATTEND_SCALED                                                                              \
+    (ATTEND_BLOCK * KERN_KV_Q8_DIM / KERN_BLOCK + 4) /* four are written at a time */
+#define QUERY_TOP                                                                                  \
+    16383 /* 127 * 16383 * 8 products, what a lane of four adds up, are below 2^24                 \
+           */
 
 struct attend_head { /* a query head on its way */
     const float *q;
-    float *out;                     /* [head_dim] weighted sum so far */
-    float top, total;               /* largest score, sum of weights so far */
-    float scale;                    /* of scores: 1 / sqrt(head_dim), times that of codes */
-    int16_t codes[KERN_KV_Q8_DIM];  /* q8_0: the query */
+    float *out;                    /* [head_dim] weighted sum so far */
+    float top, total;              /* largest score, sum of weights so far */
+    float scale;                   /* of scores: 1 / sqrt(head_dim), times that of codes */
+    int16_t codes[KERN_KV_Q8_DIM]; /* q8_0: the query */
 };
 
 /* Row `at` of keys or values: head_dim numbers; kern.h has q8_0's layout. */
@@ -40,8 +43,8 @@ INLINE float load_kv1(enum kern_type type, const char *row, int j) /* f32 and f1
     return v;
 }
 
-/* A row towards the cache.  Long contexts come from memory: keys and values are fetched a block ahead of
- * their use. */
+/* A row towards the cache.  Long contexts come from memory: keys and values are fetched a block
+ * ahead of their use. */
 INLINE void fetch_row(const char *row, size_t n_bytes)
 {
     for (size_t i = 0; i < n_bytes; i += 64)
@@ -49,8 +52,8 @@ INLINE void fetch_row(const char *row, size_t n_bytes)
 }
 
 /* s[h] = q[h] . the key for NQ heads, without the heads' scale. */
-INLINE void float_scores(enum kern_type type, int NQ, const struct attend_head *y, const char *key, int d,
-                         float *s)
+INLINE void float_scores(enum kern_type type, int NQ, const struct attend_head *y, const char *key,
+                         int d, float *s)
 {
     vf acc[4][2] = {{{0}}};
     float rest[4] = {0};
@@ -118,8 +121,8 @@ INLINE void q8_weights(int NQ, const char *v, int d, int n, float (*s)[ATTEND_BL
 }
 
 /* out[h] += s[h][i] * v[i] */
-INLINE void attend_values(enum kern_type type, int NQ, struct attend_head *y, const struct kern_kv *kv,
-                          size_t at, int n, float (*s)[ATTEND_BLOCK])
+INLINE void attend_values(enum kern_type type, int NQ, struct attend_head *y,
+                          const struct kern_kv *kv, size_t at, int n, float (*s)[ATTEND_BLOCK])
 {
     const int C = NQ > 2 ? 2 : 4; /* NQ x C sums in registers */
     int j = 0, d = kv->head_dim, n_block = type == KERN_Q8_0 ? d / KERN_BLOCK : 1;
@@ -154,8 +157,9 @@ INLINE void attend_values(enum kern_type type, int NQ, struct attend_head *y, co
     for (; j < d; j += LANES) /* q8_0: a block is whole vectors */
         for (int i = 0; i < n; i++)
             for (int h = 0; h < NQ; h++)
-                store_n(y[h].out + j, load_n(y[h].out + j) + load_kv(type, v + (size_t)i * bytes, d, j) *
-                                          scaled[h][i * n_block + j / KERN_BLOCK]);
+                store_n(y[h].out + j,
+                        load_n(y[h].out + j) + load_kv(type, v + (size_t)i * bytes, d, j) *
+                                                   scaled[h][i * n_block + j / KERN_BLOCK]);
 }
 
 /* Scores to weights e^(score - top so far); older sums shrink by what the top grew. */
@@ -188,15 +192,15 @@ static void query_codes(struct attend_head *y, int d)
         top = fabsf(y->q[j]) > top ? fabsf(y->q[j]) : top;
     float inverse = top > 1e-30f ? QUERY_TOP / top : 0;
     for (int j = 0; j < d; j += 16) {
-        v16h codes = __builtin_convertvector(__builtin_convertvector(nearest(load(y->q + j) * inverse),
-                                                                     v16i), v16h);
+        v16h codes = __builtin_convertvector(
+            __builtin_convertvector(nearest(load(y->q + j) * inverse), v16i), v16h);
         memcpy(y->codes + j, &codes, sizeof codes);
     }
     y->scale *= top / QUERY_TOP;
 }
 
-INLINE void attend_block(enum kern_type type, int NQ, struct attend_head *y, const struct kern_kv *kv,
-                         size_t at, int n)
+INLINE void attend_block(enum kern_type type, int NQ, struct attend_head *y,
+                         const struct kern_kv *kv, size_t at, int n)
 {
     float s[4][ATTEND_BLOCK];
     attend_scores(type, NQ, y, kv, at, n, s);
@@ -208,7 +212,8 @@ INLINE void attend_block(enum kern_type type, int NQ, struct attend_head *y, con
 /* How many positions from p on, at most `last`, are one block: not across the end of the ring. */
 INLINE int block_length(const struct kern_kv *kv, int p, int last)
 {
-    int n = last - p + 1 < ATTEND_BLOCK ? last - p + 1 : ATTEND_BLOCK, left = kv->capacity - p % kv->capacity;
+    int n = last - p + 1 < ATTEND_BLOCK ? last - p + 1 : ATTEND_BLOCK,
+        left = kv->capacity - p % kv->capacity;
     return n < left ? n : left;
 }
 

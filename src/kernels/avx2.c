@@ -1,7 +1,7 @@
 /* avx2.c - the kernels of body.h, compiled for avx2 (flags in the Makefile); the matrix product has
  * a form of its own, since the compiler keeps 16-lane accumulators in memory here. */
-#define KERN_OPS kern_ops_avx2
-#define KERN_ISA "avx2"
+#define KERN_OPS    kern_ops_avx2
+#define KERN_ISA    "avx2"
 #define KERN_LINEAR linear_avx2
 #define KERN_Q_BLOCK
 #define KERN_QUANTIZE quantize_x86
@@ -109,9 +109,9 @@ static void linear_avx2(const struct kern_tile *t)
 
 /* vpmaddubsw multiplies unsigned by signed bytes and adds pairs in 16 bits, saturating.
  * q8_0: |w| and x with w's sign: a pair is at most 2 * 128 * 127, below 2^15.
- * q4_0: codes 0..15 as they are; a lane takes 8 pairs of a block and starts at -8 times the sum of their
- * x (block_sum).  It ends as the sum of 16 products of -8..7 and x, at most 16 * 8 * 127, so 16 bits do,
- * whatever wraps on the way. */
+ * q4_0: codes 0..15 as they are; a lane takes 8 pairs of a block and starts at -8 times the sum of
+ * their x (block_sum).  It ends as the sum of 16 products of -8..7 and x, at most 16 * 8 * 127, so
+ * 16 bits do, whatever wraps on the way. */
 
 /* Keeps sums in registers: without it the compiler regroups additions, and spills. */
 #define HOLD(acc) __asm__("" : "+x"((acc)[0]), "+x"((acc)[1]))

@@ -38,7 +38,8 @@ INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const uint16_t
     }
     v8 low8 = (v8)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)ws));
     v8 high8 = (v8)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(ws + 8)));
-    v16 scale = __builtin_shufflevector(low8, high8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    v16 scale =
+        __builtin_shufflevector(low8, high8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++) {
         v16i sums;

@@ -62,7 +62,8 @@ INLINE float sum4(v4 v)
 
 INLINE float sum8(v8 v)
 {
-    return sum4(__builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7));
+    return sum4(__builtin_shufflevector(v, v, 0, 1, 2, 3) +
+                __builtin_shufflevector(v, v, 4, 5, 6, 7));
 }
 
 INLINE float sum(v16 v)
@@ -102,8 +103,7 @@ INLINE v16 from_f16(const uint16_t *p)
 
 #ifndef KERN_LINEAR
 /* acc[p][r] over k values of one tap, weights of panel p at w[p]. */
-INLINE void dot_f32(int P, int R, int k, const float *const *w, const float *const *x,
-                    v16 acc[][8])
+INLINE void dot_f32(int P, int R, int k, const float *const *w, const float *const *x, v16 acc[][8])
 {
     for (int i = 0; i < k; i++)
         for (int p = 0; p < P; p++) {
@@ -113,8 +113,8 @@ INLINE void dot_f32(int P, int R, int k, const float *const *w, const float *con
         }
 }
 
-INLINE void dot_half(int P, int R, int k, int bf16, const uint16_t *const *w,
-                     const float *const *x, v16 acc[][8])
+INLINE void dot_half(int P, int R, int k, int bf16, const uint16_t *const *w, const float *const *x,
+                     v16 acc[][8])
 {
     for (int i = 0; i < k; i++)
         for (int p = 0; p < P; p++) {
@@ -137,7 +137,8 @@ INLINE void dot(int P, int R, const struct kern_linear *l, const char *const *w,
 }
 #endif
 
-/* Same operations whether the panel is whole or not: else the compiler might fuse them differently. */
+/* Same operations whether the panel is whole or not: else the compiler might fuse them differently.
+ */
 INLINE void put(const struct kern_tile *t, int panel, int row, v16 y)
 {
     const struct kern_linear *l = t->l;
@@ -160,7 +161,8 @@ INLINE void tile(int P, int R, const struct kern_tile *t, int panel, int row)
     const struct kern_call *c = t->c;
     size_t bytes = kern_panel_bytes(l->type, (size_t)l->n_in * (size_t)l->n_tap);
     size_t tap_bytes = bytes / (size_t)l->n_tap;
-    size_t stride = c->stride ? (size_t)c->stride : 1, dilation = c->dilation ? (size_t)c->dilation : 1;
+    size_t stride = c->stride ? (size_t)c->stride : 1,
+           dilation = c->dilation ? (size_t)c->dilation : 1;
     v16 acc[4][8] = {0};
     for (int j = 0; j < l->n_tap; j++) {
         const char *w[4];
@@ -235,8 +237,8 @@ static void op_layer_norm(const float *in, const float *w, const float *b, float
     }
 }
 
-/* sin(v)^2: v / pi = k + r, r^2 times a polynomial in r^2 through the Chebyshev nodes of [0, 1/4]; error
- * below 3e-7, and what rounding v / pi costs, 2e-7 |v|. */
+/* sin(v)^2: v / pi = k + r, r^2 times a polynomial in r^2 through the Chebyshev nodes of [0, 1/4];
+ * error below 3e-7, and what rounding v / pi costs, 2e-7 |v|. */
 INLINE vf sin2(vf v)
 {
     vf t = v * 0.318309886183790672f;
@@ -351,9 +353,19 @@ static void op_to_f16(const float *in, uint16_t *out, size_t n)
 }
 
 const struct kern_ops KERN_OPS = {
-    .isa = KERN_ISA,           .linear = KERN_LINEAR,     .rms_norm = op_rms_norm,
-    .layer_norm = op_layer_norm, .silu_mul = op_silu_mul, .snake = op_snake,
-    .gelu = op_gelu,           .depthwise = op_depthwise, .rope = op_rope,
-    .add = op_add,             .attend = op_attend,       .linear_q = op_linear_q,
-    .quantize = KERN_QUANTIZE, .to_f32 = op_to_f32,       .to_f16 = op_to_f16,
+    .isa = KERN_ISA,
+    .linear = KERN_LINEAR,
+    .rms_norm = op_rms_norm,
+    .layer_norm = op_layer_norm,
+    .silu_mul = op_silu_mul,
+    .snake = op_snake,
+    .gelu = op_gelu,
+    .depthwise = op_depthwise,
+    .rope = op_rope,
+    .add = op_add,
+    .attend = op_attend,
+    .linear_q = op_linear_q,
+    .quantize = KERN_QUANTIZE,
+    .to_f32 = op_to_f32,
+    .to_f16 = op_to_f16,
 };

@@ -8,9 +8,9 @@
 #include "kernels/ops.h"
 
 #define MAX_TERMS 133144 /* terms of 127 * 127 that fit 31 bits */
-#define GRAIN 16384      /* floats worth a task */
-#define TASKS 12         /* wanted of each thread: the last ones to run leave others idle */
-#define SILENT 1e-30f    /* magnitudes below count as zero: their inverse might be infinite */
+#define GRAIN     16384  /* floats worth a task */
+#define TASKS     12     /* wanted of each thread: the last ones to run leave others idle */
+#define SILENT    1e-30f /* magnitudes below count as zero: their inverse might be infinite */
 
 static float scale_of(float top)
 {
@@ -28,7 +28,10 @@ static const struct conv8_ops *ops_of(const struct kern_exec *x, const struct co
     static const struct conv8_ops *const list[] = {
         &conv8_ops_ref,
 #if defined(__x86_64__)
-        &conv8_fir_avx2, &conv8_ops_avx2, &conv8_fir_avx512, &conv8_ops_avx512,
+        &conv8_fir_avx2,
+        &conv8_ops_avx2,
+        &conv8_fir_avx512,
+        &conv8_ops_avx512,
 #elif defined(__aarch64__)
         &conv8_ops_neon,
 #endif
@@ -46,8 +49,8 @@ struct pack {
     struct conv8 *c;
     char *packed;
     float *scale;
-    float **row;  /* [threads] one row of weights */
-    int8_t **q;   /* [threads] a panel of them */
+    float **row; /* [threads] one row of weights */
+    int8_t **q;  /* [threads] a panel of them */
 };
 
 static void pack_panel(void *arg, int i_panel, int i_thread)
@@ -102,8 +105,13 @@ static int pack(struct kern_exec *x, struct pack *p, int n_panel, struct err *e)
 /* The convolution as the kernels see it. */
 static struct conv8 shape_of(const struct kern_source *s, const struct conv8_shape *h)
 {
-    struct conv8 c = {.n_out = s->n_out, .n_in = s->n_in, .n_tap = s->n_tap, .stride = h->stride,
-                      .dilation = h->dilation, .n_row = h->n_row, .n_beside = 1};
+    struct conv8 c = {.n_out = s->n_out,
+                      .n_in = s->n_in,
+                      .n_tap = s->n_tap,
+                      .stride = h->stride,
+                      .dilation = h->dilation,
+                      .n_row = h->n_row,
+                      .n_beside = 1};
     if (h->stride > 1 && h->dilation == 1 && s->n_tap > h->stride && s->n_tap % h->stride == 0) {
         c.n_beside = h->stride;
         c.n_in *= h->stride;
@@ -192,7 +200,8 @@ static void prepare_task(void *arg, int i, int i_thread)
     r->j->c->ops->prepare(r->j, i * r->step, end);
 }
 
-/* With one tap, rows that have all been looked at are prepared at once, while they are in the cache. */
+/* With one tap, rows that have all been looked at are prepared at once, while they are in the
+ * cache. */
 static void one_tap_task(void *arg, int i, int i_thread)
 {
     const struct rows_job *r = arg;

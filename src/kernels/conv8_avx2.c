@@ -1,11 +1,11 @@
 /* conv8_avx2.c - conv8 in 16-bit multiplications (vpmaddwd): vpmaddubsw would saturate. */
-#define FIR_ISA "avx2"
-#define FIR_OPS conv8_fir_avx2
-#define FIR_ROWS 6          /* 6 rows x 16 outputs fill the registers */
+#define FIR_ISA  "avx2"
+#define FIR_OPS  conv8_fir_avx2
+#define FIR_ROWS 6 /* 6 rows x 16 outputs fill the registers */
 #include "kernels/conv8_fir.h"
 
-#define AHEAD 4096          /* bytes by which weights are fetched before they are needed */
-#define TWO_MIN_ROWS 16     /* with fewer, reading weights takes the time, and TWO has more */
+#define AHEAD        4096 /* bytes by which weights are fetched before they are needed */
+#define TWO_MIN_ROWS 16   /* with fewer, reading weights takes the time, and TWO has more */
 
 /* --- products --------------------------------------------------------------------------------- */
 
@@ -55,20 +55,32 @@ INLINE void sums(int R, const int16_t *const *in, const struct fir_shape *s, con
             _mm256_storeu_si256((__m256i *)(void *)&sum[r][8 * h], acc[r][h]);
 }
 
-static void fir_sums(const int16_t *const *in, int n_row, const struct fir_shape *s, const int16_t *w,
-                     int32_t (*sum)[CONV8_PANEL])
+static void fir_sums(const int16_t *const *in, int n_row, const struct fir_shape *s,
+                     const int16_t *w, int32_t (*sum)[CONV8_PANEL])
 {
     switch (n_row) {
-    case 1: sums(1, in, s, w, sum); break;
-    case 2: sums(2, in, s, w, sum); break;
-    case 3: sums(3, in, s, w, sum); break;
-    case 4: sums(4, in, s, w, sum); break;
-    case 5: sums(5, in, s, w, sum); break;
-    default: sums(FIR_ROWS, in, s, w, sum);
+    case 1:
+        sums(1, in, s, w, sum);
+        break;
+    case 2:
+        sums(2, in, s, w, sum);
+        break;
+    case 3:
+        sums(3, in, s, w, sum);
+        break;
+    case 4:
+        sums(4, in, s, w, sum);
+        break;
+    case 5:
+        sums(5, in, s, w, sum);
+        break;
+    default:
+        sums(FIR_ROWS, in, s, w, sum);
     }
 }
 
-/* --- all products: a panel is [tap][channels / 2][16 outputs][2] ------------------------------- */
+/* --- all products: a panel is [tap][channels / 2][16 outputs][2] -------------------------------
+ */
 
 static size_t panel_bytes(const struct conv8 *c)
 {
@@ -83,7 +95,8 @@ static void pack(const struct conv8 *c, const int8_t *w, int n, void *panel)
         for (size_t i = 0; i < fir_width(c); i += 2)
             for (int o = 0; o < CONV8_PANEL; o++)
                 for (size_t b = i; b < i + 2; b++)
-                    *to++ = o < n && b < n_in ? w[((size_t)o * (size_t)c->n_tap + j) * n_in + b] : 0;
+                    *to++ =
+                        o < n && b < n_in ? w[((size_t)o * (size_t)c->n_tap + j) * n_in + b] : 0;
 }
 
 static size_t input_bytes(const struct conv8 *c, int n_piece)
@@ -101,8 +114,8 @@ static void prepare_row(const struct conv8_job *j, int unit)
     const struct conv8 *c = j->c;
     int n = conv8_rows_in(c, j->c->n_row);
     bool one = c->n_tap == 1;
-    size_t row = one ? (size_t)unit * (size_t)c->stride
-                     : conv8_piece(j, unit / n) + (size_t)(unit % n);
+    size_t row =
+        one ? (size_t)unit * (size_t)c->stride : conv8_piece(j, unit / n) + (size_t)(unit % n);
     size_t n_in = (size_t)c->n_in;
     const float *in = j->call->in + row * n_in;
     int16_t *out = (int16_t *)j->q + (size_t)unit * fir_width(c);
@@ -130,9 +143,10 @@ INLINE void tile(int R, const struct conv8_job *j, int row, int i_panel)
                  (size_t)((row + r) % c->n_row) * (size_t)c->stride;
         in[r] = (const int16_t *)j->q + at * fir_width(c);
     }
-    product(R, in, &shape,
-            (const int16_t *)(const void *)((const char *)c->packed + (size_t)i_panel * panel_bytes(c)),
-            acc);
+    product(
+        R, in, &shape,
+        (const int16_t *)(const void *)((const char *)c->packed + (size_t)i_panel * panel_bytes(c)),
+        acc);
     struct panel p = panel_of(c, i_panel);
 #pragma GCC unroll 6
     for (int r = 0; r < R; r++)
@@ -149,17 +163,35 @@ static void run(const struct conv8_job *j, const struct conv8_range *range)
     for (int p = range->panel; p < range->panel_end; p++)
         for (int r = range->unit; r < range->unit_end; r += FIR_ROWS)
             switch (range->unit_end - r) {
-            case 1: tile(1, j, r, p); break;
-            case 2: tile(2, j, r, p); break;
-            case 3: tile(3, j, r, p); break;
-            case 4: tile(4, j, r, p); break;
-            case 5: tile(5, j, r, p); break;
-            default: tile(FIR_ROWS, j, r, p);
+            case 1:
+                tile(1, j, r, p);
+                break;
+            case 2:
+                tile(2, j, r, p);
+                break;
+            case 3:
+                tile(3, j, r, p);
+                break;
+            case 4:
+                tile(4, j, r, p);
+                break;
+            case 5:
+                tile(5, j, r, p);
+                break;
+            default:
+                tile(FIR_ROWS, j, r, p);
             }
 }
 
 const struct conv8_ops conv8_ops_avx2 = {
-    .isa = "avx2", .run_block = BLOCK, .panel_bytes = panel_bytes, .pack = pack,
-    .input_bytes = input_bytes, .n_prepare = n_prepare, .prepare = prepare, .n_run = n_run,
-    .run = run, .top = largest,
+    .isa = "avx2",
+    .run_block = BLOCK,
+    .panel_bytes = panel_bytes,
+    .pack = pack,
+    .input_bytes = input_bytes,
+    .n_prepare = n_prepare,
+    .prepare = prepare,
+    .n_run = n_run,
+    .run = run,
+    .top = largest,
 };

@@ -1,7 +1,8 @@
-/* conv8_avx512.c - conv8 with VNNI: unsigned inputs (offset 128) times signed weights, 64 products by an
- * instruction; long convolutions of many rows by fewer products of 16 bits, 32 by an instruction. */
-#define FIR_ISA "avx512"
-#define FIR_OPS conv8_fir_avx512
+/* conv8_avx512.c - conv8 with VNNI: unsigned inputs (offset 128) times signed weights, 64 products
+ * by an instruction; long convolutions of many rows by fewer products of 16 bits, 32 by an
+ * instruction. */
+#define FIR_ISA  "avx512"
+#define FIR_OPS  conv8_fir_avx512
 #define FIR_ROWS 12
 #include "kernels/conv8_fir.h"
 
@@ -38,22 +39,25 @@ INLINE void fir_tile(int R, const int16_t *const *in, const struct fir_shape *s,
         _mm512_storeu_si512(sum[r], acc[r]);
 }
 
-static void fir_sums(const int16_t *const *in, int n_row, const struct fir_shape *s, const int16_t *w,
-                     int32_t (*sum)[CONV8_PANEL])
+static void fir_sums(const int16_t *const *in, int n_row, const struct fir_shape *s,
+                     const int16_t *w, int32_t (*sum)[CONV8_PANEL])
 {
     switch (n_row) {
-#define ROWS(n) case n: fir_tile(n, in, s, w, sum); break;
-        ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11)
-        ROWS(12)
+#define ROWS(n)                                                                                    \
+    case n:                                                                                        \
+        fir_tile(n, in, s, w, sum);                                                                \
+        break;
+        ROWS(1)
+        ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
 #undef ROWS
     }
 }
 
-#define CONV8_ISA "avx512"
-#define CONV8_OPS conv8_ops_avx512
-#define CONV8_BYTE uint8_t
+#define CONV8_ISA    "avx512"
+#define CONV8_OPS    conv8_ops_avx512
+#define CONV8_BYTE   uint8_t
 #define CONV8_OFFSET 128
-#define CONV8_ROWS 12
+#define CONV8_ROWS   12
 
 /* 16 values to bytes with the offset. */
 static __m128i bytes16(const float *in, __m256 inverse)

@@ -1,14 +1,12 @@
-/* conv8_body.h - conv8 by direct sums, for instruction sets with a product of four bytes: included by
- * the files that name CONV8_ISA and CONV8_OPS and bring
- *     CONV8_BYTE                         type of a quantized input
- *     CONV8_OFFSET                       added to it, so that it is unsigned; else 0
- *     CONV8_ROWS                         rows of the largest tile
- *     float largest(in, n)               largest magnitude
- *     void quantize(in, scale, n, out)   n values and CONV8_OFFSET up to a multiple of four
+/* conv8_body.h - conv8 by direct sums, for instruction sets with a product of four bytes: included
+ * by the files that name CONV8_ISA and CONV8_OPS and bring CONV8_BYTE                         type
+ * of a quantized input CONV8_OFFSET                       added to it, so that it is unsigned; else
+ * 0 CONV8_ROWS                         rows of the largest tile float largest(in, n) largest
+ * magnitude void quantize(in, scale, n, out)   n values and CONV8_OFFSET up to a multiple of four
  *     void sums(R, rows, step, job, panel, sum)   sum [R][16] over taps (step apart) and channels
  *
- * A panel is [tap][channels / 4][16 outputs][4] weights and then 16 int32: what CONV8_OFFSET adds to
- * each output's sum.  Prepared input is [piece][rows][channels rounded up to 4]. */
+ * A panel is [tap][channels / 4][16 outputs][4] weights and then 16 int32: what CONV8_OFFSET adds
+ * to each output's sum.  Prepared input is [piece][rows][channels rounded up to 4]. */
 #include <math.h>
 #include <string.h>
 
@@ -59,8 +57,8 @@ static void prepare(const struct conv8_job *j, int unit, int unit_end)
     int n = conv8_rows_in(c, j->c->n_row);
     for (; unit < unit_end; unit++) {
         bool one = c->n_tap == 1;
-        size_t row = one ? (size_t)unit * (size_t)c->stride
-                         : conv8_piece(j, unit / n) + (size_t)(unit % n);
+        size_t row =
+            one ? (size_t)unit * (size_t)c->stride : conv8_piece(j, unit / n) + (size_t)(unit % n);
         quantize(j->call->in + row * n_in, j->scale[one ? unit : unit / n], c->n_in,
                  (CONV8_BYTE *)j->q + (size_t)unit * width(c));
     }
@@ -86,8 +84,8 @@ typedef float v16f __attribute__((vector_size(64)));
 typedef int32_t v16s __attribute__((vector_size(64)));
 
 /* 16 sums to outputs of one row, n of them real, whose inputs had that scale. */
-static inline __attribute__((always_inline)) void put_row(const struct conv8_job *j, int row, int first,
-                                                          int n, const v16s *sum)
+static inline __attribute__((always_inline)) void put_row(const struct conv8_job *j, int row,
+                                                          int first, int n, const v16s *sum)
 {
     const struct conv8 *c = j->c;
     float part[CONV8_PANEL] = {0}, *out = j->call->out + (size_t)row * (size_t)c->n_out + first;
@@ -135,10 +133,17 @@ static inline __attribute__((always_inline)) int tile_of(int n, const struct con
                                                          int panel)
 {
     /* Tiles that are larger than the arrays are not compiled. */
-#define TILE(R) if (R <= CONV8_ROWS && n >= R) { tile(R <= CONV8_ROWS ? R : 1, j, row, panel); return R; }
-    TILE(CONV8_ROWS) TILE(8) TILE(4) TILE(2) TILE(1)
+#define TILE(R)                                                                                    \
+    if (R <= CONV8_ROWS && n >= R) {                                                               \
+        tile(R <= CONV8_ROWS ? R : 1, j, row, panel);                                              \
+        return R;                                                                                  \
+    }
+    TILE(CONV8_ROWS)
+    TILE(8)
+    TILE(4)
+    TILE(2) TILE(1)
 #undef TILE
-    return n;
+        return n;
 }
 
 static void run(const struct conv8_job *j, const struct conv8_range *range)
@@ -149,7 +154,14 @@ static void run(const struct conv8_job *j, const struct conv8_range *range)
 }
 
 const struct conv8_ops CONV8_OPS = {
-    .isa = CONV8_ISA, .run_block = 16 * CONV8_ROWS, .panel_bytes = panel_bytes, .pack = pack,
-    .input_bytes = input_bytes, .n_prepare = n_prepare, .prepare = prepare, .n_run = n_run,
-    .run = run, .top = largest,
+    .isa = CONV8_ISA,
+    .run_block = 16 * CONV8_ROWS,
+    .panel_bytes = panel_bytes,
+    .pack = pack,
+    .input_bytes = input_bytes,
+    .n_prepare = n_prepare,
+    .prepare = prepare,
+    .n_run = n_run,
+    .run = run,
+    .top = largest,
 };

@@ -1,53 +1,57 @@
-/* conv8_fir.h - conv8 with fewer products, in 16 bits: several outputs at a time.  Included by the x86 files,
- * which name FIR_ISA and FIR_OPS and bring
- *     FIR_ROWS                            tiles whose sums are taken together
- *     enum form form_of(conv8)            below; NONE where it does not pay
- *     void fir_sums(in, n, shape, w, sum) sum [n][16] of n <= FIR_ROWS rows of input and a panel of weights
+/* conv8_fir.h - conv8 with fewer products, in 16 bits: several outputs at a time.  Included by the
+ * x86 files, which name FIR_ISA and FIR_OPS and bring FIR_ROWS                            tiles
+ * whose sums are taken together enum form form_of(conv8)            below; NONE where it does not
+ * pay void fir_sums(in, n, shape, w, sum) sum [n][16] of n <= FIR_ROWS rows of input and a panel of
+ * weights
  *
- * A form makes a tile of outputs from sums of products ("points"): over the channels, and over the groups
- * of taps that a point has.  The forms are Winograd's (Arithmetic Complexity of Computations, 1980: Toom and
- * Cook's products of polynomials, transposed).  n outputs of a group of taps are made from n + taps - 1
- * points a, infinity among them; with B[p] the coefficients of the product of (x - other points) and D_p its
- * value at a_p:
- *     u_p = sum_k B[p][k] q[k],  w_p = sum_i a_p^i w[i] / D_p,  m_p = sum over channels of u_p w_p
- *     y_i = sum_p a_p^i m_p  (m_infinity only in the last)
- * in integers: where 1 / D_p is not one, all are made larger, and y is divided in the end.
+ * A form makes a tile of outputs from sums of products ("points"): over the channels, and over the
+ * groups of taps that a point has.  The forms are Winograd's (Arithmetic Complexity of
+ * Computations, 1980: Toom and Cook's products of polynomials, transposed).  n outputs of a group
+ * of taps are made from n + taps - 1 points a, infinity among them; with B[p] the coefficients of
+ * the product of (x - other points) and D_p its value at a_p: u_p = sum_k B[p][k] q[k],  w_p =
+ * sum_i a_p^i w[i] / D_p,  m_p = sum over channels of u_p w_p y_i = sum_p a_p^i m_p  (m_infinity
+ * only in the last) in integers: where 1 / D_p is not one, all are made larger, and y is divided in
+ * the end.
  *
- * FIR4: convolutions of 5 to 8 taps and stride 1 make 4 outputs from two groups of 4 taps, each of the
- * points 0, 1, -1, 2, -2, 3 and infinity: 13 products in place of 28.
+ * FIR4: convolutions of 5 to 8 taps and stride 1 make 4 outputs from two groups of 4 taps, each of
+ * the points 0, 1, -1, 2, -2, 3 and infinity: 13 products in place of 28.
  *
- * TWO: convolutions of two taps make 4 outputs from the points 0, 1, -1, 2 and infinity: 5 products for 8.
+ * TWO: convolutions of two taps make 4 outputs from the points 0, 1, -1, 2 and infinity: 5 products
+ * for 8.
  *
- * FIR16: the one inside the other.  The two groups of FIR4 are the two taps of TWO, four tiles of FIR4 its
- * outputs, five their inputs: 34 products in place of 112.
+ * FIR16: the one inside the other.  The two groups of FIR4 are the two taps of TWO, four tiles of
+ * FIR4 its outputs, five their inputs: 34 products in place of 112.
  *
- * 16 and 32 bits are enough: in FIR16 |u| is at most 40 * 6 * 127 and |w| at most 75 * 3 * 127, since the
- * weights are only made as much larger as that allows and sums by the rest.  Sums wrap.  What is divided
- * in the end is y times a power of 2 times an odd number, whose inverse modulo 2^32 it is multiplied with:
- * exact as long as y times that power fits, which limits taps * channels.
+ * 16 and 32 bits are enough: in FIR16 |u| is at most 40 * 6 * 127 and |w| at most 75 * 3 * 127,
+ * since the weights are only made as much larger as that allows and sums by the rest.  Sums wrap.
+ * What is divided in the end is y times a power of 2 times an odd number, whose inverse modulo 2^32
+ * it is multiplied with: exact as long as y times that power fits, which limits taps * channels.
  *
- * With dilation d a tile's outputs are d rows apart; with n of them tile (b, f) of a piece begins at row
- * n b d + f, f < d.  FIR4's tile (b + 1, f) is d tiles on and holds the second group's inputs.  Inputs
- * past the piece count as zero: they meet only weights that are zero or outputs that are not wanted. */
+ * With dilation d a tile's outputs are d rows apart; with n of them tile (b, f) of a piece begins
+ * at row n b d + f, f < d.  FIR4's tile (b + 1, f) is d tiles on and holds the second group's
+ * inputs.  Inputs past the piece count as zero: they meet only weights that are zero or outputs
+ * that are not wanted. */
 #include <math.h>
 #include <string.h>
 
 #include "kernels/conv8_ops.h"
 #include "kernels/x86.h"
 
-#define INLINE static inline __attribute__((always_inline))
-#define POINTS 7   /* of FIR4 */
-#define OUTER 5    /* of TWO, which FIR16 has around those */
-#define MAX_POINTS (OUTER * POINTS)
+#define INLINE      static inline __attribute__((always_inline))
+#define POINTS      7 /* of FIR4 */
+#define OUTER       5 /* of TWO, which FIR16 has around those */
+#define MAX_POINTS  (OUTER * POINTS)
 #define MAX_ROWS_IN (4 * (OUTER - 1) + POINTS)
-#define BLOCK 36   /* tiles of a run task */
+#define BLOCK       36 /* tiles of a run task */
 
 enum form { NONE, TWO, FIR4, FIR16 };
 static enum form form_of(const struct conv8 *c);
 
-struct fir_shape { size_t n, n_group, step; }; /* values of a group; groups; values between their inputs */
-static void fir_sums(const int16_t *const *in, int n_row, const struct fir_shape *shape, const int16_t *w,
-                     int32_t (*sum)[CONV8_PANEL]);
+struct fir_shape {
+    size_t n, n_group, step;
+}; /* values of a group; groups; values between their inputs */
+static void fir_sums(const int16_t *const *in, int n_row, const struct fir_shape *shape,
+                     const int16_t *w, int32_t (*sum)[CONV8_PANEL]);
 
 /* --- forms ------------------------------------------------------------------------------------ */
 
@@ -62,7 +66,8 @@ static int twos(enum form f)
     return f == TWO ? 1 : f == FIR4 ? 3 : 4;
 }
 
-/* Whether a convolution can be made in that form: its taps, and that the sums, made larger, fit 31 bits. */
+/* Whether a convolution can be made in that form: its taps, and that the sums, made larger, fit 31
+ * bits. */
 static bool fits(enum form f, const struct conv8 *c)
 {
     bool taps = f == TWO ? c->n_tap == 2 : c->n_tap >= 5 && c->n_tap <= 8;
@@ -114,8 +119,8 @@ static size_t fir_panel_bytes(const struct conv8 *c)
     return (size_t)all_groups(form_of(c), c) * fir_width(c) * CONV8_PANEL * sizeof(int16_t);
 }
 
-/* Weight of one of POINTS from the four taps of a group.  Those of infinity are made larger by half as much,
- * rows_of does the rest. */
+/* Weight of one of POINTS from the four taps of a group.  Those of infinity are made larger by half
+ * as much, rows_of does the rest. */
 static int point_weight(int p, const int w[4])
 {
     static const int at[POINTS - 1] = {0, 1, -1, 2, -2, 3};
@@ -146,7 +151,8 @@ static int group_weight(enum form f, int p, int g, const int w[8])
 }
 
 /* w [tap][in] of one output. */
-static int16_t packed_weight(const struct conv8 *c, enum form f, int p, int g, const int8_t *w, size_t i)
+static int16_t packed_weight(const struct conv8 *c, enum form f, int p, int g, const int8_t *w,
+                             size_t i)
 {
     size_t n_in = (size_t)c->n_in;
     int tap[8] = {0};
@@ -213,8 +219,8 @@ static size_t all_tiles(const struct conv8 *c, int n_piece)
     return (size_t)n_piece * (size_t)(tiles_in(f, c) + (f == FIR4 ? c->dilation : 0));
 }
 
-/* Values from one point of all tiles to the next: an odd number of cache lines, so that a tile's points do
- * not push each other out of the cache. */
+/* Values from one point of all tiles to the next: an odd number of cache lines, so that a tile's
+ * points do not push each other out of the cache. */
 static size_t point_stride(const struct conv8 *c, int n_piece)
 {
     return (all_tiles(c, n_piece) * fir_width(c) + 63) / 64 * 64 + 32;
@@ -287,7 +293,8 @@ INLINE void tile_points_of(enum form f, const __m256i *q, __m256i u[MAX_POINTS])
 INLINE void prepare_tile(enum form f, const struct conv8_job *j, int i_tile, size_t apart)
 {
     const struct conv8 *c = j->c;
-    int d = c->dilation, n = tiles_in(f, c) + (f == FIR4 ? d : 0), piece = i_tile / n, t = i_tile % n;
+    int d = c->dilation, n = tiles_in(f, c) + (f == FIR4 ? d : 0), piece = i_tile / n,
+        t = i_tile % n;
     int first = t / d * tile_outputs(f) * d + t % d, n_row = conv8_rows_in(c, c->n_row);
     int n_q = f == FIR16 ? MAX_ROWS_IN : f == FIR4 ? POINTS : OUTER, n_point = points(f, c);
     size_t n_in = (size_t)c->n_in, w = fir_width(c);
@@ -317,16 +324,26 @@ static void fir_prepare(const struct conv8_job *j, int unit, int unit_end)
     size_t apart = point_stride(j->c, j->call->n_piece);
     for (; unit < unit_end; unit++)
         switch (form_of(j->c)) {
-        case TWO: prepare_tile(TWO, j, unit, apart); break;
-        case FIR4: prepare_tile(FIR4, j, unit, apart); break;
-        case FIR16: prepare_tile(FIR16, j, unit, apart); break;
-        case NONE: break;
+        case TWO:
+            prepare_tile(TWO, j, unit, apart);
+            break;
+        case FIR4:
+            prepare_tile(FIR4, j, unit, apart);
+            break;
+        case FIR16:
+            prepare_tile(FIR16, j, unit, apart);
+            break;
+        case NONE:
+            break;
         }
 }
 
 /* --- output ----------------------------------------------------------------------------------- */
 
-struct panel { __m256 scale[2], bias[2]; int first, n; }; /* 16 outputs or, at the end, n */
+struct panel {
+    __m256 scale[2], bias[2];
+    int first, n;
+}; /* 16 outputs or, at the end, n */
 
 INLINE struct panel panel_of(const struct conv8 *c, int i_panel)
 {
@@ -340,8 +357,8 @@ INLINE struct panel panel_of(const struct conv8 *c, int i_panel)
 }
 
 /* 16 sums to outputs of one row, whose inputs had that scale. */
-INLINE void put(const struct conv8_job *j, int row, const struct panel *p, float in_scale, __m256i low,
-                __m256i high)
+INLINE void put(const struct conv8_job *j, int row, const struct panel *p, float in_scale,
+                __m256i low, __m256i high)
 {
     float part[16], *out = j->call->out + (size_t)row * (size_t)j->c->n_out + p->first, *to = out;
     if (p->n < 16) {
@@ -399,8 +416,8 @@ INLINE void outer_rows_of(const __m256i *m, int apart, __m256i y[4])
                             _mm256_slli_epi32(times3(m4), 1));
 }
 
-/* The points m of a tile, 8 outputs wide, to the sums of its rows.  Without an eighth tap m's last is
- * zero. */
+/* The points m of a tile, 8 outputs wide, to the sums of its rows.  Without an eighth tap m's last
+ * is zero. */
 INLINE void tile_rows_of(enum form f, const __m256i m[MAX_POINTS], __m256i y[16])
 {
     __m256i inner[4][POINTS], outer[4];
@@ -444,7 +461,10 @@ INLINE void put_tile(enum form f, const struct conv8_job *j, int tile, const str
 
 /* --- products --------------------------------------------------------------------------------- */
 
-struct point { const int16_t *u, *w; size_t n_group, skip; }; /* inputs and weights of one panel */
+struct point {
+    const int16_t *u, *w;
+    size_t n_group, skip;
+}; /* inputs and weights of one panel */
 
 /* n_tile tiles of a point; each piece has `skip` tiles of input more than the n of output. */
 static void sum_tiles(const struct conv8_job *j, int tile, int n_tile, const struct point *p, int n,
@@ -454,7 +474,8 @@ static void sum_tiles(const struct conv8_job *j, int tile, int n_tile, const str
     struct fir_shape shape = {wide, p->n_group, (size_t)j->c->dilation * wide};
     const int16_t *in[FIR_ROWS];
     for (int r = 0; r < n_tile; r++) {
-        size_t skipped = p->skip ? (size_t)((tile + r) / n) * p->skip : 0; /* a division takes long */
+        size_t skipped =
+            p->skip ? (size_t)((tile + r) / n) * p->skip : 0; /* a division takes long */
         in[r] = p->u + ((size_t)(tile + r) + skipped) * wide;
     }
     fir_sums(in, n_tile, &shape, p->w, sum);
@@ -473,7 +494,8 @@ INLINE void tiles(enum form f, const struct conv8_job *j, const struct conv8_ran
             at.n_group = (size_t)groups(f, j->c, k);
             for (int t = range->unit; t < range->unit_end; t += FIR_ROWS) {
                 int left = range->unit_end - t;
-                sum_tiles(j, t, left < FIR_ROWS ? left : FIR_ROWS, &at, n, &sum[k][t - range->unit]);
+                sum_tiles(j, t, left < FIR_ROWS ? left : FIR_ROWS, &at, n,
+                          &sum[k][t - range->unit]);
             }
             at.w += at.n_group * wide * CONV8_PANEL;
         }
@@ -491,15 +513,30 @@ static int fir_n_run(const struct conv8_job *j)
 static void fir_run(const struct conv8_job *j, const struct conv8_range *range)
 {
     switch (form_of(j->c)) {
-    case TWO: tiles(TWO, j, range); break;
-    case FIR4: tiles(FIR4, j, range); break;
-    case FIR16: tiles(FIR16, j, range); break;
-    case NONE: break;
+    case TWO:
+        tiles(TWO, j, range);
+        break;
+    case FIR4:
+        tiles(FIR4, j, range);
+        break;
+    case FIR16:
+        tiles(FIR16, j, range);
+        break;
+    case NONE:
+        break;
     }
 }
 
 const struct conv8_ops FIR_OPS = {
-    .isa = FIR_ISA, .takes = fir_takes, .run_block = BLOCK, .panel_bytes = fir_panel_bytes,
-    .pack = fir_pack, .input_bytes = fir_input_bytes, .n_prepare = fir_n_prepare,
-    .prepare = fir_prepare, .n_run = fir_n_run, .run = fir_run, .top = largest,
+    .isa = FIR_ISA,
+    .takes = fir_takes,
+    .run_block = BLOCK,
+    .panel_bytes = fir_panel_bytes,
+    .pack = fir_pack,
+    .input_bytes = fir_input_bytes,
+    .n_prepare = fir_n_prepare,
+    .prepare = fir_prepare,
+    .n_run = fir_n_run,
+    .run = fir_run,
+    .top = largest,
 };

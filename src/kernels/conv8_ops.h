@@ -12,15 +12,17 @@ struct conv8_job {
     const struct conv8 *c;
     const struct conv8_call *call;
     float *scale; /* of the inputs: [n_piece], or with one tap [rows] */
-    void *q;            /* the prepared input */
+    void *q;      /* the prepared input */
 };
 
-struct conv8_range { int unit, unit_end, panel, panel_end; };
+struct conv8_range {
+    int unit, unit_end, panel, panel_end;
+};
 
 struct conv8_ops {
     const char *isa;
     bool (*takes)(const struct conv8 *c); /* NULL: every convolution */
-    int run_block; /* units of run that a task takes together */
+    int run_block;                        /* units of run that a task takes together */
     size_t (*panel_bytes)(const struct conv8 *c);
     void (*pack)(const struct conv8 *c, const int8_t *w, int n, void *panel); /* w [n][tap][in] */
     size_t (*input_bytes)(const struct conv8 *c, int n_piece);

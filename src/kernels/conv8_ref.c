@@ -5,11 +5,11 @@
 
 #include "kernels/conv8_ops.h"
 
-#define CONV8_ISA "ref"
-#define CONV8_OPS conv8_ops_ref
-#define CONV8_BYTE int8_t
+#define CONV8_ISA    "ref"
+#define CONV8_OPS    conv8_ops_ref
+#define CONV8_BYTE   int8_t
 #define CONV8_OFFSET 0
-#define CONV8_ROWS 4
+#define CONV8_ROWS   4
 
 static float largest(const float *in, size_t n)
 {

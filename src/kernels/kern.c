@@ -9,10 +9,10 @@
 #include "base/limits.h"
 #include "kernels/ops.h"
 
-#define GRAIN       16384             /* floats worth a task of an elementwise op */
-#define ROWS_TILE   64                /* rows of a task of a wide linear call */
-#define GELU_ROW    1024
-#define INPUT_MAX   ((size_t)4 << 20) /* input values normalized or quantized at a time */
+#define GRAIN     16384 /* floats worth a task of an elementwise op */
+#define ROWS_TILE 64    /* rows of a task of a wide linear call */
+#define GELU_ROW  1024
+#define INPUT_MAX ((size_t)4 << 20) /* input values normalized or quantized at a time */
 
 struct kern_exec {
     const struct kern_ops *ops;
@@ -272,9 +272,9 @@ static int nibble(float v)
     return v >= 15 ? 15 : v > 0 ? (int)v : 0;
 }
 
-/* ggml's q4_0: the value of largest magnitude becomes -8 exactly, so scale = that value / -8, rounded
- * to half; codes = floor(v / scale before rounding + 8.5), at most 15.  Code i stands in the low half
- * of byte i, code 16 + i in the high half. */
+/* ggml's q4_0: the value of largest magnitude becomes -8 exactly, so scale = that value / -8,
+ * rounded to half; codes = floor(v / scale before rounding + 8.5), at most 15.  Code i stands in
+ * the low half of byte i, code 16 + i in the high half. */
 static void f32_to_q4(const float *in, uint8_t *out, size_t n)
 {
     for (size_t b = 0; b < n / KERN_BLOCK; b++, in += KERN_BLOCK, out += 18) {
@@ -495,8 +495,8 @@ static void linear_rows(struct kern_exec *x, const struct kern_linear *l, const 
     pool_run(x->pool, linear_task, &j, j.n_panel_task * n_row_task);
 }
 
-/* An input row of a linear call on its way: normalized if the call says so, quantized if the weights
- * are. */
+/* An input row of a linear call on its way: normalized if the call says so, quantized if the
+ * weights are. */
 static void row_prepare(const struct rows_job *j, int r)
 {
     size_t n = (size_t)j->n, at = (size_t)r * n;
@@ -519,7 +519,8 @@ void kern_exec_set_probe(struct kern_exec *x, kern_probe probe, void *cookie)
 void kern_linear_run(struct kern_exec *x, const struct kern_linear *l, const struct kern_call *c)
 {
     struct kern_call part = *c;
-    int stride = c->stride ? c->stride : 1, reach = (l->n_tap - 1) * (c->dilation ? c->dilation : 1);
+    int stride = c->stride ? c->stride : 1,
+        reach = (l->n_tap - 1) * (c->dilation ? c->dilation : 1);
     size_t out_stride = c->out_stride ? c->out_stride : (size_t)l->n_out;
     if (!c->norm && !is_q(l->type)) {
         linear_rows(x, l, c);
@@ -531,8 +532,12 @@ void kern_linear_run(struct kern_exec *x, const struct kern_linear *l, const str
         part.n_row = c->n_row - r < step ? c->n_row - r : step;
         part.in = c->in + (size_t)r * (size_t)stride * (size_t)l->n_in;
         part.out = c->out + (size_t)r * out_stride;
-        struct rows_job j = {row_prepare, .in = part.in, .a = c->norm, .eps = c->norm_eps,
-                             .n_row = (part.n_row - 1) * stride + reach + 1, .n = l->n_in,
+        struct rows_job j = {row_prepare,
+                             .in = part.in,
+                             .a = c->norm,
+                             .eps = c->norm_eps,
+                             .n_row = (part.n_row - 1) * stride + reach + 1,
+                             .n = l->n_in,
                              .quantize = is_q(l->type)};
         run_rows(x, &j, (size_t)l->n_in);
         if (c->norm)
@@ -549,11 +554,11 @@ static void row_rms_norm(const struct rows_job *j, int r)
     j->x->ops->rms_norm(j->in + at, j->a, j->eps, j->n, j->out + at);
 }
 
-void kern_rms_norm(struct kern_exec *x, const float *in, const float *w, float eps, int n_row, int n,
-                   float *out)
+void kern_rms_norm(struct kern_exec *x, const float *in, const float *w, float eps, int n_row,
+                   int n, float *out)
 {
-    struct rows_job j = {row_rms_norm, .in = in, .a = w, .eps = eps, .n_row = n_row, .n = n,
-                         .out = out};
+    struct rows_job j = {row_rms_norm,   .in = in, .a = w,    .eps = eps,
+                         .n_row = n_row, .n = n,   .out = out};
     run_rows(x, &j, (size_t)n);
 }
 
@@ -567,8 +572,10 @@ static void row_head_norm(const struct rows_job *j, int r)
 void kern_head_norm(struct kern_exec *x, float *p, const float *w, float eps, int n_row,
                     size_t row_stride, int n_head, int head_dim)
 {
-    struct rows_job j = {row_head_norm, .out = p, .a = w, .eps = eps, .n_row = n_row,
-                         .stride = row_stride, .n_head = n_head, .head_dim = head_dim};
+    struct rows_job j = {row_head_norm,    .out = p,
+                         .a = w,           .eps = eps,
+                         .n_row = n_row,   .stride = row_stride,
+                         .n_head = n_head, .head_dim = head_dim};
     run_rows(x, &j, (size_t)n_head * (size_t)head_dim);
 }
 
@@ -578,17 +585,18 @@ static void row_layer_norm(const struct rows_job *j, int r)
     j->x->ops->layer_norm(j->in + at, j->a, j->b, j->eps, j->n, j->out + at);
 }
 
-void kern_layer_norm(struct kern_exec *x, const float *in, const float *w, const float *b, float eps,
-                     int n_row, int n, float *out)
+void kern_layer_norm(struct kern_exec *x, const float *in, const float *w, const float *b,
+                     float eps, int n_row, int n, float *out)
 {
-    struct rows_job j = {row_layer_norm, .in = in, .a = w, .b = b, .eps = eps, .n_row = n_row,
-                         .n = n, .out = out};
+    struct rows_job j = {row_layer_norm, .in = in,       .a = w, .b = b,
+                         .eps = eps,     .n_row = n_row, .n = n, .out = out};
     run_rows(x, &j, (size_t)n);
 }
 
 static void row_silu_mul(const struct rows_job *j, int r)
 {
-    j->x->ops->silu_mul(j->in + (size_t)r * 2 * (size_t)j->n, j->n, j->out + (size_t)r * (size_t)j->n);
+    j->x->ops->silu_mul(j->in + (size_t)r * 2 * (size_t)j->n, j->n,
+                        j->out + (size_t)r * (size_t)j->n);
 }
 
 void kern_silu_mul(struct kern_exec *x, const float *in, int n_row, int n, float *out)
@@ -630,8 +638,8 @@ static void row_snake(const struct rows_job *j, int r)
 void kern_snake(struct kern_exec *x, const float *in, const float *alpha, const float *inv,
                 int n_row, int n_channel, float *out)
 {
-    struct rows_job j = {row_snake, .in = in, .a = alpha, .b = inv, .n_row = n_row, .n = n_channel,
-                         .out = out};
+    struct rows_job j = {row_snake,      .in = in,       .a = alpha, .b = inv,
+                         .n_row = n_row, .n = n_channel, .out = out};
     run_rows(x, &j, (size_t)n_channel * 2);
 }
 
@@ -644,8 +652,8 @@ static void row_depthwise(const struct rows_job *j, int r)
 void kern_depthwise(struct kern_exec *x, const float *in, const float *w, const float *bias,
                     int n_row, int n_channel, int n_tap, float *out)
 {
-    struct rows_job j = {row_depthwise, .in = in, .a = w, .b = bias, .n_row = n_row, .n = n_channel,
-                         .n_tap = n_tap, .out = out};
+    struct rows_job j = {row_depthwise,  .in = in,       .a = w,         .b = bias,
+                         .n_row = n_row, .n = n_channel, .n_tap = n_tap, .out = out};
     run_rows(x, &j, (size_t)n_channel * (size_t)n_tap);
 }
 
@@ -682,11 +690,13 @@ static void row_rope(const struct rows_job *j, int r)
                     j->a + (size_t)j->position[r] * (size_t)j->head_dim, j->n_head, j->head_dim);
 }
 
-void kern_rope(struct kern_exec *x, float *p, const float *table, const int32_t *position, int n_row,
-               size_t row_stride, int n_head, int head_dim)
+void kern_rope(struct kern_exec *x, float *p, const float *table, const int32_t *position,
+               int n_row, size_t row_stride, int n_head, int head_dim)
 {
-    struct rows_job j = {row_rope, .out = p, .a = table, .position = position, .n_row = n_row,
-                         .stride = row_stride, .n_head = n_head, .head_dim = head_dim};
+    struct rows_job j = {row_rope,         .out = p,
+                         .a = table,       .position = position,
+                         .n_row = n_row,   .stride = row_stride,
+                         .n_head = n_head, .head_dim = head_dim};
     run_rows(x, &j, (size_t)n_head * (size_t)head_dim);
 }
 
@@ -747,8 +757,13 @@ static void attend_task(void *arg, int i, int i_thread)
     int h = i % kv->n_head, r = i / kv->n_head * j->step, n_q = j->n_head / kv->n_head;
     size_t first = (size_t)h * (size_t)n_q * d;
     struct kern_attend_task t = {j->q + (size_t)r * j->q_stride + first,
-                                 j->out + (size_t)r * out_stride + first, j->q_stride, out_stride, n_q, h,
-                                 j->n_row - r < j->step ? j->n_row - r : j->step, j->rows + r};
+                                 j->out + (size_t)r * out_stride + first,
+                                 j->q_stride,
+                                 out_stride,
+                                 n_q,
+                                 h,
+                                 j->n_row - r < j->step ? j->n_row - r : j->step,
+                                 j->rows + r};
     (void)i_thread;
     j->x->ops->attend(&t);
 }

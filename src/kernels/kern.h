@@ -18,15 +18,15 @@
 #include "base/pool.h"
 
 enum kern_type { /* how numbers are stored; values are GGUF's tensor types */
-    KERN_F32 = 0,
-    KERN_F16 = 1,
-    KERN_Q4_0 = 2, /* 32 x 4 bit + f16 scale, 18 bytes */
-    KERN_Q8_0 = 8, /* 32 x 8 bit + f16 scale, 34 bytes */
-    KERN_BF16 = 30,
-    KERN_AS_STORED = -1 /* only as a wish: whatever the source is */
+                 KERN_F32 = 0,
+                 KERN_F16 = 1,
+                 KERN_Q4_0 = 2, /* 32 x 4 bit + f16 scale, 18 bytes */
+                 KERN_Q8_0 = 8, /* 32 x 8 bit + f16 scale, 34 bytes */
+                 KERN_BF16 = 30,
+                 KERN_AS_STORED = -1 /* only as a wish: whatever the source is */
 };
-const char *kern_type_name(enum kern_type t);             /* "f32", "q8_0", ... ; "?" when unknown */
-size_t kern_type_row_bytes(enum kern_type t, size_t n);   /* bytes of n values; n % 32 == 0 for q */
+const char *kern_type_name(enum kern_type t);           /* "f32", "q8_0", ... ; "?" when unknown */
+size_t kern_type_row_bytes(enum kern_type t, size_t n); /* bytes of n values; n % 32 == 0 for q */
 
 /* --- executor ------------------------------------------------------------------------------ */
 
@@ -37,7 +37,8 @@ int kern_exec_new(const char *isa, struct pool *pool, struct kern_exec **ret, st
 void kern_exec_free(struct kern_exec *x);
 const char *kern_exec_isa(const struct kern_exec *x);
 struct pool *kern_exec_pool(struct kern_exec *x);
-const char *kern_isa_name(int i); /* i-th instruction set usable here, "ref" first; NULL after the last */
+const char *
+kern_isa_name(int i); /* i-th instruction set usable here, "ref" first; NULL after the last */
 
 /* --- number formats ------------------------------------------------------------------------ */
 
@@ -69,8 +70,9 @@ struct kern_source {
     const char *name;  /* for a probe: of the tensor, must outlive the linear; or NULL */
 };
 
-/* Weights in f32, f16 and bf16 meet the input as float.  For q8_0 and q4_0 each input row is quantized
- * to int8 first, in blocks of 32 with a scale each (largest magnitude / 127): products are integers.
+/* Weights in f32, f16 and bf16 meet the input as float.  For q8_0 and q4_0 each input row is
+ * quantized to int8 first, in blocks of 32 with a scale each (largest magnitude / 127): products
+ * are integers.
  *
  * Pack for this executor's kernels.  type is a wish: a q type needs n_in % 32 == 0 and falls back
  * to f16 otherwise; q4_0 becomes q8_0, which holds its values exactly.  A source that is stored in
@@ -83,15 +85,16 @@ enum kern_epilogue {
     KERN_ADD    /* out += scale * y; scale [n_out] or NULL for 1 */
 };
 
-struct kern_call { /* the run-time half of the op; zero what is unused, stride and dilation 0 mean 1 */
-    const float *in;         /* [(n_row-1)*stride + (n_tap-1)*dilation + 1, n_in] contiguous */
-    float *out;              /* row r at out + r * out_stride; must not overlap in */
-    size_t out_stride;       /* floats between output rows; 0 = n_out */
+struct kern_call { /* the run-time half of the op; zero what is unused, stride and dilation 0 mean 1
+                    */
+    const float *in;   /* [(n_row-1)*stride + (n_tap-1)*dilation + 1, n_in] contiguous */
+    float *out;        /* row r at out + r * out_stride; must not overlap in */
+    size_t out_stride; /* floats between output rows; 0 = n_out */
     int n_row;
     int stride, dilation;
     enum kern_epilogue epilogue;
     const float *scale;
-    const float *norm;       /* [n_in] or NULL: in goes through kern_rms_norm first; one tap only */
+    const float *norm; /* [n_in] or NULL: in goes through kern_rms_norm first; one tap only */
     float norm_eps;
 };
 void kern_linear_run(struct kern_exec *x, const struct kern_linear *l, const struct kern_call *c);

@@ -1,16 +1,17 @@
-/* native.h - vectors of as many floats as a register holds, for what does not work on panels; included
- * by body.h. */
+/* native.h - vectors of as many floats as a register holds, for what does not work on panels;
+ * included by body.h. */
 #if defined(__AVX512F__)
 #include "kernels/x86.h"
 #define LANES 16
-#define LANE_LIST(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), \
-                     f(13), f(14), f(15)
+#define LANE_LIST(f)                                                                               \
+    f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), \
+        f(15)
 #elif defined(__AVX2__)
 #include "kernels/x86.h"
-#define LANES 8
+#define LANES        8
 #define LANE_LIST(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)
 #else
-#define LANES 4
+#define LANES        4
 #define LANE_LIST(f) f(0), f(1), f(2), f(3)
 #endif
 
@@ -53,9 +54,9 @@ INLINE float sum_n(vf v)
 #define LANE_EVEN(i) (i) & ~1
 #define LANE_ODD(i)  (i) | 1
 #define LANE_SIGN(i) (i) % 2 ? 1.0f : -1.0f
-#define swap_n(v) __builtin_shufflevector(v, v, LANE_LIST(LANE_SWAP))
-#define even_n(v) __builtin_shufflevector(v, v, LANE_LIST(LANE_EVEN))
-#define odd_n(v)  __builtin_shufflevector(v, v, LANE_LIST(LANE_ODD))
+#define swap_n(v)    __builtin_shufflevector(v, v, LANE_LIST(LANE_SWAP))
+#define even_n(v)    __builtin_shufflevector(v, v, LANE_LIST(LANE_EVEN))
+#define odd_n(v)     __builtin_shufflevector(v, v, LANE_LIST(LANE_ODD))
 static const vf minus_plus = {LANE_LIST(LANE_SIGN)};
 
 /* Halves to floats and back, nearest even. */
@@ -68,7 +69,8 @@ INLINE vf load_half(const uint16_t *p)
 
 INLINE void store_half(uint16_t *p, vf v)
 {
-    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT));
+    _mm256_storeu_si256((__m256i *)(void *)p,
+                        _mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT));
 }
 #elif LANES == 8
 #define NATIVE_HALF
@@ -107,9 +109,11 @@ INLINE vf load_half(const uint16_t *p) /* as from_f16 */
 INLINE vf load_bytes(const int8_t *p)
 {
 #if LANES == 16
-    return (vf)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
+    return (vf)_mm512_cvtepi32_ps(
+        _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
 #elif LANES == 8
-    return (vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
+    return (vf)_mm256_cvtepi32_ps(
+        _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
 #else
     vb b;
     memcpy(&b, p, sizeof b);
@@ -117,8 +121,8 @@ INLINE vf load_bytes(const int8_t *p)
 #endif
 }
 
-/* Products of 32 bytes and 32 numbers of 14 bits, exact, each lane the sum of 32 / LANES of them; halves
- * to floats: one in all lanes, four in a row. */
+/* Products of 32 bytes and 32 numbers of 14 bits, exact, each lane the sum of 32 / LANES of them;
+ * halves to floats: one in all lanes, four in a row. */
 #if LANES == 16
 INLINE vf dot_block(const int8_t *k, const int16_t *q)
 {
@@ -131,8 +135,8 @@ INLINE vf dot_block(const int8_t *k, const int16_t *q)
     const __m128i *p = (const __m128i *)(const void *)k;
     const __m256i *x = (const __m256i *)(const void *)q;
     __m256i a = _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128(p)), _mm256_loadu_si256(x));
-    __m256i b = _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128(p + 1)),
-                                  _mm256_loadu_si256(x + 1));
+    __m256i b =
+        _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128(p + 1)), _mm256_loadu_si256(x + 1));
     return (vf)_mm256_cvtepi32_ps(_mm256_add_epi32(a, b));
 }
 #else

@@ -10,8 +10,8 @@
 static void quantize_neon(const float *in, int n, int8_t *q, float *scale, int32_t *sum);
 #include "kernels/body.h"
 
-/* sdot adds four products of signed bytes to 32 bits; q4_0's codes are taken as they are and the sums
- * start at -8 * sum(x). */
+/* sdot adds four products of signed bytes to 32 bits; q4_0's codes are taken as they are and the
+ * sums start at -8 * sum(x). */
 INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const uint16_t *ws,
                     const struct q_row *x, size_t b, float (*y)[KERN_PANEL])
 {

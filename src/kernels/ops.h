@@ -4,8 +4,8 @@
  * compiler maps to one, two or four registers); ref.c, avx2.c, avx512.c and neon.c compile it with
  * their own flags.  A kernel runs on one thread; kern.c splits the work.
  *
- * Packed weights: panels of 16 outputs, lane = output.  A panel is [n_tap][n_in][16] numbers; of q8_0
- * and q4_0 see quant.h. */
+ * Packed weights: panels of 16 outputs, lane = output.  A panel is [n_tap][n_in][16] numbers; of
+ * q8_0 and q4_0 see quant.h. */
 #ifndef KERNELS_OPS_H
 #define KERNELS_OPS_H
 #include "kernels/kern.h"
@@ -21,9 +21,9 @@ static inline size_t kern_kv_row_bytes(enum kern_type t, int head_dim)
 }
 
 struct kern_int8 { /* rows quantized in blocks of 32; one after the other */
-    int8_t *q;      /* [n_row, n_in], -127..127 */
-    float *scale;   /* [n_row, n_in / 32]: value = q * scale */
-    int32_t *sum;   /* [n_row, n_in / 32] sums of q, in the form that linear_q wants */
+    int8_t *q;     /* [n_row, n_in], -127..127 */
+    float *scale;  /* [n_row, n_in / 32]: value = q * scale */
+    int32_t *sum;  /* [n_row, n_in / 32] sums of q, in the form that linear_q wants */
 };
 
 struct kern_tile { /* rows [row, row + n_row) x panels [panel, panel + n_panel) of one call */
@@ -34,8 +34,8 @@ struct kern_tile { /* rows [row, row + n_row) x panels [panel, panel + n_panel) 
 };
 
 struct kern_attend_task { /* the query heads of one key head, of one row or of two neighbours */
-    const float *q;      /* [n_row, n_q, head_dim], rows q_stride apart */
-    float *out;          /* the same, out_stride apart */
+    const float *q;       /* [n_row, n_q, head_dim], rows q_stride apart */
+    float *out;           /* the same, out_stride apart */
     size_t q_stride, out_stride;
     int n_q, head, n_row;
     const struct kern_attend_row *rows;

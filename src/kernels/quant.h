@@ -1,27 +1,27 @@
 /* quant.h - integer dot products of q8_0 and q4_0 weights with rows quantized to int8; included by
  * body.h.
  *
- * Both operands come in blocks of 32 values with one scale.  What a block contributes to an output is
- *     (sum over i of weight[i] * x[i], an exact integer) * (weight scale * x scale),
- * blocks are added in order in float: instruction sets agree on every integer and differ only where
- * a multiplication and an addition are fused.
+ * Both operands come in blocks of 32 values with one scale.  What a block contributes to an output
+ * is (sum over i of weight[i] * x[i], an exact integer) * (weight scale * x scale), blocks are
+ * added in order in float: instruction sets agree on every integer and differ only where a
+ * multiplication and an addition are fused.
  *
- * Packed panel of 16 outputs, block after block, so that memory is read in one stream: [16] half scales,
- * then the codes, four values of an output side by side:
- *     q8_0  [8][16][4] int8: group g of 4 values, output, value
- *     q4_0  [4][16][4] bytes: low half group 2 g, high half group 2 g + 1; code - 8 is the value
+ * Packed panel of 16 outputs, block after block, so that memory is read in one stream: [16] half
+ * scales, then the codes, four values of an output side by side: q8_0  [8][16][4] int8: group g of
+ * 4 values, output, value q4_0  [4][16][4] bytes: low half group 2 g, high half group 2 g + 1; code
+ * - 8 is the value
  *
  * An instruction set may bring its own q_block and define KERN_Q_BLOCK, and must bring its own
  * KERN_QUANTIZE where multiplication and addition may be fused. */
 
-struct q_row { /* one quantized row, from the tap on */
-    const int8_t *q;      /* [n_block * 32], -127..127 */
-    const float *scale;   /* [n_block] */
-    const int32_t *sum;   /* [n_block] sums of q; avx2.c: see block_sum */
+struct q_row {          /* one quantized row, from the tap on */
+    const int8_t *q;    /* [n_block * 32], -127..127 */
+    const float *scale; /* [n_block] */
+    const int32_t *sum; /* [n_block] sums of q; avx2.c: see block_sum */
 };
 
-/* How far ahead weights are fetched by hand.  jabbertts bench, q4_0, frame of one sequence: none 21.8 ms,
- * 512 bytes 17.9, 1024 16.9, 2048 16.6, 4096 16.9. */
+/* How far ahead weights are fetched by hand.  jabbertts bench, q4_0, frame of one sequence:
+ * none 21.8 ms, 512 bytes 17.9, 1024 16.9, 2048 16.6, 4096 16.9. */
 #define Q_AHEAD 2048
 
 /* y[r] += block b of one panel, codes w and scales ws, times block b of R rows. */
@@ -112,8 +112,8 @@ static void op_linear_q(const struct kern_tile *t)
         q_tiles(KERN_Q4_0, t);
 }
 
-/* Scale = largest magnitude / 127; a block of nothing larger than 1e-30 is zero.  Each product is rounded
- * before it is made whole, everywhere: where the compiler may fuse, intrinsics are used. */
+/* Scale = largest magnitude / 127; a block of nothing larger than 1e-30 is zero.  Each product is
+ * rounded before it is made whole, everywhere: where the compiler may fuse, intrinsics are used. */
 #ifndef KERN_QUANTIZE
 #define KERN_QUANTIZE op_quantize
 static void op_quantize(const float *in, int n, int8_t *q, float *scale, int32_t *sum)

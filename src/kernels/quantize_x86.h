@@ -1,5 +1,6 @@
-/* quantize_x86.h - rows to int8 in blocks of 32 (quant.h says how), for avx2.c and avx512.c.  They bring
- * block_sum: struct kern_int8's sum from 8 sums of 4 values, of which each was i % 4 in its group. */
+/* quantize_x86.h - rows to int8 in blocks of 32 (quant.h says how), for avx2.c and avx512.c.  They
+ * bring block_sum: struct kern_int8's sum from 8 sums of 4 values, of which each was i % 4 in its
+ * group. */
 
 INLINE float largest(__m256 v)
 {
@@ -26,7 +27,8 @@ static void quantize_x86(const float *in, int n, int8_t *q, float *scale, int32_
         __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
         _mm256_storeu_si256((__m256i *)(void *)q, bytes);
         __m256i both = _mm256_add_epi16(low, high); /* groups of four stay side by side */
-        sum[b] = block_sum(_mm_add_epi16(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1)));
+        sum[b] = block_sum(
+            _mm_add_epi16(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1)));
         scale[b] = top > 1e-30f ? top / 127.0f : 0;
     }
 }

@@ -14,8 +14,8 @@ struct ar {
     enum ar_state state;
     struct ar_params params;
     int n_codebook;
-    struct prompt prompt;  /* own copy */
-    int32_t *history;      /* [n_frame, 1 + Q] */
+    struct prompt prompt; /* own copy */
+    int32_t *history;     /* [n_frame, 1 + Q] */
     int n_frame, cap;
     float *hidden, *logits, *probs; /* [dim], [widest head] */
     uint64_t *scratch;
@@ -73,7 +73,8 @@ int ar_start(struct ar *a, const struct prompt *p, const struct ar_params *param
     if (p->n_column + 1 > a->cap)
         return err_set(e, ERR_LIMIT,
                        "text and reference take %d positions, the context has %d: use a shorter "
-                       "reference or a shorter sentence", p->n_column, a->cap);
+                       "reference or a shorter sentence",
+                       p->n_column, a->cap);
     if (params->max_frames < 1)
         return err_set(e, ERR_ARGUMENT, "max_frames is %d, must be at least 1", params->max_frames);
     ar_reset(a);
@@ -178,7 +179,8 @@ static int32_t draw_token(struct lm *m, struct ar *a)
 static int32_t draw_code(struct lm *m, struct ar *a, int k, const float *logits)
 {
     int32_t prev[WINDOW];
-    int n = ar_fast_window(a->history, a->n_frame, a->n_codebook, k, prev), c = lm_n_candidate(m, k);
+    int n = ar_fast_window(a->history, a->n_frame, a->n_codebook, k, prev),
+        c = lm_n_candidate(m, k);
     memcpy(a->logits, logits, (size_t)c * sizeof *logits);
     sampler_probs(a->logits, c, prev, n, &a->params.sampling, a->scratch, a->probs);
     double u = sampler_uniform(a->params.seed, a->params.stream, (uint32_t)a->n_frame, (uint32_t)k);
@@ -206,7 +208,8 @@ static void draw_task(void *arg, int i, int i_thread)
 }
 
 /* Feed what each sequence has next; fills live[] with those that have logits for a frame. */
-static int ar_feed(struct lm *m, struct ar *const *seqs, int n, struct ar **live, struct kern_exec *x)
+static int ar_feed(struct lm *m, struct ar *const *seqs, int n, struct ar **live,
+                   struct kern_exec *x)
 {
     struct lm_feed feeds[LIMIT_SLOTS];
     int n_feed = 0, n_live = 0;

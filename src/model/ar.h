@@ -26,8 +26,8 @@ struct prompt {
 void prompt_init(struct prompt *p, int n_codebook);
 void prompt_done(struct prompt *p);
 struct prompt_reference {
-    const char *text;      /* transcript, as the model reads it (text or IPA) */
-    const int32_t *codes;  /* [Q, n_frame] */
+    const char *text;     /* transcript, as the model reads it (text or IPA) */
+    const int32_t *codes; /* [Q, n_frame] */
     int n_frame;
 };
 /* <|interleave|>, each reference, then the text.  Text is untrusted: special tokens in it are
@@ -38,7 +38,9 @@ int prompt_build(struct prompt *p, const struct tokenizer *t, const struct spec_
 
 /* --- sampler ---------------------------------------------------------------------------------- */
 
-struct sampler_params { float temperature, top_p, repetition_penalty; };
+struct sampler_params {
+    float temperature, top_p, repetition_penalty;
+};
 /* Probabilities after penalty, top-p and temperature, in the reference's order.
  * logits [n] are changed; prev [n_prev] are indices into logits (others are ignored);
  * probs [n], scratch [2 n]. */

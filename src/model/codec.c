@@ -132,8 +132,7 @@ static void decode_frame(struct codec_pass *p, float *pcm)
 }
 
 /* One pass: codes to samples (modded_dac.py:Decoder). */
-static void decode_pass(struct codec_pass *p, const int32_t *codes, size_t codes_stride,
-                        float *pcm)
+static void decode_pass(struct codec_pass *p, const int32_t *codes, size_t codes_stride, float *pcm)
 {
     const struct codec_chain *d = p->chain;
     int n_frame = p->n_row;
@@ -242,12 +241,12 @@ static void encode_latent(struct codec_pass *p, int32_t *codes, size_t codes_str
     codec_show(p, s->latent_dim, "down");
     codec_run_stack(p, &p->chain->latent);
     codec_show(p, s->latent_dim, "pre");
-    rvq_encode(p->c->book, s->n_codebook, p->w->x, p->n_row, codes, codes_stride,
-               p->c->minus_one, p->w->mid, p->exec);
+    rvq_encode(p->c->book, s->n_codebook, p->w->x, p->n_row, codes, codes_stride, p->c->minus_one,
+               p->w->mid, p->exec);
 }
 
-static void codec_encode_clip(struct codec_pass *p, const float *pcm, size_t n_sample, int32_t *codes,
-                        int n_frame)
+static void codec_encode_clip(struct codec_pass *p, const float *pcm, size_t n_sample,
+                              int32_t *codes, int n_frame)
 {
     size_t hop = (size_t)p->c->s.frame_samples;
     for (int t = 0; t < n_frame; t += CODEC_PASS) {

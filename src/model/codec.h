@@ -30,9 +30,9 @@ const struct spec_codec *codec_spec(const struct codec *c);
 struct codec_stream;
 int codec_stream_new(struct codec *c, struct codec_stream **ret, struct err *e);
 void codec_stream_free(struct codec_stream *s);
-void codec_stream_reset(struct codec_stream *s); /* start anew; keeps memory */
+void codec_stream_reset(struct codec_stream *s);       /* start anew; keeps memory */
 int codec_stream_frames(const struct codec_stream *s); /* decoded since the start */
-int codec_max_frames(const struct codec *c); /* of one stream: rows of the rotary table */
+int codec_max_frames(const struct codec *c);           /* of one stream: rows of the rotary table */
 
 /* Decode T more frames; any split of the same codes gives the same samples, bit for bit.
  * codes [Q, T]; entries beyond their codebook count as its last entry, negative ones as 0.

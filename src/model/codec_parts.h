@@ -13,8 +13,8 @@
 #include "model/rvq.h"
 #include "model/transformer.h"
 
-#define CODEC_PASS 8  /* frames in one pass: enough to share the reading of weights */
-#define CODEC_UNITS 3 /* residual units of a block */
+#define CODEC_PASS       8 /* frames in one pass: enough to share the reading of weights */
+#define CODEC_UNITS      3 /* residual units of a block */
 #define CODEC_MAX_STACKS (SPEC_MAX_STAGES + 1)
 
 struct codec_unit { /* x += conv2(snake2(conv1(snake1(x)))) */
@@ -72,7 +72,7 @@ struct codec_work { /* scratch of a chain; x, mid and work hold n_work floats ea
 };
 
 struct codec_carry { /* what a stream remembers */
-    float *state; /* [n_state] */
+    float *state;    /* [n_state] */
     struct transformer_kv *kv[CODEC_MAX_STACKS];
     int n_frame;
 };

@@ -123,15 +123,14 @@ void codec_run_next(struct codec_pass *p, const struct codec_next *n)
     struct codec_work *w = p->w;
     struct conv_space in = space(p, w->work);
     int n_channel = n->dw.n_in;
-    memcpy(conv_input(&n->dw, w->work), w->x,
-           (size_t)p->n_row * (size_t)n_channel * sizeof *w->x);
+    memcpy(conv_input(&n->dw, w->work), w->x, (size_t)p->n_row * (size_t)n_channel * sizeof *w->x);
     conv_run(&n->dw, &in, p->n_row, w->mid, KERN_STORE);
     kern_layer_norm(p->exec, w->mid, n->norm_w, n->norm_b, NEXT_EPS, p->n_row, n_channel, w->mid);
     struct kern_call wide = {.in = w->mid, .out = w->work, .n_row = p->n_row};
     kern_linear_run(p->exec, &n->pw1, &wide);
     kern_gelu(p->exec, w->work, (size_t)p->n_row * (size_t)n->pw1.n_out);
-    struct kern_call back = {.in = w->work, .out = w->x, .n_row = p->n_row, .epilogue = KERN_ADD,
-                             .scale = n->gamma};
+    struct kern_call back = {
+        .in = w->work, .out = w->x, .n_row = p->n_row, .epilogue = KERN_ADD, .scale = n->gamma};
     kern_linear_run(p->exec, &n->pw2, &back);
 }
 

@@ -15,11 +15,12 @@ struct loader {
     int rows;                  /* per frame, where we are in the chain */
     int pass;                  /* frames that go through together, where we are */
     struct err *e;
-    char prefix[64];           /* of the names */
-    char name[128];            /* the tensor in hand */
+    char prefix[64]; /* of the names */
+    char name[128];  /* the tensor in hand */
 };
 
-static void codec_weights_at(struct loader *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void codec_weights_at(struct loader *l, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 static void codec_weights_at(struct loader *l, const char *format, ...)
 {
     va_list args;
@@ -70,7 +71,9 @@ static int load_floats(struct loader *l, const char *what, size_t n, const float
 }
 
 /* Weights [n_out, taps, n_in] and a bias of n_out / up numbers, repeated for each phase. */
-struct wanted { int n_out, n_in, n_tap, up; }; /* n_tap 0: as the tensor has it */
+struct wanted {
+    int n_out, n_in, n_tap, up;
+}; /* n_tap 0: as the tensor has it */
 
 /* Bias for every output, to be freed, or NULL. */
 static float *load_bias(struct loader *l, const char *what, const struct wanted *m, int *r)
@@ -105,8 +108,9 @@ static int find_matrix(struct loader *l, const char *what, struct wanted *m,
         (m->n_tap > 0 && taps != m->n_tap))
         return err_set(l->e, ERR_FORMAT,
                        "tensor %s is [%lld, %lld, %lld], wanted [%d, taps, %d] with %d taps "
-                       "(0: any)", l->name, (long long)out, (long long)taps,
-                       (long long)t->ne[0], m->n_out, m->n_in, m->n_tap);
+                       "(0: any)",
+                       l->name, (long long)out, (long long)taps, (long long)t->ne[0], m->n_out,
+                       m->n_in, m->n_tap);
     m->n_tap = (int)taps;
     *ret = t;
     return 0;
@@ -114,7 +118,7 @@ static int find_matrix(struct loader *l, const char *what, struct wanted *m,
 
 /* A matrix of one tap. */
 static int codec_weights_load_linear(struct loader *l, const char *what, int n_out, int n_in,
-                       struct kern_linear *ret)
+                                     struct kern_linear *ret)
 {
     const struct gguf_tensor *t;
     struct wanted m = {n_out, n_in, 1, 1};
@@ -129,8 +133,8 @@ static int codec_weights_load_linear(struct loader *l, const char *what, int n_o
     return r;
 }
 
-/* Whether a convolution runs in 8-bit integers: when its weights are in 8 bits or fewer, but for the
- * last one, whose single output would make every rounding heard and costs nothing. */
+/* Whether a convolution runs in 8-bit integers: when its weights are in 8 bits or fewer, but for
+ * the last one, whose single output would make every rounding heard and costs nothing. */
 static bool in_bytes(const struct loader *l, const struct gguf_tensor *t, const struct wanted *m)
 {
     int type = l->type == KERN_AS_STORED ? t->type : (int)l->type;
@@ -145,13 +149,12 @@ static int load_conv_weights(struct loader *l, const char *what, struct conv *c)
     int r;
     float *bias = load_bias(l, what, &m, &r);
     if (r == 0 && (r = find_matrix(l, what, &m, &t)) == 0) {
-        struct kern_source s = {m.n_out, m.n_in, m.n_tap, (enum kern_type)t->type, t->data, bias,
-                                t->name};
+        struct kern_source s = {m.n_out, m.n_in, m.n_tap, (enum kern_type)t->type,
+                                t->data, bias,   t->name};
         struct conv8_shape shape = {c->stride, c->dilation, l->rows / c->stride};
         c->n_tap = m.n_tap;
-        r = in_bytes(l, t, &m)
-                ? conv8_init(&c->bytes, l->x, &s, &shape, l->arena, l->e)
-                : kern_linear_init(&c->linear, l->x, &s, l->type, l->arena, l->e);
+        r = in_bytes(l, t, &m) ? conv8_init(&c->bytes, l->x, &s, &shape, l->arena, l->e)
+                               : kern_linear_init(&c->linear, l->x, &s, l->type, l->arena, l->e);
         gguf_drop(l->g, t);
     }
     mem_free(bias);
@@ -173,8 +176,8 @@ static int place_conv(struct loader *l, struct conv *c)
 {
     c->history = conv_history(c->n_tap, c->stride, c->dilation);
     if (c->history < 0)
-        return err_set(l->e, ERR_FORMAT, "tensor %s has %d taps, fewer than its stride %d",
-                       l->name, c->n_tap, c->stride);
+        return err_set(l->e, ERR_FORMAT, "tensor %s has %d taps, fewer than its stride %d", l->name,
+                       c->n_tap, c->stride);
     c->state = l->chain->n_state;
     l->chain->n_state += conv_state_floats(c);
     c->frame = l->rows;
@@ -190,8 +193,8 @@ static int place_conv(struct loader *l, struct conv *c)
 static int load_conv(struct loader *l, const char *what, int n_in, int n_out, int stride,
                      int dilation, struct conv *c)
 {
-    *c = (struct conv){.n_in = n_in, .n_out = n_out, .stride = stride, .dilation = dilation,
-                       .up = 1};
+    *c = (struct conv){
+        .n_in = n_in, .n_out = n_out, .stride = stride, .dilation = dilation, .up = 1};
     int r = load_conv_weights(l, what, c);
     return r < 0 ? r : place_conv(l, c);
 }
@@ -217,8 +220,12 @@ static int load_depthwise(struct loader *l, int n_channel, struct conv *c)
     if (t->n_dim != 2 || t->ne[0] != n_channel || t->ne[1] < 1 || t->ne[1] > LIMIT_DIM)
         return err_set(l->e, ERR_FORMAT, "tensor %s is [%lld, %lld], wanted [taps, %d]", l->name,
                        (long long)t->ne[1], (long long)t->ne[0], n_channel);
-    *c = (struct conv){.n_in = n_channel, .n_out = n_channel, .n_tap = (int)t->ne[1],
-                       .stride = 1, .dilation = 1, .up = 1};
+    *c = (struct conv){.n_in = n_channel,
+                       .n_out = n_channel,
+                       .n_tap = (int)t->ne[1],
+                       .stride = 1,
+                       .dilation = 1,
+                       .up = 1};
     r = load_floats(l, "dw.weight", (size_t)n_channel * (size_t)c->n_tap, &c->dw);
     if (r == 0)
         r = load_floats(l, "dw.bias", (size_t)n_channel, &c->dw_bias);
@@ -241,8 +248,7 @@ static int load_snake(struct loader *l, const char *what, int n, struct conv_sna
 }
 
 /* Residual units; the dilations are fixed in the architecture (modded_dac.py:ResidualUnit). */
-static int load_units(struct loader *l, const char *chain, int i_block, int n,
-                      struct codec_unit *u)
+static int load_units(struct loader *l, const char *chain, int i_block, int n, struct codec_unit *u)
 {
     static const int dilation[CODEC_UNITS] = {1, 3, 9};
     for (int i = 0; i < CODEC_UNITS; i++, u++) {
@@ -466,7 +472,8 @@ static int check_spec(const struct spec_codec *s, struct err *e)
     if (dec != s->frame_samples || (s->has_encoder && enc != s->frame_samples))
         return err_set(e, ERR_FORMAT,
                        "the codec's rates make %lld (decoder) and %lld (encoder) samples, a frame "
-                       "has %d", (long long)dec, (long long)enc, s->frame_samples);
+                       "has %d",
+                       (long long)dec, (long long)enc, s->frame_samples);
     return 0;
 }
 

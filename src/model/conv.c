@@ -40,8 +40,11 @@ static void remember(const struct conv *c, const struct conv_space *m, int n_row
 static struct conv8_call call_in_bytes(const struct conv *c, const struct conv_space *m, int n_row,
                                        float *out, enum kern_epilogue epilogue)
 {
-    return (struct conv8_call){.in = m->work, .out = out, .work = m->work8,
-                               .n_piece = n_row / c->frame, .epilogue = epilogue};
+    return (struct conv8_call){.in = m->work,
+                               .out = out,
+                               .work = m->work8,
+                               .n_piece = n_row / c->frame,
+                               .epilogue = epilogue};
 }
 
 void conv_run(const struct conv *c, const struct conv_space *m, int n_row, float *out,
@@ -54,8 +57,11 @@ void conv_run(const struct conv *c, const struct conv_space *m, int n_row, float
         struct conv8_call call = call_in_bytes(c, m, n_row, out, epilogue);
         conv8_run(m->exec, &c->bytes, &call);
     } else {
-        struct kern_call call = {.in = m->work, .out = out, .n_row = n_row / c->stride,
-                                 .stride = c->stride, .dilation = c->dilation,
+        struct kern_call call = {.in = m->work,
+                                 .out = out,
+                                 .n_row = n_row / c->stride,
+                                 .stride = c->stride,
+                                 .dilation = c->dilation,
                                  .epilogue = epilogue};
         kern_linear_run(m->exec, &c->linear, &call);
     }

@@ -14,7 +14,10 @@
 #define MODEL_CONV_H
 #include "kernels/conv8.h"
 
-struct conv_snake { const float *alpha, *inv; int n; }; /* [n]; inv = 1 / (alpha + 1e-9) */
+struct conv_snake {
+    const float *alpha, *inv;
+    int n;
+}; /* [n]; inv = 1 / (alpha + 1e-9) */
 
 struct conv {
     struct kern_linear linear; /* one of these: in floats, */
@@ -45,12 +48,12 @@ struct conv_space {
 };
 /* Bytes of work8 for n_frame frames; 0 in floats. */
 size_t conv_work8_bytes(const struct conv *c, int n_frame);
-/* out = conv, or out += conv with KERN_ADD (not for depthwise); n_row is whole frames.  out must not
- * overlap work. */
+/* out = conv, or out += conv with KERN_ADD (not for depthwise); n_row is whole frames.  out must
+ * not overlap work. */
 void conv_run(const struct conv *c, const struct conv_space *m, int n_row, float *out,
               enum kern_epilogue epilogue);
-/* The same of kern_snake of in [n_row, n_in], which may be the new rows in work or apart from it; not for
- * depthwise. */
+/* The same of kern_snake of in [n_row, n_in], which may be the new rows in work or apart from it;
+ * not for depthwise. */
 void conv_run_snake(const struct conv *c, const struct conv_space *m, const struct conv_snake *s,
                     const float *in, int n_row, float *out, enum kern_epilogue epilogue);
 

@@ -8,9 +8,9 @@
 #include "base/mem.h"
 #include "kernels/kern.h"
 
-#define SUMS     ".in_sum2"
-#define COUNTS   ".counts"
-#define MAX_NAME 256
+#define SUMS        ".in_sum2"
+#define COUNTS      ".counts"
+#define MAX_NAME    256
 #define MAX_ENTRIES 8192 /* as many matrices as a checkpoint may have */
 
 struct entry {
@@ -69,7 +69,8 @@ static struct entry *imatrix_insert(struct imatrix *m, const char *name, int n_i
     if (all) {
         m->entry = all;
         struct entry *y = &all[m->n];
-        *y = (struct entry){.name = mem_strndup(name, MAX_NAME), .n_in = n_in,
+        *y = (struct entry){.name = mem_strndup(name, MAX_NAME),
+                            .n_in = n_in,
                             .sum = mem_try((size_t)n_in, sizeof *y->sum)};
         m->n++;
         if (y->name && y->sum)
@@ -155,7 +156,7 @@ static bool valid(const float *v, size_t n, float min)
 
 /* A tensor NAME.in_sum2 and the NAME.counts that belongs to it. */
 static int imatrix_read_entry(struct imatrix *m, const struct gguf *g, const struct gguf_tensor *t,
-                      struct err *e)
+                              struct err *e)
 {
     char name[MAX_NAME];
     size_t n = strlen(t->name) - strlen(SUMS);
@@ -167,8 +168,9 @@ static int imatrix_read_entry(struct imatrix *m, const struct gguf *g, const str
     const struct gguf_tensor *c = gguf_find(g, name);
     if (t->type != KERN_F32 || t->ne[0] > LIMIT_DIM || t->n_bytes != (size_t)t->ne[0] * 4 ||
         !valid(t->data, (size_t)t->ne[0], 0))
-        return err_set(e, ERR_FORMAT, "%s must be one row of at most %d finite floats, none negative",
-                       t->name, LIMIT_DIM);
+        return err_set(e, ERR_FORMAT,
+                       "%s must be one row of at most %d finite floats, none negative", t->name,
+                       LIMIT_DIM);
     if (!c || c->type != KERN_F32 || c->n_bytes != 4 || !valid(c->data, 1, 1))
         return err_set(e, ERR_FORMAT, "%s must be there, one float of at least 1", name);
     name[n] = 0;
@@ -226,8 +228,10 @@ int imatrix_find(const struct imatrix *m, const char *name, int64_t n_in, float 
     if (!y)
         return err_set(e, ERR_NOT_FOUND, "the importance matrix has no %s", name);
     if (y->n_in != n_in)
-        return err_set(e, ERR_FORMAT, "the importance matrix has %d inputs of %s, the model %lld: it "
-                       "is another model's", y->n_in, name, (long long)n_in);
+        return err_set(e, ERR_FORMAT,
+                       "the importance matrix has %d inputs of %s, the model %lld: it "
+                       "is another model's",
+                       y->n_in, name, (long long)n_in);
     for (int i = 0; i < y->n_in; i++)
         out[i] = (float)(y->sum[i] / y->count);
     return 0;

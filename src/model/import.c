@@ -14,17 +14,17 @@
 #include "kernels/kern.h"
 #include "model/tokenizer.h"
 
-#define ARCH "openaudio-s1"
-#define NAME 256 /* bytes of a tensor name */
-#define MAX_PLAN 8192
+#define ARCH        "openaudio-s1"
+#define NAME        256 /* bytes of a tensor name */
+#define MAX_PLAN    8192
 #define COPY_VALUES ((size_t)1 << 20) /* values of a large tensor in memory at a time */
 
 enum op { COPY, VECTOR, CONV, TRANSPOSED, DEPTHWISE };
 
-struct step { /* one tensor of the output */
+struct step {                      /* one tensor of the output */
     char name[NAME], source[NAME]; /* source: base name; ".weight" and its spellings are tried */
     enum op op;
-    bool codec, bias;           /* bias: the source is SOURCE.bias */
+    bool codec, bias; /* bias: the source is SOURCE.bias */
     int type, n_dim;
     int64_t ne[3];
 };
@@ -106,14 +106,20 @@ static void plan_layer(struct import *m, bool codec, enum op op, const char *nam
 static void plan_stack(struct import *m, bool codec, const char *prefix, const char *layers,
                        const char *norm, const struct spec_transformer *s)
 {
-    static const struct { const char *ours, *theirs; enum op op; } parts[] = {
-        {"attn_norm", "attention_norm", VECTOR}, {"attn_qkv", "attention.wqkv", COPY},
-        {"attn_output", "attention.wo", COPY},   {"attn_q_norm", "attention.q_norm", VECTOR},
-        {"attn_k_norm", "attention.k_norm", VECTOR}, {"ffn_norm", "ffn_norm", VECTOR},
-        {"ffn_gate", "feed_forward.w1", COPY},   {"ffn_up", "feed_forward.w3", COPY},
-        {"ffn_down", "feed_forward.w2", COPY},
-        {"attn_scale", "attention_layer_scale.gamma", VECTOR},
-        {"ffn_scale", "ffn_layer_scale.gamma", VECTOR}};
+    static const struct {
+        const char *ours, *theirs;
+        enum op op;
+    } parts[] = {{"attn_norm", "attention_norm", VECTOR},
+                 {"attn_qkv", "attention.wqkv", COPY},
+                 {"attn_output", "attention.wo", COPY},
+                 {"attn_q_norm", "attention.q_norm", VECTOR},
+                 {"attn_k_norm", "attention.k_norm", VECTOR},
+                 {"ffn_norm", "ffn_norm", VECTOR},
+                 {"ffn_gate", "feed_forward.w1", COPY},
+                 {"ffn_up", "feed_forward.w3", COPY},
+                 {"ffn_down", "feed_forward.w2", COPY},
+                 {"attn_scale", "attention_layer_scale.gamma", VECTOR},
+                 {"ffn_scale", "ffn_layer_scale.gamma", VECTOR}};
     char name[NAME - 64], base[NAME - 64];
     for (int i = 0; i < s->n_layer; i++)
         for (size_t j = 0; j < sizeof parts / sizeof *parts; j++) {
@@ -145,9 +151,12 @@ static void plan_lm(struct import *m)
 
 static void plan_residual(struct import *m, const char *ours, const char *theirs)
 {
-    static const struct { const char *ours, *theirs; } parts[] = {
-        {"snake1.alpha", "block.0.alpha"}, {"conv1", "block.1.conv"},
-        {"snake2.alpha", "block.2.alpha"}, {"conv2", "block.3.conv"}};
+    static const struct {
+        const char *ours, *theirs;
+    } parts[] = {{"snake1.alpha", "block.0.alpha"},
+                 {"conv1", "block.1.conv"},
+                 {"snake2.alpha", "block.2.alpha"},
+                 {"conv2", "block.3.conv"}};
     char a[NAME - 64], b[NAME - 64];
     for (int i = 0; i < 4; i++) {
         snprintf(a, sizeof a, "%s.%s", ours, parts[i].ours);
@@ -161,9 +170,13 @@ static void plan_residual(struct import *m, const char *ours, const char *theirs
 
 static void plan_resample(struct import *m, const char *ours, const char *theirs, enum op conv)
 {
-    static const struct { const char *ours, *theirs; enum op op; } parts[] = {
-        {"dw", "1.dwconv.conv", DEPTHWISE}, {"norm", "1.norm", VECTOR},
-        {"pw1", "1.pwconv1", COPY}, {"pw2", "1.pwconv2", COPY}};
+    static const struct {
+        const char *ours, *theirs;
+        enum op op;
+    } parts[] = {{"dw", "1.dwconv.conv", DEPTHWISE},
+                 {"norm", "1.norm", VECTOR},
+                 {"pw1", "1.pwconv1", COPY},
+                 {"pw2", "1.pwconv2", COPY}};
     char a[NAME - 64], b[NAME - 64];
     for (int i = 0; i < m->spec.codec.n_factor; i++) {
         snprintf(a, sizeof a, "%s.%d.conv", ours, i);
@@ -242,8 +255,12 @@ static void plan_encoder(struct import *m)
 
 static void plan_quantizers(struct import *m)
 {
-    static const struct { const char *ours, *theirs; enum op op; } parts[] = {
-        {"codebook", "codebook", VECTOR}, {"in_proj", "in_proj", COPY}, {"out_proj", "out_proj", COPY}};
+    static const struct {
+        const char *ours, *theirs;
+        enum op op;
+    } parts[] = {{"codebook", "codebook", VECTOR},
+                 {"in_proj", "in_proj", COPY},
+                 {"out_proj", "out_proj", COPY}};
     char a[NAME - 64], b[NAME - 64];
     for (int k = 0; k < m->spec.lm.n_codebook; k++)
         for (int j = 0; j < 3; j++) {
@@ -268,8 +285,8 @@ static int shape_step(const struct import *m, struct step *s, struct err *e)
     if (!t || t->n == 0)
         return err_set(e, ERR_FORMAT, "checkpoint lacks %s", s->source);
     if (t->type < 0)
-        return err_set(e, ERR_UNSUPPORTED, "%s is not a f32, f16 or bf16 tensor, or overlaps itself",
-                       t->name);
+        return err_set(e, ERR_UNSUPPORTED,
+                       "%s is not a f32, f16 or bf16 tensor, or overlaps itself", t->name);
     const int64_t *d = t->shape;
     s->n_dim = 2;
     if (s->op == VECTOR && t->n_dim == 2) { /* a codebook */
@@ -310,7 +327,7 @@ static int shape_step(const struct import *m, struct step *s, struct err *e)
 
 /* w = g v / |v|, the norm over all axes but the first (torch.nn.utils.weight_norm). */
 static int import_fold(struct checkpoint *c, const struct checkpoint_tensor *g,
-                const struct checkpoint_tensor *t, float *v, struct err *e)
+                       const struct checkpoint_tensor *t, float *v, struct err *e)
 {
     float *magnitude;
     size_t rows = (size_t)t->shape[0], n = t->n / rows;
@@ -439,7 +456,8 @@ static int write_step(struct import *m, struct gguf_writer *w, const struct step
 /* --- hyper-parameters --- */
 
 /* Absent, null and -1 mean the fallback; a negative one: the key must be there. */
-static int config_int(const struct import *m, const char *key, int fallback, int *ret, struct err *e)
+static int config_int(const struct import *m, const char *key, int fallback, int *ret,
+                      struct err *e)
 {
     json_t *v = json_object_get(m->config, key);
     if (!v || json_is_null(v) || (json_integer_value(v) == -1 && fallback >= 0)) {
@@ -467,7 +485,8 @@ static float config_float(const struct import *m, const char *key, double fallba
     return (float)(json_is_number(v) ? json_number_value(v) : fallback);
 }
 
-/* Width of the slow feed-forward layers, from their weights: S1's configurations may leave it out. */
+/* Width of the slow feed-forward layers, from their weights: S1's configurations may leave it out.
+ */
 static int ff_of(const struct import *m)
 {
     struct checkpoint_tensor *t = source(m, false, "layers.0.feed_forward.w1.weight");
@@ -480,12 +499,15 @@ static int config_stack(const struct import *m, const char *prefix, struct spec_
 {
     char key[64];
     int rc = 0;
-    struct { const char *name; int *to; int fallback; } ints[] = {
-        {"dim", &s->dim, slow ? slow->dim : -1},
-        {"n_head", &s->n_head, slow ? slow->n_head : -1},
-        {"n_local_heads", &s->n_head_kv, slow ? slow->n_head_kv : 0},
-        {"head_dim", &s->head_dim, slow ? slow->head_dim : 0},
-        {"intermediate_size", &s->n_ff, slow ? slow->n_ff : ff_of(m)}};
+    struct {
+        const char *name;
+        int *to;
+        int fallback;
+    } ints[] = {{"dim", &s->dim, slow ? slow->dim : -1},
+                {"n_head", &s->n_head, slow ? slow->n_head : -1},
+                {"n_local_heads", &s->n_head_kv, slow ? slow->n_head_kv : 0},
+                {"head_dim", &s->head_dim, slow ? slow->head_dim : 0},
+                {"intermediate_size", &s->n_ff, slow ? slow->n_ff : ff_of(m)}};
     for (int i = 0; i < 5 && rc == 0; i++) {
         snprintf(key, sizeof key, "%s%s", prefix, ints[i].name);
         rc = config_int(m, key, ints[i].fallback, ints[i].to, e);
@@ -496,10 +518,12 @@ static int config_stack(const struct import *m, const char *prefix, struct spec_
         return err_set(e, ERR_FORMAT, "config.json: n_head must be at least 1");
     s->n_head_kv = s->n_head_kv > 0 ? s->n_head_kv : s->n_head;
     s->head_dim = s->head_dim > 0 ? s->head_dim : s->dim / s->n_head;
-    struct { const char *name; bool *to, fallback; } bools[] = {
-        {"attention_qkv_bias", &s->qkv_bias, slow && slow->qkv_bias},
-        {"attention_o_bias", &s->o_bias, slow && slow->o_bias},
-        {"attention_qk_norm", &s->qk_norm, slow && slow->qk_norm}};
+    struct {
+        const char *name;
+        bool *to, fallback;
+    } bools[] = {{"attention_qkv_bias", &s->qkv_bias, slow && slow->qkv_bias},
+                 {"attention_o_bias", &s->o_bias, slow && slow->o_bias},
+                 {"attention_qk_norm", &s->qk_norm, slow && slow->qk_norm}};
     for (int i = 0; i < 3; i++) {
         snprintf(key, sizeof key, "%s%s", prefix, bools[i].name);
         *bools[i].to = config_bool(m, key, bools[i].fallback);
@@ -547,8 +571,8 @@ static int lm_spec_read(struct import *m, struct err *e)
     s->tied = config_bool(m, "tie_word_embeddings", true);
     s->scale_codebook_embd = config_bool(m, "scale_codebook_embeddings", false);
     s->fast_project_in = source(m, false, "fast_project_in.weight") != NULL;
-    m->spec.espeak_ipa = frontend && json_is_string(frontend) &&
-                         !strcmp(json_string_value(frontend), "espeak-ipa");
+    m->spec.espeak_ipa =
+        frontend && json_is_string(frontend) && !strcmp(json_string_value(frontend), "espeak-ipa");
     return find_tokens(m, e);
 }
 
@@ -562,7 +586,8 @@ static const char *yaml_value(const struct import *m, const char *path)
         yaml_node_t *next = NULL;
         if (n->type != YAML_MAPPING_NODE)
             return NULL;
-        for (yaml_node_pair_t *p = n->data.mapping.pairs.start; p < n->data.mapping.pairs.top; p++) {
+        for (yaml_node_pair_t *p = n->data.mapping.pairs.start; p < n->data.mapping.pairs.top;
+             p++) {
             yaml_node_t *k = yaml_document_get_node(d, p->key);
             if (k && k->type == YAML_SCALAR_NODE && k->data.scalar.length == len &&
                 !memcmp(k->data.scalar.value, path, len))
@@ -678,8 +703,10 @@ static int codec_spec_read(struct import *m, struct err *e)
     c->n_factor = import_count(m, "quantizer.downsample.", ".0.conv");
     c->n_factor = c->n_factor ? c->n_factor : import_count(m, "quantizer.upsample.", ".0.conv");
     if (c->n_rate < 1 || c->n_factor > SPEC_MAX_STAGES)
-        return err_set(e, ERR_FORMAT, "the codec has %d decoder blocks and %d factors, must be 1 to "
-                       "%d", c->n_rate, c->n_factor, SPEC_MAX_STAGES);
+        return err_set(e, ERR_FORMAT,
+                       "the codec has %d decoder blocks and %d factors, must be 1 to "
+                       "%d",
+                       c->n_rate, c->n_factor, SPEC_MAX_STAGES);
     for (int i = 0; i < c->n_factor; i++) {
         snprintf(name, sizeof name, "quantizer.upsample.%d.0.conv", c->n_factor - 1 - i);
         c->factor[i] = (int)dim_of(m, name, 2);
@@ -743,10 +770,10 @@ static int open_yaml(struct import *m, struct err *e)
     }
     yaml_parser_set_input_file(&parser, f);
     m->has_yaml = yaml_parser_load(&parser, &m->yaml);
-    int rc = m->has_yaml ? 0
-                         : err_set(e, ERR_FORMAT, "%s: line %zu: %s", path,
-                                   parser.problem_mark.line + 1,
-                                   parser.problem ? parser.problem : "not valid yaml");
+    int rc = m->has_yaml
+                 ? 0
+                 : err_set(e, ERR_FORMAT, "%s: line %zu: %s", path, parser.problem_mark.line + 1,
+                           parser.problem ? parser.problem : "not valid yaml");
     yaml_parser_delete(&parser);
     fclose(f);
     return rc;
@@ -776,8 +803,7 @@ static int import_open(struct import *m, struct err *e)
     snprintf(path, sizeof path, "%s/tokenizer.tiktoken", m->o->directory);
     snprintf(special, sizeof special, "%s/special_tokens.json", m->o->directory);
     if ((rc = tokenizer_vocab_read(path, special, &m->vocab, e)) < 0 ||
-        (rc = check_vocab(&m->vocab, e)) < 0 ||
-        (rc = open_either(m, "model", &m->lm, e)) < 0 ||
+        (rc = check_vocab(&m->vocab, e)) < 0 || (rc = open_either(m, "model", &m->lm, e)) < 0 ||
         (rc = open_either(m, "codec", &m->codec, e)) < 0 || (rc = open_yaml(m, e)) < 0)
         return rc;
     m->codec_prefix = any_name(m->codec, "generator.") ? "generator." : "";
@@ -789,7 +815,11 @@ static int import_open(struct import *m, struct err *e)
 
 /* --- voices --- */
 
-struct voice_list { char *names[1024]; char *texts[1024]; int n; };
+struct voice_list {
+    char *names[1024];
+    char *texts[1024];
+    int n;
+};
 
 static int put_voice(struct import *m, struct gguf_writer *w, const char *path,
                      struct voice_list *list, struct err *e)
@@ -805,15 +835,15 @@ static int put_voice(struct import *m, struct gguf_writer *w, const char *path,
     int32_t *all = mem_try(q * n + 1, sizeof *all);
     if (!name || !text || q != (size_t)m->spec.lm.n_codebook || n == 0 || n > 65536 || !all ||
         strlen(name) > LIMIT_VOICE_NAME_BYTES || list->n == 1024)
-        rc = err_set(e, ERR_FORMAT, "%s is not a voice: wanted name, %s and codes [%d][frames]", path,
-                     m->spec.espeak_ipa ? "ipa" : "text", m->spec.lm.n_codebook);
-    json_array_foreach(codes, i, row) {
+        rc = err_set(e, ERR_FORMAT, "%s is not a voice: wanted name, %s and codes [%d][frames]",
+                     path, m->spec.espeak_ipa ? "ipa" : "text", m->spec.lm.n_codebook);
+    json_array_foreach(codes, i, row)
+    {
         if (rc == 0 && json_array_size(row) != n)
             rc = err_set(e, ERR_FORMAT, "%s: rows of codes differ in length", path);
         if (rc < 0)
             break;
-        json_array_foreach(row, k, v)
-            all[i * n + k] = (int32_t)json_integer_value(v);
+        json_array_foreach(row, k, v) all[i * n + k] = (int32_t)json_integer_value(v);
     }
     if (rc == 0) {
         snprintf(key, sizeof key, ARCH ".voice.codes.%s", name);
@@ -941,8 +971,8 @@ int import_convert(const struct import_options *o, struct err *e)
     int rc = m.plan ? import_open(&m, e) : err_set(e, ERR_MEMORY, "out of memory for an import");
     s->temperature = o->sampling.temperature >= 0 ? o->sampling.temperature : 0.8f;
     s->top_p = o->sampling.top_p >= 0 ? o->sampling.top_p : 0.8f;
-    s->repetition_penalty = o->sampling.repetition_penalty >= 0 ? o->sampling.repetition_penalty
-                                                                : 1.1f;
+    s->repetition_penalty =
+        o->sampling.repetition_penalty >= 0 ? o->sampling.repetition_penalty : 1.1f;
     if (rc == 0) {
         plan_lm(&m);
         plan_quantizers(&m);

@@ -1,8 +1,9 @@
-/* import.h - a checkpoint directory in the hub's layout to one GGUF (names and layouts: docs/MODEL.md).
+/* import.h - a checkpoint directory in the hub's layout to one GGUF (names and layouts:
+ * docs/MODEL.md).
  *
- * DIR holds config.json, model.pth or model.safetensors (or the index of several), the same for codec,
- * tokenizer.tiktoken, special_tokens.json, and perhaps modded_dac_vq.yaml (else S1-mini's values)
- * and voices/NAME.json.  Tensors are read, folded and written one by one. */
+ * DIR holds config.json, model.pth or model.safetensors (or the index of several), the same for
+ * codec, tokenizer.tiktoken, special_tokens.json, and perhaps modded_dac_vq.yaml (else S1-mini's
+ * values) and voices/NAME.json.  Tensors are read, folded and written one by one. */
 #ifndef MODEL_IMPORT_H
 #define MODEL_IMPORT_H
 #include "base/err.h"
@@ -11,13 +12,13 @@
 struct import_options {
     const char *directory;
     const char *output;
-    const char *name;          /* general.name; NULL: the directory's */
-    int type;                  /* of matrices: KERN_*; -1: as in the checkpoint */
+    const char *name;              /* general.name; NULL: the directory's */
+    int type;                      /* of matrices: KERN_*; -1: as in the checkpoint */
     struct spec_sampling sampling; /* recommended; a negative field: S1-mini's value */
-    const char *default_voice; /* NULL: none */
-    const char *const *aliases; /* "alias=voice", n_alias of them */
+    const char *default_voice;     /* NULL: none */
+    const char *const *aliases;    /* "alias=voice", n_alias of them */
     int n_alias;
-    bool no_encoder;           /* leave out what only encoding needs */
+    bool no_encoder;                                /* leave out what only encoding needs */
     int (*progress)(void *cookie, double fraction); /* may be NULL; not 0: stop, ERR_CANCELLED */
     void *cookie;
 };

@@ -15,15 +15,12 @@
 
 static const struct part {
     const char *name, *prefix;
-} parts[] = { /* first match counts */
-    {"fast transformer", "fast."},
-    {"codec decoder", "codec.dec."},
-    {"codec decoder", "codec.post."},
-    {"codec decoder", "codec.up."},
-    {"codec quantizers", "codec.rvq."},
-    {"codec encoder", "codec."},
-    {"embeddings", "token_embd."},
-    {"embeddings", "codebook_embd."},
+} parts[] = {
+    /* first match counts */
+    {"fast transformer", "fast."},      {"codec decoder", "codec.dec."},
+    {"codec decoder", "codec.post."},   {"codec decoder", "codec.up."},
+    {"codec quantizers", "codec.rvq."}, {"codec encoder", "codec."},
+    {"embeddings", "token_embd."},      {"embeddings", "codebook_embd."},
     {"slow transformer", ""},
 };
 #define N_PART (sizeof parts / sizeof *parts)
@@ -66,7 +63,8 @@ static uint64_t decoder_rows(const struct spec_codec *c, const char *name)
             step *= (uint64_t)c->factor[i];
         int n = sscanf(name, "codec.dec.%d.%15s", &stage, rest) == 2
                     ? !strncmp(rest, "up.", 3) ? stage : stage + 1
-                    : strstr(name, ".conv_in.") ? 0 : c->n_rate;
+                : strstr(name, ".conv_in.") ? 0
+                                            : c->n_rate;
         for (int i = 0; i < n && i < c->n_rate; i++)
             step *= (uint64_t)c->decoder_rate[i];
     } else if (strncmp(name, "codec.post.", 11) && !strstr(name, ".out_proj."))
@@ -74,9 +72,9 @@ static uint64_t decoder_rows(const struct spec_codec *c, const char *name)
     return step;
 }
 
-/* Per frame: the slow matrices once, the fast ones once per codebook (the slow state, then the codes
- * but the last); embeddings are looked up, except that a tied one is the output matrix, of which
- * only the semantic rows and <|im_end|> are computed. */
+/* Per frame: the slow matrices once, the fast ones once per codebook (the slow state, then the
+ * codes but the last); embeddings are looked up, except that a tied one is the output matrix, of
+ * which only the semantic rows and <|im_end|> are computed. */
 static void inspect_measure(const struct gguf *g, const struct spec *s, int context, struct cost *c)
 {
     uint64_t head = (uint64_t)(s->lm.semantic_end - s->lm.semantic_begin + 2);
@@ -162,10 +160,9 @@ static json_t *tensors(const struct gguf *g)
         json_t *shape = json_array();
         for (int k = t->n_dim - 1; k >= 0; k--)
             json_array_append_new(shape, json_integer(t->ne[k]));
-        json_array_append_new(list,
-            json_pack("{s:s, s:s, s:o, s:I}", "name", t->name, "type",
-                      kern_type_name((enum kern_type)t->type), "shape", shape, "bytes",
-                      (json_int_t)t->n_bytes));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:I}", "name", t->name, "type",
+                                              kern_type_name((enum kern_type)t->type), "shape",
+                                              shape, "bytes", (json_int_t)t->n_bytes));
     }
     return list;
 }
@@ -176,22 +173,20 @@ static char *as_json(const struct gguf *g, const struct cost *c)
     uint64_t params, bytes;
     for (size_t i = 0; i < N_PART; i++) {
         sum_part(g, parts[i].name, &params, &bytes);
-        json_object_set_new(sums, parts[i].name,
-                            json_pack("{s:I, s:I}", "parameters", (json_int_t)params, "bytes",
-                                      (json_int_t)bytes));
+        json_object_set_new(
+            sums, parts[i].name,
+            json_pack("{s:I, s:I}", "parameters", (json_int_t)params, "bytes", (json_int_t)bytes));
     }
-    json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:s, s:I, s:I, s:I, s:o, s:o, s:o}",
-                          "file_bytes", (json_int_t)gguf_file_bytes(g),
-                          "parameters", (json_int_t)c->params, "tensor_bytes", (json_int_t)c->bytes,
-                          "slow_macs_per_frame", (json_int_t)c->slow_macs,
-                          "fast_macs_per_frame", (json_int_t)c->fast_macs,
-                          "lm_bytes_read_per_frame", (json_int_t)c->frame_bytes,
-                          "codec_macs_per_frame", (json_int_t)c->codec_macs,
-                          "context", c->context, "kv_type", kern_type_name(c->kv_type),
-                          "kv_bytes", (json_int_t)c->kv_bytes,
-                          "codec_window_bytes", (json_int_t)c->window_bytes,
-                          "memory_bytes", (json_int_t)(c->bytes + c->kv_bytes + c->window_bytes),
-                          "parts", sums, "metadata", metadata(g), "tensors", tensors(g));
+    json_t *o = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:s, s:I, s:I, s:I, s:o, s:o, s:o}", "file_bytes",
+        (json_int_t)gguf_file_bytes(g), "parameters", (json_int_t)c->params, "tensor_bytes",
+        (json_int_t)c->bytes, "slow_macs_per_frame", (json_int_t)c->slow_macs,
+        "fast_macs_per_frame", (json_int_t)c->fast_macs, "lm_bytes_read_per_frame",
+        (json_int_t)c->frame_bytes, "codec_macs_per_frame", (json_int_t)c->codec_macs, "context",
+        c->context, "kv_type", kern_type_name(c->kv_type), "kv_bytes", (json_int_t)c->kv_bytes,
+        "codec_window_bytes", (json_int_t)c->window_bytes, "memory_bytes",
+        (json_int_t)(c->bytes + c->kv_bytes + c->window_bytes), "parts", sums, "metadata",
+        metadata(g), "tensors", tensors(g));
     char *dump = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
     char *copy = dump ? mem_strndup(dump, strlen(dump)) : NULL;
     json_decref(o);
@@ -234,14 +229,15 @@ static char *as_text(const struct gguf *g, const struct cost *c)
         buf_add_format(&b, "  %-18s %9.2f M %9.1f MB\n", parts[i].name, (double)params / 1e6,
                        (double)bytes / 1e6);
     }
-    buf_add_format(&b, "per frame: %.1f M multiply-adds slow, %.1f M fast, %.1f M codec; %.1f MB of "
-                   "weights read by the first two\n"
-                   "memory: %.1f MB of weights, and for each sequence of %d tokens and frames %.1f MB "
-                   "of keys and values (%s), %.1f MB of codec window\n\nmetadata:\n",
-                   (double)c->slow_macs / 1e6, (double)c->fast_macs / 1e6,
-                   (double)c->codec_macs / 1e6, (double)c->frame_bytes / 1e6, (double)c->bytes / 1e6,
-                   c->context, (double)c->kv_bytes / 1e6, kern_type_name(c->kv_type),
-                   (double)c->window_bytes / 1e6);
+    buf_add_format(
+        &b,
+        "per frame: %.1f M multiply-adds slow, %.1f M fast, %.1f M codec; %.1f MB of "
+        "weights read by the first two\n"
+        "memory: %.1f MB of weights, and for each sequence of %d tokens and frames %.1f MB "
+        "of keys and values (%s), %.1f MB of codec window\n\nmetadata:\n",
+        (double)c->slow_macs / 1e6, (double)c->fast_macs / 1e6, (double)c->codec_macs / 1e6,
+        (double)c->frame_bytes / 1e6, (double)c->bytes / 1e6, c->context, (double)c->kv_bytes / 1e6,
+        kern_type_name(c->kv_type), (double)c->window_bytes / 1e6);
     text_metadata(g, &b);
     buf_add_str(&b, "\ntensors:\n");
     for (int i = 0; i < gguf_n_tensors(g); i++) {

@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include "base/err.h"
 
-/* context: tokens and frames of a sequence, 0 for the model's own.  *text is freed with mem_free. */
+/* context: tokens and frames of a sequence, 0 for the model's own.  *text is freed with mem_free.
+ */
 int inspect_file(const char *path, int context, bool json, char **text, struct err *e);
 
 #endif

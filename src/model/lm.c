@@ -45,8 +45,8 @@ static int load_head(struct lm *m, const struct load *l, struct err *e)
         load_find(l, s->tied ? "token_embd.weight" : "output.weight", ne, 2, e);
     if (!t)
         return ERR_FORMAT;
-    struct kern_source src = {s->n_vocab, s->slow.dim, 1, (enum kern_type)t->type, t->data, NULL,
-                              t->name};
+    struct kern_source src = {s->n_vocab, s->slow.dim, 1,      (enum kern_type)t->type,
+                              t->data,    NULL,        t->name};
     if (m->full_head)
         return kern_linear_init(&m->head, l->exec, &src, l->type, l->arena, e);
     size_t row = kern_type_row_bytes((enum kern_type)t->type, (size_t)s->slow.dim);
@@ -71,8 +71,13 @@ static int load_fast_head(struct lm *m, const struct load *l, struct err *e)
     const struct gguf_tensor *t = load_find(l, "fast.output.weight", ne, 2, e);
     if (!t)
         return ERR_FORMAT;
-    struct kern_source src = {m->full_head ? s->codebook_size : lm_n_candidate(m, 1), s->fast.dim, 1,
-                              (enum kern_type)t->type, t->data, NULL, t->name};
+    struct kern_source src = {m->full_head ? s->codebook_size : lm_n_candidate(m, 1),
+                              s->fast.dim,
+                              1,
+                              (enum kern_type)t->type,
+                              t->data,
+                              NULL,
+                              t->name};
     int rc = kern_linear_init(&m->fast_head, l->exec, &src, l->type, l->arena, e);
     gguf_drop(l->g, t);
     return rc;
@@ -96,8 +101,8 @@ static int load_weights(struct lm *m, const struct load *l, struct err *e)
     else if (s->fast.dim != s->slow.dim)
         rc = err_set(e, ERR_FORMAT, "fast dim %d differs from dim %d without a projection",
                      s->fast.dim, s->slow.dim);
-    if (rc < 0 || (rc = transformer_load(l->g, "", &s->slow, l->exec, l->type, l->arena, &m->slow,
-                                         e)) < 0)
+    if (rc < 0 ||
+        (rc = transformer_load(l->g, "", &s->slow, l->exec, l->type, l->arena, &m->slow, e)) < 0)
         return rc;
     return transformer_load(l->g, "fast.", &s->fast, l->exec, l->type, l->arena, &m->fast, e);
 }
@@ -121,11 +126,12 @@ static int alloc_scratch(struct lm *m, struct err *e)
     m->batch.logits = mem_try(b * (size_t)s->codebook_size, sizeof(float));
     m->batch.code = mem_try(b, sizeof *m->batch.code);
     if (!m->x || !m->fast_x || !m->work || !m->head_out || !m->row || !m->row_kv ||
-        !m->row_position || !m->last_row || !m->fast_kv || !m->batch.hidden ||
-        !m->batch.logits || !m->batch.code)
+        !m->row_position || !m->last_row || !m->fast_kv || !m->batch.hidden || !m->batch.logits ||
+        !m->batch.code)
         return err_set(e, ERR_MEMORY, "out of memory for the language model's scratch");
     for (size_t i = 0; i < b; i++)
-        if ((rc = transformer_kv_new(m->fast, s->n_codebook, m->fast_kv_type, &m->fast_kv[i], e)) < 0)
+        if ((rc = transformer_kv_new(m->fast, s->n_codebook, m->fast_kv_type, &m->fast_kv[i], e)) <
+            0)
             return rc;
     if ((rc = transformer_scratch_new(&s->slow, m->max_row, &m->slow_scratch, e)) < 0)
         return rc;
@@ -155,7 +161,8 @@ enum kern_type lm_cache_type(const struct gguf *g, const struct spec_lm *s, enum
     return matrix_type(g, type) == KERN_F32 ? KERN_F32 : KERN_F16;
 }
 
-static int choose_cache(struct lm *m, const struct gguf *g, const struct lm_options *o, struct err *e)
+static int choose_cache(struct lm *m, const struct gguf *g, const struct lm_options *o,
+                        struct err *e)
 {
     static const enum kern_type types[] = {KERN_F32, KERN_F16, KERN_Q8_0};
     m->kv_type = lm_cache_type(g, &m->s, o->type);
@@ -167,8 +174,8 @@ static int choose_cache(struct lm *m, const struct gguf *g, const struct lm_opti
             m->kv_type = kern_kv_type(types[i], m->s.slow.head_dim);
             return 0;
         }
-    return err_set(e, ERR_ARGUMENT, "a cache of \"%.32s\" is not known, choose one of: f32, f16, q8_0",
-                   o->cache);
+    return err_set(e, ERR_ARGUMENT,
+                   "a cache of \"%.32s\" is not known, choose one of: f32, f16, q8_0", o->cache);
 }
 
 int lm_load(const struct gguf *g, const struct spec_lm *s, struct kern_exec *x,

@@ -5,9 +5,9 @@
  * Fast: per frame, position 0 takes the hidden state, position k the code k-1, predicting code k.
  * Source: fish_speech/models/text2semantic/llama.py:DualARTransformer; quirks in docs/MODEL.md.
  *
- * Heads: by default only the rows that can be generated (semantic tokens, then im_end; residual codes)
- * are computed; lm_head_* maps between row and token.  The full head stays selectable for exact
- * comparison.
+ * Heads: by default only the rows that can be generated (semantic tokens, then im_end; residual
+ * codes) are computed; lm_head_* maps between row and token.  The full head stays selectable for
+ * exact comparison.
  *
  * Threads: the engine thread. */
 #ifndef MODEL_LM_H
@@ -18,34 +18,34 @@
 struct lm;
 struct lm_options {
     enum kern_type type; /* wish for the packed matrices: f32, f16, bf16, q8_0, q4_0, as stored */
-    const char *cache;   /* "f32", "f16", "q8_0": keys and values of the slow transformer; NULL: what
-                            lm_cache_type says.  Rows that cannot be q8_0 (kern.h) are f16. */
-    bool full_head;      /* compute the whole padded vocabulary */
-    int max_row;         /* rows in one slow call: prompt chunk or batch; 0 = 256 */
-    int max_batch;       /* sequences in one fast call; 0 = 8 */
+    const char *cache; /* "f32", "f16", "q8_0": keys and values of the slow transformer; NULL: what
+                          lm_cache_type says.  Rows that cannot be q8_0 (kern.h) are f16. */
+    bool full_head;    /* compute the whole padded vocabulary */
+    int max_row;       /* rows in one slow call: prompt chunk or batch; 0 = 256 */
+    int max_batch;     /* sequences in one fast call; 0 = 8 */
 };
 int lm_load(const struct gguf *g, const struct spec_lm *s, struct kern_exec *x,
             const struct lm_options *o, struct mem_arena *arena, struct lm **ret, struct err *e);
 void lm_free(struct lm *m); /* scratch only; weights die with the arena */
-/* Where nothing is said: q8_0 with layers in q4_0, whose own error is a hundred times that of such a cache
- * (docs/SPEED.md), f32 with f32, else f16.  type as in lm_options. */
+/* Where nothing is said: q8_0 with layers in q4_0, whose own error is a hundred times that of such
+ * a cache (docs/SPEED.md), f32 with f32, else f16.  type as in lm_options. */
 enum kern_type lm_cache_type(const struct gguf *g, const struct spec_lm *s, enum kern_type type);
 const struct spec_lm *lm_spec(const struct lm *m);
 
-int lm_n_head_row(const struct lm *m);               /* logits per slow call */
-int32_t lm_head_token(const struct lm *m, int row);  /* row of the head -> token id */
+int lm_n_head_row(const struct lm *m);              /* logits per slow call */
+int32_t lm_head_token(const struct lm *m, int row); /* row of the head -> token id */
 
 /* One sequence's slow KV cache. */
 struct lm_slot;
 int lm_slot_new(const struct lm *m, int n_context, struct lm_slot **ret, struct err *e);
 void lm_slot_free(struct lm_slot *s);
 void lm_slot_reset(struct lm_slot *s);
-int lm_slot_length(const struct lm_slot *s);   /* columns seen */
+int lm_slot_length(const struct lm_slot *s); /* columns seen */
 int lm_slot_capacity(const struct lm_slot *s);
 enum kern_type lm_kv_type(const struct lm *m); /* of keys and values of the slow transformer */
 
-/* What a slot remembers of its first n columns (n <= length), and back into an empty slot of the same
- * model with capacity >= n: it goes on as if it had been fed them. */
+/* What a slot remembers of its first n columns (n <= length), and back into an empty slot of the
+ * same model with capacity >= n: it goes on as if it had been fed them. */
 size_t lm_slot_bytes(const struct lm_slot *s, int n_column);
 void lm_slot_save(const struct lm_slot *s, int n_column, void *out);
 void lm_slot_load(struct lm_slot *s, int n_column, const void *in);
@@ -63,25 +63,25 @@ void lm_slow(struct lm *m, const struct lm_feed *feeds, int n_feed, struct kern_
  * [n_layer + 1, n_column, dim]. n_column <= max_row. */
 void lm_slow_layers(struct lm *m, const struct lm_feed *feed, float *out, struct kern_exec *x);
 
-/* Fast transformer over n sequences together (n <= max_batch): begin with the hidden states [n, dim]
- * and the semantic codes [n], which gives logits of code 1; then one call per codebook k = 2..Q-1
- * with the codes k-1 [n], for logits of code k.  Begin takes positions 0 and 1 in one pass over the
- * weights: nobody wants the logits of position 0.  logits [n, codebook_size], of which the
+/* Fast transformer over n sequences together (n <= max_batch): begin with the hidden states [n,
+ * dim] and the semantic codes [n], which gives logits of code 1; then one call per codebook k
+ * = 2..Q-1 with the codes k-1 [n], for logits of code k.  Begin takes positions 0 and 1 in one pass
+ * over the weights: nobody wants the logits of position 0.  logits [n, codebook_size], of which the
  * lm_n_candidate(k) first are computed (all, with a full head). */
 void lm_fast_begin(struct lm *m, const float *hidden, const int32_t *code, int n, float *logits,
                    struct kern_exec *x);
 void lm_fast_step(struct lm *m, const int32_t *code, int n, int k, float *logits,
                   struct kern_exec *x);
-/* Room for the arrays of those calls, of max_batch sequences; the model's, so that a frame allocates
- * nothing. */
+/* Room for the arrays of those calls, of max_batch sequences; the model's, so that a frame
+ * allocates nothing. */
 struct lm_batch {
     float *hidden; /* [max_batch, dim] */
     float *logits; /* [max_batch, codebook_size] */
     int32_t *code; /* [max_batch] */
 };
 struct lm_batch *lm_batch(struct lm *m);
-/* Position 0 alone, from what the stack itself consumes, [n, fast_dim], behind the projection (golden
- * test); k = 1 may follow. */
+/* Position 0 alone, from what the stack itself consumes, [n, fast_dim], behind the projection
+ * (golden test); k = 1 may follow. */
 void lm_fast_begin_at(struct lm *m, const float *in, int n, float *logits, struct kern_exec *x);
 int lm_n_candidate(const struct lm *m, int k); /* min(codebook_size, 1024) for k >= 1 */
 /* [fast_dim] what the fast transformer consumes for hidden [dim] (golden test). */

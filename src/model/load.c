@@ -24,8 +24,9 @@ const struct gguf_tensor *load_find(const struct load *l, const char *name, cons
         fits = fits && (want == 0 || t->ne[i] == want);
     }
     if (!fits) {
-        err_set(e, ERR_FORMAT, "tensor %s is type %d of %lld x %lld x %lld, wanted %lld x %lld x %lld",
-                full, t->type, (long long)t->ne[0], (long long)t->ne[1], (long long)t->ne[2],
+        err_set(e, ERR_FORMAT,
+                "tensor %s is type %d of %lld x %lld x %lld, wanted %lld x %lld x %lld", full,
+                t->type, (long long)t->ne[0], (long long)t->ne[1], (long long)t->ne[2],
                 (long long)ne[0], n_dim > 1 ? (long long)ne[1] : 1LL,
                 n_dim > 2 ? (long long)ne[2] : 1LL);
         return NULL;
@@ -60,8 +61,8 @@ int load_linear(const struct load *l, const char *name, const char *bias, struct
     int rc;
     if (bias && (rc = load_vector(l, bias, (size_t)shape[0], &b, e)) < 0)
         return rc;
-    struct kern_source s = {shape[0], shape[2], shape[1], (enum kern_type)t->type, t->data, b,
-                            t->name};
+    struct kern_source s = {shape[0], shape[2], shape[1], (enum kern_type)t->type,
+                            t->data,  b,        t->name};
     rc = kern_linear_init(ret, l->exec, &s, l->type, l->arena, e);
     gguf_drop(l->g, t);
     return rc;

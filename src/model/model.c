@@ -7,8 +7,8 @@
 static int load_parts(struct model *m, const struct model_options *o, struct err *e)
 {
     m->type = o->f32 ? KERN_F32 : KERN_AS_STORED;
-    struct lm_options lm = {.type = m->type, .cache = o->cache,
-                            .max_batch = o->max_batch > 0 ? o->max_batch : 1};
+    struct lm_options lm = {
+        .type = m->type, .cache = o->cache, .max_batch = o->max_batch > 0 ? o->max_batch : 1};
     struct codec_options codec = {.type = m->type, .decoder = true};
     int rc = lm_load(m->file, &m->spec.lm, m->exec, &lm, m->arena, &m->lm, e);
     return rc < 0 ? rc
@@ -30,9 +30,9 @@ static int model_load_encoder(struct model *m, struct err *e)
 {
     struct codec_options o = {.type = m->type, .encoder = true};
     m->encoder_arena = mem_arena_new(ARENA_CHUNK);
-    int rc = m->encoder_arena
-                 ? codec_load(m->file, &m->spec.codec, m->exec, &o, m->encoder_arena, &m->encoder, e)
-                 : err_set(e, ERR_MEMORY, "out of memory for the encoder");
+    int rc = m->encoder_arena ? codec_load(m->file, &m->spec.codec, m->exec, &o, m->encoder_arena,
+                                           &m->encoder, e)
+                              : err_set(e, ERR_MEMORY, "out of memory for the encoder");
     if (rc < 0) {
         mem_arena_free(m->encoder_arena);
         m->encoder_arena = NULL;
@@ -74,8 +74,7 @@ int model_open(struct model *m, const char *path, const struct model_options *o,
     memset(m, 0, sizeof *m);
     if ((rc = gguf_open(path, &m->file, e)) < 0 || (rc = spec_read(m->file, &m->spec, e)) < 0 ||
         (rc = tokenizer_from_gguf(m->file, &m->tokenizer, e)) < 0 ||
-        (rc = voices_read(m->file, &m->spec, &m->voices, e)) < 0 ||
-        (rc = model_load(m, o, e)) < 0)
+        (rc = voices_read(m->file, &m->spec, &m->voices, e)) < 0 || (rc = model_load(m, o, e)) < 0)
         model_close(m);
     return rc;
 }

@@ -1,8 +1,8 @@
 /* model.h - a whole model in memory: file, hyper-parameters, tokenizer, voices, language model,
  * codec, and the executor their kernels run on.
  *
- * Threads: opened and closed by one thread; afterwards lm, encoder and exec belong to the engine thread,
- * codec and job_exec to its pool's job, everything else is read-only. */
+ * Threads: opened and closed by one thread; afterwards lm, encoder and exec belong to the engine
+ * thread, codec and job_exec to its pool's job, everything else is read-only. */
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
 #include "model/ar.h"
@@ -12,11 +12,11 @@
 #include "model/voices.h"
 
 struct model_options {
-    int n_thread;    /* 0: one per core */
-    const char *isa; /* NULL: the best */
+    int n_thread;      /* 0: one per core */
+    const char *isa;   /* NULL: the best */
     const char *cache; /* as in lm_options */
-    int max_batch;   /* sequences decoded together; 0 = 1 */
-    bool f32;        /* widen all matrices; else each keeps the type it has in the file */
+    int max_batch;     /* sequences decoded together; 0 = 1 */
+    bool f32;          /* widen all matrices; else each keeps the type it has in the file */
 };
 
 struct model {
@@ -25,7 +25,7 @@ struct model {
     struct pool *pool;
     struct kern_exec *exec;
     struct kern_exec *job_exec; /* for a job of the pool, beside exec */
-    struct mem_arena *arena; /* packed weights */
+    struct mem_arena *arena;    /* packed weights */
     struct mem_arena *encoder_arena;
     struct tokenizer *tokenizer;
     struct voices *voices;
@@ -41,8 +41,8 @@ int model_open(struct model *m, const char *path, const struct model_options *o,
  * are.  Unload also after a failed load, or twice. */
 void model_unload(struct model *m);
 int model_load(struct model *m, const struct model_options *o, struct err *e);
-/* The codec's encoder, whose weights (a fifth of S1-mini's in 4 bits) are loaded when first asked for
- * and then stay: most voices come as codes.  ERR_UNSUPPORTED when the file has none. */
+/* The codec's encoder, whose weights (a fifth of S1-mini's in 4 bits) are loaded when first asked
+ * for and then stay: most voices come as codes.  ERR_UNSUPPORTED when the file has none. */
 int model_encoder(struct model *m, struct codec **ret, struct err *e);
 void model_close(struct model *m); /* also after a failed open, or twice */
 

@@ -70,7 +70,8 @@ static int add_text(struct prompt *p, const struct tokenizer *t, const char *tex
     return rc;
 }
 
-/* The speaker mark and the text are one part: the mark is plain text unless the vocabulary has it. */
+/* The speaker mark and the text are one part: the mark is plain text unless the vocabulary has it.
+ */
 static int add_spoken(struct prompt *p, const struct tokenizer *t, const char *text, bool specials,
                       struct err *e)
 {

@@ -8,10 +8,10 @@
 #include "base/pool.h"
 #include "model/imatrix.h"
 
-#define B      QUANTIZE_BLOCK
-#define CHUNK  ((size_t)1 << 18) /* values in work: 1 MiB of floats */
-#define TASK   ((size_t)64 * B)  /* values of one task of the pool */
-#define STEPS  9                 /* scales tried to either side of the largest value's */
+#define B     QUANTIZE_BLOCK
+#define CHUNK ((size_t)1 << 18) /* values in work: 1 MiB of floats */
+#define TASK  ((size_t)64 * B)  /* values of one task of the pool */
+#define STEPS 9                 /* scales tried to either side of the largest value's */
 
 /* --- blocks --- */
 
@@ -34,7 +34,7 @@ static float quantize_nearest(float v, float low, float high)
 struct search { /* of one block's scale */
     const float *x;
     float w[B];
-    float low, high; /* of the integers */
+    float low, high;    /* of the integers */
     float scale, error; /* the best so far */
 };
 
@@ -115,7 +115,8 @@ static void put_q8(const float *x, float scale, uint8_t *out)
     kern_from_f32(KERN_F16, &scale, &h, 1);
     memcpy(out, &h, 2);
     for (int i = 0; i < B; i++)
-        out[2 + i] = (uint8_t)(int8_t)(scale == 0 ? 0 : quantize_nearest(x[i] * (1 / scale), -127, 127));
+        out[2 + i] =
+            (uint8_t)(int8_t)(scale == 0 ? 0 : quantize_nearest(x[i] * (1 / scale), -127, 127));
 }
 
 /* Value i is the low half of byte i, value i + 16 the high half; 8 stands for zero. */
@@ -167,9 +168,9 @@ static bool known(int type)
            type == KERN_Q4_0;
 }
 
-/* By bench/sensitivity and bench/wer: what hurts most.  Embeddings are looked up, and of the tied one only
- * the head's rows are computed.  The fast transformer is read once per codebook, but 4 bits there are what
- * listeners notice. */
+/* By bench/sensitivity and bench/wer: what hurts most.  Embeddings are looked up, and of the tied
+ * one only the head's rows are computed.  The fast transformer is read once per codebook, but 4
+ * bits there are what listeners notice. */
 static enum kern_type mixed_type(const struct spec *s, const char *name)
 {
     static const char *const careful[] = {"codec.", "token_embd.", "output.", "fast.", "blk.0."};
@@ -218,7 +219,7 @@ struct run {
     struct imatrix *imatrix;
     struct pool *pool;
     struct gguf_writer *w;
-    float *row;      /* [LIMIT_DIM] importance of the tensor in work */
+    float *row; /* [LIMIT_DIM] importance of the tensor in work */
     struct job job;
     size_t n_value, n_done;
 };
@@ -347,8 +348,8 @@ static int quantize_write_file(struct run *r, struct err *e)
     for (int i = 0; i < n && rc == 0; i++) {
         const struct gguf_tensor *t = gguf_tensor_at(r->g, i);
         if (t->n_bytes == 0)
-            return err_set(e, ERR_UNSUPPORTED, "tensor %s has type %d, which cannot be read", t->name,
-                           t->type);
+            return err_set(e, ERR_UNSUPPORTED, "tensor %s has type %d, which cannot be read",
+                           t->name, t->type);
         r->n_value += n_values(t);
         rc = gguf_writer_tensor(r->w, t->name, (int)type_of(r, t), t->n_dim, t->ne, e);
     }

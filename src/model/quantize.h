@@ -14,16 +14,16 @@
 #define QUANTIZE_BLOCK 32 /* values that share a scale */
 
 /* n values (whole blocks) to q8_0 or q4_0; importance [n] or NULL, finite and not negative.  Values
- * are finite and at most QUANTIZE_MAX; the squared error of a block is never larger than that of its
- * largest value's scale (kern_from_f32). */
+ * are finite and at most QUANTIZE_MAX; the squared error of a block is never larger than that of
+ * its largest value's scale (kern_from_f32). */
 #define QUANTIZE_MAX 65504.0f /* of a half: then every scale is finite */
 void quantize_blocks(enum kern_type t, const float *in, const float *importance, size_t n,
                      void *out);
 
-enum quantize_scheme { /* tables in docs/MODEL.md */
-    QUANTIZE_Q8,   /* every matrix q8_0 */
-    QUANTIZE_Q4,   /* the language model's q4_0, the codec's q8_0 */
-    QUANTIZE_MIXED /* what suffers most keeps more bits */
+enum quantize_scheme {                /* tables in docs/MODEL.md */
+                       QUANTIZE_Q8,   /* every matrix q8_0 */
+                       QUANTIZE_Q4,   /* the language model's q4_0, the codec's q8_0 */
+                       QUANTIZE_MIXED /* what suffers most keeps more bits */
 };
 /* What a scheme makes of a tensor: KERN_*; the tensor's own type where it stays as it is. */
 enum kern_type quantize_type(enum quantize_scheme scheme, const struct spec *s,
@@ -32,8 +32,8 @@ enum kern_type quantize_type(enum quantize_scheme scheme, const struct spec *s,
 struct quantize_options {
     const char *input, *output; /* GGUF; the output appears when it is whole */
     enum quantize_scheme scheme;
-    const char *imatrix;        /* a file of imatrix.h, or NULL */
-    int n_thread;               /* 0: one per core; the bytes do not depend on it */
+    const char *imatrix; /* a file of imatrix.h, or NULL */
+    int n_thread;        /* 0: one per core; the bytes do not depend on it */
     void (*progress)(void *cookie, double fraction); /* may be NULL */
     void *cookie;
     /* May overrule the scheme, for experiments: returns the type wanted.  NULL: nothing. */

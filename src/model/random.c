@@ -1,7 +1,8 @@
 /* random.c - a model file of S1-mini's shape with random weights, for benchmarks.
  *
  * Names and shapes are those that import.c writes; the layer lists follow lm.c, transformer.c and
- * codec_weights.c.  Values are uniform and made in chunks, so memory does not grow with the model. */
+ * codec_weights.c.  Values are uniform and made in chunks, so memory does not grow with the model.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdarg.h>
@@ -12,9 +13,9 @@
 #include "model/import.h"
 #include "model/tokenizer.h"
 
-#define MAX_TENSORS 2048
-#define CHUNK ((size_t)1 << 18) /* values made at a time: 1 MiB of floats, whole q8_0 blocks */
-#define UNITS 3                 /* residual units of a codec block (modded_dac.py) */
+#define MAX_TENSORS   2048
+#define CHUNK         ((size_t)1 << 18) /* values made at a time: 1 MiB, whole q8_0 blocks */
+#define UNITS         3                 /* residual units of a codec block (modded_dac.py) */
 #define EMBEDDING_STD 0.02f
 
 struct item {
@@ -33,7 +34,8 @@ struct plan {
 
 /* --- the list of tensors --- */
 
-static void random_at(struct plan *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void random_at(struct plan *p, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 static void random_at(struct plan *p, const char *format, ...)
 {
     va_list args;
@@ -48,8 +50,8 @@ static struct item *random_add(struct plan *p, const char *name, const char *suf
     if (p->full)
         return &p->item[MAX_TENSORS - 1];
     struct item *t = &p->item[p->n++];
-    p->full |= snprintf(t->name, sizeof t->name, "%s%s%s", p->prefix, name, suffix) >=
-               (int)sizeof t->name;
+    p->full |=
+        snprintf(t->name, sizeof t->name, "%s%s%s", p->prefix, name, suffix) >= (int)sizeof t->name;
     t->type = type;
     return t;
 }
@@ -265,8 +267,8 @@ static void fill(float *v, size_t n, const struct item *t, uint64_t *state)
     *state = x;
 }
 
-static int write_items(struct gguf_writer *w, const struct plan *p,
-                       int (*progress)(void *, double), void *cookie, struct err *e)
+static int write_items(struct gguf_writer *w, const struct plan *p, int (*progress)(void *, double),
+                       void *cookie, struct err *e)
 {
     float *v = mem_try(CHUNK, sizeof *v);
     void *out = mem_try(CHUNK, sizeof *v);
@@ -293,7 +295,7 @@ static int write_items(struct gguf_writer *w, const struct plan *p,
 }
 
 static int random_write_file(const char *output, struct spec *s, const struct plan *p,
-                      int (*progress)(void *, double), void *cookie, struct err *e)
+                             int (*progress)(void *, double), void *cookie, struct err *e)
 {
     struct gguf_writer *w;
     int rc = gguf_writer_new(output, &w, e);

@@ -47,13 +47,13 @@ static void rvq_gather(const struct rvq_book *b, const int32_t *codes, int n_row
     }
 }
 
-void rvq_decode(const struct rvq_book *books, int n_book, const int32_t *codes,
-                size_t codes_stride, int n_row, float *z, float *scratch, struct kern_exec *x)
+void rvq_decode(const struct rvq_book *books, int n_book, const int32_t *codes, size_t codes_stride,
+                int n_row, float *z, float *scratch, struct kern_exec *x)
 {
     for (int i = 0; i < n_book; i++) {
         rvq_gather(&books[i], codes + (size_t)i * codes_stride, n_row, scratch);
-        struct kern_call call = {.in = scratch, .out = z, .n_row = n_row,
-                                 .epilogue = i > 0 ? KERN_ADD : KERN_STORE};
+        struct kern_call call = {
+            .in = scratch, .out = z, .n_row = n_row, .epilogue = i > 0 ? KERN_ADD : KERN_STORE};
         kern_linear_run(x, &books[i].out, &call);
     }
 }
@@ -86,8 +86,8 @@ void rvq_encode(const struct rvq_book *books, int n_book, float *z, int n_row, i
         if (i + 1 == n_book)
             break; /* nobody looks at what the last one leaves */
         rvq_gather(b, row, n_row, scratch);
-        struct kern_call out = {.in = scratch, .out = z, .n_row = n_row, .epilogue = KERN_ADD,
-                                .scale = minus_one};
+        struct kern_call out = {
+            .in = scratch, .out = z, .n_row = n_row, .epilogue = KERN_ADD, .scale = minus_one};
         kern_linear_run(x, &b->out, &out);
     }
 }

@@ -12,11 +12,11 @@
 #include "kernels/kern.h"
 
 struct rvq_book {
-    int size, dim;              /* entries, dimension of the small space */
-    const float *entry;         /* [size, dim] as stored */
-    const float *unit;          /* [size, dim] scaled to length one; NULL when only decoding */
-    struct kern_linear out;     /* small space -> latent */
-    struct kern_linear in;      /* latent -> small space; only when encoding */
+    int size, dim;          /* entries, dimension of the small space */
+    const float *entry;     /* [size, dim] as stored */
+    const float *unit;      /* [size, dim] scaled to length one; NULL when only decoding */
+    struct kern_linear out; /* small space -> latent */
+    struct kern_linear in;  /* latent -> small space; only when encoding */
 };
 
 /* unit [size, dim] = entry, each row divided by its length. */
@@ -25,13 +25,12 @@ void rvq_unit(const float *entry, int size, int dim, float *unit);
 /* z [n_row, latent] = sum over the books of out_proj(entry).  codes of book i at codes + i *
  * codes_stride; entries beyond the book count as its last, negative ones as 0.
  * scratch [n_row, dim]. */
-void rvq_decode(const struct rvq_book *books, int n_book, const int32_t *codes,
-                size_t codes_stride, int n_row, float *z, float *scratch, struct kern_exec *x);
+void rvq_decode(const struct rvq_book *books, int n_book, const int32_t *codes, size_t codes_stride,
+                int n_row, float *z, float *scratch, struct kern_exec *x);
 
 /* codes of z [n_row, latent], which is consumed.  minus_one [latent] holds -1.
  * scratch [n_row, dim]. */
 void rvq_encode(const struct rvq_book *books, int n_book, float *z, int n_row, int32_t *codes,
-                size_t codes_stride, const float *minus_one, float *scratch,
-                struct kern_exec *x);
+                size_t codes_stride, const float *minus_one, float *scratch, struct kern_exec *x);
 
 #endif

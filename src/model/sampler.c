@@ -42,11 +42,11 @@ static uint64_t candidate(float p, int32_t i)
 
 static int32_t candidate_index(uint64_t c)
 {
-    return (int32_t)~(uint32_t)c;
+    return (int32_t) ~(uint32_t)c;
 }
 
-/* Sort n candidates, the best first: by the bytes of the probability, the last first.  Each pass keeps the
- * order of equals, so they stay with the lower index first. */
+/* Sort n candidates, the best first: by the bytes of the probability, the last first.  Each pass
+ * keeps the order of equals, so they stay with the lower index first. */
 static void sort(uint64_t *list, uint64_t *other, int n)
 {
     for (int shift = 32; shift < 64; shift += 8) {
@@ -66,9 +66,9 @@ static void sort(uint64_t *list, uint64_t *other, int n)
     }
 }
 
-/* Sort the candidates of at least `least` into list [2 n] and take from the first until their sum, each
- * included, exceeds top_p; the first always stays, the one that crosses goes.  Returns how many, or 0 when
- * the sum never exceeded top_p. */
+/* Sort the candidates of at least `least` into list [2 n] and take from the first until their sum,
+ * each included, exceeds top_p; the first always stays, the one that crosses goes.  Returns how
+ * many, or 0 when the sum never exceeded top_p. */
 static int take_top(uint64_t *list, const float *probs, int n, float least, float top_p)
 {
     float sum = 0;
@@ -86,8 +86,8 @@ static int take_top(uint64_t *list, const float *probs, int n, float least, floa
 }
 
 /* All that are less probable than (1 - top_p) / n together have less than 1 - top_p, so the sum is
- * exceeded before they come; half of that leaves room for rounding.  S1-mini's head has 4097 rows, of
- * which few are likely. */
+ * exceeded before they come; half of that leaves room for rounding.  S1-mini's head has 4097 rows,
+ * of which few are likely. */
 static int top_p_keep(uint64_t *list, const float *probs, int n, float top_p)
 {
     float least = top_p < 1 ? (1 - top_p) / (2 * (float)n) : 0;

@@ -15,7 +15,10 @@ struct field {
     int min, max; /* of INT */
 };
 
-#define T(key, type, field, min, max) {key, type, offsetof(struct spec_transformer, field), min, max}
+#define T(key, type, field, min, max)                                                              \
+    {                                                                                              \
+        key, type, offsetof(struct spec_transformer, field), min, max                              \
+    }
 static const struct field transformer_fields[] = {
     T("block_count", INT, n_layer, 0, LIMIT_LAYERS),
     T("embedding_length", INT, dim, 1, LIMIT_DIM),
@@ -33,7 +36,10 @@ static const struct field transformer_fields[] = {
     T("context_length", INT, n_position, 1, 1 << 20),
 };
 
-#define S(key, type, field, min, max) {key, type, offsetof(struct spec, field), min, max}
+#define S(key, type, field, min, max)                                                              \
+    {                                                                                              \
+        key, type, offsetof(struct spec, field), min, max                                          \
+    }
 static const struct field model_fields[] = {
     S("vocab_size", INT, lm.n_vocab, 1, LIMIT_VOCAB),
     S("codebook_count", INT, lm.n_codebook, 1, LIMIT_CODEBOOKS),
@@ -60,7 +66,10 @@ static const struct field model_fields[] = {
 };
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
-struct stack { const char *prefix; size_t offset; };
+struct stack {
+    const char *prefix;
+    size_t offset;
+};
 static const struct stack stacks[] = {
     {"", offsetof(struct spec, lm.slow)},
     {"fast.", offsetof(struct spec, lm.fast)},
@@ -68,8 +77,8 @@ static const struct stack stacks[] = {
     {"codec.pre.", offsetof(struct spec, codec.pre)},
 };
 
-static int spec_read_field(const struct gguf *g, const char *prefix, const struct field *f, char *base,
-                      struct err *e)
+static int spec_read_field(const struct gguf *g, const char *prefix, const struct field *f,
+                           char *base, struct err *e)
 {
     char key[128];
     int64_t i = 0;
@@ -112,10 +121,12 @@ static int read_stack(const struct gguf *g, const char *prefix, struct spec_tran
             return rc;
     }
     if (t->n_head % t->n_head_kv || t->head_dim % 2 || !(t->norm_eps > 0) || !(t->rope_base > 0))
-        return err_set(e, ERR_FORMAT,
-                       "%s: %d heads of %d over %d key heads, epsilon %g, rotary base %g do not fit "
-                       "together", *prefix ? prefix : "slow", t->n_head, t->head_dim, t->n_head_kv,
-                       (double)t->norm_eps, (double)t->rope_base);
+        return err_set(
+            e, ERR_FORMAT,
+            "%s: %d heads of %d over %d key heads, epsilon %g, rotary base %g do not fit "
+            "together",
+            *prefix ? prefix : "slow", t->n_head, t->head_dim, t->n_head_kv, (double)t->norm_eps,
+            (double)t->rope_base);
     return 0;
 }
 
@@ -142,13 +153,15 @@ static int read_rates(const struct gguf *g, struct spec_codec *c, struct err *e)
         int down = i < c->n_encoder_rate ? c->encoder_rate[i] : 1;
         int rate = i < c->n_rate ? c->decoder_rate[i] : 1;
         if (down < 1 || rate < 1 || down > 64 || rate > 64 || hop > 65536 || up > 65536)
-            return err_set(e, ERR_FORMAT, "codec rates must be 1 to 64, a frame at most 65536 samples");
+            return err_set(e, ERR_FORMAT,
+                           "codec rates must be 1 to 64, a frame at most 65536 samples");
         hop *= down;
         up *= rate;
     }
     for (int i = 0; i < c->n_factor; i++) {
         if (c->factor[i] < 1 || c->factor[i] > 64 || hop > 65536 || up > 65536)
-            return err_set(e, ERR_FORMAT, "codec factors must be 1 to 64, a frame at most 65536 samples");
+            return err_set(e, ERR_FORMAT,
+                           "codec factors must be 1 to 64, a frame at most 65536 samples");
         hop *= c->factor[i];
         up *= c->factor[i];
     }
@@ -175,7 +188,8 @@ int spec_read(const struct gguf *g, struct spec *s, struct err *e)
             return rc;
     for (size_t i = 0; i < COUNT(stacks); i++)
         if ((rc = read_stack(g, stacks[i].prefix,
-                             (struct spec_transformer *)(void *)((char *)s + stacks[i].offset), e)) < 0)
+                             (struct spec_transformer *)(void *)((char *)s + stacks[i].offset),
+                             e)) < 0)
             return rc;
     s->codec.n_codebook = s->lm.n_codebook;
     if ((rc = read_rates(g, &s->codec, e)) < 0)
@@ -224,24 +238,61 @@ void spec_write(const struct spec *s, struct gguf_writer *w)
 
 void spec_s1_mini(struct spec *s)
 {
-    struct spec_transformer codec = {.n_layer = 8, .dim = 1024, .n_head = 16, .n_head_kv = 16,
-                                     .head_dim = 64, .n_ff = 3072, .norm_eps = 1e-5f,
-                                     .rope_base = 10000, .layer_scale = true, .window = 128,
+    struct spec_transformer codec = {.n_layer = 8,
+                                     .dim = 1024,
+                                     .n_head = 16,
+                                     .n_head_kv = 16,
+                                     .head_dim = 64,
+                                     .n_ff = 3072,
+                                     .norm_eps = 1e-5f,
+                                     .rope_base = 10000,
+                                     .layer_scale = true,
+                                     .window = 128,
                                      .n_position = 4096};
     *s = (struct spec){
-        .lm = {.slow = {.n_layer = 28, .dim = 1024, .n_head = 16, .n_head_kv = 8, .head_dim = 128,
-                        .n_ff = 3072, .norm_eps = 1e-6f, .rope_base = 1000000, .qk_norm = true,
+        .lm = {.slow = {.n_layer = 28,
+                        .dim = 1024,
+                        .n_head = 16,
+                        .n_head_kv = 8,
+                        .head_dim = 128,
+                        .n_ff = 3072,
+                        .norm_eps = 1e-6f,
+                        .rope_base = 1000000,
+                        .qk_norm = true,
                         .n_position = 8192},
-               .fast = {.n_layer = 4, .dim = 1024, .n_head = 16, .n_head_kv = 8, .head_dim = 64,
-                        .n_ff = 3072, .norm_eps = 1e-6f, .rope_base = 1000000, .n_position = 10},
-               .n_vocab = 155776, .n_codebook = 10, .codebook_size = 4096, .tied = true,
+               .fast = {.n_layer = 4,
+                        .dim = 1024,
+                        .n_head = 16,
+                        .n_head_kv = 8,
+                        .head_dim = 64,
+                        .n_ff = 3072,
+                        .norm_eps = 1e-6f,
+                        .rope_base = 1000000,
+                        .n_position = 10},
+               .n_vocab = 155776,
+               .n_codebook = 10,
+               .codebook_size = 4096,
+               .tied = true,
                .scale_codebook_embd = true},
-        .codec = {.sample_rate = 44100, .frame_samples = 2048, .encoder_dim = 64,
-                  .decoder_dim = 1536, .latent_dim = 1024, .n_rate = 4, .n_encoder_rate = 4,
-                  .encoder_rate = {2, 4, 8, 8}, .decoder_rate = {8, 8, 4, 2},
-                  .encoder_layers = {0, 0, 0, 4}, .n_factor = 2, .factor = {2, 2},
-                  .n_codebook = 10, .semantic_size = 4096, .residual_size = 1024,
-                  .codebook_dim = 8, .post = codec, .pre = codec, .has_encoder = true},
+        .codec = {.sample_rate = 44100,
+                  .frame_samples = 2048,
+                  .encoder_dim = 64,
+                  .decoder_dim = 1536,
+                  .latent_dim = 1024,
+                  .n_rate = 4,
+                  .n_encoder_rate = 4,
+                  .encoder_rate = {2, 4, 8, 8},
+                  .decoder_rate = {8, 8, 4, 2},
+                  .encoder_layers = {0, 0, 0, 4},
+                  .n_factor = 2,
+                  .factor = {2, 2},
+                  .n_codebook = 10,
+                  .semantic_size = 4096,
+                  .residual_size = 1024,
+                  .codebook_dim = 8,
+                  .post = codec,
+                  .pre = codec,
+                  .has_encoder = true},
         .sampling = {0.8f, 0.8f, 1.1f},
     };
     s->codec.enc[3] = codec;

@@ -27,38 +27,41 @@ struct spec_transformer { /* one stack of blocks, wherever it stands */
 
 struct spec_lm {
     struct spec_transformer slow, fast;
-    int n_vocab;                 /* rows of the token embedding, padding included */
-    int n_codebook;              /* Q; 1 semantic + Q-1 residual */
-    int codebook_size;           /* rows per codebook in the codebook embedding = semantic size */
-    bool tied;                   /* output = token embedding */
-    bool scale_codebook_embd;    /* divide the sum by sqrt(Q + 1) */
-    bool fast_project_in;        /* linear with bias from slow to fast dim */
+    int n_vocab;              /* rows of the token embedding, padding included */
+    int n_codebook;           /* Q; 1 semantic + Q-1 residual */
+    int codebook_size;        /* rows per codebook in the codebook embedding = semantic size */
+    bool tied;                /* output = token embedding */
+    bool scale_codebook_embd; /* divide the sum by sqrt(Q + 1) */
+    bool fast_project_in;     /* linear with bias from slow to fast dim */
     int semantic_begin, semantic_end; /* token ids, inclusive */
-    int im_end;                  /* <|im_end|> */
+    int im_end;                       /* <|im_end|> */
 };
 
 struct spec_codec {
-    int sample_rate;             /* Hz */
-    int frame_samples;           /* hop of one frame: product of rates and of factors */
+    int sample_rate;   /* Hz */
+    int frame_samples; /* hop of one frame: product of rates and of factors */
     int encoder_dim, decoder_dim, latent_dim;
-    int n_rate, n_encoder_rate;  /* blocks of the decoder, of the encoder */
+    int n_rate, n_encoder_rate; /* blocks of the decoder, of the encoder */
     int encoder_rate[SPEC_MAX_STAGES], decoder_rate[SPEC_MAX_STAGES];
-    int encoder_layers[SPEC_MAX_STAGES]; /* transformer layers closing each encoder block */
+    int encoder_layers[SPEC_MAX_STAGES];   /* transformer layers closing each encoder block */
     int n_factor, factor[SPEC_MAX_STAGES]; /* downsampling of the quantizer, in encoding order */
-    int n_codebook;              /* Q, semantic included */
+    int n_codebook;                        /* Q, semantic included */
     int semantic_size, residual_size, codebook_dim;
     struct spec_transformer post, pre;
     struct spec_transformer enc[SPEC_MAX_STAGES]; /* n_layer 0 where there is none */
-    bool has_encoder;            /* false: decoding only */
+    bool has_encoder;                             /* false: decoding only */
 };
 
-struct spec_sampling { float temperature, top_p, repetition_penalty; };
+struct spec_sampling {
+    float temperature, top_p, repetition_penalty;
+};
 
 struct spec {
     struct spec_lm lm;
     struct spec_codec codec;
-    struct spec_sampling sampling; /* recommended; S1-mini's 0.8 0.8 1.1 when the file says nothing */
-    bool espeak_ipa;               /* text_frontend: the model reads IPA */
+    struct spec_sampling
+        sampling;    /* recommended; S1-mini's 0.8 0.8 1.1 when the file says nothing */
+    bool espeak_ipa; /* text_frontend: the model reads IPA */
 };
 
 int spec_read(const struct gguf *g, struct spec *s, struct err *e);

@@ -13,8 +13,9 @@
 
 /* White space as the original's regular expression engine has it (Unicode White_Space).  PCRE2's
  * own \s also takes U+180E, so the class is spelled out. */
-#define SPACES "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}" \
-               "\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
+#define SPACES                                                                                     \
+    "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}"                               \
+    "\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
 
 /* fish_speech/tokenizer.py, FISH_TIKTOKEN_PATTERN.  The last but one alternative is a mistyped
  * look-ahead there, (\?!\S) for (?!\S); it is kept because it decides how text is split. */
@@ -29,10 +30,10 @@ static const char split_pattern[] = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 
 struct tokenizer {
     int n_rank, n_special;
-    char *blob;      /* all tokens' bytes, one after the other */
-    size_t *offset;  /* [n_rank + n_special + 1] into blob */
-    uint32_t *slot;  /* hash table of ranks: id + 1, 0 = free; open addressing */
-    size_t mask;     /* number of slots - 1 */
+    char *blob;     /* all tokens' bytes, one after the other */
+    size_t *offset; /* [n_rank + n_special + 1] into blob */
+    uint32_t *slot; /* hash table of ranks: id + 1, 0 = free; open addressing */
+    size_t mask;    /* number of slots - 1 */
     size_t max_rank_bytes;
     int32_t *special; /* ids of the special tokens, sorted by their bytes */
     bool starts[256]; /* first bytes of special tokens */
@@ -199,9 +200,9 @@ static int vocab_ranks(const char *text, size_t n, struct tokenizer_vocab *v, st
     int rc, number = 0;
     while ((rc = line_next(&at, text + n, &number, &l, e)) > 0) {
         if (l.rank >= v->n_rank || v->token[l.rank])
-            return err_set(e, ERR_FORMAT, "tokenizer line %d: rank %ld is %s, want 0 to %d once each",
-                           number, l.rank, l.rank >= v->n_rank ? "too large" : "there twice",
-                           v->n_rank - 1);
+            return err_set(
+                e, ERR_FORMAT, "tokenizer line %d: rank %ld is %s, want 0 to %d once each", number,
+                l.rank, l.rank >= v->n_rank ? "too large" : "there twice", v->n_rank - 1);
         char *bytes = mem_try(l.word_bytes / 4 + 1, 3);
         if (!bytes)
             return err_set(e, ERR_MEMORY, "out of memory for token %ld", l.rank);
@@ -228,7 +229,8 @@ static int vocab_fill(const char *tiktoken, size_t n_tiktoken, json_t *special,
     /* The ids written in the file do not count, only the order (which jansson keeps). */
     json_t *value;
     size_t i = n_rank;
-    json_object_foreach(special, name, value) {
+    json_object_foreach(special, name, value)
+    {
         if (rc == 0)
             rc = vocab_set(v, i++, name, strlen(name), e);
     }
@@ -280,8 +282,8 @@ int tokenizer_vocab_read(const char *tiktoken_path, const char *special_path,
     if (rc == 0)
         rc = tokenizer_read_all(special_path, &special, e);
     if (rc == 0) {
-        rc = tokenizer_vocab_parse(buf_str(&tiktoken), tiktoken.len, buf_str(&special),
-                                   special.len, v, e);
+        rc = tokenizer_vocab_parse(buf_str(&tiktoken), tiktoken.len, buf_str(&special), special.len,
+                                   v, e);
         if (rc < 0)
             err_wrap(e, "%s", tiktoken_path);
     }
@@ -363,7 +365,11 @@ static int compare_bytes(const char *a, size_t na, const char *b, size_t nb)
     return d ? d : (na > nb) - (na < nb);
 }
 
-struct named { const char *s; size_t n; int32_t id; };
+struct named {
+    const char *s;
+    size_t n;
+    int32_t id;
+};
 
 static int compare_named(const void *a, const void *b)
 {
@@ -475,9 +481,9 @@ void tokenizer_free(struct tokenizer *t)
 
 /* --- GGUF --- */
 
-#define KEY_MODEL "tokenizer.ggml.model"
+#define KEY_MODEL  "tokenizer.ggml.model"
 #define KEY_TOKENS "tokenizer.ggml.tokens"
-#define KEY_TYPES "tokenizer.ggml.token_type"
+#define KEY_TYPES  "tokenizer.ggml.token_type"
 enum { TYPE_NORMAL = 1, TYPE_CONTROL = 3 }; /* the format's numbers */
 
 void tokenizer_write(const struct tokenizer_vocab *v, struct gguf_writer *w)
@@ -580,8 +586,9 @@ int tokenizer_from_gguf(const struct gguf *g, struct tokenizer **ret, struct err
         (rc = gguf_array_len(g, KEY_TYPES, &type_kind, &n_type, e)) < 0)
         return rc;
     if (kind != GGUF_STRING || n != n_type || n > LIMIT_VOCAB)
-        return err_set(e, ERR_FORMAT, "%s: %zu entries, %s has %zu; want as many strings, at most %d",
-                       KEY_TOKENS, n, KEY_TYPES, n_type, LIMIT_VOCAB);
+        return err_set(e, ERR_FORMAT,
+                       "%s: %zu entries, %s has %zu; want as many strings, at most %d", KEY_TOKENS,
+                       n, KEY_TYPES, n_type, LIMIT_VOCAB);
     int32_t *type = mem_try(n, sizeof *type);
     if (!type)
         return err_set(e, ERR_MEMORY, "out of memory for %zu token types", n);
@@ -665,8 +672,13 @@ static int tokens_add(struct tokens *t, int32_t id)
 /* A piece being merged: parts in a linked list (indexed by their first byte; len 0 = gone) and a
  * heap of candidate pairs, lowest rank first, then leftmost.  A merge leaves stale candidates in
  * the heap; they are known by their length, which no longer fits.  O(n log n). */
-struct part { uint32_t len, prev; };
-struct pair { int32_t rank; uint32_t at, len; };
+struct part {
+    uint32_t len, prev;
+};
+struct pair {
+    int32_t rank;
+    uint32_t at, len;
+};
 struct merge {
     const char *s;
     uint32_t n;

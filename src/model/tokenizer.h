@@ -25,15 +25,19 @@ int tokenizer_vocab_parse(const char *tiktoken, size_t n_tiktoken, const char *s
                           size_t n_special, struct tokenizer_vocab *v, struct err *e);
 void tokenizer_vocab_done(struct tokenizer_vocab *v);
 
-int tokenizer_new(const struct tokenizer_vocab *v, struct tokenizer **ret, struct err *e); /* copies */
+int tokenizer_new(const struct tokenizer_vocab *v, struct tokenizer **ret,
+                  struct err *e); /* copies */
 int tokenizer_from_gguf(const struct gguf *g, struct tokenizer **ret, struct err *e);
 void tokenizer_write(const struct tokenizer_vocab *v, struct gguf_writer *w);
 void tokenizer_free(struct tokenizer *t);
 
-int tokenizer_n_vocab(const struct tokenizer *t);                    /* ranks + specials */
+int tokenizer_n_vocab(const struct tokenizer *t);                   /* ranks + specials */
 int tokenizer_special(const struct tokenizer *t, const char *name); /* id, or -1 */
 
-struct tokens { int32_t *id; size_t n, cap; };
+struct tokens {
+    int32_t *id;
+    size_t n, cap;
+};
 void tokens_done(struct tokens *t);
 
 /* Append the ids of text[0..n).  specials: recognise special tokens written in the text (trusted

@@ -8,8 +8,8 @@
 
 struct layer {
     struct kern_linear qkv, o, gate_up, down;
-    const float *attn_norm, *ffn_norm; /* [dim] */
-    const float *q_norm, *k_norm;      /* [head_dim] or NULL */
+    const float *attn_norm, *ffn_norm;   /* [dim] */
+    const float *q_norm, *k_norm;        /* [head_dim] or NULL */
     const float *attn_scale, *ffn_scale; /* [dim] or NULL */
 };
 
@@ -38,7 +38,8 @@ struct transformer_scratch {
 
 /* --- loading --- */
 
-/* Gate and up rows stand in two tensors; one matrix of both serves silu(w1 x) * w3 x in one pass. */
+/* Gate and up rows stand in two tensors; one matrix of both serves silu(w1 x) * w3 x in one pass.
+ */
 static int load_gate_up(const struct load *l, int i, const struct spec_transformer *s,
                         struct kern_linear *ret, struct err *e)
 {
@@ -58,8 +59,8 @@ static int load_gate_up(const struct load *l, int i, const struct spec_transform
         return err_set(e, ERR_MEMORY, "out of memory for layer %d", i);
     memcpy(rows, t[0]->data, t[0]->n_bytes);
     memcpy(rows + t[0]->n_bytes, t[1]->data, t[1]->n_bytes);
-    struct kern_source src = {2 * s->n_ff, s->dim, 1, (enum kern_type)t[0]->type, rows, NULL,
-                              t[0]->name};
+    struct kern_source src = {2 * s->n_ff, s->dim, 1,         (enum kern_type)t[0]->type,
+                              rows,        NULL,   t[0]->name};
     int rc = kern_linear_init(ret, l->exec, &src, l->type, l->arena, e);
     mem_free(rows);
     gguf_drop(l->g, t[0]);
@@ -91,7 +92,8 @@ static int load_layer(const struct load *l, int i, const struct spec_transformer
     int heads = s->n_head * s->head_dim, kv = s->n_head_kv * s->head_dim, rc;
     if ((rc = layer_vector(l, i, "attn_norm", s->dim, &y->attn_norm, e)) < 0 ||
         (rc = layer_vector(l, i, "ffn_norm", s->dim, &y->ffn_norm, e)) < 0 ||
-        (rc = layer_linear(l, i, "attn_qkv", s->qkv_bias, &y->qkv, heads + 2 * kv, s->dim, e)) < 0 ||
+        (rc = layer_linear(l, i, "attn_qkv", s->qkv_bias, &y->qkv, heads + 2 * kv, s->dim, e)) <
+            0 ||
         (rc = layer_linear(l, i, "attn_output", s->o_bias, &y->o, s->dim, heads, e)) < 0 ||
         (rc = load_gate_up(l, i, s, &y->gate_up, e)) < 0 ||
         (rc = layer_linear(l, i, "ffn_down", false, &y->down, s->dim, s->n_ff, e)) < 0)
@@ -111,7 +113,8 @@ int transformer_load(const struct gguf *g, const char *prefix, const struct spec
 {
     struct load l = {g, prefix, x, type, arena};
     struct transformer *t = mem_arena_alloc(arena, sizeof *t);
-    float *table = mem_arena_alloc(arena, (size_t)s->n_position * (size_t)s->head_dim * sizeof *table);
+    float *table =
+        mem_arena_alloc(arena, (size_t)s->n_position * (size_t)s->head_dim * sizeof *table);
     struct layer *layers = mem_arena_alloc(arena, (size_t)s->n_layer * sizeof *layers);
     int rc;
     if (!t || !table || !layers)
@@ -159,8 +162,8 @@ int transformer_kv_new(const struct transformer *t, int capacity, enum kern_type
     }
     for (size_t i = 0; i < n; i++) {
         char *k = (char *)kv->pages + 2 * i * kv->bytes;
-        kv->layer[i] = (struct kern_kv){k, k + kv->bytes, type, t->s.n_head_kv, t->s.head_dim,
-                                        capacity};
+        kv->layer[i] =
+            (struct kern_kv){k, k + kv->bytes, type, t->s.n_head_kv, t->s.head_dim, capacity};
     }
     *ret = kv;
     return 0;
@@ -256,18 +259,20 @@ static void attention(const struct transformer *t, int i, const struct transform
 {
     const struct spec_transformer *c = &t->s;
     const struct layer *y = &t->layers[i];
-    size_t d = (size_t)c->head_dim, q_len = (size_t)c->n_head * d, kv_len = (size_t)c->n_head_kv * d;
+    size_t d = (size_t)c->head_dim, q_len = (size_t)c->n_head * d,
+           kv_len = (size_t)c->n_head_kv * d;
     size_t stride = q_len + 2 * kv_len;
     float *q = s->qkv, *k = q + q_len, *v = k + kv_len;
-    struct kern_call qkv = {.in = x, .out = s->qkv, .n_row = r->n_row, .norm = y->attn_norm,
-                            .norm_eps = c->norm_eps};
-    struct kern_call out = {.in = s->heads, .out = x, .n_row = r->n_row, .epilogue = KERN_ADD,
-                            .scale = y->attn_scale};
+    struct kern_call qkv = {
+        .in = x, .out = s->qkv, .n_row = r->n_row, .norm = y->attn_norm, .norm_eps = c->norm_eps};
+    struct kern_call out = {
+        .in = s->heads, .out = x, .n_row = r->n_row, .epilogue = KERN_ADD, .scale = y->attn_scale};
 
     kern_linear_run(exec, &y->qkv, &qkv);
     if (c->qk_norm) {
         kern_head_norm(exec, q, y->q_norm, c->norm_eps, r->n_row, stride, c->n_head, c->head_dim);
-        kern_head_norm(exec, k, y->k_norm, c->norm_eps, r->n_row, stride, c->n_head_kv, c->head_dim);
+        kern_head_norm(exec, k, y->k_norm, c->norm_eps, r->n_row, stride, c->n_head_kv,
+                       c->head_dim);
     }
     kern_rope(exec, q, t->table, r->position, r->n_row, stride, c->n_head, c->head_dim);
     kern_rope(exec, k, t->table, r->position, r->n_row, stride, c->n_head_kv, c->head_dim);
@@ -275,8 +280,8 @@ static void attention(const struct transformer *t, int i, const struct transform
         int p = r->position[j];
         const struct kern_kv *kv = &r->kv[j]->layer[i];
         kern_kv_store(exec, kv, p, k + (size_t)j * stride, v + (size_t)j * stride);
-        s->rows[j] = (struct kern_attend_row){
-            kv, c->window && p >= c->window ? p - c->window + 1 : 0, p};
+        s->rows[j] =
+            (struct kern_attend_row){kv, c->window && p >= c->window ? p - c->window + 1 : 0, p};
     }
     kern_attend(exec, q, stride, c->n_head, s->rows, r->n_row, s->heads);
     kern_linear_run(exec, &y->o, &out);
@@ -287,10 +292,10 @@ static void feed_forward(const struct transformer *t, int i, int n_row, float *x
 {
     const struct spec_transformer *c = &t->s;
     const struct layer *y = &t->layers[i];
-    struct kern_call gate_up = {.in = x, .out = s->gate_up, .n_row = n_row, .norm = y->ffn_norm,
-                                .norm_eps = c->norm_eps};
-    struct kern_call down = {.in = s->ff, .out = x, .n_row = n_row, .epilogue = KERN_ADD,
-                             .scale = y->ffn_scale};
+    struct kern_call gate_up = {
+        .in = x, .out = s->gate_up, .n_row = n_row, .norm = y->ffn_norm, .norm_eps = c->norm_eps};
+    struct kern_call down = {
+        .in = s->ff, .out = x, .n_row = n_row, .epilogue = KERN_ADD, .scale = y->ffn_scale};
 
     kern_linear_run(exec, &y->gate_up, &gate_up);
     kern_silu_mul(exec, s->gate_up, n_row, c->n_ff, s->ff);
@@ -315,8 +320,12 @@ void transformer_run(const struct transformer *t, const struct transformer_rows 
 void transformer_head(const struct transformer *t, const struct kern_linear *head, const float *x,
                       int n_row, float *out, size_t out_stride, struct kern_exec *exec)
 {
-    struct kern_call c = {.in = x, .out = out, .out_stride = out_stride, .n_row = n_row,
-                          .norm = t->norm, .norm_eps = t->s.norm_eps};
+    struct kern_call c = {.in = x,
+                          .out = out,
+                          .out_stride = out_stride,
+                          .n_row = n_row,
+                          .norm = t->norm,
+                          .norm_eps = t->s.norm_eps};
     kern_linear_run(exec, head, &c);
 }
 

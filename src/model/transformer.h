@@ -25,9 +25,9 @@ int transformer_kv_new(const struct transformer *t, int capacity, enum kern_type
                        struct transformer_kv **ret, struct err *e);
 void transformer_kv_reset(struct transformer_kv *kv); /* forget everything, give memory back */
 void transformer_kv_free(struct transformer_kv *kv);
-/* Positions 0..n-1 of a cache that holds them, packed; load puts them into a cache of the same model
- * and type and of any capacity >= n, bit for bit.  The layout is the caller's business only where it
- * keeps the bytes beyond this version of the program. */
+/* Positions 0..n-1 of a cache that holds them, packed; load puts them into a cache of the same
+ * model and type and of any capacity >= n, bit for bit.  The layout is the caller's business only
+ * where it keeps the bytes beyond this version of the program. */
 size_t transformer_kv_span_bytes(const struct transformer_kv *kv, int n);
 void transformer_kv_save(const struct transformer_kv *kv, int n, void *out);
 void transformer_kv_load(struct transformer_kv *kv, int n, const void *in);
@@ -40,10 +40,11 @@ int transformer_scratch_new(const struct spec_transformer *s, int max_row,
 void transformer_scratch_free(struct transformer_scratch *s);
 
 struct transformer_rows {
-    int n_row;                       /* <= the scratch's max_row */
+    int n_row;                        /* <= the scratch's max_row */
     struct transformer_kv *const *kv; /* [n_row] the sequence of each row */
-    const int32_t *position;         /* [n_row]; rows of a sequence in ascending order; at most
-                                        capacity - window (or capacity) of one sequence in a call */
+    /* [n_row]; rows of a sequence in ascending order; at most capacity - window (or capacity) of
+     * one sequence in a call */
+    const int32_t *position;
 };
 
 /* x [n_row, dim] in place through layer i; keys and values of the rows are stored first. */

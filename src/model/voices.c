@@ -117,7 +117,8 @@ int voices_read(const struct gguf *g, const struct spec *s, struct voices **ret,
         rc = voices_read_aliases(g, v, e);
     if (rc == 0 && gguf_get_string(g, ARCH ".voice.default", &name, NULL) == 0) {
         if (!voices_find(v, name))
-            rc = err_set(e, ERR_FORMAT, "the default voice \"%.64s\" is not among the voices", name);
+            rc =
+                err_set(e, ERR_FORMAT, "the default voice \"%.64s\" is not among the voices", name);
         else if (!(v->fallback = mem_strndup(name, LIMIT_VOICE_NAME_BYTES)))
             rc = err_set(e, ERR_MEMORY, "out of memory for voices");
     }

@@ -15,12 +15,14 @@ struct voice {
 struct voices;
 int voices_read(const struct gguf *g, const struct spec *s, struct voices **ret, struct err *e);
 void voices_free(struct voices *v);
-/* Let alias stand for name, which need not be a voice of this model, whatever it stood for before. */
+/* Let alias stand for name, which need not be a voice of this model, whatever it stood for before.
+ */
 int voices_set_alias(struct voices *v, const char *alias, const char *name, struct err *e);
 const char *voices_resolve(const struct voices *v, const char *name); /* what an alias stands for */
-const struct voice *voices_at(const struct voices *v, int i);                /* NULL after the last */
-const struct voice *voices_find(const struct voices *v, const char *name);   /* or alias; or NULL */
-const char *voices_default(const struct voices *v);                          /* name or NULL */
-const char *voices_alias(const struct voices *v, int i, const char **name);  /* NULL after the last */
+const struct voice *voices_at(const struct voices *v, int i);         /* NULL after the last */
+const struct voice *voices_find(const struct voices *v, const char *name); /* or alias; or NULL */
+const char *voices_default(const struct voices *v);                        /* name or NULL */
+const char *voices_alias(const struct voices *v, int i,
+                         const char **name); /* NULL after the last */
 
 #endif

@@ -79,8 +79,8 @@ int api_fail(struct api_error *e, enum fault fault, const char *param, const cha
 int api_fail_engine(struct api_error *e, const char *param, const struct jabbertts_error *from)
 {
     size_t i = from->code < 0 ? (size_t)-from->code : 0;
-    enum fault fault = i > 0 && i < sizeof of_engine / sizeof *of_engine ? of_engine[i]
-                                                                         : FAULT_INTERNAL;
+    enum fault fault =
+        i > 0 && i < sizeof of_engine / sizeof *of_engine ? of_engine[i] : FAULT_INTERNAL;
     api_fail(e, fault, api_status(fault) == 400 ? param : NULL, "%s", from->message);
     if (fault == FAULT_BUSY)
         e->retry_after_s = from->retry_after_s > 0 ? from->retry_after_s : 1;

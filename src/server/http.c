@@ -359,8 +359,8 @@ static int check_head(struct request *r, const char *path, struct api_error *e)
     if (access_check(r, e) < 0)
         return -1;
     if (length && strtoull(length, NULL, 10) > (unsigned long long)body_limit_kib(r) << 10)
-        return api_fail(e, FAULT_BODY_TOO_LARGE, NULL,
-                        "the body is %s bytes, the limit is %d KiB", length, body_limit_kib(r));
+        return api_fail(e, FAULT_BODY_TOO_LARGE, NULL, "the body is %s bytes, the limit is %d KiB",
+                        length, body_limit_kib(r));
     buf_init(&r->body, (size_t)body_limit_kib(r) << 10);
     return 0;
 }
@@ -371,9 +371,9 @@ static size_t hard_limit(const struct request *r)
     return (size_t)r->server->o.max_body_kib * 1024 * BODY_HARD_FACTOR;
 }
 
-/* The request's head has come.  When it is refused the body is read all the same and the answer sent
- * behind it: a client that still writes may not see an answer that is followed by a reset.  A huge
- * body is not read: answer at once, the connection is closed. */
+/* The request's head has come.  When it is refused the body is read all the same and the answer
+ * sent behind it: a client that still writes may not see an answer that is followed by a reset.  A
+ * huge body is not read: answer at once, the connection is closed. */
 static enum MHD_Result on_head(struct request *r, const char *path)
 {
     struct api_error e = {0};
@@ -528,9 +528,8 @@ int http_start(struct server *s, int listen_fd, struct err *e)
     else
         tls[0].option = MHD_OPTION_END;
     s->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s,
-        MHD_OPTION_ARRAY, tls,
-        MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+        flags, 0, NULL, NULL, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_ARRAY,
+        tls, MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)s->o.max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)(s->o.idle_timeout_s < 1 ? 1 : s->o.idle_timeout_s),
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED,

@@ -19,7 +19,8 @@ static int hex(char c)
 }
 
 /* "sha256:HEX", or the key itself */
-static int keys_read_hash(const char *s, const char *where, unsigned char hash[KEYS_HASH], struct err *e)
+static int keys_read_hash(const char *s, const char *where, unsigned char hash[KEYS_HASH],
+                          struct err *e)
 {
     if (strncmp(s, "sha256:", 7) != 0) {
         if (strlen(s) < KEY_MIN)
@@ -54,11 +55,12 @@ static bool good_name(const char *s)
 }
 
 static int keys_add(struct keys *k, const char *name, const char *secret, int per_minute,
-               const char *where, struct err *e)
+                    const char *where, struct err *e)
 {
     if (!good_name(name))
-        return err_set(e, ERR_FORMAT, "%s: the name \"%.64s\" must be 1 to %d of a-z A-Z 0-9 - _ . @",
-                       where, name, KEYS_NAME_MAX - 1);
+        return err_set(e, ERR_FORMAT,
+                       "%s: the name \"%.64s\" must be 1 to %d of a-z A-Z 0-9 - _ . @", where, name,
+                       KEYS_NAME_MAX - 1);
     if (k->n_key == KEYS_MAX)
         return err_set(e, ERR_LIMIT, "%s: more than %d keys", where, KEYS_MAX);
     for (int i = 0; i < k->n_key; i++)
@@ -86,7 +88,8 @@ static char *keys_trim(char *s)
     return s;
 }
 
-static int keys_read_line(struct keys *k, char *text, int per_minute, const char *where, struct err *e)
+static int keys_read_line(struct keys *k, char *text, int per_minute, const char *where,
+                          struct err *e)
 {
     char *s = keys_trim(text), *colon = strchr(s, ':'), *rate;
     if (!*s || *s == '#')
@@ -101,8 +104,10 @@ static int keys_read_line(struct keys *k, char *text, int per_minute, const char
         char *end;
         long v = strncmp(rate, "rate=", 5) == 0 ? strtol(rate + 5, &end, 10) : -1;
         if (v < 0 || v > 1000000 || end == rate + 5 || *end)
-            return err_set(e, ERR_FORMAT, "%s: \"%.32s\" behind the key is not rate=0 to "
-                           "rate=1000000", where, rate);
+            return err_set(e, ERR_FORMAT,
+                           "%s: \"%.32s\" behind the key is not rate=0 to "
+                           "rate=1000000",
+                           where, rate);
         per_minute = (int)v;
     }
     secret[n] = 0;
@@ -115,7 +120,8 @@ static int keys_read_file(struct keys *k, const char *path, int per_minute, stru
     int rc = 0, line = 0;
     FILE *f = fopen(path, "r");
     if (!f)
-        return err_set(e, ERR_NOT_FOUND, "cannot read the keys in %.128s: %s", path, strerror(errno));
+        return err_set(e, ERR_NOT_FOUND, "cannot read the keys in %.128s: %s", path,
+                       strerror(errno));
     while (rc == 0 && fgets(text, sizeof text, f)) {
         snprintf(where, sizeof where, "%.200s:%d", path, ++line);
         if (!strchr(text, '\n') && !feof(f))

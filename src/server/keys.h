@@ -4,9 +4,9 @@
  *     struct key *key = keys_find(&k, token);        NULL: no such key
  *     if (!keys_take(&k, key, &quota)) ...           over its rate: quota says when to come again
  *
- * A file has a line `name: key` or `name: sha256:HEX` for each, and may end it with `rate=N` (requests
- * a minute); # starts a comment.  The list, from the environment, is `key` or `name:key`, with commas.
- * Only hashes are kept.  Without any key everyone may ask, as one key named "".
+ * A file has a line `name: key` or `name: sha256:HEX` for each, and may end it with `rate=N`
+ * (requests a minute); # starts a comment.  The list, from the environment, is `key` or `name:key`,
+ * with commas. Only hashes are kept.  Without any key everyone may ask, as one key named "".
  * Threads: any, after keys_load. */
 #ifndef SERVER_KEYS_H
 #define SERVER_KEYS_H
@@ -15,26 +15,26 @@
 #include <time.h>
 #include "base/err.h"
 
-#define KEYS_MAX       1000
-#define KEYS_NAME_MAX  64
-#define KEYS_HASH      32
+#define KEYS_MAX      1000
+#define KEYS_NAME_MAX 64
+#define KEYS_HASH     32
 
 struct key {
     char name[KEYS_NAME_MAX];
     unsigned char hash[KEYS_HASH];
-    int per_minute;           /* 0: no limit */
-    double tokens;            /* (lock) of the bucket: one each request */
-    struct timespec filled;   /* (lock) */
+    int per_minute;         /* 0: no limit */
+    double tokens;          /* (lock) of the bucket: one each request */
+    struct timespec filled; /* (lock) */
 };
 
 struct keys {
     struct key *key;
-    int n_key;                /* 0: none wanted */
-    struct key anyone;        /* when none is wanted */
+    int n_key;         /* 0: none wanted */
+    struct key anyone; /* when none is wanted */
     pthread_mutex_t lock;
 };
 
-struct quota { /* for the x-ratelimit headers */
+struct quota {            /* for the x-ratelimit headers */
     int limit, remaining; /* requests a minute; limit 0: none */
     double reset_s;       /* until the limit is whole again */
     double retry_s;       /* until the next request is allowed */

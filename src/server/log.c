@@ -1,5 +1,5 @@
-/* log.c - what is kept of a finished request: numbers for the metrics, and a line on standard error,
- * text or JSON.  Never the text that was spoken, unless the option log_text asks for it. */
+/* log.c - what is kept of a finished request: numbers for the metrics, and a line on standard
+ * error, text or JSON.  Never the text that was spoken, unless the option log_text asks for it. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,7 +69,10 @@ static json_t *fields(const struct request *r)
     json_t *o = json_object();
     time_string(now, sizeof now);
     log_set_string(o, "time", now);
-    log_set_string(o, "level", r->reply.status >= 500 ? "error" : r->error.fault ? "warning" : "info");
+    log_set_string(o, "level",
+                   r->reply.status >= 500 ? "error"
+                   : r->error.fault       ? "warning"
+                                          : "info");
     log_set_string(o, "request_id", r->id);
     log_set_string(o, "method", r->method);
     log_set_string(o, "path", r->path);
@@ -103,7 +106,8 @@ static void put_text(json_t *o)
                    json_string_value(json_object_get(o, "method")),
                    json_string_value(json_object_get(o, "path")),
                    (int)json_integer_value(json_object_get(o, "status")));
-    json_object_foreach(o, name, v) {
+    json_object_foreach(o, name, v)
+    {
         if (strcmp(name, "time") == 0 || strcmp(name, "method") == 0 || strcmp(name, "path") == 0 ||
             strcmp(name, "status") == 0 || strcmp(name, "level") == 0)
             continue;

@@ -15,7 +15,8 @@ static const double seconds[METRICS_BUCKETS] = {0.005, 0.01, 0.025, 0.05, 0.1, 0
                                                 1,     2.5,  5,     10,   30,  120,  600};
 static const double ratios[METRICS_BUCKETS] = {0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85,
                                                1,    1.2, 1.5, 2,    3,   5,   10};
-static const double lengths[METRICS_BUCKETS] = {0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640, 1800};
+static const double lengths[METRICS_BUCKETS] = {0.5, 1,  2.5, 5,   10,  20,
+                                                40,  80, 160, 320, 640, 1800};
 
 static const struct {
     const char *name, *help;
@@ -79,11 +80,11 @@ static struct series *metrics_find(struct metrics *m, enum metric id, const char
     struct series **p = &m->first[id];
     while (*p && strcmp((*p)->labels, labels) != 0)
         p = &(*p)->next;
-    if (*p || m->n_series == METRICS_SERIES || strlen(labels) >= sizeof (*p)->labels)
+    if (*p || m->n_series == METRICS_SERIES || strlen(labels) >= sizeof(*p)->labels)
         return *p;
     *p = mem_try(1, sizeof **p);
     if (*p) {
-        snprintf((*p)->labels, sizeof (*p)->labels, "%s", labels);
+        snprintf((*p)->labels, sizeof(*p)->labels, "%s", labels);
         m->n_series++;
     }
     return *p;
@@ -136,10 +137,10 @@ int metrics_print(struct metrics *m, struct buf *to)
         rc = buf_add_format(to, "# HELP %s %s\n# TYPE %s %s\n", rows[i].name, rows[i].help,
                             rows[i].name, histogram ? "histogram" : "counter");
         for (const struct series *s = m->first[i]; s && rc == 0; s = s->next)
-            rc = histogram ? print_histogram(to, (enum metric)i, s)
-                           : buf_add_format(to, "%s%s%s%s %.10g\n", rows[i].name,
-                                            s->labels[0] ? "{" : "", s->labels,
-                                            s->labels[0] ? "}" : "", s->sum);
+            rc = histogram
+                     ? print_histogram(to, (enum metric)i, s)
+                     : buf_add_format(to, "%s%s%s%s %.10g\n", rows[i].name, s->labels[0] ? "{" : "",
+                                      s->labels, s->labels[0] ? "}" : "", s->sum);
     }
     pthread_mutex_unlock(&m->lock);
     return rc;
@@ -148,8 +149,8 @@ int metrics_print(struct metrics *m, struct buf *to)
 int metrics_print_value(struct buf *to, const char *name, const char *type, const char *help,
                         double value)
 {
-    return buf_add_format(to, "# HELP %s %s\n# TYPE %s %s\n%s %.10g\n", name, help, name, type, name,
-                          value);
+    return buf_add_format(to, "# HELP %s %s\n# TYPE %s %s\n%s %.10g\n", name, help, name, type,
+                          name, value);
 }
 
 static int n_open_files(void)
@@ -179,7 +180,8 @@ int metrics_print_process(const struct metrics *m, struct buf *to)
     double cpu = (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
                  (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6;
     double page = (double)sysconf(_SC_PAGESIZE);
-    int rc = metrics_print_value(to, "process_cpu_seconds_total", "counter", "Processor time.", cpu);
+    int rc =
+        metrics_print_value(to, "process_cpu_seconds_total", "counter", "Processor time.", cpu);
     if (rc == 0)
         rc = metrics_print_value(to, "process_resident_memory_bytes", "gauge", "Resident memory.",
                                  (double)pages * page);
@@ -191,8 +193,8 @@ int metrics_print_process(const struct metrics *m, struct buf *to)
     if (rc == 0)
         rc = metrics_print_value(to, "process_max_fds", "gauge", "Most files that may be open.",
                                  (double)files.rlim_cur);
-    return rc == 0 ? metrics_print_value(to, "process_start_time_seconds", "gauge",
-                                         "Start of the server, seconds since 1970.",
-                                         (double)m->started)
-                   : rc;
+    return rc == 0
+               ? metrics_print_value(to, "process_start_time_seconds", "gauge",
+                                     "Start of the server, seconds since 1970.", (double)m->started)
+               : rc;
 }

@@ -60,16 +60,16 @@ static json_t *all_models(const struct server *s)
 
 void models_list(struct request *r)
 {
-    http_reply_json(r, 200, json_pack("{s:s,s:o}", "object", "list", "data",
-                                      all_models(r->server)));
+    http_reply_json(r, 200,
+                    json_pack("{s:s,s:o}", "object", "list", "data", all_models(r->server)));
 }
 
 /* Open WebUI reads "models", everyone else "data". */
 void audio_models_list(struct request *r)
 {
     json_t *list = all_models(r->server);
-    http_reply_json(r, 200, json_pack("{s:s,s:O,s:o}", "object", "list", "models", list, "data",
-                                      list));
+    http_reply_json(r, 200,
+                    json_pack("{s:s,s:O,s:o}", "object", "list", "models", list, "data", list));
 }
 
 void models_get(struct request *r)
@@ -80,8 +80,9 @@ void models_get(struct request *r)
         return;
     }
     const char *best = models_nearest(r->server, r->argument);
-    api_fail(&e, FAULT_NO_MODEL, "model", "there is no model '%.64s'%s%s%s GET /v1/models lists "
-             "those there are.", r->argument, best ? "; did you mean '" : ".", best ? best : "",
-             best ? "'?" : "");
+    api_fail(&e, FAULT_NO_MODEL, "model",
+             "there is no model '%.64s'%s%s%s GET /v1/models lists "
+             "those there are.",
+             r->argument, best ? "; did you mean '" : ".", best ? best : "", best ? "'?" : "");
     http_reply_error(r, &e);
 }

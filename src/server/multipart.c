@@ -3,7 +3,9 @@
 #include <string.h>
 #include <strings.h>
 
-struct text { const char *at, *end; };
+struct text {
+    const char *at, *end;
+};
 
 static int multipart_fail(const char **why, const char *what)
 {
@@ -39,7 +41,8 @@ static size_t parameter(struct text header, const char *name, const char **value
         do
             p++;
         while (p < header.end && (*p == ' ' || *p == '\t'));
-        if ((size_t)(header.end - p) <= n_name || strncasecmp(p, name, n_name) || p[n_name] != '=') {
+        if ((size_t)(header.end - p) <= n_name || strncasecmp(p, name, n_name) ||
+            p[n_name] != '=') {
             p--;
             continue;
         }
@@ -93,7 +96,8 @@ static int read_parts(struct text t, const char *line, size_t n_line, struct mul
             return m->n > 0 ? 0 : multipart_fail(why, "the body has no parts");
         if (t.end - t.at < 2 || memcmp(t.at, "\r\n", 2) != 0)
             return multipart_fail(why, "a boundary is not followed by a line break");
-        const char *end = multipart_find_(t, line, n_line), *blank = multipart_find_(t, "\r\n\r\n", 4);
+        const char *end = multipart_find_(t, line, n_line),
+                   *blank = multipart_find_(t, "\r\n\r\n", 4);
         if (!end)
             return multipart_fail(why, "the last boundary is missing: the body is cut short");
         if (!blank || blank + 4 > end + 2)

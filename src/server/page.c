@@ -7,13 +7,13 @@
 #include "server/params.h"
 
 /* `name` becomes the file's bytes, ended by a zero. */
-#define EMBED(name, file)                                                                         \
-    __asm__(".pushsection .rodata\n"                                                              \
-            ".global page_" #name "\n"                                                            \
-            "page_" #name ":\n"                                                                   \
-            ".incbin \"src/server/page/" file "\"\n"                                              \
-            ".byte 0\n"                                                                           \
-            ".popsection\n");                                                                     \
+#define EMBED(name, file)                                                                          \
+    __asm__(".pushsection .rodata\n"                                                               \
+            ".global page_" #name "\n"                                                             \
+            "page_" #name ":\n"                                                                    \
+            ".incbin \"src/server/page/" file "\"\n"                                               \
+            ".byte 0\n"                                                                            \
+            ".popsection\n");                                                                      \
     extern const char page_##name[]
 
 EMBED(index, "index.html");
@@ -54,12 +54,13 @@ void page_file(struct request *r)
 static json_t *field_schema(const struct param *p, int max_chars)
 {
     static const char *const types[] = {
-        [PARAM_STRING] = "string",  [PARAM_VOICE] = "string",    [PARAM_ENUM] = "string",
-        [PARAM_NUMBER] = "number",  [PARAM_INTEGER] = "integer", [PARAM_BOOL] = "boolean",
+        [PARAM_STRING] = "string", [PARAM_VOICE] = "string",    [PARAM_ENUM] = "string",
+        [PARAM_NUMBER] = "number", [PARAM_INTEGER] = "integer", [PARAM_BOOL] = "boolean",
     };
     json_t *s = json_pack("{s:s}", "description", p->help);
-    json_object_set_new(s, "type", p->required ? json_string(types[p->type])
-                                               : json_pack("[s, s]", types[p->type], "null"));
+    json_object_set_new(s, "type",
+                        p->required ? json_string(types[p->type])
+                                    : json_pack("[s, s]", types[p->type], "null"));
     if (p->type == PARAM_STRING || p->type == PARAM_VOICE) {
         bool input = strcmp(p->name, "input") == 0;
         json_object_set_new(s, "minLength", json_integer((json_int_t)p->min));
@@ -111,8 +112,7 @@ void page_openapi(struct request *r)
 {
     json_error_t why;
     json_t *doc = json_loads(page_document, 0, &why);
-    json_object_set_new(json_object_get(doc, "info"), "version",
-                        json_string(jabbertts_version()));
+    json_object_set_new(json_object_get(doc, "info"), "version", json_string(jabbertts_version()));
     json_object_set_new(json_object_get(json_object_get(doc, "components"), "schemas"),
                         "CreateSpeechRequest", speech_schema(r->server));
     http_reply_json(r, 200, doc);

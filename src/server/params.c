@@ -14,16 +14,33 @@ static const char *const format_types[] = {"audio/mpeg", "audio/opus", "audio/aa
 static const char *const stream_formats[] = {"audio", "sse", NULL};
 
 /* In the order of the rows. */
-enum { MODEL, INPUT, VOICE, INSTRUCTIONS, RESPONSE_FORMAT, SPEED, STREAM_FORMAT, STREAM, SEED,
-       TEMPERATURE, TOP_P, REPETITION_PENALTY, SAMPLE_RATE, LANGUAGE, LANG_CODE, N_PARAM };
+enum {
+    MODEL,
+    INPUT,
+    VOICE,
+    INSTRUCTIONS,
+    RESPONSE_FORMAT,
+    SPEED,
+    STREAM_FORMAT,
+    STREAM,
+    SEED,
+    TEMPERATURE,
+    TOP_P,
+    REPETITION_PENALTY,
+    SAMPLE_RATE,
+    LANGUAGE,
+    LANG_CODE,
+    N_PARAM
+};
 
 static const struct param params[N_PARAM] = {
     [MODEL] = {"model", PARAM_STRING, true, 1, 128, 0, NULL, "id or alias of a model"},
     [INPUT] = {"input", PARAM_STRING, true, 1, 4096, 0, NULL, "the text to speak"},
     [VOICE] = {"voice", PARAM_VOICE, true, 1, 128, 0, NULL,
                "name or alias of a voice, or an object {\"id\": name}"},
-    [INSTRUCTIONS] = {"instructions", PARAM_STRING, false, 0, 4096, 0, NULL,
-                      "how to speak; models that know markers get the one it names: whispering, excited ..."},
+    [INSTRUCTIONS] =
+        {"instructions", PARAM_STRING, false, 0, 4096, 0, NULL,
+         "how to speak; models that know markers get the one it names: whispering, excited ..."},
     [RESPONSE_FORMAT] = {"response_format", PARAM_ENUM, false, 0, 0, FORMAT_MP3, format_names,
                          "format of the sound"},
     [SPEED] = {"speed", PARAM_NUMBER, false, 0.25, 4, 1, NULL, "pitch is kept"},
@@ -103,23 +120,24 @@ static int read_string(const struct param *p, const json_t *v, double max, const
                        struct api_error *e)
 {
     if (!json_is_string(v))
-        return wrong_type(p, p->type == PARAM_VOICE ? "a string or an object {\"id\": string}"
-                                                    : "a string", v, e);
+        return wrong_type(
+            p, p->type == PARAM_VOICE ? "a string or an object {\"id\": string}" : "a string", v,
+            e);
     const char *s = json_string_value(v);
     size_t n = params_count_chars(s);
     if ((double)n > max)
-        return api_fail(e, FAULT_TOO_LONG, p->name,
-                        "'%s' is %zu characters; the limit is %.0f%s", p->name, n, max,
+        return api_fail(e, FAULT_TOO_LONG, p->name, "'%s' is %zu characters; the limit is %.0f%s",
+                        p->name, n, max,
                         p == &params[INPUT] ? " (max_input_chars). Split the text, or start the "
-                                              "server with a higher limit." : ".");
+                                              "server with a higher limit."
+                                            : ".");
     if ((double)n < p->min)
         return api_fail(e, FAULT_TOO_SHORT, p->name, "'%s' is empty", p->name);
     *ret = s;
     return 0;
 }
 
-static int read_voice(const struct param *p, const json_t *v, const char **ret,
-                      struct api_error *e)
+static int read_voice(const struct param *p, const json_t *v, const char **ret, struct api_error *e)
 {
     if (!json_is_object(v))
         return read_string(p, v, p->max, ret, e);
@@ -147,12 +165,13 @@ static int read_enum(const struct param *p, const json_t *v, double *ret, struct
         n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", p->values[i]);
     }
     const char *best = near_found(&near);
-    return api_fail(e, FAULT_INVALID_VALUE, p->name,
-                    "'%s' is \"%.64s\", must be one of: %s.%s%s%s", p->name, json_string_value(v),
-                    known, best ? " Did you mean \"" : "", best ? best : "", best ? "\"?" : "");
+    return api_fail(e, FAULT_INVALID_VALUE, p->name, "'%s' is \"%.64s\", must be one of: %s.%s%s%s",
+                    p->name, json_string_value(v), known, best ? " Did you mean \"" : "",
+                    best ? best : "", best ? "\"?" : "");
 }
 
-static int params_read_number(const struct param *p, const json_t *v, double *ret, struct api_error *e)
+static int params_read_number(const struct param *p, const json_t *v, double *ret,
+                              struct api_error *e)
 {
     bool whole = p->type == PARAM_INTEGER;
     if (p->type == PARAM_BOOL) {
@@ -181,8 +200,9 @@ struct values { /* of the table's rows */
     double number[N_PARAM];
 };
 
-static int params_read_field(const struct param *p, const json_t *v, const struct param_limits *limits,
-                      struct values *to, struct api_error *e)
+static int params_read_field(const struct param *p, const json_t *v,
+                             const struct param_limits *limits, struct values *to,
+                             struct api_error *e)
 {
     size_t i = (size_t)(p - params);
     switch (p->type) {
@@ -228,7 +248,8 @@ static int check_names(json_t *json, const struct param_limits *limits, char *ig
     const char *name;
     json_t *value;
     int n = 0;
-    json_object_foreach(json, name, value) {
+    json_object_foreach(json, name, value)
+    {
         int i = 0;
         while (i < N_PARAM && strcmp(name, params[i].name) != 0)
             i++;
@@ -267,8 +288,10 @@ int params_parse(const char *body, size_t n, const struct param_limits *limits,
     struct speech_params p = {0};
     json_t *json = json_loadb(body, n, 0, &why);
     if (!json)
-        return api_fail(e, FAULT_BAD_JSON, NULL, "the body is not valid JSON: %s (line %d, column "
-                        "%d)", why.text, why.line, why.column);
+        return api_fail(e, FAULT_BAD_JSON, NULL,
+                        "the body is not valid JSON: %s (line %d, column "
+                        "%d)",
+                        why.text, why.line, why.column);
     if (!json_is_object(json)) {
         api_fail(e, FAULT_BAD_JSON, NULL, "the body must be a JSON object, got %s",
                  type_name(json));

@@ -31,20 +31,20 @@ const char *params_format_name(enum speech_format f);
 const char *params_format_type(enum speech_format f); /* Content-Type */
 
 struct speech_params {
-    json_t *json;             /* owns the strings */
+    json_t *json; /* owns the strings */
     const char *model, *input, *voice, *instructions, *language;
-    size_t n_char;            /* of input */
+    size_t n_char; /* of input */
     enum speech_format response_format;
     bool sse, stream;
     double speed, temperature, top_p, repetition_penalty; /* the last three < 0: not given */
     int64_t seed;
-    int sample_rate;          /* Hz; 0: not given */
-    char ignored[200];        /* names of the fields that mean nothing here; "": none */
+    int sample_rate;   /* Hz; 0: not given */
+    char ignored[200]; /* names of the fields that mean nothing here; "": none */
 };
 
 struct param_limits {
     int max_input_chars;
-    bool strict;              /* unknown fields are errors */
+    bool strict; /* unknown fields are errors */
 };
 int params_parse(const char *body, size_t n, const struct param_limits *limits,
                  struct speech_params *ret, struct api_error *e);

@@ -14,7 +14,9 @@
 #include "base/mem.h"
 #include "server/http.h"
 
-#define SEND_BYTES (128 << 10) /* the kernel would keep megabytes of sound for who does not read */
+#define SEND_BYTES                                                                                 \
+    (128 << 10) /* the kernel would keep megabytes of sound for who does not read                  \
+                 */
 
 void server_options_init(struct server_options *o)
 {
@@ -51,7 +53,8 @@ static void name_model(struct server *s)
 
 static int listen_on(const struct addrinfo *a, int *ret)
 {
-    int on = 1, ahead = SEND_BYTES, fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol);
+    int on = 1, ahead = SEND_BYTES,
+        fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol);
     if (fd < 0)
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -79,8 +82,9 @@ static int open_socket(const struct server_options *o, int *ret, struct err *e)
     for (const struct addrinfo *a = list; a && rc < 0; a = a->ai_next)
         rc = listen_on(a, ret);
     freeaddrinfo(list);
-    return rc == 0 ? 0 : err_set(e, ERR_IO, "cannot listen on %.128s port %d: %s", o->host, o->port,
-                                 strerror(errno));
+    return rc == 0 ? 0
+                   : err_set(e, ERR_IO, "cannot listen on %.128s port %d: %s", o->host, o->port,
+                             strerror(errno));
 }
 
 static void name_url(struct server *s, int fd)

@@ -18,20 +18,20 @@ enum server_log { SERVER_LOG_TEXT, SERVER_LOG_JSON, SERVER_LOG_NONE };
 
 struct server_options {
     struct jabbertts_options engine;
-    const char *host;          /* name or address to listen on */
-    int port;                  /* 0: any free one */
-    const char *voice_dir;     /* of users' voices; NULL: none are kept */
-    const char *model_name;    /* id in the API; NULL: the model file's name */
-    int workers;               /* threads that parse, encode and answer */
+    const char *host;       /* name or address to listen on */
+    int port;               /* 0: any free one */
+    const char *voice_dir;  /* of users' voices; NULL: none are kept */
+    const char *model_name; /* id in the API; NULL: the model file's name */
+    int workers;            /* threads that parse, encode and answer */
     int max_connections;
-    int max_input_chars;       /* code points of `input` */
-    int max_body_kib;          /* of a JSON request */
-    double header_timeout_s;   /* to send a request's headers */
-    double body_timeout_s;     /* to send its body */
-    double idle_timeout_s;     /* no byte moved, either way */
-    double request_timeout_s;  /* a whole request, when its client names no shorter time */
-    bool strict;               /* unknown fields are errors */
-    const char *cors_origins;  /* "*", or origins separated by commas; "": no CORS */
+    int max_input_chars;      /* code points of `input` */
+    int max_body_kib;         /* of a JSON request */
+    double header_timeout_s;  /* to send a request's headers */
+    double body_timeout_s;    /* to send its body */
+    double idle_timeout_s;    /* no byte moved, either way */
+    double request_timeout_s; /* a whole request, when its client names no shorter time */
+    bool strict;              /* unknown fields are errors */
+    const char *cors_origins; /* "*", or origins separated by commas; "": no CORS */
     enum server_log log;
     bool log_text;             /* the texts too */
     const char *api_keys_file; /* keys.h has the form; NULL: none */
@@ -45,7 +45,7 @@ struct server;
 void server_options_init(struct server_options *o);
 /* Strings in o are borrowed until server_stop. */
 int server_start(const struct server_options *o, struct server **ret, struct err *e);
-const char *server_url(const struct server *s); /* http://127.0.0.1:8000 */
+const char *server_url(const struct server *s);   /* http://127.0.0.1:8000 */
 const char *server_model(const struct server *s); /* its id in the API */
 /* Refuse new requests, give those that run drain_s seconds, cancel the rest, free everything. */
 void server_stop(struct server *s, double drain_s);

@@ -18,9 +18,9 @@
 #include "server/http.h"
 #include "server/params.h"
 
-#define READ_SAMPLES 4096
-#define PCM_HZ       24000 /* what OpenAI's clients take pcm to be */
-#define WAV_HEADER   44
+#define READ_SAMPLES   4096
+#define PCM_HZ         24000 /* what OpenAI's clients take pcm to be */
+#define WAV_HEADER     44
 #define LOG_TEXT_BYTES 4096
 
 struct speech {
@@ -53,7 +53,8 @@ static int check_content_type(const struct request *r, struct api_error *e)
         return 0;
     return api_fail(e, FAULT_CONTENT_TYPE, NULL,
                     "the body is %.64s, must be JSON; send the header Content-Type: "
-                    "application/json", type);
+                    "application/json",
+                    type);
 }
 
 /* How long the client is going to wait, at most the server's own limit. */
@@ -298,9 +299,10 @@ static void speech_fail(struct request *r, struct speech *sp, const struct api_e
 static void end_events(struct request *r, const struct jabbertts_progress *p)
 {
     int n_in = p->n_token, n_out = p->n_frame;
-    write_event(r, NULL, json_pack("{s:s,s:{s:i,s:i,s:i}}", "type", "speech.audio.done", "usage",
-                                   "input_tokens", n_in, "output_tokens", n_out, "total_tokens",
-                                   n_in + n_out));
+    write_event(r, NULL,
+                json_pack("{s:s,s:{s:i,s:i,s:i}}", "type", "speech.audio.done", "usage",
+                          "input_tokens", n_in, "output_tokens", n_out, "total_tokens",
+                          n_in + n_out));
     http_write(r, "data: [DONE]\n\n", 14);
 }
 
@@ -325,7 +327,8 @@ static void speech_finish(struct request *r, struct speech *sp)
     if (p.n_truncated > 0) {
         api_fail(&e, FAULT_INCOMPLETE, NULL,
                  "the model did not come to the end of %d of %d sentences; try another seed, or "
-                 "shorter sentences", p.n_truncated, p.n_piece);
+                 "shorter sentences",
+                 p.n_truncated, p.n_piece);
         speech_fail(r, sp, &e);
         return;
     }

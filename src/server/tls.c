@@ -24,8 +24,8 @@ static int read_pem(const char *path, struct buf *to, struct err *e)
 }
 
 /* The library only logs what is wrong with a pair of files, so try them first. */
-static int tls_check_pair(const struct server_options *o, const struct buf *cert, const struct buf *key,
-                      struct err *e)
+static int tls_check_pair(const struct server_options *o, const struct buf *cert,
+                          const struct buf *key, struct err *e)
 {
     gnutls_certificate_credentials_t c;
     gnutls_datum_t chain = {(unsigned char *)cert->data, (unsigned)cert->len};

@@ -1,7 +1,7 @@
 /* voices.c - the lists of voices, users' own ones, and the consents to make them.
  *
- * Bodies come as multipart/form-data, as OpenAI has it, or as JSON with the recording in base64; the
- * names that other servers give the fields are known too. */
+ * Bodies come as multipart/form-data, as OpenAI has it, or as JSON with the recording in base64;
+ * the names that other servers give the fields are known too. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +70,8 @@ static int read_multipart(const struct request *r, const char *type, struct uplo
         return api_fail(e, FAULT_INVALID_VALUE, NULL, "the form cannot be read: %s", why);
     for (int i = 0; i < N_FIELD; i++)
         for (int k = 0; k < N_SPELLING && spellings[i][k] && !u->field[i]; k++)
-            if ((p = multipart_find(&m, spellings[i][k])) && voices_take(u, i, p->data, p->n, e) < 0)
+            if ((p = multipart_find(&m, spellings[i][k])) &&
+                voices_take(u, i, p->data, p->n, e) < 0)
                 return -1;
     return 0;
 }
@@ -95,7 +96,8 @@ static int read_json(const struct request *r, struct upload *u, struct api_error
 {
     json_error_t why;
     json_t *j = json_loadb(r->body.data ? r->body.data : "", r->body.len, 0, &why);
-    int rc = json_is_object(j) ? 0 : api_fail(e, FAULT_BAD_JSON, NULL, "the body is not a JSON object");
+    int rc =
+        json_is_object(j) ? 0 : api_fail(e, FAULT_BAD_JSON, NULL, "the body is not a JSON object");
     for (int i = 0; i < N_FIELD && rc == 0; i++)
         for (int k = 0; k < N_SPELLING && spellings[i][k] && !u->field[i] && rc == 0; k++) {
             const json_t *v = json_object_get(j, spellings[i][k]);
@@ -120,8 +122,10 @@ static int read_upload(const struct request *r, struct upload *u, struct api_err
         return read_multipart(r, type, u, e);
     if (type && strncasecmp(type, "application/json", 16) == 0)
         return read_json(r, u, e);
-    return api_fail(e, FAULT_CONTENT_TYPE, NULL, "the body is %.64s, must be multipart/form-data or "
-                    "application/json", type ? type : "of no type");
+    return api_fail(e, FAULT_CONTENT_TYPE, NULL,
+                    "the body is %.64s, must be multipart/form-data or "
+                    "application/json",
+                    type ? type : "of no type");
 }
 
 static int voices_need(const struct upload *u, int i, const char *called, struct api_error *e)
@@ -137,9 +141,10 @@ static int voices_need(const struct upload *u, int i, const char *called, struct
 
 static json_t *stored_json(enum jabbertts_kind kind, const struct jabbertts_stored *v)
 {
-    json_t *j = json_pack("{s:s,s:s,s:s,s:I,s:s}", "id", v->id, "object",
-                          kind == JABBERTTS_VOICE ? "audio.voice" : "audio.voice_consent", "name",
-                          v->name, "created_at", (json_int_t)v->created_at, "language", v->language);
+    json_t *j =
+        json_pack("{s:s,s:s,s:s,s:I,s:s}", "id", v->id, "object",
+                  kind == JABBERTTS_VOICE ? "audio.voice" : "audio.voice_consent", "name", v->name,
+                  "created_at", (json_int_t)v->created_at, "language", v->language);
     if (kind == JABBERTTS_VOICE && j)
         json_object_update_new(j, json_pack("{s:s,s:s,s:s,s:f}", "description", v->description,
                                             "transcript", v->transcript, "consent", v->consent,
@@ -213,11 +218,13 @@ static void voices_add_(struct request *r, enum jabbertts_kind kind)
         upload_done(&u);
         return;
     }
-    struct jabbertts_stored v = {.name = u.field[NAME], .language = u.field[LANGUAGE],
+    struct jabbertts_stored v = {.name = u.field[NAME],
+                                 .language = u.field[LANGUAGE],
                                  .transcript = u.field[TRANSCRIPT],
                                  .description = u.field[DESCRIPTION],
                                  .consent = voice ? u.field[CONSENT] : NULL,
-                                 .recording = u.field[SOUND], .n_bytes = u.n_sound};
+                                 .recording = u.field[SOUND],
+                                 .n_bytes = u.n_sound};
     int rc = jabbertts_store_add(r->server->store, r->server->tts, kind, &v, id, &why);
     upload_done(&u);
     if (rc < 0)
@@ -273,14 +280,15 @@ static int read_page(const struct request *r, int *limit, const char **after, st
     return 0;
 }
 
-/* {"object":"list","data":[...],"first_id","last_id","has_more"}, and the same list under `also`. */
+/* {"object":"list","data":[...],"first_id","last_id","has_more"}, and the same list under `also`.
+ */
 static json_t *page_json(json_t *list, const char *also, bool more)
 {
     size_t n = json_array_size(list);
     json_t *first = json_object_get(json_array_get(list, 0), "id");
     json_t *last = n ? json_object_get(json_array_get(list, n - 1), "id") : NULL;
-    json_t *j = json_pack("{s:s,s:O,s:O?,s:O?,s:b}", "object", "list", "data", list, "first_id", first,
-                          "last_id", last, "has_more", more);
+    json_t *j = json_pack("{s:s,s:O,s:O?,s:O?,s:b}", "object", "list", "data", list, "first_id",
+                          first, "last_id", last, "has_more", more);
     if (also && j)
         json_object_set(j, also, list);
     json_decref(list);
@@ -304,7 +312,8 @@ static bool voices_cut(json_t *list, const char *after, int limit, bool *more)
     return true;
 }
 
-/* Open WebUI reads "voices", everyone else "data"; pickers want all of them, so that is the preset. */
+/* Open WebUI reads "voices", everyone else "data"; pickers want all of them, so that is the preset.
+ */
 void voices_list(struct request *r)
 {
     struct server *s = r->server;
@@ -319,8 +328,8 @@ void voices_list(struct request *r)
         return;
     }
     f.json = model_voices(s);
-    if (s->store && jabbertts_store_list(s->store, JABBERTTS_VOICE, NULL, LIMIT_STORED, keep_all, &f,
-                                         &why) < 0) {
+    if (s->store && jabbertts_store_list(s->store, JABBERTTS_VOICE, NULL, LIMIT_STORED, keep_all,
+                                         &f, &why) < 0) {
         json_decref(f.json);
         reply_failure(r, NULL, &why);
     } else if (!voices_cut(f.json, after, limit, &more)) {
@@ -362,9 +371,8 @@ static json_t *find_model_voice(const struct server *s, const char *id)
 {
     json_t *list = model_voices(s), *v, *found = NULL;
     size_t i;
-    json_array_foreach(list, i, v)
-        if (!found && strcmp(json_string_value(json_object_get(v, "id")), id) == 0)
-            found = json_incref(v);
+    json_array_foreach(list, i, v) if (!found && strcmp(json_string_value(json_object_get(v, "id")),
+                                                        id) == 0) found = json_incref(v);
     json_decref(list);
     return found;
 }
@@ -409,8 +417,8 @@ static void remove_one(struct request *r, enum jabbertts_kind kind, const char *
     if (jabbertts_store_remove(r->server->store, kind, r->argument, &why) < 0)
         reply_failure(r, NULL, &why);
     else
-        http_reply_json(r, 200, json_pack("{s:s,s:s,s:b}", "id", r->argument, "object", object,
-                                          "deleted", 1));
+        http_reply_json(
+            r, 200, json_pack("{s:s,s:s,s:b}", "id", r->argument, "object", object, "deleted", 1));
 }
 
 void voices_remove(struct request *r)
@@ -419,8 +427,8 @@ void voices_remove(struct request *r)
     json_t *v = find_model_voice(r->server, r->argument);
     json_decref(v);
     if (v) {
-        api_fail(&e, FAULT_INVALID_VALUE, NULL, "'%.64s' belongs to the model and cannot be deleted",
-                 r->argument);
+        api_fail(&e, FAULT_INVALID_VALUE, NULL,
+                 "'%.64s' belongs to the model and cannot be deleted", r->argument);
         http_reply_error(r, &e);
         return;
     }

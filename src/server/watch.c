@@ -1,8 +1,8 @@
 /* watch.c - the thread that looks after connections: a client that is gone, or too slow.
  *
  * The HTTP library does not look at a connection that sleeps until its sound is ready, so a client
- * that hangs up meanwhile would be noticed only by the first bytes sent to it.  Here every socket is
- * watched for the other side's closing; a client that half-closes (shutdown of its sending side)
+ * that hangs up meanwhile would be noticed only by the first bytes sent to it.  Here every socket
+ * is watched for the other side's closing; a client that half-closes (shutdown of its sending side)
  * counts as gone, as in other servers. */
 #include <errno.h>
 #include <string.h>

@@ -3,9 +3,9 @@
 #include <ctype.h>
 #include <string.h>
 
-static const char *const title[] = {"Mr", "Mrs", "Ms", "Dr", "Prof", "St", "Mt", "Messrs", "Gen",
-                                    "Col", "Capt", "Cmdr", "Lt", "Sgt", "Maj", "Rev", "Hon", "Gov",
-                                    "Sen", "Rep", "vs", "Mme", "Mlle"};
+static const char *const title[] = {"Mr",  "Mrs", "Ms",   "Dr",   "Prof", "St",  "Mt",  "Messrs",
+                                    "Gen", "Col", "Capt", "Cmdr", "Lt",   "Sgt", "Maj", "Rev",
+                                    "Hon", "Gov", "Sen",  "Rep",  "vs",   "Mme", "Mlle"};
 
 /* These, only before a number. */
 static const char *const numbered[] = {"No", "Nos", "Fig", "Vol", "Sec", "Ch", "Art", "pp", "Nr"};

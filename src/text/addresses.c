@@ -7,7 +7,12 @@
 
 #define MAX_ADDRESS_BYTES 2048 /* longer ones are not recognized as one */
 
-struct reader { const struct text_language *l; const char *s; size_t n; struct words *w; };
+struct reader {
+    const struct text_language *l;
+    const char *s;
+    size_t n;
+    struct words *w;
+};
 
 static bool addresses_is_name_byte(char c)
 {
@@ -55,8 +60,7 @@ static void say_parts(const struct reader *r, size_t at, size_t end)
         if (scan_is_digit(s[at])) {
             at += scan_digits(s, end, at);
             if (at - from <= 4 && s[from] != '0')
-                words_number(r->w, r->l->locale, NULL,
-                             strncat((char[8]){0}, s + from, at - from));
+                words_number(r->w, r->l->locale, NULL, strncat((char[8]){0}, s + from, at - from));
             else
                 language_say_digits(r->l, s + from, at - from, r->w);
             continue;
@@ -132,7 +136,8 @@ static size_t addresses_read_url(const struct reader *r, size_t at)
 static size_t read_tag(const struct reader *r, size_t at)
 {
     size_t end = at + 1;
-    while (end < r->n && end - at < MAX_ADDRESS_BYTES && (addresses_is_name_byte(r->s[end])) && r->s[end] != '-')
+    while (end < r->n && end - at < MAX_ADDRESS_BYTES && (addresses_is_name_byte(r->s[end])) &&
+           r->s[end] != '-')
         end++;
     if (end == at + 1 || scan_word_before(r->s, at) || !scan_letter(r->s, r->n, at + 1))
         return 0;

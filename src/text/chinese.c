@@ -6,26 +6,60 @@
 #include "text/scan.h"
 #include "text/words.h"
 
-#define SAME(x) {x, 0, 0, 0, 0}
+#define SAME(x)                                                                                    \
+    {                                                                                              \
+        x, 0, 0, 0, 0                                                                              \
+    }
 
-static const struct language_unit units[] = {
-    {"°C", SAME("摄氏度"), 0}, {"℃", SAME("摄氏度"), 0}, {"°", SAME("度"), 0}, {"nm", SAME("纳米"), 0},
-    {"mm", SAME("毫米"), 0}, {"cm", SAME("厘米"), 0}, {"m", SAME("米"), 0}, {"km", SAME("公里"), 0},
-    {"m²", SAME("平方米"), 0}, {"km²", SAME("平方公里"), 0}, {"m³", SAME("立方米"), 0}, {"ml", SAME("毫升"), 0},
-    {"L", SAME("升"), 0}, {"l", SAME("升"), 0}, {"mg", SAME("毫克"), 0}, {"g", SAME("克"), 0},
-    {"kg", SAME("公斤"), 0}, {"t", SAME("吨"), 0}, {"m/s", SAME("米每秒"), 0}, {"s", SAME("秒"), 0},
-    {"min", SAME("分钟"), 0}, {"h", SAME("小时"), 0}, {"W", SAME("瓦"), 0}, {"kW", SAME("千瓦"), 0},
-    {"V", SAME("伏"), 0}, {"Hz", SAME("赫兹"), 0}, {"MHz", SAME("兆赫"), 0}, {"GHz", SAME("吉赫"), 0},
-    {"KB", SAME("KB"), 0}, {"dB", SAME("分贝"), 0}, {0}};
+static const struct language_unit units[] = {{"°C", SAME("摄氏度"), 0},
+                                             {"℃", SAME("摄氏度"), 0},
+                                             {"°", SAME("度"), 0},
+                                             {"nm", SAME("纳米"), 0},
+                                             {"mm", SAME("毫米"), 0},
+                                             {"cm", SAME("厘米"), 0},
+                                             {"m", SAME("米"), 0},
+                                             {"km", SAME("公里"), 0},
+                                             {"m²", SAME("平方米"), 0},
+                                             {"km²", SAME("平方公里"), 0},
+                                             {"m³", SAME("立方米"), 0},
+                                             {"ml", SAME("毫升"), 0},
+                                             {"L", SAME("升"), 0},
+                                             {"l", SAME("升"), 0},
+                                             {"mg", SAME("毫克"), 0},
+                                             {"g", SAME("克"), 0},
+                                             {"kg", SAME("公斤"), 0},
+                                             {"t", SAME("吨"), 0},
+                                             {"m/s", SAME("米每秒"), 0},
+                                             {"s", SAME("秒"), 0},
+                                             {"min", SAME("分钟"), 0},
+                                             {"h", SAME("小时"), 0},
+                                             {"W", SAME("瓦"), 0},
+                                             {"kW", SAME("千瓦"), 0},
+                                             {"V", SAME("伏"), 0},
+                                             {"Hz", SAME("赫兹"), 0},
+                                             {"MHz", SAME("兆赫"), 0},
+                                             {"GHz", SAME("吉赫"), 0},
+                                             {"KB", SAME("KB"), 0},
+                                             {"dB", SAME("分贝"), 0},
+                                             {0}};
 
-static const struct language_currency currencies[] = {
-    {"$", SAME("美元"), {0}, 0, 0}, {"US$", SAME("美元"), {0}, 0, 0}, {"USD", SAME("美元"), {0}, 0, 0},
-    {"€", SAME("欧元"), {0}, 0, 0}, {"EUR", SAME("欧元"), {0}, 0, 0}, {"£", SAME("英镑"), {0}, 0, 0},
-    {"HK$", SAME("港元"), {0}, 0, 0}, {"JPY", SAME("日元"), {0}, 0, 0}, {0}};
+static const struct language_currency currencies[] = {{"$", SAME("美元"), {0}, 0, 0},
+                                                      {"US$", SAME("美元"), {0}, 0, 0},
+                                                      {"USD", SAME("美元"), {0}, 0, 0},
+                                                      {"€", SAME("欧元"), {0}, 0, 0},
+                                                      {"EUR", SAME("欧元"), {0}, 0, 0},
+                                                      {"£", SAME("英镑"), {0}, 0, 0},
+                                                      {"HK$", SAME("港元"), {0}, 0, 0},
+                                                      {"JPY", SAME("日元"), {0}, 0, 0},
+                                                      {0}};
 
-static const struct language_symbol symbols[] = {
-    {"%", "百分号"}, {"&", "和"}, {"+", "加"}, {"=", "等于"}, {"×", "乘"}, {"÷", "除以"}, {"<", "小于"},
-    {">", "大于"}, {"≈", "约等于"}, {"½", "二分之一"}, {"¼", "四分之一"}, {"¾", "四分之三"}, {"*", ""}, {0}};
+static const struct language_symbol symbols[] = {{"%", "百分号"},   {"&", "和"},
+                                                 {"+", "加"},       {"=", "等于"},
+                                                 {"×", "乘"},       {"÷", "除以"},
+                                                 {"<", "小于"},     {">", "大于"},
+                                                 {"≈", "约等于"},   {"½", "二分之一"},
+                                                 {"¼", "四分之一"}, {"¾", "四分之三"},
+                                                 {"*", ""},         {0}};
 
 static void chinese_say_digits(const char *s, size_t n, struct words *w)
 {
@@ -136,7 +170,8 @@ static size_t chinese_match(const char *s, size_t n, size_t at, struct words *w)
         chinese_say_digits(x.digits, 4, w);
         return x.len;
     }
-    if (strlen(x.digits) > 8 && !x.grouped && !x.fraction[0]) { /* a number of a telephone or a card */
+    if (strlen(x.digits) > 8 && !x.grouped &&
+        !x.fraction[0]) { /* a number of a telephone or a card */
         chinese_say_digits(x.digits, strlen(x.digits), w);
         return x.len;
     }
@@ -155,9 +190,11 @@ static size_t chinese_match(const char *s, size_t n, size_t at, struct words *w)
         words_add(w, "公里");
         return x.len + spaces + len;
     }
-    static const char *const counters[] = {"个", "只", "条", "本", "次", "天", "位", "名", "件", "张", "辆", "杯",
-                                           "瓶", "家", "种", "岁", "点", "周", "年", "小时", "倍", "块", NULL};
-    for (const char *const *c = counters; strcmp(x.digits, "2") == 0 && !x.fraction[0] && !x.sign && *c; c++)
+    static const char *const counters[] = {"个", "只", "条", "本",   "次", "天", "位", "名",
+                                           "件", "张", "辆", "杯",   "瓶", "家", "种", "岁",
+                                           "点", "周", "年", "小时", "倍", "块", NULL};
+    for (const char *const *c = counters;
+         strcmp(x.digits, "2") == 0 && !x.fraction[0] && !x.sign && *c; c++)
         if (scan_match(s, n, end, *c, false)) {
             words_add(w, "两");
             return x.len;
@@ -167,9 +204,27 @@ static size_t chinese_match(const char *s, size_t n, size_t at, struct words *w)
 
 extern const struct text_language language_zh;
 const struct text_language language_zh = {
-    .code = "zh", .locale = "zh", .decimal = '.', .group = ",", .unspaced = true, .date_order = "ymd",
-    .minus = "负", .plus = "加", .point = "点", .to = "到", .dot = "点", .at = "艾特", .slash = "斜杠",
-    .dash = "横杠", .underscore = "下划线", .colon = "冒号", .hashtag = "话题",
-    .units = units, .currencies = currencies, .symbols = symbols,
-    .match = chinese_match, .say_date = chinese_say_date, .say_time = chinese_say_time,
+    .code = "zh",
+    .locale = "zh",
+    .decimal = '.',
+    .group = ",",
+    .unspaced = true,
+    .date_order = "ymd",
+    .minus = "负",
+    .plus = "加",
+    .point = "点",
+    .to = "到",
+    .dot = "点",
+    .at = "艾特",
+    .slash = "斜杠",
+    .dash = "横杠",
+    .underscore = "下划线",
+    .colon = "冒号",
+    .hashtag = "话题",
+    .units = units,
+    .currencies = currencies,
+    .symbols = symbols,
+    .match = chinese_match,
+    .say_date = chinese_say_date,
+    .say_time = chinese_say_time,
 };

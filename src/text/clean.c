@@ -10,10 +10,10 @@
 #include "base/err.h"
 #include "text/scan.h"
 
-#define MAX_TOKEN_BYTES  80 /* between <| and |> */
-#define MAX_MARKS        8  /* on one letter; more are ornament */
-#define MAX_CLUSTER      32 /* a letter and what composes with it, bytes of UTF-16 */
-#define MAX_EMOTICON     5
+#define MAX_TOKEN_BYTES 80 /* between <| and |> */
+#define MAX_MARKS       8  /* on one letter; more are ornament */
+#define MAX_CLUSTER     32 /* a letter and what composes with it, bytes of UTF-16 */
+#define MAX_EMOTICON    5
 
 struct cleaner {
     const char *s;
@@ -67,28 +67,53 @@ static void clean_put(struct cleaner *k, const char *form, size_t start, size_t 
 static const char *simple_form(UChar32 c)
 {
     switch (c) {
-    case 0x2018: case 0x2019: case 0x201a: case 0x201b: case 0x2bc: case 0xb4: case 0x2b9: case 0x60:
+    case 0x2018:
+    case 0x2019:
+    case 0x201a:
+    case 0x201b:
+    case 0x2bc:
+    case 0xb4:
+    case 0x2b9:
+    case 0x60:
         return "'";
-    case 0x201c: case 0x201d: case 0x201e: case 0x201f: case 0xab: case 0xbb: case 0x2e42: case 0x301d:
-    case 0x301e: case 0x301f: case 0xff02:
+    case 0x201c:
+    case 0x201d:
+    case 0x201e:
+    case 0x201f:
+    case 0xab:
+    case 0xbb:
+    case 0x2e42:
+    case 0x301d:
+    case 0x301e:
+    case 0x301f:
+    case 0xff02:
         return "\"";
-    case 0x2039: case 0x203a: case 0xff07:
+    case 0x2039:
+    case 0x203a:
+    case 0xff07:
         return "'";
     case 0x2026:
         return "...";
     case 0x2025:
         return "..";
-    case 0x2010: case 0x2011: case 0xfe63: case 0xff0d:
+    case 0x2010:
+    case 0x2011:
+    case 0xfe63:
+    case 0xff0d:
         return "-";
-    case 0x2015: case 0x2e3a: case 0x2e3b:
+    case 0x2015:
+    case 0x2e3a:
+    case 0x2e3b:
         return "—";
-    case 0x2044: case 0x2215:
+    case 0x2044:
+    case 0x2215:
         return "/";
     case 0x203c:
         return "!";
     case 0x2047:
         return "?";
-    case 0x2048: case 0x2049:
+    case 0x2048:
+    case 0x2049:
         return "?!";
     case 0x2116:
         return "No. ";
@@ -100,7 +125,9 @@ static const char *simple_form(UChar32 c)
 
 static int line_breaks(UChar32 c)
 {
-    return c == '\n' || c == 0x85 || c == 0x2028 || c == '\v' ? 1 : c == '\f' || c == 0x2029 ? 2 : 0;
+    return c == '\n' || c == 0x85 || c == 0x2028 || c == '\v' ? 1
+           : c == '\f' || c == 0x2029                         ? 2
+                                                              : 0;
 }
 
 static bool clean_is_space(UChar32 c)
@@ -123,7 +150,9 @@ static bool is_dropped(const struct cleaner *k, UChar32 c, size_t at, size_t len
     switch (u_charType(c)) {
     case U_PRIVATE_USE_CHAR:
         return !k->options->marks;
-    case U_CONTROL_CHAR: case U_SURROGATE: case U_UNASSIGNED:
+    case U_CONTROL_CHAR:
+    case U_SURROGATE:
+    case U_UNASSIGNED:
         return true;
     case U_FORMAT_CHAR:
         return (c != 0x200c && c != 0x200d) || !keeps_joiner(k, at, len);
@@ -137,14 +166,16 @@ static bool is_dropped(const struct cleaner *k, UChar32 c, size_t at, size_t len
 static bool clean_is_mark(UChar32 c)
 {
     int8_t type = u_charType(c);
-    return type == U_NON_SPACING_MARK || type == U_ENCLOSING_MARK || type == U_COMBINING_SPACING_MARK;
+    return type == U_NON_SPACING_MARK || type == U_ENCLOSING_MARK ||
+           type == U_COMBINING_SPACING_MARK;
 }
 
 /* Marks that only ornament, where they do not compose with their letter: all but the accents. */
 static bool is_ornament(UChar32 c)
 {
-    return (c >= 0x332 && c <= 0x36f) || (c >= 0x488 && c <= 0x489) || (c >= 0x1ab0 && c <= 0x1aff) ||
-           (c >= 0x1dc0 && c <= 0x1dff) || (c >= 0x20d0 && c <= 0x20ff) || (c >= 0xfe00 && c <= 0xfe2f);
+    return (c >= 0x332 && c <= 0x36f) || (c >= 0x488 && c <= 0x489) ||
+           (c >= 0x1ab0 && c <= 0x1aff) || (c >= 0x1dc0 && c <= 0x1dff) ||
+           (c >= 0x20d0 && c <= 0x20ff) || (c >= 0xfe00 && c <= 0xfe2f);
 }
 
 /* Does NFKC say the same in ordinary letters?  Not for what means something of its own (x², ½), nor
@@ -152,14 +183,23 @@ static bool is_ornament(UChar32 c)
 static bool wants_compatibility(UChar32 c)
 {
     switch (u_getIntPropertyValue(c, UCHAR_DECOMPOSITION_TYPE)) {
-    case U_DT_FONT: case U_DT_CIRCLE: case U_DT_COMPAT: case U_DT_NARROW: case U_DT_SQUARE:
-    case U_DT_SMALL: case U_DT_VERTICAL: case U_DT_INITIAL: case U_DT_MEDIAL: case U_DT_FINAL:
+    case U_DT_FONT:
+    case U_DT_CIRCLE:
+    case U_DT_COMPAT:
+    case U_DT_NARROW:
+    case U_DT_SQUARE:
+    case U_DT_SMALL:
+    case U_DT_VERTICAL:
+    case U_DT_INITIAL:
+    case U_DT_MEDIAL:
+    case U_DT_FINAL:
     case U_DT_ISOLATED:
-        return c != 0xb5 && c != 0x17f && !(c >= 0x2032 && c <= 0x2037) &&
-               c != 0xff61 && c != 0xff64 && !(c >= 0xa8 && c <= 0xb8);
+        return c != 0xb5 && c != 0x17f && !(c >= 0x2032 && c <= 0x2037) && c != 0xff61 &&
+               c != 0xff64 && !(c >= 0xa8 && c <= 0xb8);
     case U_DT_WIDE:
-        return u_isalnum(c) || u_charType(c) == U_CURRENCY_SYMBOL || u_charType(c) == U_MATH_SYMBOL ||
-               c == 0xff05 || c == 0xff06 || c == 0xff03 || c == 0xff20 || c == 0xff0f || c == 0xff0e;
+        return u_isalnum(c) || u_charType(c) == U_CURRENCY_SYMBOL ||
+               u_charType(c) == U_MATH_SYMBOL || c == 0xff05 || c == 0xff06 || c == 0xff03 ||
+               c == 0xff20 || c == 0xff0f || c == 0xff0e;
     default:
         return false;
     }
@@ -182,7 +222,8 @@ static size_t cluster(struct cleaner *k, UChar32 c, size_t at, size_t len)
     for (;;) {
         UChar32 next = scan_char(k->s, k->n, end, &next_len);
         bool voiced = next == 0xff9e || next == 0xff9f; /* of half-width kana */
-        if (next < 0x300 || !(clean_is_mark(next) || voiced || (is_jamo(next) && c >= 0x1100 && c <= 0x11ff)))
+        if (next < 0x300 ||
+            !(clean_is_mark(next) || voiced || (is_jamo(next) && c >= 0x1100 && c <= 0x11ff)))
             break;
         if (marks++ < MAX_MARKS && n < MAX_CLUSTER - 2)
             U16_APPEND_UNSAFE(in, n, next);
@@ -194,7 +235,8 @@ static size_t cluster(struct cleaner *k, UChar32 c, size_t at, size_t len)
         return end - at;
     }
     UErrorCode status = U_ZERO_ERROR;
-    int32_t m = unorm2_normalize(compatible ? k->nfkc : k->nfc, in, n, norm, 4 * MAX_CLUSTER, &status);
+    int32_t m =
+        unorm2_normalize(compatible ? k->nfkc : k->nfc, in, n, norm, 4 * MAX_CLUSTER, &status);
     if (U_FAILURE(status) || m > 4 * MAX_CLUSTER)
         m = 0;
     for (int32_t i = 0; i < m && n8 + 4 < (int32_t)sizeof form;) {
@@ -244,7 +286,8 @@ static size_t punctuation_run(struct cleaner *k, size_t at)
         clean_put(k, (char[2]){c, 0}, at, end);
         return end - at;
     }
-    if (c == '-' && end - at == 2 && !(end < k->n && scan_is_alpha(s[end]) && (!at || s[at - 1] == ' '))) {
+    if (c == '-' && end - at == 2 &&
+        !(end < k->n && scan_is_alpha(s[end]) && (!at || s[at - 1] == ' '))) {
         clean_put(k, "—", at, end);
         return end - at;
     }
@@ -263,7 +306,8 @@ static size_t special_token(const struct cleaner *k, size_t at)
     while (end + 1 < k->n && end - at < MAX_TOKEN_BYTES && k->s[end] > ' ' && k->s[end] != '<' &&
            k->s[end] != '|')
         end++;
-    return end + 1 < k->n && k->s[end] == '|' && k->s[end + 1] == '>' && end > at + 2 ? end + 2 - at : 0;
+    return end + 1 < k->n && k->s[end] == '|' && k->s[end + 1] == '>' && end > at + 2 ? end + 2 - at
+                                                                                      : 0;
 }
 
 /* :-) ;) =D :'( <3 and kin, standing alone. */

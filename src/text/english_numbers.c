@@ -9,7 +9,11 @@
 #include "text/scan.h"
 #include "text/words.h"
 
-struct here { const char *s; size_t n, at; struct words *w; };
+struct here {
+    const char *s;
+    size_t n, at;
+    struct words *w;
+};
 
 /* --- saying --- */
 
@@ -62,7 +66,8 @@ void english_say_code(const char *digits, size_t n, struct words *w)
             english_say_int(strtol(digits, NULL, 10), w);
         return;
     }
-    int x = (int)strtol((char[5]){digits[0], digits[1], digits[2], n > 3 ? digits[3] : 0}, NULL, 10);
+    int x =
+        (int)strtol((char[5]){digits[0], digits[1], digits[2], n > 3 ? digits[3] : 0}, NULL, 10);
     if (n == 3 && x % 100 == 0) {
         english_say_int(x, w);
         return;
@@ -78,7 +83,8 @@ void english_say_code(const char *digits, size_t n, struct words *w)
 void english_say_date(const struct language_date *d, struct words *w)
 {
     if (d->month)
-        words_add_n(w, language_en.months[d->month - 1], strcspn(language_en.months[d->month - 1], "|"));
+        words_add_n(w, language_en.months[d->month - 1],
+                    strcspn(language_en.months[d->month - 1], "|"));
     if (d->day)
         english_say_ordinal(d->day, w);
     if (d->year >= 0) {
@@ -133,7 +139,8 @@ struct english_context english_before(const char *s, size_t at)
         end--;
     end -= end && s[end - 1] == '.' && end < at;
     size_t start = end;
-    while (start && end - start < sizeof c.word && (scan_is_alpha(s[start - 1]) || s[start - 1] == '\''))
+    while (start && end - start < sizeof c.word &&
+           (scan_is_alpha(s[start - 1]) || s[start - 1] == '\''))
         start--;
     c.start = start;
     lower_word(&c, s + start, end - start);
@@ -187,7 +194,8 @@ static size_t half_at(const struct here *h, size_t at, const char **said)
         return 0;
     i++;
     bool dots = byte_at(h, i) == '.';
-    i += dots + (dots && byte_at(h, i + 1) == ' ' && tolower((unsigned char)byte_at(h, i + 2)) == 'm');
+    i += dots +
+         (dots && byte_at(h, i + 1) == ' ' && tolower((unsigned char)byte_at(h, i + 2)) == 'm');
     if (tolower((unsigned char)byte_at(h, i)) != 'm' || !word_ends(h, i + 1))
         return 0;
     i++;
@@ -249,7 +257,8 @@ static size_t english_numbers_say_clock(const struct here *h, size_t at, bool *h
     const char *said;
     size_t len = clock_at(h, at, &t), after = len ? half_at(h, at + len, &said) : 0;
     *half = after > 0;
-    if (!len || (t.minute < 0 && !after) || (after && (t.hour > 12 || t.hour == 0) && t.minute < 0) ||
+    if (!len || (t.minute < 0 && !after) ||
+        (after && (t.hour > 12 || t.hour == 0) && t.minute < 0) ||
         (!after && !word_ends(h, at + len)))
         return 0;
     if (!after) {
@@ -282,7 +291,8 @@ static size_t english_numbers_read_time(const struct here *h)
     dash = bare + after + scan_spaces(h->s, h->n, bare + after);
     if ((second = scan_dash(h->s, h->n, dash)) > 0) {
         struct language_time u;
-        size_t to = dash + second + scan_spaces(h->s, h->n, dash + second), l2 = clock_at(h, to, &u);
+        size_t to = dash + second + scan_spaces(h->s, h->n, dash + second),
+               l2 = clock_at(h, to, &u);
         bool half2 = l2 && half_at(h, to + l2, &said) > 0;
         range = l2 && (half2 || (u.minute >= 0 && (t.minute >= 0 || after))) &&
                 (half2 || word_ends(h, to + l2));
@@ -333,7 +343,8 @@ static size_t day_at(const struct here *h, size_t at, int *day)
         return 0;
     *day = (int)x;
     for (const char *p = "stndrdth"; *p; p += 2)
-        if ((byte_at(h, end) | 32) == p[0] && (byte_at(h, end + 1) | 32) == p[1] && word_ends(h, end + 2))
+        if ((byte_at(h, end) | 32) == p[0] && (byte_at(h, end + 1) | 32) == p[1] &&
+            word_ends(h, end + 2))
             return end + 2 - at;
     return word_ends(h, end) ? len : 0;
 }
@@ -348,7 +359,8 @@ static size_t english_numbers_year_at(const struct here *h, size_t at, int *year
         return 0;
     bool quote = byte_at(h, end) == '\'';
     size_t len = scan_digits(h->s, h->n, end + quote);
-    if (len != (quote ? 2u : 4u) || !word_ends(h, end + quote + len) || byte_at(h, end + len) == ':' ||
+    if (len != (quote ? 2u : 4u) || !word_ends(h, end + quote + len) ||
+        byte_at(h, end + len) == ':' ||
         (byte_at(h, end + len) == '.' && scan_is_digit(byte_at(h, end + len + 1))) ||
         (byte_at(h, end + len) == ',' && scan_digits(h->s, h->n, end + len + 1) == 3))
         return 0;
@@ -359,10 +371,12 @@ static size_t english_numbers_year_at(const struct here *h, size_t at, int *year
 /* Mon, Tues., Thurs: its bytes without the period, and the whole name. */
 static size_t weekday_at(const struct here *h, size_t at, const char **name)
 {
-    static const struct { const char *written, *said; } days[] = {
-        {"Sun", "Sunday"}, {"Mon", "Monday"}, {"Tue", "Tuesday"}, {"Tues", "Tuesday"},
-        {"Wed", "Wednesday"}, {"Weds", "Wednesday"}, {"Thu", "Thursday"}, {"Thur", "Thursday"},
-        {"Thurs", "Thursday"}, {"Fri", "Friday"}, {"Sat", "Saturday"}};
+    static const struct {
+        const char *written, *said;
+    } days[] = {{"Sun", "Sunday"},   {"Mon", "Monday"},    {"Tue", "Tuesday"},
+                {"Tues", "Tuesday"}, {"Wed", "Wednesday"}, {"Weds", "Wednesday"},
+                {"Thu", "Thursday"}, {"Thur", "Thursday"}, {"Thurs", "Thursday"},
+                {"Fri", "Friday"},   {"Sat", "Saturday"}};
     for (size_t i = sizeof days / sizeof *days; i-- > 0;) {
         size_t len = scan_match(h->s, h->n, at, days[i].written, false);
         if (!len || !word_ends(h, at + len))
@@ -417,7 +431,8 @@ size_t english_month(const char *s, size_t n, size_t at, struct words *w)
                               ? english_numbers_month_at(&h, end + period + span, &other)
                               : 0;
     if (second_month) { /* Jan-Mar */
-        words_add_n(w, language_en.months[d.month - 1], strcspn(language_en.months[d.month - 1], "|"));
+        words_add_n(w, language_en.months[d.month - 1],
+                    strcspn(language_en.months[d.month - 1], "|"));
         words_add(w, "to");
         words_add_n(w, language_en.months[other - 1], strcspn(language_en.months[other - 1], "|"));
         return end + period + span + second_month - at;
@@ -536,7 +551,8 @@ static bool is_era(const struct here *h, size_t at)
 /* Is the four-digit number of [at, at+4) a year?  It is unless something counted follows. */
 static bool is_year(const struct here *h, size_t at, long x)
 {
-    struct english_context before = english_before(h->s, at), after = english_after(h->s, h->n, at + 4);
+    struct english_context before = english_before(h->s, at),
+                           after = english_after(h->s, h->n, at + 4);
     size_t len = strlen(after.word);
     bool adjacent = after.start == at + 5;
     if (x < 1100 || x > 2099)
@@ -544,12 +560,14 @@ static bool is_year(const struct here *h, size_t at, long x)
                !(adjacent && len && after.word[len - 1] == 's');
     if (before.start < at && (byte_at(h, at - 1) == '$' || byte_at(h, at - 1) == '#'))
         return false;
-    bool counted = adjacent && ((len > 3 && after.word[len - 1] == 's' && after.word[len - 2] != 's' &&
-                                 !english_is(after.word, "was|this|his|its|elections|olympics|games")) ||
-                                english_is(after.word, "people|men|women|children|or|percent|million|"
-                                                       "billion|thousand|feet|more|other|different"));
-    if (english_is(before.word, "about|over|under|nearly|almost|approximately|some|than|least|most|only|"
-                                "exactly|roughly|another|all"))
+    bool counted =
+        adjacent && ((len > 3 && after.word[len - 1] == 's' && after.word[len - 2] != 's' &&
+                      !english_is(after.word, "was|this|his|its|elections|olympics|games")) ||
+                     english_is(after.word, "people|men|women|children|or|percent|million|"
+                                            "billion|thousand|feet|more|other|different"));
+    if (english_is(before.word,
+                   "about|over|under|nearly|almost|approximately|some|than|least|most|only|"
+                   "exactly|roughly|another|all"))
         return false;
     return !counted || (english_is(before.word, "in|since|until|year|circa") && before.start < at &&
                         !english_is(after.word, "people|men|women|children|feet|million"));
@@ -561,15 +579,17 @@ static size_t read_year(const struct here *h)
     size_t len = scan_digits(h->s, h->n, h->at), end = h->at + len;
     if (len != 4 || h->s[h->at] == '0')
         return 0;
-    long x = strtol((char[5]){h->s[h->at], h->s[h->at + 1], h->s[h->at + 2], h->s[h->at + 3], 0}, NULL,
-                    10);
+    long x = strtol((char[5]){h->s[h->at], h->s[h->at + 1], h->s[h->at + 2], h->s[h->at + 3], 0},
+                    NULL, 10);
     if (byte_at(h, end) == '.' || (byte_at(h, end) == ',' && scan_is_digit(byte_at(h, end + 1))))
         if (scan_is_digit(byte_at(h, end + 1)))
             return 0;
-    if (!word_ends(h, end) || byte_at(h, end) == '%' || byte_at(h, end) == ':' || byte_at(h, end) == '/')
+    if (!word_ends(h, end) || byte_at(h, end) == '%' || byte_at(h, end) == ':' ||
+        byte_at(h, end) == '/')
         return 0;
     size_t dash = scan_dash(h->s, h->n, end), digits = scan_digits(h->s, h->n, end + dash);
-    if (dash && (digits == 4 || digits == 2) && x >= 1000 && x <= 2100 && word_ends(h, end + dash + digits)) {
+    if (dash && (digits == 4 || digits == 2) && x >= 1000 && x <= 2100 &&
+        word_ends(h, end + dash + digits)) {
         long y = strtol(h->s + end + dash, NULL, 10);
         bool span = digits == 4 ? y >= x && y - x < 400 && y <= 2200 : y > x % 100 && y <= 99;
         if (span && byte_at(h, end + dash + digits) != '-') {
@@ -594,8 +614,8 @@ static size_t read_year(const struct here *h)
 /* 1990s, 80s, 1900s, '90s (the apostrophe stays outside). */
 static size_t read_decade(const struct here *h)
 {
-    static const char *const tens[] = {"", "tens", "twenties", "thirties", "forties", "fifties",
-                                       "sixties", "seventies", "eighties", "nineties"};
+    static const char *const tens[] = {"",        "tens",    "twenties",  "thirties", "forties",
+                                       "fifties", "sixties", "seventies", "eighties", "nineties"};
     size_t len = scan_digits(h->s, h->n, h->at), end = h->at + len;
     size_t quote = byte_at(h, end) == '\'';
     if ((len != 4 && len != 2) || h->s[end - 1] != '0' || byte_at(h, end + quote) != 's' ||
@@ -632,10 +652,12 @@ static void say_denominator(long d, bool many, struct words *w)
 /* The fraction n/d at s[at], or a sign like ½: its bytes. */
 static size_t fraction_at(const struct here *h, size_t at, long *num, long *den)
 {
-    static const struct { const char *sign; int num, den; } signs[] = {
-        {"½", 1, 2}, {"⅓", 1, 3}, {"⅔", 2, 3}, {"¼", 1, 4}, {"¾", 3, 4}, {"⅕", 1, 5}, {"⅖", 2, 5},
-        {"⅗", 3, 5}, {"⅘", 4, 5}, {"⅙", 1, 6}, {"⅚", 5, 6}, {"⅐", 1, 7}, {"⅛", 1, 8}, {"⅜", 3, 8},
-        {"⅝", 5, 8}, {"⅞", 7, 8}, {"⅑", 1, 9}, {"⅒", 1, 10}};
+    static const struct {
+        const char *sign;
+        int num, den;
+    } signs[] = {{"½", 1, 2}, {"⅓", 1, 3}, {"⅔", 2, 3}, {"¼", 1, 4}, {"¾", 3, 4}, {"⅕", 1, 5},
+                 {"⅖", 2, 5}, {"⅗", 3, 5}, {"⅘", 4, 5}, {"⅙", 1, 6}, {"⅚", 5, 6}, {"⅐", 1, 7},
+                 {"⅛", 1, 8}, {"⅜", 3, 8}, {"⅝", 5, 8}, {"⅞", 7, 8}, {"⅑", 1, 9}, {"⅒", 1, 10}};
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
         if (scan_match(h->s, h->n, at, signs[i].sign, false)) {
             *num = signs[i].num;
@@ -644,7 +666,8 @@ static size_t fraction_at(const struct here *h, size_t at, long *num, long *den)
         }
     size_t a = scan_digits(h->s, h->n, at), b = scan_digits(h->s, h->n, at + a + 1);
     if (a < 1 || a > 3 || byte_at(h, at + a) != '/' || b < 1 || b > 4 || h->s[at] == '0' ||
-        h->s[at + a + 1] == '0' || !word_ends(h, at + a + 1 + b) || byte_at(h, at + a + 1 + b) == '/' ||
+        h->s[at + a + 1] == '0' || !word_ends(h, at + a + 1 + b) ||
+        byte_at(h, at + a + 1 + b) == '/' ||
         (byte_at(h, at + a + 1 + b) == '.' && scan_is_digit(byte_at(h, at + a + 2 + b))))
         return 0;
     *num = strtol(h->s + at, NULL, 10);
@@ -669,9 +692,10 @@ static bool is_month_day(const struct here *h, long month, long day)
 {
     const char *before = english_before(h->s, h->at).word;
     return month >= 1 && month <= 12 && day >= 1 && day <= 31 &&
-           english_is(before, "on|by|until|till|since|before|after|due|dated|date|monday|tuesday|wednesday|"
-                              "thursday|friday|saturday|sunday|from|starting|ending|mon|tue|tues|wed|thu|"
-                              "thurs|fri|sat|sun");
+           english_is(before,
+                      "on|by|until|till|since|before|after|due|dated|date|monday|tuesday|wednesday|"
+                      "thursday|friday|saturday|sunday|from|starting|ending|mon|tue|tues|wed|thu|"
+                      "thurs|fri|sat|sun");
 }
 
 /* 12/25 is one too, where nobody would count in such parts. */
@@ -684,8 +708,10 @@ static bool is_calendar_day(const struct here *h, size_t end, long month, long d
 
 static bool is_rating(const struct here *h, size_t end, long num, long den)
 {
-    struct english_context before = english_before(h->s, h->at), after = english_after(h->s, h->n, end);
-    if (english_is(after.word, "of|mile|miles|inch|inches|cup|cups|teaspoon|tsp|tbsp|tablespoon|pound"))
+    struct english_context before = english_before(h->s, h->at),
+                           after = english_after(h->s, h->n, end);
+    if (english_is(after.word,
+                   "of|mile|miles|inch|inches|cup|cups|teaspoon|tsp|tbsp|tablespoon|pound"))
         return false;
     return (den == 10 || (den == 100 && num > 1) || den == 5) && num <= den &&
            (den != 5 || english_is(after.word, "star|stars|rating|score|points") ||
@@ -733,7 +759,8 @@ static size_t read_fraction(const struct here *h)
         return x.len + gap + len + say_unit_after(h, h->at + x.len + gap + len, true);
     }
     bool digits = scan_is_digit(h->s[h->at]);
-    if (digits && ((num == 24 && den == 7) || (num == 9 && den == 11) || (num == den && num > 10))) {
+    if (digits &&
+        ((num == 24 && den == 7) || (num == 9 && den == 11) || (num == den && num > 10))) {
         english_say_int(num, h->w);
         english_say_int(den, h->w);
     } else if (digits && (is_month_day(h, num, den) || is_calendar_day(h, h->at + len, num, den))) {
@@ -823,8 +850,8 @@ static size_t english_numbers_read_phone(const struct here *h)
     bool ten = n_group == 3 && sizes[0] == 3 && sizes[1] == 3 && sizes[2] == 4;
     bool seven = n_group == 2 && sizes[0] == 3 && sizes[1] == 4 && byte_at(h, at + 3) == '-' &&
                  memcmp(h->s + at + 1, "00", 2) != 0;
-    bool letters = n_group == 2 && sizes[0] == 3 && sizes[1] == 0 && end > at + 4 &&
-                   byte_at(h, at + 1) == '-';
+    bool letters =
+        n_group == 2 && sizes[0] == 3 && sizes[1] == 0 && end > at + 4 && byte_at(h, at + 1) == '-';
     if ((!ten && !seven) || !word_ends(h, end) || letters || byte_at(h, end) == '-')
         return 0;
     say_groups(h, at + (byte_at(h, at) == '('), end);
@@ -852,7 +879,8 @@ static size_t english_numbers_read_groups(const struct here *h)
         separator = c;
         end++;
     }
-    if (separator == '-' && groups >= 3 && groups <= 8 && byte_at(h, end) == 'X' && word_ends(h, end + 1)) {
+    if (separator == '-' && groups >= 3 && groups <= 8 && byte_at(h, end) == 'X' &&
+        word_ends(h, end + 1)) {
         say_groups(h, h->at, end);
         words_add(h->w, "X");
         return end + 1 - h->at;
@@ -863,9 +891,9 @@ static size_t english_numbers_read_groups(const struct here *h)
     if (separator == '-' && groups == 3 && digits <= 8 && (first == 4 || (first <= 2 && last == 4)))
         return 0; /* a date */
     bool cards = separator == ' ' && groups >= 3 && fours;
-    bool codes = separator == '-' &&
-                 ((groups >= 3 && groups <= 8) ||
-                  (groups == 2 && first >= 3 && h->s[h->at] == '0')); /* 00123-45 */
+    bool codes =
+        separator == '-' && ((groups >= 3 && groups <= 8) ||
+                             (groups == 2 && first >= 3 && h->s[h->at] == '0')); /* 00123-45 */
     if (!(cards || codes) || !word_ends(h, end) || digits > 40)
         return 0;
     say_groups(h, h->at, end);
@@ -876,7 +904,8 @@ static size_t english_numbers_read_groups(const struct here *h)
 static size_t read_code(const struct here *h)
 {
     size_t len = scan_digits(h->s, h->n, h->at), end = h->at + len;
-    if (!len || !word_ends(h, end) || (byte_at(h, end) == '.' && scan_is_digit(byte_at(h, end + 1))) ||
+    if (!len || !word_ends(h, end) ||
+        (byte_at(h, end) == '.' && scan_is_digit(byte_at(h, end + 1))) ||
         (byte_at(h, end) == ',' && scan_digits(h->s, h->n, end + 1) == 3))
         return 0;
     struct english_context before = english_before(h->s, h->at);
@@ -898,7 +927,8 @@ static size_t read_code(const struct here *h)
         words_add(h->w, "one oh one");
         return len;
     }
-    if (gap && english_is(before.word, "zip|pin|code|zipcode|passcode|isbn|serial|account|otp|id")) {
+    if (gap &&
+        english_is(before.word, "zip|pin|code|zipcode|passcode|isbn|serial|account|otp|id")) {
         english_say_digits(h->s + h->at, len, h->w);
         return len;
     }
@@ -931,7 +961,8 @@ static const char versioned[] =
 static size_t english_numbers_read_dotted(const struct here *h)
 {
     size_t end = h->at, parts = 0;
-    bool bytes = true, prefix = h->at && ((h->s[h->at - 1] | 32) == 'v' || strchr("@=", h->s[h->at - 1]));
+    bool bytes = true,
+         prefix = h->at && ((h->s[h->at - 1] | 32) == 'v' || strchr("@=", h->s[h->at - 1]));
     for (;;) {
         size_t len = scan_digits(h->s, h->n, end);
         if (!len || len > 6)
@@ -1003,7 +1034,8 @@ static size_t read_by(const struct here *h)
         if (!len || !y.len || gap > 1)
             break;
         size_t stop = after + y.len;
-        if (byte_at(h, stop) == '^' || scan_match(h->s, h->n, stop + scan_spaces(h->s, h->n, stop), "=", 0))
+        if (byte_at(h, stop) == '^' ||
+            scan_match(h->s, h->n, stop + scan_spaces(h->s, h->n, stop), "=", 0))
             return 0; /* 6 × 10^23, 3 × 4 = 12 */
         if (parts == 1 && screen)
             english_say_code(x.digits, 4, h->w);
@@ -1021,8 +1053,9 @@ static size_t read_by(const struct here *h)
         return end + say_unit_after(h, end, !is_adjective(h, end)) - h->at;
     if (gap == 0 && byte_at(h, end) == 'x' && word_ends(h, end + 1) && !x.grouped) {
         struct english_context next = english_after(h->s, h->n, end + 1);
-        bool times = english_is(next.word, "faster|slower|more|less|better|bigger|larger|smaller|cheaper|"
-                                           "higher|as|the|longer|stronger|a|per|worse|greater|quicker");
+        bool times =
+            english_is(next.word, "faster|slower|more|less|better|bigger|larger|smaller|cheaper|"
+                                  "higher|as|the|longer|stronger|a|per|worse|greater|quicker");
         language_say_number(&language_en, &x, NULL, h->w);
         words_add(h->w, times ? "times" : "X");
         return x.len + 1;
@@ -1039,19 +1072,21 @@ static size_t read_ratio(const struct here *h)
         byte_at(h, end) == ':')
         return 0;
     struct english_context before = english_before(h->s, h->at);
-    bool verse = before.start < h->at && before.capital &&
-                 english_is(before.word, "genesis|exodus|leviticus|numbers|deuteronomy|joshua|judges|ruth|"
-                                         "samuel|kings|job|psalm|psalms|proverbs|isaiah|jeremiah|ezekiel|"
-                                         "daniel|hosea|matthew|mark|luke|john|acts|romans|corinthians|"
-                                         "galatians|ephesians|philippians|colossians|timothy|titus|hebrews|"
-                                         "james|peter|jude|revelation|ecclesiastes|quran|surah");
+    bool verse =
+        before.start < h->at && before.capital &&
+        english_is(before.word, "genesis|exodus|leviticus|numbers|deuteronomy|joshua|judges|ruth|"
+                                "samuel|kings|job|psalm|psalms|proverbs|isaiah|jeremiah|ezekiel|"
+                                "daniel|hosea|matthew|mark|luke|john|acts|romans|corinthians|"
+                                "galatians|ephesians|philippians|colossians|timothy|titus|hebrews|"
+                                "james|peter|jude|revelation|ecclesiastes|quran|surah");
     long x = strtol(h->s + h->at, NULL, 10), y = strtol(h->s + h->at + a + 1, NULL, 10);
     if (!verse && b == 2 && x <= 24 && y <= 59)
         return 0;
     english_say_int(x, h->w);
     words_add(h->w, verse ? "" : "to");
     english_say_int(y, h->w);
-    size_t dash = scan_dash(h->s, h->n, end), more = verse && dash ? scan_digits(h->s, h->n, end + dash) : 0;
+    size_t dash = scan_dash(h->s, h->n, end),
+           more = verse && dash ? scan_digits(h->s, h->n, end + dash) : 0;
     if (more) {
         words_add(h->w, "to");
         english_say_int(strtol(h->s + end + dash, NULL, 10), h->w);
@@ -1208,8 +1243,9 @@ static size_t read_coordinate(const struct here *h)
         return 0;
     end += len;
     struct here g = *h;
-    static const struct { const char *mark, *other, *one, *many; } steps[] = {
-        {"′", "'", "minute", "minutes"}, {"″", "\"", "second", "seconds"}};
+    static const struct {
+        const char *mark, *other, *one, *many;
+    } steps[] = {{"′", "'", "minute", "minutes"}, {"″", "\"", "second", "seconds"}};
     language_say_number(&language_en, &x, NULL, h->w);
     words_add(h->w, value_of(&x) == 1 && !x.fraction[0] ? "degree" : "degrees");
     for (int i = 0; i < 2; i++) {
@@ -1243,13 +1279,16 @@ static size_t read_coordinate(const struct here *h)
 static const char lettered[] =
     "gate|apartment|apt|room|row|seat|section|unit|suite|flat|bus|platform|ste|exit";
 
-static const struct { const char *letter, *word; } magnitudes[] = {
-    {"trillion", "trillion"}, {"billion", "billion"}, {"million", "million"},
-    {"thousand", "thousand"},
-    {"hundred", "hundred"}, {"quadrillion", "quadrillion"}, {"dozen", "dozen"}, {"tn", "trillion"},
-    {"bn", "billion"}, {"mn", "million"}, {"mil", "million"}, {"mm", "million"}, {"k", "thousand"},
-    {"K", "thousand"}, {"M", "million"}, {"m", "million"}, {"B", "billion"}, {"b", "billion"},
-    {"T", "trillion"}, {"MM", "million"}, {"Bn", "billion"}, {"Mn", "million"}};
+static const struct {
+    const char *letter, *word;
+} magnitudes[] = {{"trillion", "trillion"}, {"billion", "billion"}, {"million", "million"},
+                  {"thousand", "thousand"}, {"hundred", "hundred"}, {"quadrillion", "quadrillion"},
+                  {"dozen", "dozen"},       {"tn", "trillion"},     {"bn", "billion"},
+                  {"mn", "million"},        {"mil", "million"},     {"mm", "million"},
+                  {"k", "thousand"},        {"K", "thousand"},      {"M", "million"},
+                  {"m", "million"},         {"B", "billion"},       {"b", "billion"},
+                  {"T", "trillion"},        {"MM", "million"},      {"Bn", "billion"},
+                  {"Mn", "million"}};
 
 /* "M" or " million" behind a number: its bytes; letters: may it be one? */
 static size_t magnitude_at(const struct here *h, size_t at, bool letters, const char **word)
@@ -1268,7 +1307,8 @@ static size_t magnitude_at(const struct here *h, size_t at, bool letters, const 
     return best ? best + gap : 0;
 }
 
-static const struct language_currency *english_numbers_currency_at(const struct here *h, size_t at, size_t *len)
+static const struct language_currency *english_numbers_currency_at(const struct here *h, size_t at,
+                                                                   size_t *len)
 {
     const struct language_currency *best = NULL;
     *len = 0;
@@ -1286,15 +1326,18 @@ static const struct language_currency *english_numbers_currency_at(const struct 
 /* "a $5 bill", "the $20-a-day habit": one dollar form for all numbers. */
 static bool is_adjective(const struct here *h, size_t end)
 {
-    struct english_context before = english_before(h->s, h->at), after = english_after(h->s, h->n, end);
+    struct english_context before = english_before(h->s, h->at),
+                           after = english_after(h->s, h->n, end);
     if (byte_at(h, end) == '-' && scan_is_alpha(byte_at(h, end + 1)))
         return true;
-    if (english_is(after.word, "dash|race|relay|sprint|freestyle|hurdles|run|walk|radius|hike|ride"))
+    if (english_is(after.word,
+                   "dash|race|relay|sprint|freestyle|hurdles|run|walk|radius|hike|ride"))
         return true;
     return english_is(before.word, "a|an") && before.start < h->at && after.word[0] &&
            after.start == end + 1 && !after.capital &&
-           !english_is(after.word, "in|to|or|and|for|per|a|an|at|on|of|from|is|was|with|by|more|each|off|"
-                                   "if|as|but|than|that|the|they|he|she|it|we|you|i|which|who|when|while|so");
+           !english_is(after.word,
+                       "in|to|or|and|for|per|a|an|at|on|of|from|is|was|with|by|more|each|off|"
+                       "if|as|but|than|that|the|they|he|she|it|we|you|i|which|who|when|while|so");
 }
 
 /* Amount x of currency c, whose text ends at end; magnitudes belong to it.  Bytes after end. */
@@ -1314,14 +1357,17 @@ static size_t say_amount(const struct here *h, const struct language_number *x,
         language_say_money(&language_en, x, c, h->w);
     }
     end += len;
-    static const struct { const char *written, *said; } per[] = {
-        {"/hr", "per hour"}, {"/hour", "per hour"}, {"/h", "per hour"}, {"/mo", "per month"},
-        {"/month", "per month"}, {"/yr", "per year"}, {"/year", "per year"}, {"/day", "per day"},
-        {"/week", "per week"}, {"/wk", "per week"}, {"/lb", "per pound"}, {"/kg", "per kilogram"},
-        {"/GB", "per gigabyte"}, {"/kWh", "per kilowatt hour"}, {"/gal", "per gallon"},
-        {"/person", "per person"}, {"/night", "per night"}, {"/user", "per user"}, {"/mile", "per mile"},
-        {"/sq ft", "per square foot"}, {"/oz", "per ounce"}, {"/unit", "per unit"}, {"/share", "per share"},
-        {"/barrel", "per barrel"}, {"/ton", "per ton"}, {"/min", "per minute"}, {"/seat", "per seat"}};
+    static const struct {
+        const char *written, *said;
+    } per[] = {{"/hr", "per hour"},       {"/hour", "per hour"},         {"/h", "per hour"},
+               {"/mo", "per month"},      {"/month", "per month"},       {"/yr", "per year"},
+               {"/year", "per year"},     {"/day", "per day"},           {"/week", "per week"},
+               {"/wk", "per week"},       {"/lb", "per pound"},          {"/kg", "per kilogram"},
+               {"/GB", "per gigabyte"},   {"/kWh", "per kilowatt hour"}, {"/gal", "per gallon"},
+               {"/person", "per person"}, {"/night", "per night"},       {"/user", "per user"},
+               {"/mile", "per mile"},     {"/sq ft", "per square foot"}, {"/oz", "per ounce"},
+               {"/unit", "per unit"},     {"/share", "per share"},       {"/barrel", "per barrel"},
+               {"/ton", "per ton"},       {"/min", "per minute"},        {"/seat", "per seat"}};
     for (size_t i = 0; i < sizeof per / sizeof *per; i++) {
         size_t got = scan_match(h->s, h->n, end, per[i].written, false);
         if (got && word_ends(h, end + got)) {
@@ -1350,7 +1396,8 @@ static size_t read_money(const struct here *h)
     x.sign = sign ? -1 : x.sign;
     end += x.len;
     const char *word;
-    size_t magnitude = magnitude_at(h, end, true, &word), dash = scan_dash(h->s, h->n, end + magnitude);
+    size_t magnitude = magnitude_at(h, end, true, &word),
+           dash = scan_dash(h->s, h->n, end + magnitude);
     size_t from = end + magnitude + dash, other;
     d = dash ? english_numbers_currency_at(h, from, &other) : NULL;
     y = number_at(h, from + (d == c ? other : 0), false);
@@ -1395,7 +1442,8 @@ static size_t read_amount(const struct here *h)
         return x.len;
     size_t magnitude = magnitude_at(h, end, false, &word);
     size_t after = end + magnitude, space = scan_spaces(h->s, h->n, after);
-    const struct language_currency *c = space < 2 ? english_numbers_currency_at(h, after + space, &len) : NULL;
+    const struct language_currency *c =
+        space < 2 ? english_numbers_currency_at(h, after + space, &len) : NULL;
     if (c && !(len == 1 && c->written[0] == '$' && space)) {
         if (magnitude) {
             language_say_number(&language_en, &x, NULL, h->w);
@@ -1422,8 +1470,10 @@ static size_t read_amount(const struct here *h)
     if (name && !x.fraction[0])
         words_add(h->w, "K");
     else
-        words_add(h->w, letter == 'M' ? "million" : letter == 'B' ? "billion"
-                        : letter == 'T' ? "trillion" : "thousand");
+        words_add(h->w, letter == 'M'   ? "million"
+                        : letter == 'B' ? "billion"
+                        : letter == 'T' ? "trillion"
+                                        : "thousand");
     return x.len + 1;
 }
 
@@ -1489,17 +1539,24 @@ static size_t read_inches(const struct here *h)
 /* 1h 30m, 2h30m15s, 5m30s. */
 static size_t read_duration(const struct here *h)
 {
-    static const struct { char letter; const char *one, *many; } parts[] = {
-        {'d', "day", "days"}, {'h', "hour", "hours"}, {'m', "minute", "minutes"}, {'s', "second", "seconds"}};
+    static const struct {
+        char letter;
+        const char *one, *many;
+    } parts[] = {{'d', "day", "days"},
+                 {'h', "hour", "hours"},
+                 {'m', "minute", "minutes"},
+                 {'s', "second", "seconds"}};
     size_t end = h->at, n_part = 0, k = 0;
     long values[4];
     size_t kinds[4];
     while (n_part < 4) {
-        size_t gap = n_part ? scan_spaces(h->s, h->n, end) : 0, digits = scan_digits(h->s, h->n, end + gap);
+        size_t gap = n_part ? scan_spaces(h->s, h->n, end) : 0,
+               digits = scan_digits(h->s, h->n, end + gap);
         char c = byte_at(h, end + gap + digits);
         while (digits && k < 4 && parts[k].letter != c)
             k++;
-        bool more = byte_at(h, end + gap + digits + 1) && scan_is_alpha(byte_at(h, end + gap + digits + 1));
+        bool more =
+            byte_at(h, end + gap + digits + 1) && scan_is_alpha(byte_at(h, end + gap + digits + 1));
         size_t word = more ? scan_match(h->s, h->n, end + gap + digits, "min", false) : 0;
         if (!word && more)
             word = scan_match(h->s, h->n, end + gap + digits, "hr", false);
@@ -1527,7 +1584,8 @@ static size_t read_even(const struct here *h)
     if (!is_whole(&x) || !dash || strlen(x.digits) != 2)
         return 0;
     y = number_at(h, h->at + x.len + dash, false);
-    if (strcmp(x.digits, y.digits) != 0 || y.fraction[0] || !word_ends(h, h->at + x.len + dash + y.len) ||
+    if (strcmp(x.digits, y.digits) != 0 || y.fraction[0] ||
+        !word_ends(h, h->at + x.len + dash + y.len) ||
         byte_at(h, h->at + x.len + dash + y.len) == '-')
         return 0;
     english_say_int(value_of(&x), h->w);
@@ -1565,7 +1623,8 @@ static size_t read_mixed(const struct here *h)
     size_t len = scan_digits(h->s, h->n, h->at), end = h->at + len, letters = 0;
     if (!len || len > 5)
         return 0;
-    if (len == 1 && h->s[h->at] == '0' && (byte_at(h, end) | 32) == 'x' && isxdigit(byte_at(h, end + 1))) {
+    if (len == 1 && h->s[h->at] == '0' && (byte_at(h, end) | 32) == 'x' &&
+        isxdigit(byte_at(h, end + 1))) {
         size_t stop = end + 1;
         words_add(h->w, "zero X");
         while (stop < h->n && isxdigit((unsigned char)h->s[stop]) && stop - end < 64) {
@@ -1587,9 +1646,7 @@ static size_t read_mixed(const struct here *h)
     bool screen = letters == 1 && (h->s[end] == 'p' || h->s[end] == 'i') && len >= 3;
     const char *word;
     struct english_context before = english_before(h->s, h->at);
-    const char *known = english_is(before.word, lettered)
-                            ? "a|b|c|d|e|f|g|h"
-                            : "g|d|p|b|e|x|fa|am";
+    const char *known = english_is(before.word, lettered) ? "a|b|c|d|e|f|g|h" : "g|d|p|b|e|x|fa|am";
     char lower[4] = "";
     for (size_t i = 0; i < letters; i++)
         lower[i] = (char)tolower((unsigned char)h->s[end + i]);
@@ -1604,7 +1661,8 @@ static size_t read_mixed(const struct here *h)
 static size_t english_numbers_read_hash(const struct here *h)
 {
     size_t len = scan_digits(h->s, h->n, h->at + 1);
-    if (!len && byte_at(h, h->at + 1) == ' ' && h->at && h->s[h->at - 1] == ' ') { /* my phone # is */
+    if (!len && byte_at(h, h->at + 1) == ' ' && h->at &&
+        h->s[h->at - 1] == ' ') { /* my phone # is */
         words_add(h->w, "number");
         return 1;
     }
@@ -1670,11 +1728,28 @@ size_t english_money(const char *s, size_t n, size_t at, struct words *w)
 
 size_t english_number(const char *s, size_t n, size_t at, struct words *w)
 {
-    static size_t (*const readers[])(const struct here *) = {
-        read_timestamp, english_numbers_read_phone, english_numbers_read_dotted, english_numbers_read_groups, english_numbers_read_day_month, english_numbers_read_time, read_ratio,
-        read_duration, read_decade, read_year, read_fraction, read_scientific, read_feet,
-        read_coordinate, read_by, read_amount, read_adjective, read_inches, read_even,
-        read_arithmetic, read_mixed, read_code};
+    static size_t (*const readers[])(const struct here *) = {read_timestamp,
+                                                             english_numbers_read_phone,
+                                                             english_numbers_read_dotted,
+                                                             english_numbers_read_groups,
+                                                             english_numbers_read_day_month,
+                                                             english_numbers_read_time,
+                                                             read_ratio,
+                                                             read_duration,
+                                                             read_decade,
+                                                             read_year,
+                                                             read_fraction,
+                                                             read_scientific,
+                                                             read_feet,
+                                                             read_coordinate,
+                                                             read_by,
+                                                             read_amount,
+                                                             read_adjective,
+                                                             read_inches,
+                                                             read_even,
+                                                             read_arithmetic,
+                                                             read_mixed,
+                                                             read_code};
     struct here h = {s, n, at, w};
     size_t used = 0;
     char c = s[at];
@@ -1700,7 +1775,9 @@ size_t english_number(const char *s, size_t n, size_t at, struct words *w)
             if (!used)
                 used = read_amount(&h);
         }
-        return used ? used : (unsigned char)c == 0xc2 || (unsigned char)c == 0xe2 ? read_fraction(&h) : 0;
+        return used                                                   ? used
+               : (unsigned char)c == 0xc2 || (unsigned char)c == 0xe2 ? read_fraction(&h)
+                                                                      : 0;
     }
     for (size_t i = 0; i < sizeof readers / sizeof *readers && !used; i++) {
         words_clear(w); /* of a reader that changed its mind */

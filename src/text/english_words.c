@@ -12,94 +12,169 @@
 #define MAX_NAME_BYTES 256 /* longer names of files and the like are not recognized */
 
 const struct language_abbreviation english_abbreviations[] = {
-    {"Mr.", "Mister", WHEN_ALWAYS}, {"Mr", "Mister", WHEN_BEFORE_NAME},
-    {"Mrs.", "Missus", WHEN_ALWAYS}, {"Mrs", "Missus", WHEN_BEFORE_NAME},
-    {"Ms.", "Miss", WHEN_ALWAYS}, {"Ms", "Miss", WHEN_BEFORE_NAME},
-    {"Messrs.", "Messieurs", WHEN_ALWAYS}, {"Mmes.", "Mesdames", WHEN_ALWAYS},
-    {"Prof.", "Professor", WHEN_ALWAYS}, {"Profs.", "Professors", WHEN_ALWAYS},
-    {"Gen.", "General", WHEN_BEFORE_NAME}, {"Col.", "Colonel", WHEN_BEFORE_NAME},
-    {"Capt.", "Captain", WHEN_ALWAYS}, {"Cpt.", "Captain", WHEN_ALWAYS},
-    {"Cmdr.", "Commander", WHEN_ALWAYS}, {"Lt.", "Lieutenant", WHEN_ALWAYS},
-    {"Sgt.", "Sergeant", WHEN_ALWAYS}, {"Cpl.", "Corporal", WHEN_ALWAYS},
-    {"Pvt.", "Private", WHEN_BEFORE_NAME}, {"Maj.", "Major", WHEN_BEFORE_NAME},
-    {"Adm.", "Admiral", WHEN_BEFORE_NAME}, {"Rev.", "Reverend", WHEN_BEFORE_NAME},
-    {"Hon.", "Honorable", WHEN_BEFORE_NAME}, {"Gov.", "Governor", WHEN_BEFORE_NAME},
-    {"Sen.", "Senator", WHEN_BEFORE_NAME}, {"Rep.", "Representative", WHEN_BEFORE_NAME},
-    {"Pres.", "President", WHEN_BEFORE_NAME}, {"Supt.", "Superintendent", WHEN_BEFORE_NAME},
-    {"Det.", "Detective", WHEN_BEFORE_NAME}, {"Insp.", "Inspector", WHEN_BEFORE_NAME},
-    {"Fr.", "Father", WHEN_BEFORE_NAME}, {"Atty.", "Attorney", WHEN_ALWAYS},
-    {"Mme.", "Madame", WHEN_ALWAYS}, {"Mlle.", "Mademoiselle", WHEN_ALWAYS},
-    {"Jr", "Junior", WHEN_ALWAYS}, {"Esq.", "Esquire", WHEN_MAY_END},
-    {"Mt.", "Mount", WHEN_BEFORE_NAME}, {"Ft.", "Fort", WHEN_BEFORE_NAME},
-    {"Ave.", "Avenue", WHEN_MAY_END}, {"Ave", "Avenue", WHEN_ALWAYS},
-    {"Blvd.", "Boulevard", WHEN_MAY_END}, {"Blvd", "Boulevard", WHEN_ALWAYS},
-    {"Rd.", "Road", WHEN_MAY_END}, {"Rd", "Road", WHEN_ALWAYS}, {"Ln.", "Lane", WHEN_MAY_END},
-    {"Pkwy", "Parkway", WHEN_ALWAYS}, {"Pkwy.", "Parkway", WHEN_MAY_END},
-    {"Hwy.", "Highway", WHEN_ALWAYS}, {"Hwy", "Highway", WHEN_ALWAYS},
+    {"Mr.", "Mister", WHEN_ALWAYS},
+    {"Mr", "Mister", WHEN_BEFORE_NAME},
+    {"Mrs.", "Missus", WHEN_ALWAYS},
+    {"Mrs", "Missus", WHEN_BEFORE_NAME},
+    {"Ms.", "Miss", WHEN_ALWAYS},
+    {"Ms", "Miss", WHEN_BEFORE_NAME},
+    {"Messrs.", "Messieurs", WHEN_ALWAYS},
+    {"Mmes.", "Mesdames", WHEN_ALWAYS},
+    {"Prof.", "Professor", WHEN_ALWAYS},
+    {"Profs.", "Professors", WHEN_ALWAYS},
+    {"Gen.", "General", WHEN_BEFORE_NAME},
+    {"Col.", "Colonel", WHEN_BEFORE_NAME},
+    {"Capt.", "Captain", WHEN_ALWAYS},
+    {"Cpt.", "Captain", WHEN_ALWAYS},
+    {"Cmdr.", "Commander", WHEN_ALWAYS},
+    {"Lt.", "Lieutenant", WHEN_ALWAYS},
+    {"Sgt.", "Sergeant", WHEN_ALWAYS},
+    {"Cpl.", "Corporal", WHEN_ALWAYS},
+    {"Pvt.", "Private", WHEN_BEFORE_NAME},
+    {"Maj.", "Major", WHEN_BEFORE_NAME},
+    {"Adm.", "Admiral", WHEN_BEFORE_NAME},
+    {"Rev.", "Reverend", WHEN_BEFORE_NAME},
+    {"Hon.", "Honorable", WHEN_BEFORE_NAME},
+    {"Gov.", "Governor", WHEN_BEFORE_NAME},
+    {"Sen.", "Senator", WHEN_BEFORE_NAME},
+    {"Rep.", "Representative", WHEN_BEFORE_NAME},
+    {"Pres.", "President", WHEN_BEFORE_NAME},
+    {"Supt.", "Superintendent", WHEN_BEFORE_NAME},
+    {"Det.", "Detective", WHEN_BEFORE_NAME},
+    {"Insp.", "Inspector", WHEN_BEFORE_NAME},
+    {"Fr.", "Father", WHEN_BEFORE_NAME},
+    {"Atty.", "Attorney", WHEN_ALWAYS},
+    {"Mme.", "Madame", WHEN_ALWAYS},
+    {"Mlle.", "Mademoiselle", WHEN_ALWAYS},
+    {"Jr", "Junior", WHEN_ALWAYS},
+    {"Esq.", "Esquire", WHEN_MAY_END},
+    {"Mt.", "Mount", WHEN_BEFORE_NAME},
+    {"Ft.", "Fort", WHEN_BEFORE_NAME},
+    {"Ave.", "Avenue", WHEN_MAY_END},
+    {"Ave", "Avenue", WHEN_ALWAYS},
+    {"Blvd.", "Boulevard", WHEN_MAY_END},
+    {"Blvd", "Boulevard", WHEN_ALWAYS},
+    {"Rd.", "Road", WHEN_MAY_END},
+    {"Rd", "Road", WHEN_ALWAYS},
+    {"Ln.", "Lane", WHEN_MAY_END},
+    {"Pkwy", "Parkway", WHEN_ALWAYS},
+    {"Pkwy.", "Parkway", WHEN_MAY_END},
+    {"Hwy.", "Highway", WHEN_ALWAYS},
+    {"Hwy", "Highway", WHEN_ALWAYS},
     {"Ct.", "Court", WHEN_MAY_END},
-    {"Sq.", "Square", WHEN_MAY_END}, {"Apt.", "Apartment", WHEN_ALWAYS},
+    {"Sq.", "Square", WHEN_MAY_END},
+    {"Apt.", "Apartment", WHEN_ALWAYS},
     {"Apt", "Apartment", WHEN_BEFORE_NUMBER},
-    {"Ste.", "Suite", WHEN_BEFORE_NUMBER}, {"Bldg.", "Building", WHEN_ALWAYS},
-    {"Dept.", "Department", WHEN_ALWAYS}, {"Univ.", "University", WHEN_ALWAYS},
-    {"Inc.", "Incorporated", WHEN_MAY_END}, {"Ltd.", "Limited", WHEN_MAY_END},
-    {"Ltd", "Limited", WHEN_ALWAYS}, {"Co.", "Company", WHEN_MAY_END},
-    {"Corp.", "Corporation", WHEN_MAY_END}, {"Bros.", "Brothers", WHEN_MAY_END},
-    {"Assn.", "Association", WHEN_MAY_END}, {"Intl.", "International", WHEN_ALWAYS},
-    {"Govt.", "Government", WHEN_ALWAYS}, {"govt.", "government", WHEN_ALWAYS},
-    {"etc.", "et cetera", WHEN_MAY_END}, {"etc", "et cetera", WHEN_ALWAYS},
-    {"e.g.", "for example", WHEN_ALWAYS}, {"eg.", "for example", WHEN_ALWAYS},
-    {"i.e.", "that is", WHEN_ALWAYS}, {"ie.", "that is", WHEN_ALWAYS},
-    {"vs.", "versus", WHEN_ALWAYS}, {"vs", "versus", WHEN_ALWAYS},
+    {"Ste.", "Suite", WHEN_BEFORE_NUMBER},
+    {"Bldg.", "Building", WHEN_ALWAYS},
+    {"Dept.", "Department", WHEN_ALWAYS},
+    {"Univ.", "University", WHEN_ALWAYS},
+    {"Inc.", "Incorporated", WHEN_MAY_END},
+    {"Ltd.", "Limited", WHEN_MAY_END},
+    {"Ltd", "Limited", WHEN_ALWAYS},
+    {"Co.", "Company", WHEN_MAY_END},
+    {"Corp.", "Corporation", WHEN_MAY_END},
+    {"Bros.", "Brothers", WHEN_MAY_END},
+    {"Assn.", "Association", WHEN_MAY_END},
+    {"Intl.", "International", WHEN_ALWAYS},
+    {"Govt.", "Government", WHEN_ALWAYS},
+    {"govt.", "government", WHEN_ALWAYS},
+    {"etc.", "et cetera", WHEN_MAY_END},
+    {"etc", "et cetera", WHEN_ALWAYS},
+    {"e.g.", "for example", WHEN_ALWAYS},
+    {"eg.", "for example", WHEN_ALWAYS},
+    {"i.e.", "that is", WHEN_ALWAYS},
+    {"ie.", "that is", WHEN_ALWAYS},
+    {"vs.", "versus", WHEN_ALWAYS},
+    {"vs", "versus", WHEN_ALWAYS},
     {"v.", "versus", WHEN_BEFORE_NAME},
-    {"cf.", "compare", WHEN_ALWAYS}, {"et al.", "et al", WHEN_MAY_END},
+    {"cf.", "compare", WHEN_ALWAYS},
+    {"et al.", "et al", WHEN_MAY_END},
     {"viz.", "namely", WHEN_ALWAYS},
-    {"ca.", "circa", WHEN_BEFORE_NUMBER}, {"c.", "circa", WHEN_BEFORE_NUMBER},
-    {"approx.", "approximately", WHEN_ALWAYS}, {"est.", "established", WHEN_BEFORE_NUMBER},
-    {"Est.", "Established", WHEN_BEFORE_NUMBER}, {"No.", "number", WHEN_BEFORE_NUMBER},
-    {"no.", "number", WHEN_BEFORE_NUMBER}, {"Nos.", "numbers", WHEN_BEFORE_NUMBER},
-    {"nos.", "numbers", WHEN_BEFORE_NUMBER}, {"Fig.", "Figure", WHEN_BEFORE_NUMBER},
-    {"fig.", "figure", WHEN_BEFORE_NUMBER}, {"Figs.", "Figures", WHEN_BEFORE_NUMBER},
-    {"Eq.", "Equation", WHEN_BEFORE_NUMBER}, {"Vol.", "Volume", WHEN_ALWAYS},
-    {"vol.", "volume", WHEN_ALWAYS}, {"Ch.", "Chapter", WHEN_BEFORE_NUMBER},
-    {"ch.", "chapter", WHEN_BEFORE_NUMBER}, {"Sec.", "Section", WHEN_BEFORE_NUMBER},
-    {"Art.", "Article", WHEN_BEFORE_NUMBER}, {"pp.", "pages", WHEN_BEFORE_NUMBER},
-    {"p.", "page", WHEN_BEFORE_NUMBER}, {"pg.", "page", WHEN_ALWAYS},
+    {"ca.", "circa", WHEN_BEFORE_NUMBER},
+    {"c.", "circa", WHEN_BEFORE_NUMBER},
+    {"approx.", "approximately", WHEN_ALWAYS},
+    {"est.", "established", WHEN_BEFORE_NUMBER},
+    {"Est.", "Established", WHEN_BEFORE_NUMBER},
+    {"No.", "number", WHEN_BEFORE_NUMBER},
+    {"no.", "number", WHEN_BEFORE_NUMBER},
+    {"Nos.", "numbers", WHEN_BEFORE_NUMBER},
+    {"nos.", "numbers", WHEN_BEFORE_NUMBER},
+    {"Fig.", "Figure", WHEN_BEFORE_NUMBER},
+    {"fig.", "figure", WHEN_BEFORE_NUMBER},
+    {"Figs.", "Figures", WHEN_BEFORE_NUMBER},
+    {"Eq.", "Equation", WHEN_BEFORE_NUMBER},
+    {"Vol.", "Volume", WHEN_ALWAYS},
+    {"vol.", "volume", WHEN_ALWAYS},
+    {"Ch.", "Chapter", WHEN_BEFORE_NUMBER},
+    {"ch.", "chapter", WHEN_BEFORE_NUMBER},
+    {"Sec.", "Section", WHEN_BEFORE_NUMBER},
+    {"Art.", "Article", WHEN_BEFORE_NUMBER},
+    {"pp.", "pages", WHEN_BEFORE_NUMBER},
+    {"p.", "page", WHEN_BEFORE_NUMBER},
+    {"pg.", "page", WHEN_ALWAYS},
     {"ed.", "edition", WHEN_AFTER_NUMBER},
-    {"eds.", "editors", WHEN_ALWAYS}, {"Ed.", "Editor", WHEN_BEFORE_NAME},
-    {"ext.", "extension", WHEN_BEFORE_NUMBER}, {"tel.", "telephone", WHEN_BEFORE_NUMBER},
-    {"Tel.", "Telephone", WHEN_BEFORE_NUMBER}, {"min.", "minimum", WHEN_ALWAYS},
-    {"max.", "maximum", WHEN_ALWAYS}, {"avg.", "average", WHEN_ALWAYS},
+    {"eds.", "editors", WHEN_ALWAYS},
+    {"Ed.", "Editor", WHEN_BEFORE_NAME},
+    {"ext.", "extension", WHEN_BEFORE_NUMBER},
+    {"tel.", "telephone", WHEN_BEFORE_NUMBER},
+    {"Tel.", "Telephone", WHEN_BEFORE_NUMBER},
+    {"min.", "minimum", WHEN_ALWAYS},
+    {"max.", "maximum", WHEN_ALWAYS},
+    {"avg.", "average", WHEN_ALWAYS},
     {"temp.", "temperature", WHEN_ALWAYS},
-    {"misc.", "miscellaneous", WHEN_ALWAYS}, {"incl.", "including", WHEN_ALWAYS},
-    {"excl.", "excluding", WHEN_ALWAYS}, {"esp.", "especially", WHEN_ALWAYS},
+    {"misc.", "miscellaneous", WHEN_ALWAYS},
+    {"incl.", "including", WHEN_ALWAYS},
+    {"excl.", "excluding", WHEN_ALWAYS},
+    {"esp.", "especially", WHEN_ALWAYS},
     {"gov't", "government", WHEN_ALWAYS},
-    {"a.k.a.", "also known as", WHEN_ALWAYS}, {"aka", "also known as", WHEN_ALWAYS},
-    {"w/o", "without", WHEN_ALWAYS}, {"w/", "with", WHEN_ALWAYS}, {"b/c", "because", WHEN_ALWAYS},
-    {"R.S.V.P.", "R S V P", WHEN_MAY_END}, {"P.S.", "P S", WHEN_ALWAYS},
-    {"Ph.D.", "P H D", WHEN_MAY_END}, {"PhD", "P H D", WHEN_ALWAYS},
+    {"a.k.a.", "also known as", WHEN_ALWAYS},
+    {"aka", "also known as", WHEN_ALWAYS},
+    {"w/o", "without", WHEN_ALWAYS},
+    {"w/", "with", WHEN_ALWAYS},
+    {"b/c", "because", WHEN_ALWAYS},
+    {"R.S.V.P.", "R S V P", WHEN_MAY_END},
+    {"P.S.", "P S", WHEN_ALWAYS},
+    {"Ph.D.", "P H D", WHEN_MAY_END},
+    {"PhD", "P H D", WHEN_ALWAYS},
     {"PhDs", "P H D's", WHEN_ALWAYS},
-    {"Ph.Ds", "P H D's", WHEN_ALWAYS}, {"B.Sc.", "B S C", WHEN_MAY_END},
+    {"Ph.Ds", "P H D's", WHEN_ALWAYS},
+    {"B.Sc.", "B S C", WHEN_MAY_END},
     {"M.Sc.", "M S C", WHEN_MAY_END},
-    {"Ed.D.", "E D D", WHEN_MAY_END}, {"LL.B.", "L L B", WHEN_MAY_END},
-    {"Jan.", "January", WHEN_ALWAYS}, {"Feb.", "February", WHEN_ALWAYS},
+    {"Ed.D.", "E D D", WHEN_MAY_END},
+    {"LL.B.", "L L B", WHEN_MAY_END},
+    {"Jan.", "January", WHEN_ALWAYS},
+    {"Feb.", "February", WHEN_ALWAYS},
     {"Aug.", "August", WHEN_ALWAYS},
-    {"Sept.", "September", WHEN_ALWAYS}, {"Oct.", "October", WHEN_ALWAYS},
+    {"Sept.", "September", WHEN_ALWAYS},
+    {"Oct.", "October", WHEN_ALWAYS},
     {"Nov.", "November", WHEN_ALWAYS},
-    {"Dec.", "December", WHEN_ALWAYS}, {"yrs.", "years", WHEN_AFTER_NUMBER},
+    {"Dec.", "December", WHEN_ALWAYS},
+    {"yrs.", "years", WHEN_AFTER_NUMBER},
     {"lbs.", "pounds", WHEN_AFTER_NUMBER},
-    {"and/or", "and or", WHEN_ALWAYS}, {"he/she", "he or she", WHEN_ALWAYS},
+    {"and/or", "and or", WHEN_ALWAYS},
+    {"he/she", "he or she", WHEN_ALWAYS},
     {"she/he", "she or he", WHEN_ALWAYS},
-    {"his/her", "his or her", WHEN_ALWAYS}, {"him/her", "him or her", WHEN_ALWAYS},
-    {"s/he", "she or he", WHEN_ALWAYS}, {"yes/no", "yes or no", WHEN_ALWAYS},
-    {"pH", "P H", WHEN_ALWAYS}, {"iOS", "i O S", WHEN_ALWAYS}, {"macOS", "mac O S", WHEN_ALWAYS},
-    {"NaCl", "N A C L", WHEN_ALWAYS}, {"NaOH", "N A O H", WHEN_ALWAYS},
+    {"his/her", "his or her", WHEN_ALWAYS},
+    {"him/her", "him or her", WHEN_ALWAYS},
+    {"s/he", "she or he", WHEN_ALWAYS},
+    {"yes/no", "yes or no", WHEN_ALWAYS},
+    {"pH", "P H", WHEN_ALWAYS},
+    {"iOS", "i O S", WHEN_ALWAYS},
+    {"macOS", "mac O S", WHEN_ALWAYS},
+    {"NaCl", "N A C L", WHEN_ALWAYS},
+    {"NaOH", "N A O H", WHEN_ALWAYS},
     {"HCl", "H C L", WHEN_ALWAYS},
-    {"KCl", "K C L", WHEN_ALWAYS}, {"lol", "L O L", WHEN_ALWAYS},
+    {"KCl", "K C L", WHEN_ALWAYS},
+    {"lol", "L O L", WHEN_ALWAYS},
     {"btw", "by the way", WHEN_ALWAYS},
-    {"imo", "in my opinion", WHEN_ALWAYS}, {"idk", "I don't know", WHEN_ALWAYS},
-    {"nvm", "never mind", WHEN_ALWAYS}, {"pls", "please", WHEN_ALWAYS},
+    {"imo", "in my opinion", WHEN_ALWAYS},
+    {"idk", "I don't know", WHEN_ALWAYS},
+    {"nvm", "never mind", WHEN_ALWAYS},
+    {"pls", "please", WHEN_ALWAYS},
     {"thx", "thanks", WHEN_ALWAYS},
-    {"C++", "C plus plus", WHEN_ALWAYS}, {"C#", "C sharp", WHEN_ALWAYS},
+    {"C++", "C plus plus", WHEN_ALWAYS},
+    {"C#", "C sharp", WHEN_ALWAYS},
     {"F#", "F sharp", WHEN_ALWAYS},
     {0}};
 
@@ -180,8 +255,8 @@ static bool is_pronounceable(const char *s, size_t n)
         run = vowel ? 0 : run + 1;
         longest = run > longest ? run : longest;
     }
-    bool start = n < 3 || is_vowel(s[0]) || is_vowel(s[1]) ||
-                 strchr("rlhwnmptckqu", s[1] | 32) != NULL;
+    bool start =
+        n < 3 || is_vowel(s[0]) || is_vowel(s[1]) || strchr("rlhwnmptckqu", s[1] | 32) != NULL;
     return vowels > 0 && vowels < n && longest <= (n > 6 ? 4u : 2u) && start;
 }
 
@@ -247,14 +322,18 @@ static enum capitals judge_capitals(const char *s, size_t n, size_t at, size_t l
 
 static int roman_value(const char *s, size_t n)
 {
-    static const struct { const char *digits; int value; } steps[] = {
-        {"M", 1000}, {"CM", 900}, {"D", 500}, {"CD", 400}, {"C", 100}, {"XC", 90}, {"L", 50}, {"XL", 40},
-        {"X", 10}, {"IX", 9}, {"V", 5}, {"IV", 4}, {"I", 1}};
+    static const struct {
+        const char *digits;
+        int value;
+    } steps[] = {{"M", 1000}, {"CM", 900}, {"D", 500}, {"CD", 400}, {"C", 100},
+                 {"XC", 90},  {"L", 50},   {"XL", 40}, {"X", 10},   {"IX", 9},
+                 {"V", 5},    {"IV", 4},   {"I", 1}};
     int value = 0, repeats = 0;
     size_t at = 0;
     for (size_t k = 0; k < sizeof steps / sizeof *steps && at < n;) {
         size_t len = strlen(steps[k].digits);
-        if (at + len <= n && memcmp(s + at, steps[k].digits, len) == 0 && repeats < (len == 1 ? 3 : 1)) {
+        if (at + len <= n && memcmp(s + at, steps[k].digits, len) == 0 &&
+            repeats < (len == 1 ? 3 : 1)) {
             value += steps[k].value;
             at += len;
             repeats++;
@@ -307,19 +386,21 @@ static size_t english_words_read_roman(const char *s, size_t n, size_t at, struc
         return len;
     }
     bool century = english_is(after.word, "century|centuries");
-    bool listed = named && before.capital && len >= 2 && value < 100 &&
-                  !english_is((char[8]){(char)(s[at] | 32), (char)(s[at + 1] | 32),
-                                        len > 2 ? (char)(s[at + 2] | 32) : (char)0,
-                                        len > 3 ? (char)(s[at + 3] | 32) : (char)0, 0},
-                              "mi|di|md|mc|cd|dc|cv|cc|mm|ml|dl|cl|cm|mix|mill|xl|xxl|dm|lcd|cid|did|"
-                              "iv|li|ci");
+    bool listed =
+        named && before.capital && len >= 2 && value < 100 &&
+        !english_is((char[8]){(char)(s[at] | 32), (char)(s[at + 1] | 32),
+                              len > 2 ? (char)(s[at + 2] | 32) : (char)0,
+                              len > 3 ? (char)(s[at + 3] | 32) : (char)0, 0},
+                    "mi|di|md|mc|cd|dc|cv|cc|mm|ml|dl|cl|cm|mix|mill|xl|xxl|dm|lcd|cid|did|"
+                    "iv|li|ci");
     if (century) {
         english_say_ordinal(value, w);
         return len;
     }
     if (!keyword && !listed)
         return 0;
-    if (len == 1 && keyword && strchr("CDM", s[at]) && !english_is(before.word, "chapter|act|book|volume"))
+    if (len == 1 && keyword && strchr("CDM", s[at]) &&
+        !english_is(before.word, "chapter|act|book|volume"))
         return 0; /* Section C */
     english_say_int(value, w);
     return len;
@@ -338,12 +419,13 @@ static size_t read_st_dr(const char *s, size_t n, size_t at, struct words *w)
     size_t next = end + period + scan_spaces(s, n, end + period);
     struct english_context before = english_before(s, at);
     bool name = scan_capital_at(s, n, next) && next > end;
-    bool behind = (before.capital && before.start < at && at && s[at - 1] == ' ' &&
-                   !(before.start && s[before.start - 1] == '.') &&
-                   !english_is(before.word, "the|and|in|at|to|of|from|for|with|by|on|near|visit|see|mr|"
-                                            "mrs|hello|hi|dear|but|when|so|is|ask|call|if|as|then|says|"
-                                            "said|yes|no|thanks")) ||
-                  english_is(before.word, "th|st|nd|rd");
+    bool behind =
+        (before.capital && before.start < at && at && s[at - 1] == ' ' &&
+         !(before.start && s[before.start - 1] == '.') &&
+         !english_is(before.word, "the|and|in|at|to|of|from|for|with|by|on|near|visit|see|mr|"
+                                  "mrs|hello|hi|dear|but|when|so|is|ask|call|if|as|then|says|"
+                                  "said|yes|no|thanks")) ||
+        english_is(before.word, "th|st|nd|rd");
     struct english_context after = english_after(s, n, end + period);
     bool side = english_is(after.word, "west|east|north|south|and|station");
     if (at >= 3 && s[at - 1] == ' ' && scan_is_digit(s[at - 2]))
@@ -361,7 +443,8 @@ static size_t read_st_dr(const char *s, size_t n, size_t at, struct words *w)
     if (!behind && !name && !(dr && period))
         return 0;
     words_add(w, behind ? (st ? "Street" : "Drive") : st ? "Saint" : "Doctor");
-    bool ends = period && behind && !side && (next >= n || s[next] == '\n' || scan_capital_at(s, n, next)) &&
+    bool ends = period && behind && !side &&
+                (next >= n || s[next] == '\n' || scan_capital_at(s, n, next)) &&
                 !(next < n && scan_is_digit(s[next]));
     if (period && (ends || (next >= n || s[next] == '\n')))
         words_join(w, ".");
@@ -455,7 +538,8 @@ static void say_name(const char *s, size_t at, size_t end, struct words *w)
             if (at - from > 1 && at < end && scan_is_lower(s[at]))
                 at--; /* HTTPServer: the last capital starts a word */
             if (at == from || at - from == 1 || !scan_is_upper(s[at - 1]))
-                while (at < end && (scan_is_lower(s[at]) || (unsigned char)s[at] >= 0x80 || s[at] == '\''))
+                while (at < end &&
+                       (scan_is_lower(s[at]) || (unsigned char)s[at] >= 0x80 || s[at] == '\''))
                     at++;
             char lower[12] = "";
             size_t len = at - from;
@@ -475,10 +559,14 @@ static void say_name(const char *s, size_t at, size_t end, struct words *w)
             else
                 words_add_n(w, s + from, len);
         } else {
-            static const struct { char mark; const char *said; } marks[] = {
-                {'.', "dot"}, {'/', "slash"}, {'-', "dash"}, {'_', "underscore"}, {':', "colon"},
-                {'\\', "backslash"}, {'~', "tilde"}, {'@', "at"}, {'?', "question mark"}, {'=', "equals"},
-                {'&', "and"}, {'#', "hash"}, {'%', "percent"}, {'+', "plus"}, {'*', "star"}};
+            static const struct {
+                char mark;
+                const char *said;
+            } marks[] = {{'.', "dot"},        {'/', "slash"}, {'-', "dash"},
+                         {'_', "underscore"}, {':', "colon"}, {'\\', "backslash"},
+                         {'~', "tilde"},      {'@', "at"},    {'?', "question mark"},
+                         {'=', "equals"},     {'&', "and"},   {'#', "hash"},
+                         {'%', "percent"},    {'+', "plus"},  {'*', "star"}};
             for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
                 if (marks[i].mark == c)
                     words_add(w, marks[i].said);
@@ -518,7 +606,8 @@ static size_t read_dotted_name(const char *s, size_t n, size_t at, struct words 
     bool domain = english_is(ending, domains), file = english_is(ending, extensions);
     if ((!domain && !file) || end - at < 2 * dots + 2) /* a.k.a */
         return 0;
-    bool glued = scan_is_upper(s[last]) && !scan_is_upper(s[last - 2]); /* "end.So": a missing space */
+    bool glued =
+        scan_is_upper(s[last]) && !scan_is_upper(s[last - 2]); /* "end.So": a missing space */
     if (glued)
         return 0;
     while (domain && end < n && s[end] == '/' && end - at < MAX_NAME_BYTES) {
@@ -576,11 +665,14 @@ static size_t read_range_of_letters(const char *s, size_t n, size_t at, struct w
 static size_t english_words_read_email(const char *s, size_t n, size_t at, struct words *w)
 {
     size_t end = at, dots = 0;
-    while (end < n && end - at < MAX_NAME_BYTES && (english_words_is_name_byte(s[end]) || strchr(".+", s[end])))
+    while (end < n && end - at < MAX_NAME_BYTES &&
+           (english_words_is_name_byte(s[end]) || strchr(".+", s[end])))
         end++;
     if (end == at || end + 1 >= n || s[end] != '@' || !scan_is_alnum(s[end + 1]))
         return 0;
-    for (end++; end < n && end - at < MAX_NAME_BYTES && (english_words_is_name_byte(s[end]) || s[end] == '.'); end++)
+    for (end++; end < n && end - at < MAX_NAME_BYTES &&
+                (english_words_is_name_byte(s[end]) || s[end] == '.');
+         end++)
         dots += s[end] == '.';
     while (end > at && s[end - 1] == '.') {
         end--;
@@ -602,14 +694,14 @@ static size_t read_path(const char *s, size_t n, size_t at, struct words *w)
         return 0;
     if (scan_word_before(s, at) || (!drive && !strchr("/~.", s[at])))
         return 0;
-    while (end < n && end - at < MAX_NAME_BYTES && (english_words_is_name_byte(s[end]) || strchr("/.~\\:*", s[end]))) {
+    while (end < n && end - at < MAX_NAME_BYTES &&
+           (english_words_is_name_byte(s[end]) || strchr("/.~\\:*", s[end]))) {
         marks += s[end] == '/' || s[end] == '\\';
         end++;
     }
     while (end > at && strchr(".:", s[end - 1]))
         end--;
-    if (marks == 0 || end < at + 2 ||
-        (s[at] == '/' && !scan_is_alpha(s[at + 1])))
+    if (marks == 0 || end < at + 2 || (s[at] == '/' && !scan_is_alpha(s[at + 1])))
         return 0;
     say_name(s, at, end, w);
     return end - at;
@@ -677,8 +769,9 @@ static size_t read_capitals(const char *s, size_t n, size_t at, struct words *w)
             words_join(w, (char[2]){(char)(scan_is_upper(s[i]) ? s[i] | 32 : s[i]), 0});
         return len + 1 + more;
     }
-    static const struct { const char *written, *said; } wars[] = {{"WWII", "World War Two"},
-                                                                  {"WWI", "World War One"}};
+    static const struct {
+        const char *written, *said;
+    } wars[] = {{"WWII", "World War Two"}, {"WWI", "World War One"}};
     for (size_t i = 0; i < 2; i++)
         if (strlen(wars[i].written) == len && memcmp(wars[i].written, s + at, len) == 0) {
             words_add(w, wars[i].said);
@@ -687,14 +780,19 @@ static size_t read_capitals(const char *s, size_t n, size_t at, struct words *w)
     bool spelled_out = judge_capitals(s, n, at, len) == CAPITALS_SPELL;
     if (len == 2 && at > 1 && s[at - 1] == ' ' && spelled_out) { /* Paris, TX */
         static const char *const states[] = {
-            "ALAlabama", "AKAlaska", "AZArizona", "ARArkansas", "CACalifornia", "COColorado",
-            "CTConnecticut", "DEDelaware", "FLFlorida", "GAGeorgia", "HIHawaii", "IDIdaho", "ILIllinois",
-            "INIndiana", "IAIowa", "KSKansas", "KYKentucky", "LALouisiana", "MEMaine", "MDMaryland",
-            "MAMassachusetts", "MIMichigan", "MNMinnesota", "MSMississippi", "MOMissouri", "MTMontana",
-            "NENebraska", "NVNevada", "NHNew Hampshire", "NJNew Jersey", "NMNew Mexico", "NYNew York",
-            "NCNorth Carolina", "NDNorth Dakota", "OHOhio", "OKOklahoma", "OROregon", "PAPennsylvania",
-            "RIRhode Island", "SCSouth Carolina", "SDSouth Dakota", "TNTennessee", "TXTexas", "UTUtah",
-            "VTVermont", "VAVirginia", "WAWashington", "WVWest Virginia", "WIWisconsin", "WYWyoming"};
+            "ALAlabama",        "AKAlaska",       "AZArizona",      "ARArkansas",
+            "CACalifornia",     "COColorado",     "CTConnecticut",  "DEDelaware",
+            "FLFlorida",        "GAGeorgia",      "HIHawaii",       "IDIdaho",
+            "ILIllinois",       "INIndiana",      "IAIowa",         "KSKansas",
+            "KYKentucky",       "LALouisiana",    "MEMaine",        "MDMaryland",
+            "MAMassachusetts",  "MIMichigan",     "MNMinnesota",    "MSMississippi",
+            "MOMissouri",       "MTMontana",      "NENebraska",     "NVNevada",
+            "NHNew Hampshire",  "NJNew Jersey",   "NMNew Mexico",   "NYNew York",
+            "NCNorth Carolina", "NDNorth Dakota", "OHOhio",         "OKOklahoma",
+            "OROregon",         "PAPennsylvania", "RIRhode Island", "SCSouth Carolina",
+            "SDSouth Dakota",   "TNTennessee",    "TXTexas",        "UTUtah",
+            "VTVermont",        "VAVirginia",     "WAWashington",   "WVWest Virginia",
+            "WIWisconsin",      "WYWyoming"};
         struct english_context city = english_before(s, at - 1 - (s[at - 2] == ','));
         bool zip = scan_digits(s, n, end + scan_spaces(s, n, end)) == 5;
         for (size_t i = 0; i < sizeof states / sizeof *states; i++)
@@ -838,10 +936,24 @@ static size_t read_slash(const char *s, size_t n, size_t at, struct words *w)
 
 size_t english_word(const char *s, size_t n, size_t at, struct words *w)
 {
-    static size_t (*const readers[])(const char *, size_t, size_t, struct words *) = {
-        english_month, english_money, read_unit, english_words_read_url, english_words_read_email, read_path, read_st_dr, read_junior,
-        read_range_of_letters, read_dotted_letters, read_version,
-        english_words_read_index, read_dotted_name, read_identifier, english_words_read_roman, read_letters_and_digits, read_capitals};
+    static size_t (*const readers[])(const char *, size_t, size_t,
+                                     struct words *) = {english_month,
+                                                        english_money,
+                                                        read_unit,
+                                                        english_words_read_url,
+                                                        english_words_read_email,
+                                                        read_path,
+                                                        read_st_dr,
+                                                        read_junior,
+                                                        read_range_of_letters,
+                                                        read_dotted_letters,
+                                                        read_version,
+                                                        english_words_read_index,
+                                                        read_dotted_name,
+                                                        read_identifier,
+                                                        english_words_read_roman,
+                                                        read_letters_and_digits,
+                                                        read_capitals};
     size_t used = 0;
     if (s[at] == '/')
         used = read_slash(s, n, at, w);

@@ -7,47 +7,75 @@
 #include "text/scan.h"
 #include "text/words.h"
 
-#define FORMS(one, other) {other, one, 0, 0, 0}
-#define SAME(x)           {x, 0, 0, 0, 0}
+#define FORMS(one, other)                                                                          \
+    {                                                                                              \
+        other, one, 0, 0, 0                                                                        \
+    }
+#define SAME(x)                                                                                    \
+    {                                                                                              \
+        x, 0, 0, 0, 0                                                                              \
+    }
 #define M "%spellout-cardinal-masculine"
 #define F "%spellout-cardinal-feminine"
 
 static const char *const months[] = {
-    "janvier|janv.", "février|févr.|fév.", "mars", "avril|avr.", "mai", "juin", "juillet|juil.",
-    "août|aout", "septembre|sept.", "octobre|oct.", "novembre|nov.", "décembre|déc.", NULL};
+    "janvier|janv.", "février|févr.|fév.", "mars",      "avril|avr.",      "mai",
+    "juin",          "juillet|juil.",      "août|aout", "septembre|sept.", "octobre|oct.",
+    "novembre|nov.", "décembre|déc.",      NULL};
 
 static const struct language_unit units[] = {
-    {"%", SAME("pour cent"), M}, {"‰", SAME("pour mille"), M},
+    {"%", SAME("pour cent"), M},
+    {"‰", SAME("pour mille"), M},
     {"°C", FORMS("degré Celsius", "degrés Celsius"), M},
-    {"°F", FORMS("degré Fahrenheit", "degrés Fahrenheit"), M}, {"°", FORMS("degré", "degrés"), M},
-    {"nm", FORMS("nanomètre", "nanomètres"), M}, {"µm", FORMS("micromètre", "micromètres"), M},
-    {"mm", FORMS("millimètre", "millimètres"), M}, {"cm", FORMS("centimètre", "centimètres"), M},
-    {"m", FORMS("mètre", "mètres"), M}, {"km", FORMS("kilomètre", "kilomètres"), M},
+    {"°F", FORMS("degré Fahrenheit", "degrés Fahrenheit"), M},
+    {"°", FORMS("degré", "degrés"), M},
+    {"nm", FORMS("nanomètre", "nanomètres"), M},
+    {"µm", FORMS("micromètre", "micromètres"), M},
+    {"mm", FORMS("millimètre", "millimètres"), M},
+    {"cm", FORMS("centimètre", "centimètres"), M},
+    {"m", FORMS("mètre", "mètres"), M},
+    {"km", FORMS("kilomètre", "kilomètres"), M},
     {"m²", FORMS("mètre carré", "mètres carrés"), M},
     {"m2", FORMS("mètre carré", "mètres carrés"), M},
     {"km²", FORMS("kilomètre carré", "kilomètres carrés"), M},
     {"km2", FORMS("kilomètre carré", "kilomètres carrés"), M},
     {"cm²", FORMS("centimètre carré", "centimètres carrés"), M},
-    {"ha", FORMS("hectare", "hectares"), M}, {"m³", FORMS("mètre cube", "mètres cubes"), M},
+    {"ha", FORMS("hectare", "hectares"), M},
+    {"m³", FORMS("mètre cube", "mètres cubes"), M},
     {"m3", FORMS("mètre cube", "mètres cubes"), M},
     {"cm³", FORMS("centimètre cube", "centimètres cubes"), M},
-    {"ml", FORMS("millilitre", "millilitres"), M}, {"mL", FORMS("millilitre", "millilitres"), M},
-    {"cl", FORMS("centilitre", "centilitres"), M}, {"l", FORMS("litre", "litres"), M},
-    {"L", FORMS("litre", "litres"), M}, {"mg", FORMS("milligramme", "milligrammes"), M},
-    {"g", FORMS("gramme", "grammes"), M}, {"kg", FORMS("kilogramme", "kilogrammes"), M},
+    {"ml", FORMS("millilitre", "millilitres"), M},
+    {"mL", FORMS("millilitre", "millilitres"), M},
+    {"cl", FORMS("centilitre", "centilitres"), M},
+    {"l", FORMS("litre", "litres"), M},
+    {"L", FORMS("litre", "litres"), M},
+    {"mg", FORMS("milligramme", "milligrammes"), M},
+    {"g", FORMS("gramme", "grammes"), M},
+    {"kg", FORMS("kilogramme", "kilogrammes"), M},
     {"t", FORMS("tonne", "tonnes"), F},
     {"km/h", FORMS("kilomètre à l'heure", "kilomètres à l'heure"), M},
     {"m/s", FORMS("mètre par seconde", "mètres par seconde"), M},
-    {"ms", FORMS("milliseconde", "millisecondes"), F}, {"s", FORMS("seconde", "secondes"), F},
-    {"min", FORMS("minute", "minutes"), F}, {"W", FORMS("watt", "watts"), M},
-    {"kW", FORMS("kilowatt", "kilowatts"), M}, {"MW", FORMS("mégawatt", "mégawatts"), M},
-    {"kWh", FORMS("kilowattheure", "kilowattheures"), M}, {"V", FORMS("volt", "volts"), M},
-    {"A", FORMS("ampère", "ampères"), M}, {"Hz", SAME("hertz"), M}, {"kHz", SAME("kilohertz"), M},
-    {"MHz", SAME("mégahertz"), M}, {"GHz", SAME("gigahertz"), M},
-    {"ko", FORMS("kilo-octet", "kilo-octets"), M}, {"Mo", FORMS("méga-octet", "méga-octets"), M},
-    {"Go", FORMS("giga-octet", "giga-octets"), M}, {"To", FORMS("téraoctet", "téraoctets"), M},
-    {"dB", FORMS("décibel", "décibels"), M}, {"hPa", FORMS("hectopascal", "hectopascals"), M},
-    {"kcal", FORMS("kilocalorie", "kilocalories"), F}, {0}};
+    {"ms", FORMS("milliseconde", "millisecondes"), F},
+    {"s", FORMS("seconde", "secondes"), F},
+    {"min", FORMS("minute", "minutes"), F},
+    {"W", FORMS("watt", "watts"), M},
+    {"kW", FORMS("kilowatt", "kilowatts"), M},
+    {"MW", FORMS("mégawatt", "mégawatts"), M},
+    {"kWh", FORMS("kilowattheure", "kilowattheures"), M},
+    {"V", FORMS("volt", "volts"), M},
+    {"A", FORMS("ampère", "ampères"), M},
+    {"Hz", SAME("hertz"), M},
+    {"kHz", SAME("kilohertz"), M},
+    {"MHz", SAME("mégahertz"), M},
+    {"GHz", SAME("gigahertz"), M},
+    {"ko", FORMS("kilo-octet", "kilo-octets"), M},
+    {"Mo", FORMS("méga-octet", "méga-octets"), M},
+    {"Go", FORMS("giga-octet", "giga-octets"), M},
+    {"To", FORMS("téraoctet", "téraoctets"), M},
+    {"dB", FORMS("décibel", "décibels"), M},
+    {"hPa", FORMS("hectopascal", "hectopascals"), M},
+    {"kcal", FORMS("kilocalorie", "kilocalories"), F},
+    {0}};
 
 static const struct language_currency currencies[] = {
     {"€", FORMS("euro", "euros"), FORMS("centime", "centimes"), M, M},
@@ -58,34 +86,56 @@ static const struct language_currency currencies[] = {
     {"£", FORMS("livre", "livres"), SAME("pence"), F, M},
     {"GBP", FORMS("livre sterling", "livres sterling"), SAME("pence"), F, M},
     {"CHF", FORMS("franc suisse", "francs suisses"), FORMS("centime", "centimes"), M, M},
-    {"¥", FORMS("yen", "yens"), {0}, M, M}, {"JPY", FORMS("yen", "yens"), {0}, M, M},
-    {"₽", FORMS("rouble", "roubles"), FORMS("kopeck", "kopecks"), M, M}, {0}};
+    {"¥", FORMS("yen", "yens"), {0}, M, M},
+    {"JPY", FORMS("yen", "yens"), {0}, M, M},
+    {"₽", FORMS("rouble", "roubles"), FORMS("kopeck", "kopecks"), M, M},
+    {0}};
 
 static const struct language_abbreviation abbreviations[] = {
-    {"M.", "monsieur", WHEN_BEFORE_NAME}, {"MM.", "messieurs", WHEN_BEFORE_NAME},
-    {"Mme", "madame", WHEN_ALWAYS}, {"Mmes", "mesdames", WHEN_ALWAYS},
-    {"Mlle", "mademoiselle", WHEN_ALWAYS}, {"Dr", "docteur", WHEN_BEFORE_NAME},
-    {"Dr.", "docteur", WHEN_BEFORE_NAME}, {"Pr", "professeur", WHEN_BEFORE_NAME},
-    {"Me", "maître", WHEN_BEFORE_NAME}, {"etc.", "et cetera", WHEN_MAY_END},
-    {"p. ex.", "par exemple", WHEN_ALWAYS}, {"c.-à-d.", "c'est-à-dire", WHEN_ALWAYS},
-    {"cf.", "confer", WHEN_ALWAYS}, {"env.", "environ", WHEN_ALWAYS},
+    {"M.", "monsieur", WHEN_BEFORE_NAME},
+    {"MM.", "messieurs", WHEN_BEFORE_NAME},
+    {"Mme", "madame", WHEN_ALWAYS},
+    {"Mmes", "mesdames", WHEN_ALWAYS},
+    {"Mlle", "mademoiselle", WHEN_ALWAYS},
+    {"Dr", "docteur", WHEN_BEFORE_NAME},
+    {"Dr.", "docteur", WHEN_BEFORE_NAME},
+    {"Pr", "professeur", WHEN_BEFORE_NAME},
+    {"Me", "maître", WHEN_BEFORE_NAME},
+    {"etc.", "et cetera", WHEN_MAY_END},
+    {"p. ex.", "par exemple", WHEN_ALWAYS},
+    {"c.-à-d.", "c'est-à-dire", WHEN_ALWAYS},
+    {"cf.", "confer", WHEN_ALWAYS},
+    {"env.", "environ", WHEN_ALWAYS},
     {"av.", "avenue", WHEN_BEFORE_NAME},
-    {"bd", "boulevard", WHEN_BEFORE_NAME}, {"n°", "numéro", WHEN_ALWAYS},
+    {"bd", "boulevard", WHEN_BEFORE_NAME},
+    {"n°", "numéro", WHEN_ALWAYS},
     {"nº", "numéro", WHEN_ALWAYS},
-    {"p.", "page", WHEN_BEFORE_NUMBER}, {"pp.", "pages", WHEN_BEFORE_NUMBER},
-    {"vol.", "volume", WHEN_BEFORE_NUMBER}, {"chap.", "chapitre", WHEN_BEFORE_NUMBER},
-    {"art.", "article", WHEN_BEFORE_NUMBER}, {"fig.", "figure", WHEN_BEFORE_NUMBER},
-    {"tél.", "téléphone", WHEN_ALWAYS}, {"St", "saint", WHEN_BEFORE_NAME},
-    {"Ste", "sainte", WHEN_BEFORE_NAME}, {"av. J.-C.", "avant Jésus-Christ", WHEN_MAY_END},
-    {"apr. J.-C.", "après Jésus-Christ", WHEN_MAY_END}, {"s.v.p.", "s'il vous plaît", WHEN_MAY_END},
-    {"max.", "maximum", WHEN_ALWAYS}, {0}};
+    {"p.", "page", WHEN_BEFORE_NUMBER},
+    {"pp.", "pages", WHEN_BEFORE_NUMBER},
+    {"vol.", "volume", WHEN_BEFORE_NUMBER},
+    {"chap.", "chapitre", WHEN_BEFORE_NUMBER},
+    {"art.", "article", WHEN_BEFORE_NUMBER},
+    {"fig.", "figure", WHEN_BEFORE_NUMBER},
+    {"tél.", "téléphone", WHEN_ALWAYS},
+    {"St", "saint", WHEN_BEFORE_NAME},
+    {"Ste", "sainte", WHEN_BEFORE_NAME},
+    {"av. J.-C.", "avant Jésus-Christ", WHEN_MAY_END},
+    {"apr. J.-C.", "après Jésus-Christ", WHEN_MAY_END},
+    {"s.v.p.", "s'il vous plaît", WHEN_MAY_END},
+    {"max.", "maximum", WHEN_ALWAYS},
+    {0}};
 
-static const struct language_symbol symbols[] = {
-    {"%", "pour cent"}, {"&", "et"}, {"+", "plus"}, {"=", "égale"}, {"§", "paragraphe"},
-    {"€", "euros"}, {"$", "dollars"}, {"£", "livres"}, {"×", "fois"}, {"÷", "divisé par"},
-    {"½", "un demi"}, {"¼", "un quart"}, {"¾", "trois quarts"}, {"<", "inférieur à"},
-    {">", "supérieur à"}, {"≈", "environ"}, {"→", "vers"}, {"@", "arobase"}, {"°", "degrés"},
-    {"*", ""}, {"#", "numéro"}, {0}};
+static const struct language_symbol symbols[] = {{"%", "pour cent"},    {"&", "et"},
+                                                 {"+", "plus"},         {"=", "égale"},
+                                                 {"§", "paragraphe"},   {"€", "euros"},
+                                                 {"$", "dollars"},      {"£", "livres"},
+                                                 {"×", "fois"},         {"÷", "divisé par"},
+                                                 {"½", "un demi"},      {"¼", "un quart"},
+                                                 {"¾", "trois quarts"}, {"<", "inférieur à"},
+                                                 {">", "supérieur à"},  {"≈", "environ"},
+                                                 {"→", "vers"},         {"@", "arobase"},
+                                                 {"°", "degrés"},       {"*", ""},
+                                                 {"#", "numéro"},       {0}};
 
 static const char *const time_words[] = {"heures", "heure", NULL};
 
@@ -164,17 +214,39 @@ static size_t french_match(const char *s, size_t n, size_t at, struct words *w)
 
 extern const struct text_language language_fr;
 const struct text_language language_fr = {
-    .code = "fr", .locale = "fr", .decimal = ',', .group = " .", .fraction_as_number = true,
-    .date_order = "dmy", .minus = "moins", .plus = "plus", .point = "virgule", .to = "à",
-    .part_unnamed = true, .dot = "point", .at = "arobase", .slash = "barre oblique", .dash = "tiret",
-    .underscore = "tiret bas", .colon = "deux points", .hashtag = "hashtag",
+    .code = "fr",
+    .locale = "fr",
+    .decimal = ',',
+    .group = " .",
+    .fraction_as_number = true,
+    .date_order = "dmy",
+    .minus = "moins",
+    .plus = "plus",
+    .point = "virgule",
+    .to = "à",
+    .part_unnamed = true,
+    .dot = "point",
+    .at = "arobase",
+    .slash = "barre oblique",
+    .dash = "tiret",
+    .underscore = "tiret bas",
+    .colon = "deux points",
+    .hashtag = "hashtag",
     .ordinal_suffixes = "er:%spellout-ordinal-masculine|re:%spellout-ordinal-feminine|"
                         "ère:%spellout-ordinal-feminine|ème:%spellout-ordinal-masculine|"
                         "e:%spellout-ordinal-masculine|èmes:%spellout-ordinal-masculine-plural|"
                         "es:%spellout-ordinal-masculine-plural|nd:%spellout-ordinal-masculine|"
                         "nde:%spellout-ordinal-feminine",
-    .months = months, .date_dmy = "{d} {m} {y}", .date_dm = "{d} {m}", .date_my = "{m} {y}",
-    .first_day_rules = "%spellout-ordinal-masculine", .time_words = time_words,
-    .units = units, .currencies = currencies, .abbreviations = abbreviations, .symbols = symbols,
-    .match = french_match, .say_time = french_say_time,
+    .months = months,
+    .date_dmy = "{d} {m} {y}",
+    .date_dm = "{d} {m}",
+    .date_my = "{m} {y}",
+    .first_day_rules = "%spellout-ordinal-masculine",
+    .time_words = time_words,
+    .units = units,
+    .currencies = currencies,
+    .abbreviations = abbreviations,
+    .symbols = symbols,
+    .match = french_match,
+    .say_time = french_say_time,
 };

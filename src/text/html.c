@@ -11,36 +11,47 @@
 
 /* --- entities --- */
 
-static const struct { const char *name; uint16_t code; } entities[] = {
-    {"amp", '&'}, {"lt", '<'}, {"gt", '>'}, {"quot", '"'}, {"apos", '\''}, {"nbsp", 0xa0},
-    {"iexcl", 0xa1}, {"cent", 0xa2}, {"pound", 0xa3}, {"yen", 0xa5}, {"sect", 0xa7}, {"copy", 0xa9},
-    {"ordf", 0xaa}, {"laquo", 0xab}, {"not", 0xac}, {"shy", 0xad}, {"reg", 0xae}, {"deg", 0xb0},
-    {"plusmn", 0xb1}, {"sup1", 0xb9}, {"sup2", 0xb2}, {"sup3", 0xb3}, {"acute", 0xb4}, {"micro", 0xb5},
-    {"para", 0xb6}, {"middot", 0xb7}, {"ordm", 0xba}, {"raquo", 0xbb}, {"frac14", 0xbc},
-    {"frac12", 0xbd}, {"frac34", 0xbe}, {"iquest", 0xbf}, {"times", 0xd7}, {"divide", 0xf7},
-    {"Agrave", 0xc0}, {"Aacute", 0xc1}, {"Acirc", 0xc2}, {"Atilde", 0xc3}, {"Auml", 0xc4},
-    {"Aring", 0xc5}, {"AElig", 0xc6}, {"Ccedil", 0xc7}, {"Egrave", 0xc8}, {"Eacute", 0xc9},
-    {"Ecirc", 0xca}, {"Euml", 0xcb}, {"Igrave", 0xcc}, {"Iacute", 0xcd}, {"Icirc", 0xce},
-    {"Iuml", 0xcf}, {"Ntilde", 0xd1}, {"Ograve", 0xd2}, {"Oacute", 0xd3}, {"Ocirc", 0xd4},
-    {"Otilde", 0xd5}, {"Ouml", 0xd6}, {"Oslash", 0xd8}, {"Ugrave", 0xd9}, {"Uacute", 0xda},
-    {"Ucirc", 0xdb}, {"Uuml", 0xdc}, {"Yacute", 0xdd}, {"szlig", 0xdf}, {"agrave", 0xe0},
-    {"aacute", 0xe1}, {"acirc", 0xe2}, {"atilde", 0xe3}, {"auml", 0xe4}, {"aring", 0xe5},
-    {"aelig", 0xe6}, {"ccedil", 0xe7}, {"egrave", 0xe8}, {"eacute", 0xe9}, {"ecirc", 0xea},
-    {"euml", 0xeb}, {"igrave", 0xec}, {"iacute", 0xed}, {"icirc", 0xee}, {"iuml", 0xef},
-    {"ntilde", 0xf1}, {"ograve", 0xf2}, {"oacute", 0xf3}, {"ocirc", 0xf4}, {"otilde", 0xf5},
-    {"ouml", 0xf6}, {"oslash", 0xf8}, {"ugrave", 0xf9}, {"uacute", 0xfa}, {"ucirc", 0xfb},
-    {"uuml", 0xfc}, {"yacute", 0xfd}, {"yuml", 0xff}, {"OElig", 0x152}, {"oelig", 0x153},
-    {"Scaron", 0x160}, {"scaron", 0x161}, {"ensp", 0x2002}, {"emsp", 0x2003}, {"thinsp", 0x2009},
-    {"zwnj", 0x200c}, {"zwj", 0x200d}, {"ndash", 0x2013}, {"mdash", 0x2014}, {"lsquo", 0x2018},
-    {"rsquo", 0x2019}, {"sbquo", 0x201a}, {"ldquo", 0x201c}, {"rdquo", 0x201d}, {"bdquo", 0x201e},
-    {"dagger", 0x2020}, {"bull", 0x2022}, {"hellip", 0x2026}, {"permil", 0x2030}, {"prime", 0x2032},
-    {"Prime", 0x2033}, {"lsaquo", 0x2039}, {"rsaquo", 0x203a}, {"euro", 0x20ac}, {"trade", 0x2122},
-    {"larr", 0x2190}, {"uarr", 0x2191}, {"rarr", 0x2192}, {"darr", 0x2193}, {"harr", 0x2194},
-    {"rArr", 0x21d2}, {"hArr", 0x21d4}, {"minus", 0x2212}, {"infin", 0x221e}, {"asymp", 0x2248},
-    {"ne", 0x2260}, {"le", 0x2264}, {"ge", 0x2265}, {"radic", 0x221a}, {"sum", 0x2211},
-    {"hearts", 0x2665}, {"alpha", 0x3b1}, {"beta", 0x3b2}, {"gamma", 0x3b3}, {"delta", 0x3b4},
-    {"pi", 0x3c0}, {"sigma", 0x3c3}, {"mu", 0x3bc}, {"lambda", 0x3bb}, {"omega", 0x3c9},
-    {"Delta", 0x394}, {"Omega", 0x3a9}, {"Sigma", 0x3a3},
+static const struct {
+    const char *name;
+    uint16_t code;
+} entities[] = {
+    {"amp", '&'},       {"lt", '<'},        {"gt", '>'},        {"quot", '"'},
+    {"apos", '\''},     {"nbsp", 0xa0},     {"iexcl", 0xa1},    {"cent", 0xa2},
+    {"pound", 0xa3},    {"yen", 0xa5},      {"sect", 0xa7},     {"copy", 0xa9},
+    {"ordf", 0xaa},     {"laquo", 0xab},    {"not", 0xac},      {"shy", 0xad},
+    {"reg", 0xae},      {"deg", 0xb0},      {"plusmn", 0xb1},   {"sup1", 0xb9},
+    {"sup2", 0xb2},     {"sup3", 0xb3},     {"acute", 0xb4},    {"micro", 0xb5},
+    {"para", 0xb6},     {"middot", 0xb7},   {"ordm", 0xba},     {"raquo", 0xbb},
+    {"frac14", 0xbc},   {"frac12", 0xbd},   {"frac34", 0xbe},   {"iquest", 0xbf},
+    {"times", 0xd7},    {"divide", 0xf7},   {"Agrave", 0xc0},   {"Aacute", 0xc1},
+    {"Acirc", 0xc2},    {"Atilde", 0xc3},   {"Auml", 0xc4},     {"Aring", 0xc5},
+    {"AElig", 0xc6},    {"Ccedil", 0xc7},   {"Egrave", 0xc8},   {"Eacute", 0xc9},
+    {"Ecirc", 0xca},    {"Euml", 0xcb},     {"Igrave", 0xcc},   {"Iacute", 0xcd},
+    {"Icirc", 0xce},    {"Iuml", 0xcf},     {"Ntilde", 0xd1},   {"Ograve", 0xd2},
+    {"Oacute", 0xd3},   {"Ocirc", 0xd4},    {"Otilde", 0xd5},   {"Ouml", 0xd6},
+    {"Oslash", 0xd8},   {"Ugrave", 0xd9},   {"Uacute", 0xda},   {"Ucirc", 0xdb},
+    {"Uuml", 0xdc},     {"Yacute", 0xdd},   {"szlig", 0xdf},    {"agrave", 0xe0},
+    {"aacute", 0xe1},   {"acirc", 0xe2},    {"atilde", 0xe3},   {"auml", 0xe4},
+    {"aring", 0xe5},    {"aelig", 0xe6},    {"ccedil", 0xe7},   {"egrave", 0xe8},
+    {"eacute", 0xe9},   {"ecirc", 0xea},    {"euml", 0xeb},     {"igrave", 0xec},
+    {"iacute", 0xed},   {"icirc", 0xee},    {"iuml", 0xef},     {"ntilde", 0xf1},
+    {"ograve", 0xf2},   {"oacute", 0xf3},   {"ocirc", 0xf4},    {"otilde", 0xf5},
+    {"ouml", 0xf6},     {"oslash", 0xf8},   {"ugrave", 0xf9},   {"uacute", 0xfa},
+    {"ucirc", 0xfb},    {"uuml", 0xfc},     {"yacute", 0xfd},   {"yuml", 0xff},
+    {"OElig", 0x152},   {"oelig", 0x153},   {"Scaron", 0x160},  {"scaron", 0x161},
+    {"ensp", 0x2002},   {"emsp", 0x2003},   {"thinsp", 0x2009}, {"zwnj", 0x200c},
+    {"zwj", 0x200d},    {"ndash", 0x2013},  {"mdash", 0x2014},  {"lsquo", 0x2018},
+    {"rsquo", 0x2019},  {"sbquo", 0x201a},  {"ldquo", 0x201c},  {"rdquo", 0x201d},
+    {"bdquo", 0x201e},  {"dagger", 0x2020}, {"bull", 0x2022},   {"hellip", 0x2026},
+    {"permil", 0x2030}, {"prime", 0x2032},  {"Prime", 0x2033},  {"lsaquo", 0x2039},
+    {"rsaquo", 0x203a}, {"euro", 0x20ac},   {"trade", 0x2122},  {"larr", 0x2190},
+    {"uarr", 0x2191},   {"rarr", 0x2192},   {"darr", 0x2193},   {"harr", 0x2194},
+    {"rArr", 0x21d2},   {"hArr", 0x21d4},   {"minus", 0x2212},  {"infin", 0x221e},
+    {"asymp", 0x2248},  {"ne", 0x2260},     {"le", 0x2264},     {"ge", 0x2265},
+    {"radic", 0x221a},  {"sum", 0x2211},    {"hearts", 0x2665}, {"alpha", 0x3b1},
+    {"beta", 0x3b2},    {"gamma", 0x3b3},   {"delta", 0x3b4},   {"pi", 0x3c0},
+    {"sigma", 0x3c3},   {"mu", 0x3bc},      {"lambda", 0x3bb},  {"omega", 0x3c9},
+    {"Delta", 0x394},   {"Omega", 0x3a9},   {"Sigma", 0x3a3},
 };
 
 static size_t put_utf8(UChar32 c, char utf8[5])
@@ -81,30 +92,52 @@ size_t html_entity(const char *s, size_t n, size_t at, char utf8[5])
 
 /* --- tags --- */
 
-static const struct { const char *name; enum html_tag kind; } tags[] = {
-    {"a", HTML_INLINE}, {"abbr", HTML_INLINE}, {"b", HTML_INLINE}, {"bdi", HTML_INLINE},
-    {"bdo", HTML_INLINE}, {"big", HTML_INLINE}, {"cite", HTML_INLINE}, {"code", HTML_INLINE},
-    {"del", HTML_INLINE}, {"dfn", HTML_INLINE}, {"em", HTML_INLINE}, {"font", HTML_INLINE},
-    {"i", HTML_INLINE}, {"img", HTML_INLINE}, {"ins", HTML_INLINE}, {"kbd", HTML_INLINE},
-    {"label", HTML_INLINE}, {"mark", HTML_INLINE}, {"q", HTML_INLINE}, {"s", HTML_INLINE},
-    {"samp", HTML_INLINE}, {"small", HTML_INLINE}, {"span", HTML_INLINE}, {"strike", HTML_INLINE},
-    {"strong", HTML_INLINE}, {"sub", HTML_INLINE}, {"sup", HTML_INLINE}, {"time", HTML_INLINE},
-    {"tt", HTML_INLINE}, {"u", HTML_INLINE}, {"var", HTML_INLINE}, {"wbr", HTML_INLINE},
-    {"input", HTML_INLINE}, {"button", HTML_INLINE}, {"svg", HTML_INLINE}, {"br", HTML_LINE},
-    {"li", HTML_LINE}, {"tr", HTML_LINE}, {"dt", HTML_LINE}, {"dd", HTML_LINE},
-    {"option", HTML_LINE}, {"summary", HTML_LINE}, {"td", HTML_CELL}, {"th", HTML_CELL},
-    {"p", HTML_PARAGRAPH}, {"div", HTML_PARAGRAPH}, {"h1", HTML_PARAGRAPH}, {"h2", HTML_PARAGRAPH},
-    {"h3", HTML_PARAGRAPH}, {"h4", HTML_PARAGRAPH}, {"h5", HTML_PARAGRAPH}, {"h6", HTML_PARAGRAPH},
-    {"hr", HTML_PARAGRAPH}, {"ul", HTML_PARAGRAPH}, {"ol", HTML_PARAGRAPH}, {"dl", HTML_PARAGRAPH},
-    {"table", HTML_PARAGRAPH}, {"tbody", HTML_PARAGRAPH}, {"thead", HTML_PARAGRAPH},
-    {"tfoot", HTML_PARAGRAPH}, {"caption", HTML_PARAGRAPH}, {"blockquote", HTML_PARAGRAPH},
-    {"pre", HTML_PARAGRAPH}, {"section", HTML_PARAGRAPH}, {"article", HTML_PARAGRAPH},
-    {"header", HTML_PARAGRAPH}, {"footer", HTML_PARAGRAPH}, {"main", HTML_PARAGRAPH},
-    {"nav", HTML_PARAGRAPH}, {"aside", HTML_PARAGRAPH}, {"figure", HTML_PARAGRAPH},
-    {"figcaption", HTML_PARAGRAPH}, {"form", HTML_PARAGRAPH}, {"details", HTML_PARAGRAPH},
-    {"body", HTML_PARAGRAPH}, {"html", HTML_PARAGRAPH}, {"head", HTML_PARAGRAPH},
-    {"title", HTML_PARAGRAPH}, {"meta", HTML_INLINE}, {"link", HTML_INLINE},
-    {"script", HTML_HIDDEN}, {"style", HTML_HIDDEN}, {"noscript", HTML_INLINE},
+static const struct {
+    const char *name;
+    enum html_tag kind;
+} tags[] = {
+    {"a", HTML_INLINE},          {"abbr", HTML_INLINE},
+    {"b", HTML_INLINE},          {"bdi", HTML_INLINE},
+    {"bdo", HTML_INLINE},        {"big", HTML_INLINE},
+    {"cite", HTML_INLINE},       {"code", HTML_INLINE},
+    {"del", HTML_INLINE},        {"dfn", HTML_INLINE},
+    {"em", HTML_INLINE},         {"font", HTML_INLINE},
+    {"i", HTML_INLINE},          {"img", HTML_INLINE},
+    {"ins", HTML_INLINE},        {"kbd", HTML_INLINE},
+    {"label", HTML_INLINE},      {"mark", HTML_INLINE},
+    {"q", HTML_INLINE},          {"s", HTML_INLINE},
+    {"samp", HTML_INLINE},       {"small", HTML_INLINE},
+    {"span", HTML_INLINE},       {"strike", HTML_INLINE},
+    {"strong", HTML_INLINE},     {"sub", HTML_INLINE},
+    {"sup", HTML_INLINE},        {"time", HTML_INLINE},
+    {"tt", HTML_INLINE},         {"u", HTML_INLINE},
+    {"var", HTML_INLINE},        {"wbr", HTML_INLINE},
+    {"input", HTML_INLINE},      {"button", HTML_INLINE},
+    {"svg", HTML_INLINE},        {"br", HTML_LINE},
+    {"li", HTML_LINE},           {"tr", HTML_LINE},
+    {"dt", HTML_LINE},           {"dd", HTML_LINE},
+    {"option", HTML_LINE},       {"summary", HTML_LINE},
+    {"td", HTML_CELL},           {"th", HTML_CELL},
+    {"p", HTML_PARAGRAPH},       {"div", HTML_PARAGRAPH},
+    {"h1", HTML_PARAGRAPH},      {"h2", HTML_PARAGRAPH},
+    {"h3", HTML_PARAGRAPH},      {"h4", HTML_PARAGRAPH},
+    {"h5", HTML_PARAGRAPH},      {"h6", HTML_PARAGRAPH},
+    {"hr", HTML_PARAGRAPH},      {"ul", HTML_PARAGRAPH},
+    {"ol", HTML_PARAGRAPH},      {"dl", HTML_PARAGRAPH},
+    {"table", HTML_PARAGRAPH},   {"tbody", HTML_PARAGRAPH},
+    {"thead", HTML_PARAGRAPH},   {"tfoot", HTML_PARAGRAPH},
+    {"caption", HTML_PARAGRAPH}, {"blockquote", HTML_PARAGRAPH},
+    {"pre", HTML_PARAGRAPH},     {"section", HTML_PARAGRAPH},
+    {"article", HTML_PARAGRAPH}, {"header", HTML_PARAGRAPH},
+    {"footer", HTML_PARAGRAPH},  {"main", HTML_PARAGRAPH},
+    {"nav", HTML_PARAGRAPH},     {"aside", HTML_PARAGRAPH},
+    {"figure", HTML_PARAGRAPH},  {"figcaption", HTML_PARAGRAPH},
+    {"form", HTML_PARAGRAPH},    {"details", HTML_PARAGRAPH},
+    {"body", HTML_PARAGRAPH},    {"html", HTML_PARAGRAPH},
+    {"head", HTML_PARAGRAPH},    {"title", HTML_PARAGRAPH},
+    {"meta", HTML_INLINE},       {"link", HTML_INLINE},
+    {"script", HTML_HIDDEN},     {"style", HTML_HIDDEN},
+    {"noscript", HTML_INLINE},
 };
 
 static enum html_tag kind_of(const char *name, size_t n)
@@ -149,7 +182,8 @@ enum html_tag html_tag_at(const char *s, size_t n, size_t at, size_t *len)
         return HTML_NONE;
     bool closing = at + 1 < n && s[at + 1] == '/';
     size_t name = at + 1 + closing + (at + 1 < n && s[at + 1] == '!'), end = name;
-    while (end < n && end - name < 64 && (scan_is_alnum(s[end]) || (s[end] == '_' || s[end] == '-')))
+    while (end < n && end - name < 64 &&
+           (scan_is_alnum(s[end]) || (s[end] == '_' || s[end] == '-')))
         end++;
     size_t n_name = end - name;
     if (n_name == 0 || !scan_is_alpha(s[name]))

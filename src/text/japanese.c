@@ -6,31 +6,62 @@
 #include "text/scan.h"
 #include "text/words.h"
 
-#define SAME(x) {x, 0, 0, 0, 0}
+#define SAME(x)                                                                                    \
+    {                                                                                              \
+        x, 0, 0, 0, 0                                                                              \
+    }
 
-static const struct language_unit units[] = {
-    {"%", SAME("パーセント"), 0}, {"°C", SAME("度"), 0}, {"℃", SAME("度"), 0}, {"°", SAME("度"), 0},
-    {"mm", SAME("ミリメートル"), 0}, {"cm", SAME("センチメートル"), 0}, {"m", SAME("メートル"), 0},
-    {"km", SAME("キロメートル"), 0}, {"m²", SAME("平方メートル"), 0}, {"km²", SAME("平方キロメートル"), 0},
-    {"m³", SAME("立方メートル"), 0}, {"ml", SAME("ミリリットル"), 0}, {"mL", SAME("ミリリットル"), 0},
-    {"L", SAME("リットル"), 0}, {"l", SAME("リットル"), 0}, {"mg", SAME("ミリグラム"), 0}, {"g", SAME("グラム"), 0},
-    {"kg", SAME("キログラム"), 0}, {"t", SAME("トン"), 0}, {"m/s", SAME("メートル毎秒"), 0}, {"s", SAME("秒"), 0},
-    {"min", SAME("分"), 0}, {"h", SAME("時間"), 0}, {"W", SAME("ワット"), 0}, {"kW", SAME("キロワット"), 0},
-    {"V", SAME("ボルト"), 0}, {"Hz", SAME("ヘルツ"), 0}, {"MHz", SAME("メガヘルツ"), 0},
-    {"GHz", SAME("ギガヘルツ"), 0}, {"KB", SAME("キロバイト"), 0}, {"MB", SAME("メガバイト"), 0},
-    {"GB", SAME("ギガバイト"), 0}, {"TB", SAME("テラバイト"), 0}, {"dB", SAME("デシベル"), 0},
-    {"kcal", SAME("キロカロリー"), 0}, {0}};
+static const struct language_unit units[] = {{"%", SAME("パーセント"), 0},
+                                             {"°C", SAME("度"), 0},
+                                             {"℃", SAME("度"), 0},
+                                             {"°", SAME("度"), 0},
+                                             {"mm", SAME("ミリメートル"), 0},
+                                             {"cm", SAME("センチメートル"), 0},
+                                             {"m", SAME("メートル"), 0},
+                                             {"km", SAME("キロメートル"), 0},
+                                             {"m²", SAME("平方メートル"), 0},
+                                             {"km²", SAME("平方キロメートル"), 0},
+                                             {"m³", SAME("立方メートル"), 0},
+                                             {"ml", SAME("ミリリットル"), 0},
+                                             {"mL", SAME("ミリリットル"), 0},
+                                             {"L", SAME("リットル"), 0},
+                                             {"l", SAME("リットル"), 0},
+                                             {"mg", SAME("ミリグラム"), 0},
+                                             {"g", SAME("グラム"), 0},
+                                             {"kg", SAME("キログラム"), 0},
+                                             {"t", SAME("トン"), 0},
+                                             {"m/s", SAME("メートル毎秒"), 0},
+                                             {"s", SAME("秒"), 0},
+                                             {"min", SAME("分"), 0},
+                                             {"h", SAME("時間"), 0},
+                                             {"W", SAME("ワット"), 0},
+                                             {"kW", SAME("キロワット"), 0},
+                                             {"V", SAME("ボルト"), 0},
+                                             {"Hz", SAME("ヘルツ"), 0},
+                                             {"MHz", SAME("メガヘルツ"), 0},
+                                             {"GHz", SAME("ギガヘルツ"), 0},
+                                             {"KB", SAME("キロバイト"), 0},
+                                             {"MB", SAME("メガバイト"), 0},
+                                             {"GB", SAME("ギガバイト"), 0},
+                                             {"TB", SAME("テラバイト"), 0},
+                                             {"dB", SAME("デシベル"), 0},
+                                             {"kcal", SAME("キロカロリー"), 0},
+                                             {0}};
 
 static const struct language_currency currencies[] = {
-    {"¥", SAME("円"), {0}, 0, 0}, {"￥", SAME("円"), {0}, 0, 0}, {"JPY", SAME("円"), {0}, 0, 0},
-    {"$", SAME("ドル"), {0}, 0, 0}, {"US$", SAME("米ドル"), {0}, 0, 0}, {"USD", SAME("米ドル"), {0}, 0, 0},
-    {"€", SAME("ユーロ"), {0}, 0, 0}, {"EUR", SAME("ユーロ"), {0}, 0, 0}, {"£", SAME("ポンド"), {0}, 0, 0},
-    {0}};
+    {"¥", SAME("円"), {0}, 0, 0},       {"￥", SAME("円"), {0}, 0, 0},
+    {"JPY", SAME("円"), {0}, 0, 0},     {"$", SAME("ドル"), {0}, 0, 0},
+    {"US$", SAME("米ドル"), {0}, 0, 0}, {"USD", SAME("米ドル"), {0}, 0, 0},
+    {"€", SAME("ユーロ"), {0}, 0, 0},   {"EUR", SAME("ユーロ"), {0}, 0, 0},
+    {"£", SAME("ポンド"), {0}, 0, 0},   {0}};
 
-static const struct language_symbol symbols[] = {
-    {"%", "パーセント"}, {"&", "アンド"}, {"+", "プラス"}, {"=", "イコール"}, {"×", "かける"}, {"÷", "わる"},
-    {"<", "小なり"}, {">", "大なり"}, {"½", "二分の一"}, {"¼", "四分の一"}, {"¾", "四分の三"},
-    {"@", "アットマーク"}, {"*", ""}, {0}};
+static const struct language_symbol symbols[] = {{"%", "パーセント"}, {"&", "アンド"},
+                                                 {"+", "プラス"},     {"=", "イコール"},
+                                                 {"×", "かける"},     {"÷", "わる"},
+                                                 {"<", "小なり"},     {">", "大なり"},
+                                                 {"½", "二分の一"},   {"¼", "四分の一"},
+                                                 {"¾", "四分の三"},   {"@", "アットマーク"},
+                                                 {"*", ""},           {0}};
 
 static void japanese_say_int(int x, struct words *w)
 {
@@ -86,9 +117,27 @@ static size_t japanese_match(const char *s, size_t n, size_t at, struct words *w
 
 extern const struct text_language language_ja;
 const struct text_language language_ja = {
-    .code = "ja", .locale = "ja", .decimal = '.', .group = ",", .unspaced = true, .date_order = "ymd",
-    .minus = "マイナス", .plus = "プラス", .point = "点", .to = "から", .dot = "ドット", .at = "アットマーク",
-    .slash = "スラッシュ", .dash = "ハイフン", .underscore = "アンダーバー", .colon = "コロン",
-    .hashtag = "ハッシュタグ", .units = units, .currencies = currencies, .symbols = symbols,
-    .match = japanese_match, .say_date = japanese_say_date, .say_time = japanese_say_time,
+    .code = "ja",
+    .locale = "ja",
+    .decimal = '.',
+    .group = ",",
+    .unspaced = true,
+    .date_order = "ymd",
+    .minus = "マイナス",
+    .plus = "プラス",
+    .point = "点",
+    .to = "から",
+    .dot = "ドット",
+    .at = "アットマーク",
+    .slash = "スラッシュ",
+    .dash = "ハイフン",
+    .underscore = "アンダーバー",
+    .colon = "コロン",
+    .hashtag = "ハッシュタグ",
+    .units = units,
+    .currencies = currencies,
+    .symbols = symbols,
+    .match = japanese_match,
+    .say_date = japanese_say_date,
+    .say_time = japanese_say_time,
 };

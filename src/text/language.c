@@ -12,8 +12,8 @@ extern const struct text_language language_de, language_en, language_es, languag
     language_ja, language_ko, language_nl, language_pl, language_pt, language_ru, language_zh;
 
 static const struct text_language *const languages[] = {
-    &language_en, &language_de, &language_es, &language_fr, &language_it, &language_nl, &language_pt,
-    &language_pl, &language_ru, &language_zh, &language_ja, &language_ko,
+    &language_en, &language_de, &language_es, &language_fr, &language_it, &language_nl,
+    &language_pt, &language_pl, &language_ru, &language_zh, &language_ja, &language_ko,
 };
 
 const struct text_language *language_find(const char *name)
@@ -49,19 +49,20 @@ static size_t sign_at(const char *s, size_t n, size_t at, int *sign)
     return *sign ? len : 0;
 }
 
-/* Is there a group of thousands at s[at], its separator first?  Indian ones may have two digits when
- * another follows. */
+/* Is there a group of thousands at s[at], its separator first?  Indian ones may have two digits
+ * when another follows. */
 static bool group_at(const struct text_language *l, const char *s, size_t n, size_t at)
 {
     if (at >= n || !l->group || !strchr(l->group, s[at]))
         return false;
     size_t digits = scan_digits(s, n, at + 1), after = at + 1 + digits;
-    return digits == 3 || (digits == 2 && s[at] == ',' && after + 4 <= n && s[after] == ',' &&
-                           (scan_digits(s, n, after + 1) == 3 || scan_digits(s, n, after + 1) == 2));
+    return digits == 3 ||
+           (digits == 2 && s[at] == ',' && after + 4 <= n && s[after] == ',' &&
+            (scan_digits(s, n, after + 1) == 3 || scan_digits(s, n, after + 1) == 2));
 }
 
 static bool language_read_groups(const struct text_language *l, const char *s, size_t n, size_t *at,
-                        struct language_number *x)
+                                 struct language_number *x)
 {
     size_t lead = scan_digits(s, n, *at);
     char separator = *at + lead < n ? s[*at + lead] : 0;
@@ -110,14 +111,16 @@ struct language_number language_number_at(const struct text_language *l, const c
     return x;
 }
 
-void language_say_digits(const struct text_language *l, const char *digits, size_t n, struct words *w)
+void language_say_digits(const struct text_language *l, const char *digits, size_t n,
+                         struct words *w)
 {
     for (size_t i = 0; i < n; i++)
         if (scan_is_digit(digits[i]))
             words_number(w, l->locale, NULL, (char[2]){digits[i], 0});
 }
 
-static void language_say_fraction(const struct text_language *l, const char *fraction, struct words *w)
+static void language_say_fraction(const struct text_language *l, const char *fraction,
+                                  struct words *w)
 {
     size_t zeros = strspn(fraction, "0"), n = strlen(fraction);
     words_add(w, l->point);
@@ -172,8 +175,10 @@ const char *language_form(const struct text_language *l, const struct language_f
 
 static int language_roman_digit(char c)
 {
-    static const struct { char c; int value; } digits[] = {
-        {'I', 1}, {'V', 5}, {'X', 10}, {'L', 50}, {'C', 100}, {'D', 500}, {'M', 1000}};
+    static const struct {
+        char c;
+        int value;
+    } digits[] = {{'I', 1}, {'V', 5}, {'X', 10}, {'L', 50}, {'C', 100}, {'D', 500}, {'M', 1000}};
     for (size_t i = 0; i < sizeof digits / sizeof *digits; i++)
         if (c == digits[i].c)
             return digits[i].value;
@@ -269,7 +274,8 @@ void language_say_money(const struct text_language *l, const struct language_num
 
 /* --- dates and times --- */
 
-static void language_say_int(const struct text_language *l, const char *rules, int x, struct words *w)
+static void language_say_int(const struct text_language *l, const char *rules, int x,
+                             struct words *w)
 {
     char digits[12] = "", *p = digits + sizeof digits - 1;
     unsigned left = (unsigned)(x < 0 ? 0 : x);
@@ -306,7 +312,10 @@ static void say_template(const char *t, void (*part)(const void *, char, struct 
     }
 }
 
-struct dated { const struct text_language *l; const struct language_date *d; };
+struct dated {
+    const struct text_language *l;
+    const struct language_date *d;
+};
 static void date_part(const void *cookie, char part, struct words *w)
 {
     const struct dated *x = cookie;
@@ -320,7 +329,8 @@ static void date_part(const void *cookie, char part, struct words *w)
         language_say_int(l, l->year_rules, x->d->year, w);
 }
 
-void language_say_date(const struct text_language *l, const struct language_date *d, struct words *w)
+void language_say_date(const struct text_language *l, const struct language_date *d,
+                       struct words *w)
 {
     if (l->say_date) {
         l->say_date(d, w);
@@ -331,7 +341,10 @@ void language_say_date(const struct text_language *l, const struct language_date
     say_template(t, date_part, &x, w);
 }
 
-struct timed { const struct text_language *l; const struct language_time *t; };
+struct timed {
+    const struct text_language *l;
+    const struct language_time *t;
+};
 static void time_part(const void *cookie, char part, struct words *w)
 {
     const struct timed *x = cookie;
@@ -341,7 +354,8 @@ static void time_part(const void *cookie, char part, struct words *w)
         language_say_int(x->l, x->l->minute_rules, part == 'm' ? x->t->minute : x->t->second, w);
 }
 
-void language_say_time(const struct text_language *l, const struct language_time *t, struct words *w)
+void language_say_time(const struct text_language *l, const struct language_time *t,
+                       struct words *w)
 {
     if (l->say_time) {
         l->say_time(t, w);

@@ -16,10 +16,16 @@
 struct words; /* words.h: where spoken words are collected */
 
 /* Forms of a noun by ICU's plural categories; a NULL one is the same as other. */
-struct language_forms { const char *other, *one, *few, *many, *two; };
+struct language_forms {
+    const char *other, *one, *few, *many, *two;
+};
 
 /* "km": kilometer(s).  rules: how the number before it is spelled (gender). */
-struct language_unit { const char *written; struct language_forms said; const char *rules; };
+struct language_unit {
+    const char *written;
+    struct language_forms said;
+    const char *rules;
+};
 
 /* "$" or "USD": dollar(s) and cent(s).  part.other NULL: has no hundredths (yen). */
 struct language_currency {
@@ -29,25 +35,35 @@ struct language_currency {
 };
 
 enum language_when { /* where an abbreviation is one */
-    WHEN_ALWAYS,
-    WHEN_BEFORE_NUMBER,
-    WHEN_AFTER_NUMBER,
-    WHEN_BEFORE_NAME, /* a capital follows */
-    WHEN_MAY_END,     /* anywhere; a capital after it starts a sentence: "etc." */
+                     WHEN_ALWAYS,
+                     WHEN_BEFORE_NUMBER,
+                     WHEN_AFTER_NUMBER,
+                     WHEN_BEFORE_NAME, /* a capital follows */
+                     WHEN_MAY_END,     /* anywhere; a capital after it starts a sentence: "etc." */
 };
 
 /* "etc.": "et cetera".  Written with its period, if it has one; matched in this very case, or with
  * a capital first.  The period stays where a sentence may end with it. */
-struct language_abbreviation { const char *written, *said; enum language_when when; };
+struct language_abbreviation {
+    const char *written, *said;
+    enum language_when when;
+};
 
 /* "%": percent, "&": and, "→": to; said wherever it stands and no other rule took it. */
-struct language_symbol { const char *written, *said; };
+struct language_symbol {
+    const char *written, *said;
+};
 
-/* A day of the calendar; 0 is "not given".  year < 0: not given.  day_rules: as the words before ask
- * for (day_rules_after); NULL: the language's. */
-struct language_date { int year, month, day; const char *day_rules; };
+/* A day of the calendar; 0 is "not given".  year < 0: not given.  day_rules: as the words before
+ * ask for (day_rules_after); NULL: the language's. */
+struct language_date {
+    int year, month, day;
+    const char *day_rules;
+};
 /* Second is -1 when not given.  after: 12-hour clock marks ("am", "pm", "") in lower case. */
-struct language_time { int hour, minute, second; };
+struct language_time {
+    int hour, minute, second;
+};
 
 /* A number as written, from s[at]. */
 struct language_number {
@@ -59,35 +75,37 @@ struct language_number {
 };
 
 struct text_language {
-    const char *code;   /* "en": for en, en-us, en-gb ... */
-    const char *locale; /* ICU's, for spelling and plurals */
-    char decimal;       /* ',' in 3,14 */
-    const char *group;  /* characters that group thousands: ".", " ", "'" */
+    const char *code;        /* "en": for en, en-us, en-gb ... */
+    const char *locale;      /* ICU's, for spelling and plurals */
+    char decimal;            /* ',' in 3,14 */
+    const char *group;       /* characters that group thousands: ".", " ", "'" */
     bool fraction_as_number; /* 3,14: "trois virgule quatorze", not "un quatre" */
-    bool decimal_by_rules;   /* ICU's rules know how decimals are said ("пять целых две десятых") */
-    bool capital_nouns;      /* a capital is no sign of a new sentence (German) */
-    bool unspaced;           /* no spaces between words (Chinese, Japanese) */
-    const char *date_order;  /* of numeric dates: "dmy", "mdy" or "ymd" */
+    bool decimal_by_rules; /* ICU's rules know how decimals are said ("пять целых две десятых") */
+    bool capital_nouns;     /* a capital is no sign of a new sentence (German) */
+    bool unspaced;          /* no spaces between words (Chinese, Japanese) */
+    const char *date_order; /* of numeric dates: "dmy", "mdy" or "ymd" */
 
     const char *minus, *plus, *point, *to; /* signs; decimal mark; between the ends of a range */
-    const char *money_and;  /* "five dollars AND ten cents"; NULL: nothing between */
-    bool part_unnamed;      /* fünf Euro zehn: the hundredths' name is left out after the unit */
+    const char *money_and;                 /* "five dollars AND ten cents"; NULL: nothing between */
+    bool part_unnamed; /* fünf Euro zehn: the hundredths' name is left out after the unit */
     const char *dot, *at, *slash, *dash, *underscore, *colon; /* in addresses and file names */
     const char *hashtag;
 
     const char *bare_year_rules; /* of 1100 to 1999 without a separator, which may be a year */
     const char *ordinal_suffixes; /* "º:%spellout-ordinal-masculine|ª:%spellout-ordinal-feminine" */
-    /* Names of the months as written, twelve and an end; several ways: "Januar|Jan.|Jan" (the first is
-     * the one that is said, unless date says it otherwise). */
+    /* Names of the months as written, twelve and an end; several ways: "Januar|Jan.|Jan" (the first
+     * is the one that is said, unless date says it otherwise). */
     const char *const *months;
     /* How dates are said: {d} {m} {y} in order, with the words between.  Parts that are not given
      * choose another: dmy, dm, my. */
     const char *date_dmy, *date_dm, *date_my;
-    const char *day_rules, *first_day_rules, *year_rules; /* first_day: of the 1st; NULL: as others */
+    const char *day_rules, *first_day_rules,
+        *year_rules; /* first_day: of the 1st; NULL: as others */
     /* How times are said: {h} {m} {s}.  hm without minutes is h. */
     const char *time_h, *time_hm, *time_hms;
     const char *hour_rules, *minute_rules;
-    const char *const *time_words; /* what may follow a time and is said by time_*: "Uhr"; may be NULL */
+    const char *const
+        *time_words; /* what may follow a time and is said by time_*: "Uhr"; may be NULL */
 
     const struct language_unit *units;
     const struct language_currency *currencies;
@@ -103,13 +121,15 @@ struct text_language {
     /* Rules for a plain number before a word that may be a noun, whose gender its ending may tell
      * (un coche, una casa); NULL: as any other. */
     const char *(*noun_rules)(const struct language_number *x, const char *word, size_t n);
-    /* Rules for the ordinal at s[at] by the words before it (am dritten, der dritte); NULL: no idea. */
+    /* Rules for the ordinal at s[at] by the words before it (am dritten, der dritte); NULL: no
+     * idea. */
     const char *(*day_rules_after)(const char *s, size_t at);
     void (*say_date)(const struct language_date *d, struct words *w);
     void (*say_time)(const struct language_time *t, struct words *w);
 };
 
-/* The language of "en", "en-us", "en_GB" or an espeak-ng name; NULL: one that we have no table for. */
+/* The language of "en", "en-us", "en_GB" or an espeak-ng name; NULL: one that we have no table for.
+ */
 const struct text_language *language_find(const char *name);
 
 /* --- what match and say_* are made of (language.c) --- */
@@ -119,15 +139,18 @@ struct language_number language_number_at(const struct text_language *l, const c
                                           size_t at, bool signs);
 void language_say_number(const struct text_language *l, const struct language_number *x,
                          const char *rules, struct words *w);
-void language_say_digits(const struct text_language *l, const char *digits, size_t n, struct words *w);
-void language_say_date(const struct text_language *l, const struct language_date *d, struct words *w);
-void language_say_time(const struct text_language *l, const struct language_time *t, struct words *w);
+void language_say_digits(const struct text_language *l, const char *digits, size_t n,
+                         struct words *w);
+void language_say_date(const struct text_language *l, const struct language_date *d,
+                       struct words *w);
+void language_say_time(const struct text_language *l, const struct language_time *t,
+                       struct words *w);
 void language_say_money(const struct text_language *l, const struct language_number *x,
                         const struct language_currency *c, struct words *w);
 void language_say_unit(const struct text_language *l, const struct language_number *x,
                        const struct language_unit *u, struct words *w);
-/* The Roman numeral of two letters or more (one, if may_be_one) at s[at], which ends before a character
- * that is no capital: its value, 0: none. */
+/* The Roman numeral of two letters or more (one, if may_be_one) at s[at], which ends before a
+ * character that is no capital: its value, 0: none. */
 int language_roman(const char *s, size_t n, size_t at, bool may_be_one, size_t *len);
 /* Does word end in one of "as|os|ción"?  Is it one of them? */
 bool language_ends(const char *word, size_t n, const char *endings);

@@ -15,11 +15,11 @@
 #include "text/scan.h"
 #include "text/ssml.h"
 
-#define MAX_FILE_BYTES  (8 << 20)
-#define MAX_ENTRIES     200000
-#define MAX_WORD_BYTES  120
-#define MAX_SAID_BYTES  500
-#define MAX_LANGUAGE    24
+#define MAX_FILE_BYTES (8 << 20)
+#define MAX_ENTRIES    200000
+#define MAX_WORD_BYTES 120
+#define MAX_SAID_BYTES 500
+#define MAX_LANGUAGE   24
 
 struct entry {
     struct entry *next; /* in its bucket, later lines first */
@@ -29,7 +29,11 @@ struct entry {
     bool ipa, exact;
 };
 
-struct table { struct entry **bucket; size_t n_bucket; int n; };
+struct table {
+    struct entry **bucket;
+    size_t n_bucket;
+    int n;
+};
 
 struct lexicon {
     char *path;
@@ -37,7 +41,7 @@ struct lexicon {
     struct table table;      /* (lock) */
     struct timespec changed; /* (lock) of the file when it was last read, well or badly */
     off_t size;
-    struct err problem;      /* (lock) */
+    struct err problem; /* (lock) */
 };
 
 /* --- words --- */
@@ -52,7 +56,8 @@ static size_t word_at(const char *s, size_t n, size_t at)
             end += len;
             continue;
         }
-        bool joint = end > at && end + 1 < n && (c == '\'' || c == '-' || c == '.' || c == '&' || c == '+');
+        bool joint =
+            end > at && end + 1 < n && (c == '\'' || c == '-' || c == '.' || c == '&' || c == '+');
         if (!joint || !u_isalnum(scan_char(s, n, end + 1, &len)))
             return end - at;
         end++;
@@ -117,8 +122,10 @@ static int read_said(const char *s, size_t n, struct entry *x, struct err *e)
     char ipa[MAX_SAID_BYTES + 1];
     int rc;
     if (n == 0 || n > MAX_SAID_BYTES)
-        return err_set(e, n ? ERR_LIMIT : ERR_FORMAT, n ? "the reading has %zu bytes, the limit is %d"
-                       : "there is no reading behind the =", n, MAX_SAID_BYTES);
+        return err_set(e, n ? ERR_LIMIT : ERR_FORMAT,
+                       n ? "the reading has %zu bytes, the limit is %d"
+                         : "there is no reading behind the =",
+                       n, MAX_SAID_BYTES);
     x->ipa = n > 2 && s[0] == '/' && s[n - 1] == '/';
     if (!x->ipa) {
         x->said = mem_strndup(s, n);
@@ -150,7 +157,8 @@ static int add_entry(struct table *t, struct entry *x, size_t n_word, struct err
 }
 
 /* word = reading */
-static int lexicon_read_entry(struct table *t, const char *s, size_t n, const char *language, struct err *e)
+static int lexicon_read_entry(struct table *t, const char *s, size_t n, const char *language,
+                              struct err *e)
 {
     const char *equal = memchr(s, '=', n);
     if (!equal)
@@ -160,8 +168,10 @@ static int lexicon_read_entry(struct table *t, const char *s, size_t n, const ch
     lexicon_trim(&word, &n_word);
     lexicon_trim(&said, &n_said);
     if (n_word == 0 || n_word > MAX_WORD_BYTES || word_at(word, n_word, 0) != n_word)
-        return err_set(e, ERR_FORMAT, "\"%.*s\" is no word: want letters and digits, at most %d bytes, "
-                       "without spaces", (int)(n_word < 60 ? n_word : 60), word, MAX_WORD_BYTES);
+        return err_set(e, ERR_FORMAT,
+                       "\"%.*s\" is no word: want letters and digits, at most %d bytes, "
+                       "without spaces",
+                       (int)(n_word < 60 ? n_word : 60), word, MAX_WORD_BYTES);
     struct entry *x = mem_try(1, sizeof *x);
     if (!x || !(x->word = mem_strndup(word, n_word))) {
         mem_free(x);
@@ -188,8 +198,8 @@ static int read_section(const char *s, size_t n, char language[MAX_LANGUAGE], st
     for (size_t i = 0; i < len; i++) {
         char c = s[1 + i];
         if (!scan_is_alnum(c) && c != '-' && !(c == '*' && len == 1))
-            return err_set(e, ERR_FORMAT, "\"%.*s\" is no language, want one like en or pt-br", (int)len,
-                           s + 1);
+            return err_set(e, ERR_FORMAT, "\"%.*s\" is no language, want one like en or pt-br",
+                           (int)len, s + 1);
         language[i] = scan_is_upper(c) ? (char)(c + 32) : c;
     }
     language[len] = 0;
@@ -311,8 +321,8 @@ static void refresh(struct lexicon *l)
     if (stat(l->path, &st) < 0)
         return; /* being replaced, or gone: the entries stay */
     pthread_rwlock_wrlock(&l->lock);
-    bool same = st.st_mtim.tv_sec == l->changed.tv_sec && st.st_mtim.tv_nsec == l->changed.tv_nsec &&
-                st.st_size == l->size;
+    bool same = st.st_mtim.tv_sec == l->changed.tv_sec &&
+                st.st_mtim.tv_nsec == l->changed.tv_nsec && st.st_size == l->size;
     if (!same) {
         l->changed = st.st_mtim;
         l->size = st.st_size;
@@ -343,10 +353,13 @@ static int fits(const struct entry *x, const char *language)
         return 1;
     if (!scan_match(language, strlen(language), 0, x->language, true))
         return 0;
-    return language[n] == 0 || language[n] == '+' ? 3 : language[n] == '-' || language[n] == '_' ? 2 : 0;
+    return language[n] == 0 || language[n] == '+'     ? 3
+           : language[n] == '-' || language[n] == '_' ? 2
+                                                      : 0;
 }
 
-static const struct entry *lexicon_find(const struct lexicon *l, const char *s, size_t n, const char *language)
+static const struct entry *lexicon_find(const struct lexicon *l, const char *s, size_t n,
+                                        const char *language)
 {
     char folded[2 * MAX_WORD_BYTES], other[2 * MAX_WORD_BYTES];
     const struct entry *best = NULL;
@@ -354,7 +367,8 @@ static const struct entry *lexicon_find(const struct lexicon *l, const char *s, 
     size_t len = lexicon_fold(s, n, folded, sizeof folded);
     if (len == 0 || l->table.n == 0)
         return NULL;
-    for (const struct entry *x = l->table.bucket[lexicon_hash(folded, len) % l->table.n_bucket]; x; x = x->next) {
+    for (const struct entry *x = l->table.bucket[lexicon_hash(folded, len) % l->table.n_bucket]; x;
+         x = x->next) {
         size_t n_word = strlen(x->word);
         bool same = x->exact ? n_word == n && memcmp(x->word, s, n) == 0
                              : lexicon_fold(x->word, n_word, other, sizeof other) == len &&

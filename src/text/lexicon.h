@@ -7,9 +7,10 @@
  *     Orange = Orangsche
  *
  * A word is letters, digits, and ' - . between them.  Written in small letters it stands for every
- * case, else for itself alone.  The last line for a word counts; [en-gb] goes before [en], [en] before
- * [*].  The file is looked at before every use and read again when it has changed; if it is bad then,
- * the old entries stay, and lexicon_problem says why.
+ * case, else for itself alone.  The last line for a word counts; [en-gb] goes before [en], [en]
+ * before
+ * [*].  The file is looked at before every use and read again when it has changed; if it is bad
+ * then, the old entries stay, and lexicon_problem says why.
  *
  * Threads: any. */
 #ifndef TEXT_LEXICON_H
@@ -25,8 +26,9 @@ void lexicon_free(struct lexicon *l); /* NULL is fine */
 /* ERR_* and why the file as it is now was not taken; 0: it is in use. */
 int lexicon_problem(struct lexicon *l, struct err *e);
 
-/* text with the words of the lexicon replaced, for a language as espeak-ng names it.  ipa: IPA may be
- * put in, as private-use characters (ssml.h); else *n_ignored counts the words that had only that. */
+/* text with the words of the lexicon replaced, for a language as espeak-ng names it.  ipa: IPA may
+ * be put in, as private-use characters (ssml.h); else *n_ignored counts the words that had only
+ * that. */
 void lexicon_apply(struct lexicon *l, const char *language, bool ipa, const struct mapped *text,
                    struct mapped *out, int *n_ignored);
 

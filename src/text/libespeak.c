@@ -52,8 +52,8 @@ static const char *libespeak_file_name(const char *identifier)
 }
 
 /* The library's list moves when it is asked again, so it is copied; its language names are not
- * always ones it takes back, its file names are.  Voices of MBROLA need data that espeak-ng does not
- * bring. */
+ * always ones it takes back, its file names are.  Voices of MBROLA need data that espeak-ng does
+ * not bring. */
 static void list_voices(void)
 {
     const espeak_VOICE **v = espeak_ListVoices(NULL);
@@ -75,7 +75,8 @@ static int libespeak_start(struct err *e)
         return 0;
     int rate = espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, NULL, espeakINITIALIZE_DONT_EXIT);
     if (rate <= 0)
-        return err_set(e, ERR_NOT_FOUND, "espeak-ng finds no data: install espeak-ng-data or set "
+        return err_set(e, ERR_NOT_FOUND,
+                       "espeak-ng finds no data: install espeak-ng-data or set "
                        "ESPEAK_DATA_PATH");
     if (rate != RATE_HZ)
         return err_set(e, ERR_UNSUPPORTED, "espeak-ng speaks at %d Hz here, wanted %d", rate,
@@ -87,7 +88,9 @@ static int libespeak_start(struct err *e)
 }
 
 /* Names that others use for a language. */
-static const struct { const char *name, *language; } synonyms[] = {
+static const struct {
+    const char *name, *language;
+} synonyms[] = {
     {"zh", "cmn"}, {"zh-hk", "yue"}, {"zh-mo", "yue"}, {"zh-yue", "yue"}, {"en-uk", "en"},
     {"no", "nb"},  {"nn", "nb"},     {"tl", "fil"},    {"iw", "he"},      {"in", "id"},
 };
@@ -145,8 +148,10 @@ static int select_voice(const char *voice, struct err *e)
     if (!language)
         return err_set(e, ERR_NOT_FOUND, "espeak-ng has no language '%.*s'", (int)n, voice);
     if (*variant && !is_variant(variant + 1))
-        return err_set(e, ERR_NOT_FOUND, "espeak-ng has no variant '%s' of a voice, want one like "
-                       "f2 or m3", variant + 1);
+        return err_set(e, ERR_NOT_FOUND,
+                       "espeak-ng has no variant '%s' of a voice, want one like "
+                       "f2 or m3",
+                       variant + 1);
     selected[0] = 0;
     snprintf(name, sizeof name, "%s%s", language, variant);
     if (espeak_SetVoiceByName(name) != EE_OK)
@@ -172,7 +177,8 @@ void libespeak_end(void)
 const struct libespeak_voice *libespeak_voice_at(int i)
 {
     pthread_mutex_lock(&lock);
-    const struct libespeak_voice *v = libespeak_start(NULL) == 0 && i >= 0 && i < n_voice ? &voices[i] : NULL;
+    const struct libespeak_voice *v =
+        libespeak_start(NULL) == 0 && i >= 0 && i < n_voice ? &voices[i] : NULL;
     pthread_mutex_unlock(&lock);
     return v;
 }

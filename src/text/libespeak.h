@@ -6,7 +6,8 @@
  *
  * Between begin and end nothing else may use the library, so do little there: a clause becomes
  * phonemes in microseconds, a sentence becomes sound in a millisecond or two.  What is given to it
- * must have been made harmless by phonemes.c: releases up to 1.51 overrun their buffers on long words.
+ * must have been made harmless by phonemes.c: releases up to 1.51 overrun their buffers on long
+ * words.
  *
  * Threads: any. */
 #ifndef TEXT_LIBESPEAK_H
@@ -17,10 +18,12 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-struct libespeak_voice { const char *language, *name; }; /* "de", "German" */
+struct libespeak_voice {
+    const char *language, *name;
+}; /* "de", "German" */
 
-/* Voice: a language of the list below, perhaps with a variant of the speaker: "de", "en-us+f3".  Other
- * tags find the nearest: "de-AT" is "de", "zh" is "cmn".  An unknown one is ERR_NOT_FOUND. */
+/* Voice: a language of the list below, perhaps with a variant of the speaker: "de", "en-us+f3".
+ * Other tags find the nearest: "de-AT" is "de", "zh" is "cmn".  An unknown one is ERR_NOT_FOUND. */
 int libespeak_begin(const char *voice, struct err *e);
 void libespeak_end(void);
 
@@ -32,8 +35,8 @@ typedef int (*libespeak_sink)(void *cookie, const int16_t *pcm, int n);
 /* Speak text with the pause that its last mark asks for.  0, or what the sink returned. */
 int libespeak_speak(const char *text, libespeak_sink sink, void *cookie);
 
-/* i-th voice by language, NULL after the last (or without espeak-ng's data).  Takes the lock itself;
- * lives as long as the program. */
+/* i-th voice by language, NULL after the last (or without espeak-ng's data).  Takes the lock
+ * itself; lives as long as the program. */
 const struct libespeak_voice *libespeak_voice_at(int i);
 int libespeak_rate(void); /* Hz of all speech: the library knows no other */
 

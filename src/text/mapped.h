@@ -18,7 +18,10 @@
 #include "base/buf.h"
 
 /* The result from `at` to the next run's `at` came from [start, end).  copy: byte for byte. */
-struct mapped_run { size_t at, start, end; bool copy; };
+struct mapped_run {
+    size_t at, start, end;
+    bool copy;
+};
 
 struct mapped {
     struct buf text;

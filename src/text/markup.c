@@ -24,9 +24,9 @@ enum note {
     OVER       /* the slash of a LaTeX fraction */
 };
 
-#define MAX_OPEN      64   /* emphasis or brackets open at once in a line */
-#define MAX_URL_BYTES 2048
-#define MAX_FRACTIONS 16
+#define MAX_OPEN       64 /* emphasis or brackets open at once in a line */
+#define MAX_URL_BYTES  2048
+#define MAX_FRACTIONS  16
 #define MAX_MATH_BYTES 1024
 
 struct markup {
@@ -63,14 +63,22 @@ static size_t markup_run_of(const struct markup *m, size_t at, size_t end, char 
 
 /* --- inside a line --- */
 
-struct open { size_t at, len; char c; };
-struct opens { struct open o[MAX_OPEN]; int n; };
+struct open {
+    size_t at, len;
+    char c;
+};
+struct opens {
+    struct open o[MAX_OPEN];
+    int n;
+};
 
 /* A run of * _ or ~ at [at, at+len): emphasis if it has a partner. */
 static void delimiter(struct markup *m, struct opens *opens, size_t at, size_t len, size_t end)
 {
-    char c = m->s[at], before = at ? m->s[at - 1] : ' ', after = at + len < end ? m->s[at + len] : ' ';
-    bool space_before = markup_is_space(before) || before == '\n', space_after = markup_is_space(after);
+    char c = m->s[at], before = at ? m->s[at - 1] : ' ',
+         after = at + len < end ? m->s[at + len] : ' ';
+    bool space_before = markup_is_space(before) || before == '\n',
+         space_after = markup_is_space(after);
     bool left = !space_after && (!is_punct(after) || space_before || is_punct(before));
     bool right = !space_before && (!is_punct(before) || space_after || is_punct(after));
     if (c == '_') {
@@ -143,7 +151,8 @@ static size_t bracket(struct markup *m, size_t open, size_t at, size_t end)
     return at + 1;
 }
 
-/* `code`: the marks go, nothing inside is looked at.  *none: run lengths known to have no partner. */
+/* `code`: the marks go, nothing inside is looked at.  *none: run lengths known to have no partner.
+ */
 static size_t code_span(struct markup *m, size_t at, size_t end, unsigned *none)
 {
     size_t len = markup_run_of(m, at, end, '`');
@@ -173,7 +182,8 @@ static void math(struct markup *m, size_t from, size_t to)
         char c = m->s[i];
         size_t len = c == '\\' ? latex_command(m->s, to, i, &sign) : 0;
         if (len) {
-            if (len >= 5 && memcmp(m->s + i + len - 4, "frac", 4) == 0 && n_fraction < MAX_FRACTIONS)
+            if (len >= 5 && memcmp(m->s + i + len - 4, "frac", 4) == 0 &&
+                n_fraction < MAX_FRACTIONS)
                 fraction[n_fraction++] = depth;
             mark(m, i, i + len, DROP);
             m->note[i] = COMMAND;
@@ -214,7 +224,8 @@ static size_t dollar_math(struct markup *m, size_t at, size_t end)
         signs = signs || strchr("\\^_={}", m->s[to]);
     bool letter = to == from + 1 && scan_is_alpha(m->s[from]);
     if (to >= limit || !(signs || letter) || to == from || markup_run_of(m, to, m->n, '$') < len ||
-        (len == 1 && (markup_is_space(m->s[to - 1]) || (to + 1 < m->n && scan_is_digit(m->s[to + 1])))))
+        (len == 1 &&
+         (markup_is_space(m->s[to - 1]) || (to + 1 < m->n && scan_is_digit(m->s[to + 1])))))
         return 0;
     mark(m, at, from, DROP);
     math(m, from, to);
@@ -280,18 +291,18 @@ static size_t angle(struct markup *m, size_t at)
         return at + 1;
     }
     mark(m, at, at + len, DROP);
-    m->note[at] = kind == HTML_LINE        ? LINE
-                  : kind == HTML_PARAGRAPH ? PARAGRAPH
+    m->note[at] = kind == HTML_LINE                          ? LINE
+                  : kind == HTML_PARAGRAPH                   ? PARAGRAPH
                   : kind == HTML_CELL && m->s[at + 1] == '/' ? CELL
-                                           : DROP;
+                                                             : DROP;
     return at + len;
 }
 
 static size_t address_len(const struct markup *m, size_t at, size_t end)
 {
     size_t i = at;
-    if (!scan_match(m->s, end, at, "http://", true) && !scan_match(m->s, end, at, "https://", true) &&
-        !scan_match(m->s, end, at, "www.", true))
+    if (!scan_match(m->s, end, at, "http://", true) &&
+        !scan_match(m->s, end, at, "https://", true) && !scan_match(m->s, end, at, "www.", true))
         return 0;
     while (i < end && (unsigned char)m->s[i] > ' ' && !strchr("<>\"`)]*", m->s[i]))
         i++;
@@ -299,7 +310,8 @@ static size_t address_len(const struct markup *m, size_t at, size_t end)
 }
 
 /* One thing at `at`; where the next may be. */
-static size_t inline_one(struct markup *m, struct opens *opens, size_t at, size_t end, unsigned *none)
+static size_t inline_one(struct markup *m, struct opens *opens, size_t at, size_t end,
+                         unsigned *none)
 {
     char utf8[5], c = m->s[at];
     size_t len;
@@ -308,7 +320,9 @@ static size_t inline_one(struct markup *m, struct opens *opens, size_t at, size_
         return backslash(m, at, end);
     case '`':
         return code_span(m, at, end, none);
-    case '*': case '_': case '~':
+    case '*':
+    case '_':
+    case '~':
         len = markup_run_of(m, at, end, c);
         delimiter(m, opens, at, len, end);
         return at + len;
@@ -335,7 +349,10 @@ static size_t inline_one(struct markup *m, struct opens *opens, size_t at, size_
     case '$':
         len = dollar_math(m, at, end);
         return len ? len : at + 1;
-    case 'h': case 'H': case 'w': case 'W':
+    case 'h':
+    case 'H':
+    case 'w':
+    case 'W':
         len = at && scan_is_alnum(m->s[at - 1]) ? 0 : address_len(m, at, end);
         return at + (len ? len : 1);
     }
@@ -359,7 +376,8 @@ static void inline_marks(struct markup *m, size_t at, size_t end)
 /* --- lines --- */
 
 /* Only c, spaces and what else is allowed, at least `least` of c. */
-static bool is_only(const struct markup *m, size_t at, size_t end, const char *allowed, size_t least)
+static bool is_only(const struct markup *m, size_t at, size_t end, const char *allowed,
+                    size_t least)
 {
     size_t n = 0;
     for (; at < end; at++) {
@@ -390,8 +408,8 @@ static void stop_line(struct markup *m, size_t at, size_t end)
     size_t line = end;
     while (line < m->n && m->s[line] != '\n')
         line++;
-    bool marked = end == at || strchr(".!?:;,", m->s[end - 1]) ||
-                  (unsigned char)m->s[end - 1] >= 0x80;
+    bool marked =
+        end == at || strchr(".!?:;,", m->s[end - 1]) || (unsigned char)m->s[end - 1] >= 0x80;
     if (line < m->n && !marked)
         m->note[line] = STOP_LINE;
 }
@@ -526,8 +544,8 @@ static size_t line_end(const struct markup *m, size_t at)
 
 static void emit_one(const struct markup *m, size_t at, struct mapped *out)
 {
-    static const char *const replaced[] = {[CELL] = ", ", [LINE] = "\n", [PARAGRAPH] = "\n\n",
-                                           [STOP_LINE] = ".\n", [OVER] = " / "};
+    static const char *const replaced[] = {
+        [CELL] = ", ", [LINE] = "\n", [PARAGRAPH] = "\n\n", [STOP_LINE] = ".\n", [OVER] = " / "};
     char utf8[5];
     const char *sign = NULL;
     size_t len = 1;

@@ -3,9 +3,9 @@
  *     mapped_init(&out, max);
  *     markup_strip(s, n, &out);                           failure: out.rc
  *
- * Headings, lists, links, images, tables, emphasis, code, quotes, rules, footnotes; HTML tags, comments
- * and entities; LaTeX commands become the signs they stand for.  Plain text passes unchanged: "2 * 3",
- * "a < b", snake_case.  Linear in n.  Threads: any. */
+ * Headings, lists, links, images, tables, emphasis, code, quotes, rules, footnotes; HTML tags,
+ * comments and entities; LaTeX commands become the signs they stand for.  Plain text passes
+ * unchanged: "2 * 3", "a < b", snake_case.  Linear in n.  Threads: any. */
 #ifndef TEXT_MARKUP_H
 #define TEXT_MARKUP_H
 #include <stddef.h>
@@ -16,7 +16,15 @@ void markup_strip(const char *s, size_t n, struct mapped *out);
 /* html.c.  An entity at s[at], which is '&': its length and the character; 0: none. */
 size_t html_entity(const char *s, size_t n, size_t at, char utf8[5]);
 
-enum html_tag { HTML_NONE, HTML_INLINE, HTML_LINE, HTML_PARAGRAPH, HTML_CELL, HTML_HIDDEN, HTML_NAME };
+enum html_tag {
+    HTML_NONE,
+    HTML_INLINE,
+    HTML_LINE,
+    HTML_PARAGRAPH,
+    HTML_CELL,
+    HTML_HIDDEN,
+    HTML_NAME
+};
 /* What a tag or comment at s[at], which is '<', is, and its bytes, content included for hidden ones
  * (script).  NAME: not HTML, but looks so, "<file>": only the brackets go. */
 enum html_tag html_tag_at(const char *s, size_t n, size_t at, size_t *len);

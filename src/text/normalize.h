@@ -3,9 +3,9 @@
  *     mapped_init(&out, LIMIT_NORMALIZED_BYTES);
  *     normalize(text, n, language_find("en"), &out);      failure: out.rc
  *
- * text is what cleaning left.  Private-use characters (U+E000 to U+F8FF), which cleaning lets nobody
- * send, are passed through and nothing is read across them: later stages may use them as marks.
- * Threads: any. */
+ * text is what cleaning left.  Private-use characters (U+E000 to U+F8FF), which cleaning lets
+ * nobody send, are passed through and nothing is read across them: later stages may use them as
+ * marks. Threads: any. */
 #ifndef TEXT_NORMALIZE_H
 #define TEXT_NORMALIZE_H
 #include <stddef.h>

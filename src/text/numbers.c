@@ -1,5 +1,6 @@
 /* What starts with a digit, a sign or a currency, for any language with a table.  Each reader looks
- * at r->s[at..], says what it found and returns the bytes it took, or 0; the first that takes wins. */
+ * at r->s[at..], says what it found and returns the bytes it took, or 0; the first that takes wins.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +8,12 @@
 #include "text/scan.h"
 #include "text/words.h"
 
-struct reader { const struct text_language *l; const char *s; size_t n; struct words *w; };
+struct reader {
+    const struct text_language *l;
+    const char *s;
+    size_t n;
+    struct words *w;
+};
 
 #define MAX_PHONE_DIGITS 15 /* E.164 */
 #define MIN_PHONE_DIGITS 7
@@ -54,7 +60,8 @@ static bool order_date(const struct text_language *l, const int part[3], const s
         return is_date(d);
     }
     bool month_first = order[0] == 'm' && part[0] <= 12;
-    *d = (struct language_date){full_year(part[2], len[2]), part[!month_first], part[month_first], NULL};
+    *d = (struct language_date){full_year(part[2], len[2]), part[!month_first], part[month_first],
+                                NULL};
     if (!is_date(d) && order[0] != 'm')
         *d = (struct language_date){d->year, part[0], part[1], NULL};
     return is_date(d);
@@ -79,7 +86,8 @@ static size_t numbers_read_date(const struct reader *r, size_t at)
     struct language_date d;
     if (!strchr("./-", separator) || !ends_here(r, end) || !order_date(r->l, part, len, &d))
         return 0;
-    if (separator != '-' && end + 1 < r->n && r->s[end] == separator && scan_is_digit(r->s[end + 1]))
+    if (separator != '-' && end + 1 < r->n && r->s[end] == separator &&
+        scan_is_digit(r->s[end + 1]))
         return 0;
     if (separator == '.' && len[0] != 4 && len[2] == 2 && (len[0] != 2 || len[1] != 2))
         return 0; /* rather a version */
@@ -184,7 +192,8 @@ static size_t numbers_read_time(const struct reader *r, size_t at)
 {
     struct language_time t = {.second = -1};
     size_t len = scan_digits(r->s, r->n, at), end = at + len;
-    if (len < 1 || len > 2 || end >= r->n || r->s[end] != ':' || scan_digits(r->s, r->n, end + 1) != 2)
+    if (len < 1 || len > 2 || end >= r->n || r->s[end] != ':' ||
+        scan_digits(r->s, r->n, end + 1) != 2)
         return 0;
     t.hour = to_int(r->s + at, len);
     t.minute = to_int(r->s + end + 1, 2);
@@ -204,7 +213,8 @@ static size_t numbers_read_time(const struct reader *r, size_t at)
 /* --- money --- */
 
 /* Longest row that s[at..] starts with.  Rows that end in a letter end where a word does. */
-static const struct language_currency *numbers_currency_at(const struct reader *r, size_t at, size_t *len)
+static const struct language_currency *numbers_currency_at(const struct reader *r, size_t at,
+                                                           size_t *len)
 {
     const struct language_currency *best = NULL;
     *len = 0;
@@ -257,8 +267,8 @@ static const struct language_unit *unit_at(const struct reader *r, size_t at, si
     }
     size_t next = at + *len + scan_spaces(r->s, r->n, at + *len);
     if (best && r->s[at + *len - 1] == '.' &&
-        (next >= r->n || r->s[next] == '\n' || (next > at + *len && !r->l->capital_nouns &&
-          scan_capital_at(r->s, r->n, next))))
+        (next >= r->n || r->s[next] == '\n' ||
+         (next > at + *len && !r->l->capital_nouns && scan_capital_at(r->s, r->n, next))))
         --*len; /* the period is the sentence's */
     return best;
 }
@@ -295,8 +305,8 @@ static bool ordinal_at(const struct reader *r, size_t at, char *rules, size_t ro
     const char *row = r->l->ordinal_suffixes;
     while (row && *row) {
         size_t suffix = strcspn(row, ":"), whole = strcspn(row, "|"), size = whole - suffix - 1;
-        if (at + suffix <= r->n && memcmp(r->s + at, row, suffix) == 0 && ends_here(r, at + suffix) &&
-            size < room) {
+        if (at + suffix <= r->n && memcmp(r->s + at, row, suffix) == 0 &&
+            ends_here(r, at + suffix) && size < room) {
             memcpy(rules, row + suffix + 1, size);
             rules[size] = 0;
             *len = suffix;
@@ -436,8 +446,8 @@ size_t numbers_read(const struct text_language *l, const char *s, size_t n, size
                     struct words *w)
 {
     struct reader r = {l, s, n, w};
-    bool digit = scan_is_digit(s[at]), alone = !scan_word_before(s, at) || l->unspaced ||
-                                               (unsigned char)s[at - 1] >= 0x80;
+    bool digit = scan_is_digit(s[at]),
+         alone = !scan_word_before(s, at) || l->unspaced || (unsigned char)s[at - 1] >= 0x80;
     size_t used = 0;
     if (!alone)
         return digit ? read_digits(&r, at) : 0;

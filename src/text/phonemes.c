@@ -20,16 +20,19 @@
 
 /* espeak-ng works in fixed buffers of 800 characters a clause and 160 a word, and older releases
  * overran them (CVE-2023-49990 to 49994).  It never sees more than this. */
-#define MAX_WORD_CHARS 60
+#define MAX_WORD_CHARS   60
 #define MAX_CLAUSE_BYTES 600
-#define MAX_CLAUSE_DOTS 8 /* 1.51 overruns its stack on some ninety: e.e.e.e. and so on */
+#define MAX_CLAUSE_DOTS  8 /* 1.51 overruns its stack on some ninety: e.e.e.e. and so on */
 
 /* --- scripts --- */
 
-/* espeak-ng loads another language for every foreign script, and 1.51 reads freed memory when two of
- * them meet in one word.  So it only gets Latin letters and those of its own language; a Latin
+/* espeak-ng loads another language for every foreign script, and 1.51 reads freed memory when two
+ * of them meet in one word.  So it only gets Latin letters and those of its own language; a Latin
  * language gets the others romanized, which also says more than "chinese letter". */
-struct scripts { UScriptCode code[6]; int32_t n; };
+struct scripts {
+    UScriptCode code[6];
+    int32_t n;
+};
 
 static void scripts_of(const char *language, struct scripts *s)
 {
@@ -112,27 +115,60 @@ enum { DROP = 0x110000 }; /* no code point */
 static UChar32 plain_char(UChar32 c)
 {
     switch (c) {
-    case 0x2019: case 0x02bc:
+    case 0x2019:
+    case 0x02bc:
         return '\'';
-    case ';': case ':': case 0x2014: case 0x2015: case 0x3001: case 0xff0c: case 0xff1a:
-    case 0xff1b: case 0x060c: case 0x061b:
+    case ';':
+    case ':':
+    case 0x2014:
+    case 0x2015:
+    case 0x3001:
+    case 0xff0c:
+    case 0xff1a:
+    case 0xff1b:
+    case 0x060c:
+    case 0x061b:
         return ',';
-    case 0x2026: case 0x3002: case 0xff0e: case 0xff61: case 0x0964: case 0x06d4:
+    case 0x2026:
+    case 0x3002:
+    case 0xff0e:
+    case 0xff61:
+    case 0x0964:
+    case 0x06d4:
         return '.';
-    case 0xff01: case 0x203c:
+    case 0xff01:
+    case 0x203c:
         return '!';
-    case 0xff1f: case 0x061f: case 0x037e:
+    case 0xff1f:
+    case 0x061f:
+    case 0x037e:
         return '?';
-    case '"': case '<': case '>': case '`': case 0x2018:
+    case '"':
+    case '<':
+    case '>':
+    case '`':
+    case 0x2018:
         return ' ';
     case 0xad: /* soft hyphen */
-    case 0x2b9: case 0x2ba: case 0x2bb: case 0x2be: case 0x2bf: /* of romanization */
+    case 0x2b9:
+    case 0x2ba:
+    case 0x2bb:
+    case 0x2be:
+    case 0x2bf: /* of romanization */
         return DROP;
     }
     switch (u_charType(c)) {
-    case U_INITIAL_PUNCTUATION: case U_FINAL_PUNCTUATION: case U_START_PUNCTUATION:
-    case U_END_PUNCTUATION: case U_CONTROL_CHAR: case U_SPACE_SEPARATOR: case U_LINE_SEPARATOR:
-    case U_PARAGRAPH_SEPARATOR: case U_PRIVATE_USE_CHAR: case U_SURROGATE: case U_UNASSIGNED:
+    case U_INITIAL_PUNCTUATION:
+    case U_FINAL_PUNCTUATION:
+    case U_START_PUNCTUATION:
+    case U_END_PUNCTUATION:
+    case U_CONTROL_CHAR:
+    case U_SPACE_SEPARATOR:
+    case U_LINE_SEPARATOR:
+    case U_PARAGRAPH_SEPARATOR:
+    case U_PRIVATE_USE_CHAR:
+    case U_SURROGATE:
+    case U_UNASSIGNED:
         return ' ';
     case U_FORMAT_CHAR:
         return DROP;
@@ -256,7 +292,8 @@ static int add_given(const char *s, size_t i, size_t *end, struct buf *words, st
     return rc;
 }
 
-/* Does s start with a private-use character (U+E000 to U+F8FF)?  They all begin with these bytes. */
+/* Does s start with a private-use character (U+E000 to U+F8FF)?  They all begin with these bytes.
+ */
 static bool is_given(const char *s)
 {
     return (unsigned char)s[0] == 0xee || (unsigned char)s[0] == 0xef;
@@ -315,8 +352,8 @@ static int spell_a(const char *s, struct buf *out)
     return rc;
 }
 
-static int phonemes_convert(const char *sentence, const char *language, enum form form, struct buf *out,
-                   struct err *e)
+static int phonemes_convert(const char *sentence, const char *language, enum form form,
+                            struct buf *out, struct err *e)
 {
     struct buf roman, plain, words, spelled;
     struct scripts own;

@@ -1,4 +1,5 @@
-/* Polish.  ICU has no Polish ordinals, so they are made here; dates, years and hours are ordinals. */
+/* Polish.  ICU has no Polish ordinals, so they are made here; dates, years and hours are ordinals.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,32 +8,57 @@
 #include "text/scan.h"
 #include "text/words.h"
 
-#define FORMS(one, few, many) {few, one, few, many, 0} /* other: of decimals, as few for most nouns */
-#define NOUN(one, few, many, decimal) {decimal, one, few, many, 0}
-#define SAME(x)               {x, 0, 0, 0, 0}
+#define FORMS(one, few, many)                                                                      \
+    {                                                                                              \
+        few, one, few, many, 0                                                                     \
+    } /* other: of decimals, as few for most nouns */
+#define NOUN(one, few, many, decimal)                                                              \
+    {                                                                                              \
+        decimal, one, few, many, 0                                                                 \
+    }
+#define SAME(x)                                                                                    \
+    {                                                                                              \
+        x, 0, 0, 0, 0                                                                              \
+    }
 #define M "%spellout-cardinal-masculine"
 #define F "%spellout-cardinal-feminine"
 #define N "%spellout-cardinal-neuter"
 
-static const char *const months[] = {
-    "stycznia|styczeń|sty.", "lutego|luty|lut.", "marca|marzec|mar.", "kwietnia|kwiecień|kwi.", "maja|maj",
-    "czerwca|czerwiec|cze.", "lipca|lipiec|lip.", "sierpnia|sierpień|sie.", "września|wrzesień|wrz.",
-    "października|październik|paź.", "listopada|listopad|lis.", "grudnia|grudzień|gru.", NULL};
+static const char *const months[] = {"stycznia|styczeń|sty.",
+                                     "lutego|luty|lut.",
+                                     "marca|marzec|mar.",
+                                     "kwietnia|kwiecień|kwi.",
+                                     "maja|maj",
+                                     "czerwca|czerwiec|cze.",
+                                     "lipca|lipiec|lip.",
+                                     "sierpnia|sierpień|sie.",
+                                     "września|wrzesień|wrz.",
+                                     "października|październik|paź.",
+                                     "listopada|listopad|lis.",
+                                     "grudnia|grudzień|gru.",
+                                     NULL};
 
 static const struct language_unit units[] = {
-    {"%", SAME("procent"), M}, {"‰", NOUN("promil", "promile", "promili", "promila"), M},
-    {"°C", NOUN("stopień Celsjusza", "stopnie Celsjusza", "stopni Celsjusza", "stopnia Celsjusza"), M},
+    {"%", SAME("procent"), M},
+    {"‰", NOUN("promil", "promile", "promili", "promila"), M},
+    {"°C", NOUN("stopień Celsjusza", "stopnie Celsjusza", "stopni Celsjusza", "stopnia Celsjusza"),
+     M},
     {"°", NOUN("stopień", "stopnie", "stopni", "stopnia"), M},
     {"mm", NOUN("milimetr", "milimetry", "milimetrów", "milimetra"), M},
     {"cm", NOUN("centymetr", "centymetry", "centymetrów", "centymetra"), M},
     {"m", NOUN("metr", "metry", "metrów", "metra"), M},
     {"km", NOUN("kilometr", "kilometry", "kilometrów", "kilometra"), M},
-    {"m²", NOUN("metr kwadratowy", "metry kwadratowe", "metrów kwadratowych", "metra kwadratowego"), M},
-    {"m2", NOUN("metr kwadratowy", "metry kwadratowe", "metrów kwadratowych", "metra kwadratowego"), M},
-    {"km²", NOUN("kilometr kwadratowy", "kilometry kwadratowe", "kilometrów kwadratowych",
-                 "kilometra kwadratowego"), M},
+    {"m²", NOUN("metr kwadratowy", "metry kwadratowe", "metrów kwadratowych", "metra kwadratowego"),
+     M},
+    {"m2", NOUN("metr kwadratowy", "metry kwadratowe", "metrów kwadratowych", "metra kwadratowego"),
+     M},
+    {"km²",
+     NOUN("kilometr kwadratowy", "kilometry kwadratowe", "kilometrów kwadratowych",
+          "kilometra kwadratowego"),
+     M},
     {"ha", NOUN("hektar", "hektary", "hektarów", "hektara"), M},
-    {"m³", NOUN("metr sześcienny", "metry sześcienne", "metrów sześciennych", "metra sześciennego"), M},
+    {"m³", NOUN("metr sześcienny", "metry sześcienne", "metrów sześciennych", "metra sześciennego"),
+     M},
     {"ml", NOUN("mililitr", "mililitry", "mililitrów", "mililitra"), M},
     {"l", NOUN("litr", "litry", "litrów", "litra"), M},
     {"mg", NOUN("miligram", "miligramy", "miligramów", "miligrama"), M},
@@ -40,9 +66,12 @@ static const struct language_unit units[] = {
     {"dag", NOUN("dekagram", "dekagramy", "dekagramów", "dekagrama"), M},
     {"kg", NOUN("kilogram", "kilogramy", "kilogramów", "kilograma"), M},
     {"t", NOUN("tona", "tony", "ton", "tony"), F},
-    {"km/h", NOUN("kilometr na godzinę", "kilometry na godzinę", "kilometrów na godzinę",
-                  "kilometra na godzinę"), M},
-    {"m/s", NOUN("metr na sekundę", "metry na sekundę", "metrów na sekundę", "metra na sekundę"), M},
+    {"km/h",
+     NOUN("kilometr na godzinę", "kilometry na godzinę", "kilometrów na godzinę",
+          "kilometra na godzinę"),
+     M},
+    {"m/s", NOUN("metr na sekundę", "metry na sekundę", "metrów na sekundę", "metra na sekundę"),
+     M},
     {"s", NOUN("sekunda", "sekundy", "sekund", "sekundy"), F},
     {"min", NOUN("minuta", "minuty", "minut", "minuty"), F},
     {"min.", NOUN("minuta", "minuty", "minut", "minuty"), F},
@@ -60,7 +89,8 @@ static const struct language_unit units[] = {
     {"TB", NOUN("terabajt", "terabajty", "terabajtów", "terabajta"), M},
     {"tys.", NOUN("tysiąc", "tysiące", "tysięcy", "tysiąca"), M},
     {"mln", NOUN("milion", "miliony", "milionów", "miliona"), M},
-    {"mld", NOUN("miliard", "miliardy", "miliardów", "miliarda"), M}, {0}};
+    {"mld", NOUN("miliard", "miliardy", "miliardów", "miliarda"), M},
+    {0}};
 
 static const struct language_currency currencies[] = {
     {"zł", NOUN("złoty", "złote", "złotych", "złotego"), FORMS("grosz", "grosze", "groszy"), M, M},
@@ -71,36 +101,63 @@ static const struct language_currency currencies[] = {
     {"$", NOUN("dolar", "dolary", "dolarów", "dolara"), FORMS("cent", "centy", "centów"), M, M},
     {"USD", NOUN("dolar", "dolary", "dolarów", "dolara"), FORMS("cent", "centy", "centów"), M, M},
     {"£", NOUN("funt", "funty", "funtów", "funta"), FORMS("pens", "pensy", "pensów"), M, M},
-    {"CHF", NOUN("frank", "franki", "franków", "franka"), FORMS("centym", "centymy", "centymów"), M, M},
-    {"¥", NOUN("jen", "jeny", "jenów", "jena"), {0}, M, M}, {0}};
+    {"CHF", NOUN("frank", "franki", "franków", "franka"), FORMS("centym", "centymy", "centymów"), M,
+     M},
+    {"¥", NOUN("jen", "jeny", "jenów", "jena"), {0}, M, M},
+    {0}};
 
 static const struct language_abbreviation abbreviations[] = {
-    {"np.", "na przykład", WHEN_ALWAYS}, {"itd.", "i tak dalej", WHEN_MAY_END},
-    {"itp.", "i tym podobne", WHEN_MAY_END}, {"tzn.", "to znaczy", WHEN_ALWAYS},
+    {"np.", "na przykład", WHEN_ALWAYS},
+    {"itd.", "i tak dalej", WHEN_MAY_END},
+    {"itp.", "i tym podobne", WHEN_MAY_END},
+    {"tzn.", "to znaczy", WHEN_ALWAYS},
     {"tzw.", "tak zwany", WHEN_ALWAYS},
-    {"m.in.", "między innymi", WHEN_ALWAYS}, {"tj.", "to jest", WHEN_ALWAYS},
+    {"m.in.", "między innymi", WHEN_ALWAYS},
+    {"tj.", "to jest", WHEN_ALWAYS},
     {"ok.", "około", WHEN_BEFORE_NUMBER},
-    {"dr", "doktor", WHEN_BEFORE_NAME}, {"prof.", "profesor", WHEN_ALWAYS},
+    {"dr", "doktor", WHEN_BEFORE_NAME},
+    {"prof.", "profesor", WHEN_ALWAYS},
     {"mgr", "magister", WHEN_BEFORE_NAME},
-    {"inż.", "inżynier", WHEN_ALWAYS}, {"ul.", "ulica", WHEN_ALWAYS},
+    {"inż.", "inżynier", WHEN_ALWAYS},
+    {"ul.", "ulica", WHEN_ALWAYS},
     {"al.", "aleja", WHEN_BEFORE_NAME},
-    {"pl.", "plac", WHEN_BEFORE_NAME}, {"nr", "numer", WHEN_BEFORE_NUMBER},
+    {"pl.", "plac", WHEN_BEFORE_NAME},
+    {"nr", "numer", WHEN_BEFORE_NUMBER},
     {"str.", "strona", WHEN_ALWAYS},
-    {"s.", "strona", WHEN_BEFORE_NUMBER}, {"rys.", "rysunek", WHEN_ALWAYS},
+    {"s.", "strona", WHEN_BEFORE_NUMBER},
+    {"rys.", "rysunek", WHEN_ALWAYS},
     {"rozdz.", "rozdział", WHEN_ALWAYS},
-    {"art.", "artykuł", WHEN_BEFORE_NUMBER}, {"tel.", "telefon", WHEN_ALWAYS},
+    {"art.", "artykuł", WHEN_BEFORE_NUMBER},
+    {"tel.", "telefon", WHEN_ALWAYS},
     {"r.", "roku", WHEN_AFTER_NUMBER},
-    {"św.", "święty", WHEN_BEFORE_NAME}, {"p.n.e.", "przed naszą erą", WHEN_MAY_END},
-    {"n.e.", "naszej ery", WHEN_MAY_END}, {"wg", "według", WHEN_ALWAYS},
+    {"św.", "święty", WHEN_BEFORE_NAME},
+    {"p.n.e.", "przed naszą erą", WHEN_MAY_END},
+    {"n.e.", "naszej ery", WHEN_MAY_END},
+    {"wg", "według", WHEN_ALWAYS},
     {"godz.", "godzina", WHEN_BEFORE_NUMBER},
-    {"im.", "imienia", WHEN_BEFORE_NAME}, {0}};
+    {"im.", "imienia", WHEN_BEFORE_NAME},
+    {0}};
 
-static const struct language_symbol symbols[] = {
-    {"%", "procent"}, {"&", "i"}, {"+", "plus"}, {"=", "równa się"}, {"§", "paragraf"},
-    {"€", "euro"},
-    {"$", "dolarów"}, {"×", "razy"}, {"÷", "podzielić przez"}, {"½", "jedna druga"},
-    {"¼", "jedna czwarta"}, {"¾", "trzy czwarte"}, {"<", "mniejsze niż"}, {">", "większe niż"},
-    {"≈", "około"}, {"@", "małpa"}, {"°", "stopni"}, {"*", ""}, {"#", "numer"}, {0}};
+static const struct language_symbol symbols[] = {{"%", "procent"},
+                                                 {"&", "i"},
+                                                 {"+", "plus"},
+                                                 {"=", "równa się"},
+                                                 {"§", "paragraf"},
+                                                 {"€", "euro"},
+                                                 {"$", "dolarów"},
+                                                 {"×", "razy"},
+                                                 {"÷", "podzielić przez"},
+                                                 {"½", "jedna druga"},
+                                                 {"¼", "jedna czwarta"},
+                                                 {"¾", "trzy czwarte"},
+                                                 {"<", "mniejsze niż"},
+                                                 {">", "większe niż"},
+                                                 {"≈", "około"},
+                                                 {"@", "małpa"},
+                                                 {"°", "stopni"},
+                                                 {"*", ""},
+                                                 {"#", "numer"},
+                                                 {0}};
 
 /* --- ordinals --- */
 
@@ -118,14 +175,22 @@ static void add_stem(struct words *w, const char *stem, enum form form)
 }
 
 static const char *const units_stem[] = {
-    "zerow", "pierwsz", "drug", "trzec", "czwart", "piąt", "szóst", "siódm", "ósm", "dziewiąt", "dziesiąt",
-    "jedenast", "dwunast", "trzynast", "czternast", "piętnast", "szesnast", "siedemnast", "osiemnast",
-    "dziewiętnast"};
-static const char *const tens_stem[] = {"", "", "dwudziest", "trzydziest", "czterdziest", "pięćdziesiąt",
-                                        "sześćdziesiąt", "siedemdziesiąt", "osiemdziesiąt",
+    "zerow",     "pierwsz",  "drug",     "trzec",      "czwart",    "piąt",        "szóst",
+    "siódm",     "ósm",      "dziewiąt", "dziesiąt",   "jedenast",  "dwunast",     "trzynast",
+    "czternast", "piętnast", "szesnast", "siedemnast", "osiemnast", "dziewiętnast"};
+static const char *const tens_stem[] = {"",
+                                        "",
+                                        "dwudziest",
+                                        "trzydziest",
+                                        "czterdziest",
+                                        "pięćdziesiąt",
+                                        "sześćdziesiąt",
+                                        "siedemdziesiąt",
+                                        "osiemdziesiąt",
                                         "dziewięćdziesiąt"};
-static const char *const hundreds_stem[] = {"", "setn", "dwusetn", "trzechsetn", "czterechsetn", "pięćsetn",
-                                            "sześćsetn", "siedemsetn", "osiemsetn", "dziewięćsetn"};
+static const char *const hundreds_stem[] = {
+    "",         "setn",      "dwusetn",    "trzechsetn", "czterechsetn",
+    "pięćsetn", "sześćsetn", "siedemsetn", "osiemsetn",  "dziewięćsetn"};
 
 static void polish_say_int(int x, const char *rules, struct words *w)
 {
@@ -150,7 +215,8 @@ static void polish_say_ordinal(int x, enum form form, struct words *w)
             polish_say_int(high / 1000 * 1000, NULL, w);
         add_stem(w, hundreds_stem[hundreds], form);
     } else if (x) {
-        static const char *const thousands[] = {"tysięczn", "dwutysięczn", "trzytysięczn", "czterotysięczn"};
+        static const char *const thousands[] = {"tysięczn", "dwutysięczn", "trzytysięczn",
+                                                "czterotysięczn"};
         add_stem(w, thousands[x / 1000 < 5 ? x / 1000 - 1 : 0], form);
     } else {
         add_stem(w, units_stem[0], form);
@@ -159,7 +225,8 @@ static void polish_say_ordinal(int x, enum form form, struct words *w)
 
 static void polish_say_date(const struct language_date *d, struct words *w)
 {
-    const char *genitive = months[d->month - 1], *nominative = genitive + strcspn(genitive, "|") + 1;
+    const char *genitive = months[d->month - 1],
+               *nominative = genitive + strcspn(genitive, "|") + 1;
     if (d->day)
         polish_say_ordinal(d->day, GENITIVE, w);
     words_add_n(w, d->day ? genitive : nominative, strcspn(d->day ? genitive : nominative, "|"));
@@ -179,8 +246,9 @@ static void polish_say_clock(const struct language_time *t, enum form form, stru
         words_add(w, "i");
         polish_say_int(t->second, F, w);
         const char *category = words_plural("pl", t->second);
-        words_add(w, strcmp(category, "one") == 0 ? "sekunda" : strcmp(category, "few") == 0 ? "sekundy"
-                                                                                             : "sekund");
+        words_add(w, strcmp(category, "one") == 0   ? "sekunda"
+                     : strcmp(category, "few") == 0 ? "sekundy"
+                                                    : "sekund");
     }
 }
 
@@ -207,7 +275,8 @@ static size_t polish_read_time(const char *s, size_t n, size_t at, size_t digits
     size_t len, before = polish_word_before(s, at, &len), end = at + digits + 3;
     bool at_hour = language_is_one_of(s + before, len, "o|O|po|od|do|godzinie|przed");
     if (!at_hour || digits > 2 || at + digits >= n || s[at + digits] != ':' ||
-        scan_digits(s, n, at + digits + 1) != 2 || scan_word_at(s, n, end) || (end < n && s[end] == ':'))
+        scan_digits(s, n, at + digits + 1) != 2 || scan_word_at(s, n, end) ||
+        (end < n && s[end] == ':'))
         return 0;
     t.hour = (int)strtol(s + at, NULL, 10);
     t.minute = (int)strtol(s + at + digits + 1, NULL, 10);
@@ -220,10 +289,18 @@ static size_t polish_read_time(const char *s, size_t n, size_t at, size_t digits
 /* w 1984 roku, rok 1984, XX wiek, w XX wieku, 3. miejsce. */
 static size_t polish_match(const char *s, size_t n, size_t at, struct words *w)
 {
-    static const struct { const char *word; enum form form; } cases[] = {
-        {"rok", MASCULINE}, {"roku", LOCATIVE}, {"r.", GENITIVE}, {"wiek", MASCULINE}, {"wieku", LOCATIVE},
-        {"w.", LOCATIVE}, {0}};
-    size_t len = scan_digits(s, n, at), before_len, before = polish_word_before(s, at, &before_len), used;
+    static const struct {
+        const char *word;
+        enum form form;
+    } cases[] = {{"rok", MASCULINE},
+                 {"roku", LOCATIVE},
+                 {"r.", GENITIVE},
+                 {"wiek", MASCULINE},
+                 {"wieku", LOCATIVE},
+                 {"w.", LOCATIVE},
+                 {0}};
+    size_t len = scan_digits(s, n, at), before_len, before = polish_word_before(s, at, &before_len),
+           used;
     if (scan_word_before(s, at))
         return 0;
     if (len && (used = polish_read_time(s, n, at, len, w)) > 0)
@@ -242,9 +319,11 @@ static size_t polish_match(const char *s, size_t n, size_t at, struct words *w)
         scan_is_lower(s[at + len + 2])) {
         size_t word = scan_word(s, n, at + len + 2);
         const char *noun = s + at + len + 2;
-        polish_say_ordinal(x, language_ends(noun, word, "a|ść")    ? FEMININE
-                       : language_ends(noun, word, "e|o|ę") ? NEUTER
-                                                            : MASCULINE, w);
+        polish_say_ordinal(x,
+                           language_ends(noun, word, "a|ść")    ? FEMININE
+                           : language_ends(noun, word, "e|o|ę") ? NEUTER
+                                                                : MASCULINE,
+                           w);
         return len + 1;
     }
     if (at + len >= n || s[at + len] != ' ' || (digits && len < 3) ||
@@ -265,26 +344,50 @@ static size_t polish_match(const char *s, size_t n, size_t at, struct words *w)
 static const char *polish_noun_rules(const struct language_number *x, const char *word, size_t n)
 {
     if (strcmp(x->digits, "1") == 0)
-        return n < 3                                   ? M
-               : language_ends(word, n, "a|ść|noc")    ? F
-               : language_ends(word, n, "o|e|ę|um")    ? N
-                                                       : M;
+        return n < 3                                ? M
+               : language_ends(word, n, "a|ść|noc") ? F
+               : language_ends(word, n, "o|e|ę|um") ? N
+                                                    : M;
     size_t len = strlen(x->digits);
     bool two = len && x->digits[len - 1] == '2' && !(len > 1 && x->digits[len - 2] == '1');
-    if (two && language_is_one_of(word, n, "godziny|minuty|sekundy|osoby|kobiety|strony|książki|ulice|sztuki|"
-                                           "córki|siostry|szkoły|firmy|drogi|noce|części|ręce|nogi|łyżki|"
-                                           "szklanki|butelki|kawy|herbaty|gwiazdki|grupy|wersje|opcje"))
+    if (two &&
+        language_is_one_of(word, n,
+                           "godziny|minuty|sekundy|osoby|kobiety|strony|książki|ulice|sztuki|"
+                           "córki|siostry|szkoły|firmy|drogi|noce|części|ręce|nogi|łyżki|"
+                           "szklanki|butelki|kawy|herbaty|gwiazdki|grupy|wersje|opcje"))
         return F;
     return NULL;
 }
 
 extern const struct text_language language_pl;
 const struct text_language language_pl = {
-    .code = "pl", .locale = "pl", .decimal = ',', .group = " ", .fraction_as_number = true,
-    .date_order = "dmy", .minus = "minus", .plus = "plus", .point = "przecinek", .to = "do",
-    .dot = "kropka", .at = "małpa", .slash = "ukośnik", .dash = "myślnik", .underscore = "podkreślenie",
-    .colon = "dwukropek", .hashtag = "hasztag",
-    .months = months, .date_dmy = "{d} {m} {y}", .date_dm = "{d} {m}", .date_my = "{m} {y}",
-    .units = units, .currencies = currencies, .abbreviations = abbreviations, .symbols = symbols,
-    .match = polish_match, .noun_rules = polish_noun_rules, .say_date = polish_say_date, .say_time = polish_say_time,
+    .code = "pl",
+    .locale = "pl",
+    .decimal = ',',
+    .group = " ",
+    .fraction_as_number = true,
+    .date_order = "dmy",
+    .minus = "minus",
+    .plus = "plus",
+    .point = "przecinek",
+    .to = "do",
+    .dot = "kropka",
+    .at = "małpa",
+    .slash = "ukośnik",
+    .dash = "myślnik",
+    .underscore = "podkreślenie",
+    .colon = "dwukropek",
+    .hashtag = "hasztag",
+    .months = months,
+    .date_dmy = "{d} {m} {y}",
+    .date_dm = "{d} {m}",
+    .date_my = "{m} {y}",
+    .units = units,
+    .currencies = currencies,
+    .abbreviations = abbreviations,
+    .symbols = symbols,
+    .match = polish_match,
+    .noun_rules = polish_noun_rules,
+    .say_date = polish_say_date,
+    .say_time = polish_say_time,
 };

@@ -6,45 +6,71 @@
 #include "text/scan.h"
 #include "text/words.h"
 
-#define FORMS(one, other) {other, one, 0, 0, 0}
-#define SAME(x)           {x, 0, 0, 0, 0}
+#define FORMS(one, other)                                                                          \
+    {                                                                                              \
+        other, one, 0, 0, 0                                                                        \
+    }
+#define SAME(x)                                                                                    \
+    {                                                                                              \
+        x, 0, 0, 0, 0                                                                              \
+    }
 #define M "%spellout-cardinal-masculine"
 #define F "%spellout-cardinal-feminine"
 
 static const char *const months[] = {
-    "janeiro|jan.", "fevereiro|fev.", "março|mar.", "abril|abr.", "maio", "junho|jun.", "julho|jul.",
-    "agosto|ago.", "setembro|set.", "outubro|out.", "novembro|nov.", "dezembro|dez.", NULL};
+    "janeiro|jan.",  "fevereiro|fev.", "março|mar.",  "abril|abr.",    "maio",
+    "junho|jun.",    "julho|jul.",     "agosto|ago.", "setembro|set.", "outubro|out.",
+    "novembro|nov.", "dezembro|dez.",  NULL};
 
 static const struct language_unit units[] = {
-    {"%", SAME("por cento"), M}, {"‰", SAME("por mil"), M},
+    {"%", SAME("por cento"), M},
+    {"‰", SAME("por mil"), M},
     {"°C", FORMS("grau Celsius", "graus Celsius"), M},
     {"ºC", FORMS("grau Celsius", "graus Celsius"), M},
-    {"°F", FORMS("grau Fahrenheit", "graus Fahrenheit"), M}, {"°", FORMS("grau", "graus"), M},
-    {"nm", FORMS("nanômetro", "nanômetros"), M}, {"mm", FORMS("milímetro", "milímetros"), M},
-    {"cm", FORMS("centímetro", "centímetros"), M}, {"m", FORMS("metro", "metros"), M},
+    {"°F", FORMS("grau Fahrenheit", "graus Fahrenheit"), M},
+    {"°", FORMS("grau", "graus"), M},
+    {"nm", FORMS("nanômetro", "nanômetros"), M},
+    {"mm", FORMS("milímetro", "milímetros"), M},
+    {"cm", FORMS("centímetro", "centímetros"), M},
+    {"m", FORMS("metro", "metros"), M},
     {"km", FORMS("quilômetro", "quilômetros"), M},
     {"m²", FORMS("metro quadrado", "metros quadrados"), M},
     {"m2", FORMS("metro quadrado", "metros quadrados"), M},
     {"km²", FORMS("quilômetro quadrado", "quilômetros quadrados"), M},
     {"km2", FORMS("quilômetro quadrado", "quilômetros quadrados"), M},
     {"cm²", FORMS("centímetro quadrado", "centímetros quadrados"), M},
-    {"ha", FORMS("hectare", "hectares"), M}, {"m³", FORMS("metro cúbico", "metros cúbicos"), M},
+    {"ha", FORMS("hectare", "hectares"), M},
+    {"m³", FORMS("metro cúbico", "metros cúbicos"), M},
     {"m3", FORMS("metro cúbico", "metros cúbicos"), M},
-    {"ml", FORMS("mililitro", "mililitros"), M}, {"mL", FORMS("mililitro", "mililitros"), M},
-    {"l", FORMS("litro", "litros"), M}, {"L", FORMS("litro", "litros"), M},
-    {"mg", FORMS("miligrama", "miligramas"), M}, {"g", FORMS("grama", "gramas"), M},
-    {"kg", FORMS("quilograma", "quilogramas"), M}, {"t", FORMS("tonelada", "toneladas"), F},
+    {"ml", FORMS("mililitro", "mililitros"), M},
+    {"mL", FORMS("mililitro", "mililitros"), M},
+    {"l", FORMS("litro", "litros"), M},
+    {"L", FORMS("litro", "litros"), M},
+    {"mg", FORMS("miligrama", "miligramas"), M},
+    {"g", FORMS("grama", "gramas"), M},
+    {"kg", FORMS("quilograma", "quilogramas"), M},
+    {"t", FORMS("tonelada", "toneladas"), F},
     {"km/h", FORMS("quilômetro por hora", "quilômetros por hora"), M},
     {"m/s", FORMS("metro por segundo", "metros por segundo"), M},
-    {"ms", FORMS("milissegundo", "milissegundos"), M}, {"s", FORMS("segundo", "segundos"), M},
-    {"min", FORMS("minuto", "minutos"), M}, {"W", FORMS("watt", "watts"), M},
-    {"kW", FORMS("quilowatt", "quilowatts"), M}, {"MW", FORMS("megawatt", "megawatts"), M},
-    {"kWh", FORMS("quilowatt-hora", "quilowatts-hora"), M}, {"V", FORMS("volt", "volts"), M},
-    {"A", FORMS("ampere", "amperes"), M}, {"Hz", SAME("hertz"), M}, {"kHz", SAME("quilo-hertz"), M},
-    {"MHz", SAME("mega-hertz"), M}, {"GHz", SAME("giga-hertz"), M},
-    {"KB", FORMS("quilobyte", "quilobytes"), M}, {"MB", FORMS("megabyte", "megabytes"), M},
-    {"GB", FORMS("gigabyte", "gigabytes"), M}, {"TB", FORMS("terabyte", "terabytes"), M},
-    {"dB", FORMS("decibel", "decibéis"), M}, {"kcal", FORMS("quilocaloria", "quilocalorias"), F},
+    {"ms", FORMS("milissegundo", "milissegundos"), M},
+    {"s", FORMS("segundo", "segundos"), M},
+    {"min", FORMS("minuto", "minutos"), M},
+    {"W", FORMS("watt", "watts"), M},
+    {"kW", FORMS("quilowatt", "quilowatts"), M},
+    {"MW", FORMS("megawatt", "megawatts"), M},
+    {"kWh", FORMS("quilowatt-hora", "quilowatts-hora"), M},
+    {"V", FORMS("volt", "volts"), M},
+    {"A", FORMS("ampere", "amperes"), M},
+    {"Hz", SAME("hertz"), M},
+    {"kHz", SAME("quilo-hertz"), M},
+    {"MHz", SAME("mega-hertz"), M},
+    {"GHz", SAME("giga-hertz"), M},
+    {"KB", FORMS("quilobyte", "quilobytes"), M},
+    {"MB", FORMS("megabyte", "megabytes"), M},
+    {"GB", FORMS("gigabyte", "gigabytes"), M},
+    {"TB", FORMS("terabyte", "terabytes"), M},
+    {"dB", FORMS("decibel", "decibéis"), M},
+    {"kcal", FORMS("quilocaloria", "quilocalorias"), F},
     {0}};
 
 static const struct language_currency currencies[] = {
@@ -57,32 +83,54 @@ static const struct language_currency currencies[] = {
     {"USD", FORMS("dólar americano", "dólares americanos"), FORMS("centavo", "centavos"), M, M},
     {"£", FORMS("libra", "libras"), FORMS("pêni", "pence"), F, M},
     {"GBP", FORMS("libra esterlina", "libras esterlinas"), FORMS("pêni", "pence"), F, M},
-    {"¥", FORMS("iene", "ienes"), {0}, M, M}, {"JPY", FORMS("iene", "ienes"), {0}, M, M}, {0}};
+    {"¥", FORMS("iene", "ienes"), {0}, M, M},
+    {"JPY", FORMS("iene", "ienes"), {0}, M, M},
+    {0}};
 
 static const struct language_abbreviation abbreviations[] = {
-    {"Sr.", "senhor", WHEN_ALWAYS}, {"Sra.", "senhora", WHEN_ALWAYS},
+    {"Sr.", "senhor", WHEN_ALWAYS},
+    {"Sra.", "senhora", WHEN_ALWAYS},
     {"Srta.", "senhorita", WHEN_ALWAYS},
-    {"Srs.", "senhores", WHEN_ALWAYS}, {"Dr.", "doutor", WHEN_ALWAYS},
+    {"Srs.", "senhores", WHEN_ALWAYS},
+    {"Dr.", "doutor", WHEN_ALWAYS},
     {"Dra.", "doutora", WHEN_ALWAYS},
-    {"D.", "dona", WHEN_BEFORE_NAME}, {"Prof.", "professor", WHEN_ALWAYS},
-    {"Profa.", "professora", WHEN_ALWAYS}, {"Eng.", "engenheiro", WHEN_BEFORE_NAME},
-    {"etc.", "et cetera", WHEN_MAY_END}, {"p. ex.", "por exemplo", WHEN_ALWAYS},
-    {"aprox.", "aproximadamente", WHEN_ALWAYS}, {"Av.", "avenida", WHEN_BEFORE_NAME},
-    {"R.", "rua", WHEN_BEFORE_NAME}, {"n.º", "número", WHEN_ALWAYS}, {"nº", "número", WHEN_ALWAYS},
-    {"n°", "número", WHEN_ALWAYS}, {"p.", "página", WHEN_BEFORE_NUMBER},
+    {"D.", "dona", WHEN_BEFORE_NAME},
+    {"Prof.", "professor", WHEN_ALWAYS},
+    {"Profa.", "professora", WHEN_ALWAYS},
+    {"Eng.", "engenheiro", WHEN_BEFORE_NAME},
+    {"etc.", "et cetera", WHEN_MAY_END},
+    {"p. ex.", "por exemplo", WHEN_ALWAYS},
+    {"aprox.", "aproximadamente", WHEN_ALWAYS},
+    {"Av.", "avenida", WHEN_BEFORE_NAME},
+    {"R.", "rua", WHEN_BEFORE_NAME},
+    {"n.º", "número", WHEN_ALWAYS},
+    {"nº", "número", WHEN_ALWAYS},
+    {"n°", "número", WHEN_ALWAYS},
+    {"p.", "página", WHEN_BEFORE_NUMBER},
     {"pág.", "página", WHEN_ALWAYS},
-    {"vol.", "volume", WHEN_BEFORE_NUMBER}, {"cap.", "capítulo", WHEN_BEFORE_NUMBER},
-    {"art.", "artigo", WHEN_BEFORE_NUMBER}, {"fig.", "figura", WHEN_BEFORE_NUMBER},
-    {"tel.", "telefone", WHEN_ALWAYS}, {"a.C.", "antes de Cristo", WHEN_MAY_END},
-    {"d.C.", "depois de Cristo", WHEN_MAY_END}, {"EUA", "Estados Unidos", WHEN_ALWAYS},
-    {"máx.", "máximo", WHEN_ALWAYS}, {"mín.", "mínimo", WHEN_ALWAYS}, {0}};
+    {"vol.", "volume", WHEN_BEFORE_NUMBER},
+    {"cap.", "capítulo", WHEN_BEFORE_NUMBER},
+    {"art.", "artigo", WHEN_BEFORE_NUMBER},
+    {"fig.", "figura", WHEN_BEFORE_NUMBER},
+    {"tel.", "telefone", WHEN_ALWAYS},
+    {"a.C.", "antes de Cristo", WHEN_MAY_END},
+    {"d.C.", "depois de Cristo", WHEN_MAY_END},
+    {"EUA", "Estados Unidos", WHEN_ALWAYS},
+    {"máx.", "máximo", WHEN_ALWAYS},
+    {"mín.", "mínimo", WHEN_ALWAYS},
+    {0}};
 
-static const struct language_symbol symbols[] = {
-    {"%", "por cento"}, {"&", "e"}, {"+", "mais"}, {"=", "igual a"}, {"§", "parágrafo"},
-    {"€", "euros"}, {"$", "dólares"}, {"£", "libras"}, {"×", "vezes"}, {"÷", "dividido por"},
-    {"½", "meio"}, {"¼", "um quarto"}, {"¾", "três quartos"}, {"<", "menor que"},
-    {">", "maior que"}, {"≈", "aproximadamente"}, {"→", "para"}, {"@", "arroba"}, {"°", "graus"},
-    {"*", ""}, {"#", "número"}, {0}};
+static const struct language_symbol symbols[] = {{"%", "por cento"},    {"&", "e"},
+                                                 {"+", "mais"},         {"=", "igual a"},
+                                                 {"§", "parágrafo"},    {"€", "euros"},
+                                                 {"$", "dólares"},      {"£", "libras"},
+                                                 {"×", "vezes"},        {"÷", "dividido por"},
+                                                 {"½", "meio"},         {"¼", "um quarto"},
+                                                 {"¾", "três quartos"}, {"<", "menor que"},
+                                                 {">", "maior que"},    {"≈", "aproximadamente"},
+                                                 {"→", "para"},         {"@", "arroba"},
+                                                 {"°", "graus"},        {"*", ""},
+                                                 {"#", "número"},       {0}};
 
 static const char *const time_words[] = {"horas", "hora", NULL};
 
@@ -108,17 +156,21 @@ static void portuguese_say_time(const struct language_time *t, struct words *w)
     }
 }
 
-static const char *portuguese_noun_rules(const struct language_number *x, const char *word, size_t n)
+static const char *portuguese_noun_rules(const struct language_number *x, const char *word,
+                                         size_t n)
 {
     (void)x;
-    if (language_is_one_of(word, n, "e|ou|a|de|em|por|com|que|é|são|para|do|da|ao|à|mais|menos|até|mas|"
-                                    "se|não"))
+    if (language_is_one_of(word, n,
+                           "e|ou|a|de|em|por|com|que|é|são|para|do|da|ao|à|mais|menos|até|mas|"
+                           "se|não"))
         return NULL;
-    bool feminine = language_ends(word, n, "a|as|ção|ções|são|sões|dade|dades|vez|vezes|mulheres|mulher|"
-                                           "noites|noite|tardes|tarde|partes|parte") &&
-                    !language_ends(word, n, "dia|dias|problema|problemas|sistema|sistemas|programa|"
-                                            "programas|mapa|mapas|tema|temas|idioma|idiomas|planeta|"
-                                            "planetas|grama|gramas|poema|poemas");
+    bool feminine = language_ends(word, n,
+                                  "a|as|ção|ções|são|sões|dade|dades|vez|vezes|mulheres|mulher|"
+                                  "noites|noite|tardes|tarde|partes|parte") &&
+                    !language_ends(word, n,
+                                   "dia|dias|problema|problemas|sistema|sistemas|programa|"
+                                   "programas|mapa|mapas|tema|temas|idioma|idiomas|planeta|"
+                                   "planetas|grama|gramas|poema|poemas");
     return feminine ? F : M;
 }
 
@@ -165,15 +217,38 @@ static size_t portuguese_match(const char *s, size_t n, size_t at, struct words 
 
 extern const struct text_language language_pt;
 const struct text_language language_pt = {
-    .code = "pt", .locale = "pt", .decimal = ',', .group = ". ", .date_order = "dmy",
-    .fraction_as_number = true, .minus = "menos", .plus = "mais", .point = "vírgula", .to = "a",
-    .money_and = "e", .dot = "ponto", .at = "arroba", .slash = "barra", .dash = "hífen",
-    .underscore = "sublinhado", .colon = "dois pontos", .hashtag = "hashtag",
+    .code = "pt",
+    .locale = "pt",
+    .decimal = ',',
+    .group = ". ",
+    .date_order = "dmy",
+    .fraction_as_number = true,
+    .minus = "menos",
+    .plus = "mais",
+    .point = "vírgula",
+    .to = "a",
+    .money_and = "e",
+    .dot = "ponto",
+    .at = "arroba",
+    .slash = "barra",
+    .dash = "hífen",
+    .underscore = "sublinhado",
+    .colon = "dois pontos",
+    .hashtag = "hashtag",
     .ordinal_suffixes = ".º:%spellout-ordinal-masculine|.ª:%spellout-ordinal-feminine|"
                         "º:%spellout-ordinal-masculine|ª:%spellout-ordinal-feminine|"
                         "°:%spellout-ordinal-masculine",
-    .months = months, .date_dmy = "{d} de {m} de {y}", .date_dm = "{d} de {m}",
-    .date_my = "{m} de {y}", .first_day_rules = "%spellout-ordinal-masculine",
-    .time_words = time_words, .say_time = portuguese_say_time, .match = portuguese_match, .noun_rules = portuguese_noun_rules,
-    .units = units, .currencies = currencies, .abbreviations = abbreviations, .symbols = symbols,
+    .months = months,
+    .date_dmy = "{d} de {m} de {y}",
+    .date_dm = "{d} de {m}",
+    .date_my = "{m} de {y}",
+    .first_day_rules = "%spellout-ordinal-masculine",
+    .time_words = time_words,
+    .say_time = portuguese_say_time,
+    .match = portuguese_match,
+    .noun_rules = portuguese_noun_rules,
+    .units = units,
+    .currencies = currencies,
+    .abbreviations = abbreviations,
+    .symbols = symbols,
 };

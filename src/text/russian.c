@@ -8,16 +8,31 @@
 #include "text/scan.h"
 #include "text/words.h"
 
-#define FORMS(one, few, many) {few, one, few, many, 0}
-#define SAME(x)               {x, 0, 0, 0, 0}
+#define FORMS(one, few, many)                                                                      \
+    {                                                                                              \
+        few, one, few, many, 0                                                                     \
+    }
+#define SAME(x)                                                                                    \
+    {                                                                                              \
+        x, 0, 0, 0, 0                                                                              \
+    }
 #define M "%spellout-cardinal-masculine"
 #define F "%spellout-cardinal-feminine"
 #define N "%spellout-cardinal-neuter"
 
-static const char *const months[] = {
-    "января|январь|янв.", "февраля|февраль|февр.", "марта|март", "апреля|апрель|апр.", "мая|май",
-    "июня|июнь", "июля|июль", "августа|август|авг.", "сентября|сентябрь|сент.", "октября|октябрь|окт.",
-    "ноября|ноябрь|нояб.", "декабря|декабрь|дек.", NULL};
+static const char *const months[] = {"января|январь|янв.",
+                                     "февраля|февраль|февр.",
+                                     "марта|март",
+                                     "апреля|апрель|апр.",
+                                     "мая|май",
+                                     "июня|июнь",
+                                     "июля|июль",
+                                     "августа|август|авг.",
+                                     "сентября|сентябрь|сент.",
+                                     "октября|октябрь|окт.",
+                                     "ноября|ноябрь|нояб.",
+                                     "декабря|декабрь|дек.",
+                                     NULL};
 
 static const struct language_unit units[] = {
     {"%", FORMS("процент", "процента", "процентов"), M},
@@ -43,8 +58,10 @@ static const struct language_unit units[] = {
     {"м/с", FORMS("метр в секунду", "метра в секунду", "метров в секунду"), M},
     {"с", FORMS("секунда", "секунды", "секунд"), F},
     {"сек.", FORMS("секунда", "секунды", "секунд"), F},
-    {"мин", FORMS("минута", "минуты", "минут"), F}, {"мин.", FORMS("минута", "минуты", "минут"), F},
-    {"ч", FORMS("час", "часа", "часов"), M}, {"Вт", FORMS("ватт", "ватта", "ватт"), M},
+    {"мин", FORMS("минута", "минуты", "минут"), F},
+    {"мин.", FORMS("минута", "минуты", "минут"), F},
+    {"ч", FORMS("час", "часа", "часов"), M},
+    {"Вт", FORMS("ватт", "ватта", "ватт"), M},
     {"кВт", FORMS("киловатт", "киловатта", "киловатт"), M},
     {"В", FORMS("вольт", "вольта", "вольт"), M},
     {"Гц", FORMS("герц", "герца", "герц"), M},
@@ -57,7 +74,8 @@ static const struct language_unit units[] = {
     {"чел.", FORMS("человек", "человека", "человек"), M},
     {"тыс.", FORMS("тысяча", "тысячи", "тысяч"), F},
     {"млн", FORMS("миллион", "миллиона", "миллионов"), M},
-    {"млрд", FORMS("миллиард", "миллиарда", "миллиардов"), M}, {0}};
+    {"млрд", FORMS("миллиард", "миллиарда", "миллиардов"), M},
+    {0}};
 
 static const struct language_currency currencies[] = {
     {"₽", FORMS("рубль", "рубля", "рублей"), FORMS("копейка", "копейки", "копеек"), M, F},
@@ -68,43 +86,71 @@ static const struct language_currency currencies[] = {
     {"€", SAME("евро"), FORMS("цент", "цента", "центов"), M, M},
     {"EUR", SAME("евро"), FORMS("цент", "цента", "центов"), M, M},
     {"£", FORMS("фунт", "фунта", "фунтов"), FORMS("пенс", "пенса", "пенсов"), M, M},
-    {"¥", FORMS("иена", "иены", "иен"), {0}, F, F}, {0}};
+    {"¥", FORMS("иена", "иены", "иен"), {0}, F, F},
+    {0}};
 
 static const struct language_abbreviation abbreviations[] = {
-    {"т. е.", "то есть", WHEN_ALWAYS}, {"и т. д.", "и так далее", WHEN_MAY_END},
-    {"и т. п.", "и тому подобное", WHEN_MAY_END}, {"и др.", "и другие", WHEN_MAY_END},
-    {"т. к.", "так как", WHEN_ALWAYS}, {"напр.", "например", WHEN_ALWAYS},
+    {"т. е.", "то есть", WHEN_ALWAYS},
+    {"и т. д.", "и так далее", WHEN_MAY_END},
+    {"и т. п.", "и тому подобное", WHEN_MAY_END},
+    {"и др.", "и другие", WHEN_MAY_END},
+    {"т. к.", "так как", WHEN_ALWAYS},
+    {"напр.", "например", WHEN_ALWAYS},
     {"ул.", "улица", WHEN_ALWAYS},
-    {"пр.", "проспект", WHEN_BEFORE_NAME}, {"д.", "дом", WHEN_BEFORE_NUMBER},
+    {"пр.", "проспект", WHEN_BEFORE_NAME},
+    {"д.", "дом", WHEN_BEFORE_NUMBER},
     {"кв.", "квартира", WHEN_BEFORE_NUMBER},
-    {"г.", "года", WHEN_AFTER_NUMBER}, {"г.", "город", WHEN_BEFORE_NAME},
+    {"г.", "года", WHEN_AFTER_NUMBER},
+    {"г.", "город", WHEN_BEFORE_NAME},
     {"гг.", "годов", WHEN_AFTER_NUMBER},
-    {"им.", "имени", WHEN_ALWAYS}, {"стр.", "страница", WHEN_ALWAYS},
+    {"им.", "имени", WHEN_ALWAYS},
+    {"стр.", "страница", WHEN_ALWAYS},
     {"рис.", "рисунок", WHEN_ALWAYS},
-    {"гл.", "глава", WHEN_BEFORE_NUMBER}, {"см.", "смотри", WHEN_ALWAYS},
+    {"гл.", "глава", WHEN_BEFORE_NUMBER},
+    {"см.", "смотри", WHEN_ALWAYS},
     {"тел.", "телефон", WHEN_ALWAYS},
-    {"ок.", "около", WHEN_ALWAYS}, {"проф.", "профессор", WHEN_ALWAYS},
+    {"ок.", "около", WHEN_ALWAYS},
+    {"проф.", "профессор", WHEN_ALWAYS},
     {"акад.", "академик", WHEN_ALWAYS},
-    {"до н. э.", "до нашей эры", WHEN_MAY_END}, {"н. э.", "нашей эры", WHEN_MAY_END},
-    {"№", "номер", WHEN_ALWAYS}, {0}};
+    {"до н. э.", "до нашей эры", WHEN_MAY_END},
+    {"н. э.", "нашей эры", WHEN_MAY_END},
+    {"№", "номер", WHEN_ALWAYS},
+    {0}};
 
-static const struct language_symbol symbols[] = {
-    {"№", "номер"}, {"No. ", "номер "}, {"%", "процентов"}, {"&", "и"}, {"+", "плюс"},
-    {"=", "равно"},
-    {"§", "параграф"}, {"€", "евро"}, {"$", "долларов"}, {"₽", "рублей"}, {"×", "умножить на"},
-    {"÷", "разделить на"}, {"½", "одна вторая"}, {"¼", "одна четвёртая"}, {"¾", "три четвёртых"},
-    {"<", "меньше"}, {">", "больше"}, {"≈", "примерно"}, {"@", "собака"}, {"°", "градусов"},
-    {"*", ""}, {0}};
+static const struct language_symbol symbols[] = {{"№", "номер"},
+                                                 {"No. ", "номер "},
+                                                 {"%", "процентов"},
+                                                 {"&", "и"},
+                                                 {"+", "плюс"},
+                                                 {"=", "равно"},
+                                                 {"§", "параграф"},
+                                                 {"€", "евро"},
+                                                 {"$", "долларов"},
+                                                 {"₽", "рублей"},
+                                                 {"×", "умножить на"},
+                                                 {"÷", "разделить на"},
+                                                 {"½", "одна вторая"},
+                                                 {"¼", "одна четвёртая"},
+                                                 {"¾", "три четвёртых"},
+                                                 {"<", "меньше"},
+                                                 {">", "больше"},
+                                                 {"≈", "примерно"},
+                                                 {"@", "собака"},
+                                                 {"°", "градусов"},
+                                                 {"*", ""},
+                                                 {0}};
 
 static void russian_say(const char *digits, const char *rules, struct words *w)
 {
     /* ICU cannot make an ordinal of 2000 */
-    static const struct { const char *rules, *said; } two_thousand[] = {
-        {"%spellout-ordinal-masculine", "двухтысячный"},
-        {"%spellout-ordinal-masculine-genitive", "двухтысячного"},
-        {"%spellout-ordinal-masculine-locative", "двухтысячном"},
-        {"%spellout-ordinal-masculine-dative", "двухтысячному"},
-        {"%spellout-ordinal-masculine-ablative", "двухтысячным"}, {0}};
+    static const struct {
+        const char *rules, *said;
+    } two_thousand[] = {{"%spellout-ordinal-masculine", "двухтысячный"},
+                        {"%spellout-ordinal-masculine-genitive", "двухтысячного"},
+                        {"%spellout-ordinal-masculine-locative", "двухтысячном"},
+                        {"%spellout-ordinal-masculine-dative", "двухтысячному"},
+                        {"%spellout-ordinal-masculine-ablative", "двухтысячным"},
+                        {0}};
     for (int i = 0; strcmp(digits, "2000") == 0 && two_thousand[i].rules; i++)
         if (strcmp(rules, two_thousand[i].rules) == 0) {
             words_add(w, two_thousand[i].said);
@@ -123,7 +169,8 @@ static void russian_say_int(int x, const char *rules, struct words *w)
 static void russian_say_date(const struct language_date *d, struct words *w)
 {
     if (d->day)
-        russian_say_int(d->day, d->day_rules ? d->day_rules : "%spellout-ordinal-neuter-genitive", w);
+        russian_say_int(d->day, d->day_rules ? d->day_rules : "%spellout-ordinal-neuter-genitive",
+                        w);
     if (d->day)
         words_add_n(w, months[d->month - 1], strcspn(months[d->month - 1], "|"));
     else
@@ -138,8 +185,11 @@ static void russian_say_time(const struct language_time *t, struct words *w)
     static const struct language_forms hours = FORMS("час", "часа", "часов"),
                                        minutes = FORMS("минута", "минуты", "минут"),
                                        seconds = FORMS("секунда", "секунды", "секунд");
-    const struct { int x; const struct language_forms *f; const char *rules; } part[] = {
-        {t->hour, &hours, M}, {t->minute, &minutes, F}, {t->second, &seconds, F}};
+    const struct {
+        int x;
+        const struct language_forms *f;
+        const char *rules;
+    } part[] = {{t->hour, &hours, M}, {t->minute, &minutes, F}, {t->second, &seconds, F}};
     for (int i = 0; i < 3; i++) {
         if (i && part[i].x <= 0 && !(i == 1 && t->second > 0))
             continue;
@@ -157,7 +207,8 @@ static size_t russian_word_before(const char *s, size_t at, size_t *len)
     size_t end = at, start;
     while (end && s[end - 1] == ' ')
         end--;
-    for (start = end; start && s[start - 1] != ' ' && s[start - 1] != '\n' && s[start - 1] != '('; start--)
+    for (start = end; start && s[start - 1] != ' ' && s[start - 1] != '\n' && s[start - 1] != '(';
+         start--)
         ;
     *len = end - start;
     return start;
@@ -167,21 +218,26 @@ static size_t russian_word_before(const char *s, size_t at, size_t *len)
 static const char *day_rules_after(const char *s, size_t at)
 {
     size_t len, start = russian_word_before(s, at, &len);
-    if (language_is_one_of(s + start, len, "сегодня|Сегодня|завтра|Завтра|вчера|на|по|это|было|наступило"))
+    if (language_is_one_of(s + start, len,
+                           "сегодня|Сегодня|завтра|Завтра|вчера|на|по|это|было|наступило"))
         return "%spellout-ordinal-neuter";
     if (language_is_one_of(s + start, len, "к|ко|К"))
         return "%spellout-ordinal-neuter-dative";
     return "%spellout-ordinal-neuter-genitive";
 }
 
-static const struct { const char *word, *rules; } cases[] = {
-    {"год", "%spellout-ordinal-masculine"}, {"году", "%spellout-ordinal-masculine-locative"},
-    {"года", "%spellout-ordinal-masculine-genitive"},
-    {"годом", "%spellout-ordinal-masculine-ablative"},
-    {"век", "%spellout-ordinal-masculine"}, {"веке", "%spellout-ordinal-masculine-locative"},
-    {"века", "%spellout-ordinal-masculine-genitive"},
-    {"веком", "%spellout-ordinal-masculine-ablative"},
-    {"г.", "%spellout-ordinal-masculine-genitive"}, {0}};
+static const struct {
+    const char *word, *rules;
+} cases[] = {{"год", "%spellout-ordinal-masculine"},
+             {"году", "%spellout-ordinal-masculine-locative"},
+             {"года", "%spellout-ordinal-masculine-genitive"},
+             {"годом", "%spellout-ordinal-masculine-ablative"},
+             {"век", "%spellout-ordinal-masculine"},
+             {"веке", "%spellout-ordinal-masculine-locative"},
+             {"века", "%spellout-ordinal-masculine-genitive"},
+             {"веком", "%spellout-ordinal-masculine-ablative"},
+             {"г.", "%spellout-ordinal-masculine-genitive"},
+             {0}};
 
 /* 1984 год, в 1984 году, XX век, в XX веке: ordinals in the case of the word behind. */
 static size_t russian_match(const char *s, size_t n, size_t at, struct words *w)
@@ -201,13 +257,18 @@ static size_t russian_match(const char *s, size_t n, size_t at, struct words *w)
             continue;
         bool to = i == 1 && language_is_one_of(s + before, before_len, "к|К");
         bool in = word == 3 && language_is_one_of(s + before, before_len, "в|В|во");
-        russian_say(digits, to ? "%spellout-ordinal-masculine-dative" : in ? cases[1].rules : cases[i].rules, w);
+        russian_say(digits,
+                    to   ? "%spellout-ordinal-masculine-dative"
+                    : in ? cases[1].rules
+                         : cases[i].rules,
+                    w);
         return len;
     }
     return 0;
 }
 
-/* 1 машина: одна; 2 машины: две; after two to four a noun in -ы, -и is feminine, one in -а, -я not. */
+/* 1 машина: одна; 2 машины: две; after two to four a noun in -ы, -и is feminine, one in -а, -я not.
+ */
 static const char *russian_noun_rules(const struct language_number *x, const char *word, size_t n)
 {
     size_t len = strlen(x->digits);
@@ -215,7 +276,9 @@ static const char *russian_noun_rules(const struct language_number *x, const cha
     if (x->fraction[0] || (len > 1 && x->digits[len - 2] == '1'))
         return NULL;
     if (last == '1')
-        return language_ends(word, n, "а|я|ть|чь|шь") && n > 3 ? F : language_ends(word, n, "о|е") ? N : M;
+        return language_ends(word, n, "а|я|ть|чь|шь") && n > 3 ? F
+               : language_ends(word, n, "о|е")                 ? N
+                                                               : M;
     if (last == '2')
         return language_ends(word, n, "ы|и") && n > 3 ? F : M;
     return NULL;
@@ -223,17 +286,39 @@ static const char *russian_noun_rules(const struct language_number *x, const cha
 
 extern const struct text_language language_ru;
 const struct text_language language_ru = {
-    .code = "ru", .locale = "ru", .decimal = ',', .group = " ", .decimal_by_rules = true,
-    .date_order = "dmy", .minus = "минус", .plus = "плюс", .point = "запятая", .to = "до",
-    .dot = "точка", .at = "собака", .slash = "слэш", .dash = "дефис", .underscore = "подчёркивание",
-    .colon = "двоеточие", .hashtag = "хештег",
+    .code = "ru",
+    .locale = "ru",
+    .decimal = ',',
+    .group = " ",
+    .decimal_by_rules = true,
+    .date_order = "dmy",
+    .minus = "минус",
+    .plus = "плюс",
+    .point = "запятая",
+    .to = "до",
+    .dot = "точка",
+    .at = "собака",
+    .slash = "слэш",
+    .dash = "дефис",
+    .underscore = "подчёркивание",
+    .colon = "двоеточие",
+    .hashtag = "хештег",
     .ordinal_suffixes =
         "-й:%spellout-ordinal-masculine|-я:%spellout-ordinal-feminine|-е:%spellout-ordinal-neuter|"
         "-го:%spellout-ordinal-masculine-genitive|-му:%spellout-ordinal-masculine-dative|"
         "-м:%spellout-ordinal-masculine-locative|-ю:%spellout-ordinal-feminine-accusative|"
         "-ой:%spellout-ordinal-feminine-genitive|-х:%spellout-ordinal-plural-genitive",
-    .months = months, .date_my = "{m} {y}", .date_dm = "{d} {m}", .date_dmy = "{d} {m} {y}",
-    .units = units, .currencies = currencies, .abbreviations = abbreviations, .symbols = symbols,
-    .match = russian_match, .noun_rules = russian_noun_rules, .day_rules_after = day_rules_after,
-    .say_date = russian_say_date, .say_time = russian_say_time,
+    .months = months,
+    .date_my = "{m} {y}",
+    .date_dm = "{d} {m}",
+    .date_dmy = "{d} {m} {y}",
+    .units = units,
+    .currencies = currencies,
+    .abbreviations = abbreviations,
+    .symbols = symbols,
+    .match = russian_match,
+    .noun_rules = russian_noun_rules,
+    .day_rules_after = day_rules_after,
+    .say_date = russian_say_date,
+    .say_time = russian_say_time,
 };

@@ -1,5 +1,5 @@
-/* <say-as>: what must be said otherwise than the normalizer would.  The kinds that it reads right by
- * itself (time, currency, unit, address, ...) are not listed. */
+/* <say-as>: what must be said otherwise than the normalizer would.  The kinds that it reads right
+ * by itself (time, currency, unit, address, ...) are not listed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,21 +12,34 @@
 
 #define MAX_ROMAN 3999
 
-struct asked { const struct text_language *l; const char *format, *s; size_t n; struct words *w; };
+struct asked {
+    const struct text_language *l;
+    const char *format, *s;
+    size_t n;
+    struct words *w;
+};
 
 /* --- numbers --- */
 
 static int sayas_roman_digit(char c)
 {
     switch (c) {
-    case 'I': return 1;
-    case 'V': return 5;
-    case 'X': return 10;
-    case 'L': return 50;
-    case 'C': return 100;
-    case 'D': return 500;
-    case 'M': return 1000;
-    default: return 0;
+    case 'I':
+        return 1;
+    case 'V':
+        return 5;
+    case 'X':
+        return 10;
+    case 'L':
+        return 50;
+    case 'C':
+        return 100;
+    case 'D':
+        return 500;
+    case 'M':
+        return 1000;
+    default:
+        return 0;
     }
 }
 
@@ -86,17 +99,33 @@ static void sayas_say_digits(const struct asked *a)
 
 static const char *symbol_name(const struct text_language *l, const char *s, size_t n, size_t at)
 {
-    static const struct { char c; const char *name; } english[] = {
-        {'.', "dot"}, {',', "comma"}, {'-', "dash"}, {'/', "slash"}, {'_', "underscore"},
-        {':', "colon"}, {';', "semicolon"}, {'!', "exclamation mark"}, {'?', "question mark"},
-        {'#', "hash"}, {'*', "star"}, {'(', "parenthesis"}, {')', "close parenthesis"},
+    static const struct {
+        char c;
+        const char *name;
+    } english[] = {
+        {'.', "dot"},
+        {',', "comma"},
+        {'-', "dash"},
+        {'/', "slash"},
+        {'_', "underscore"},
+        {':', "colon"},
+        {';', "semicolon"},
+        {'!', "exclamation mark"},
+        {'?', "question mark"},
+        {'#', "hash"},
+        {'*', "star"},
+        {'(', "parenthesis"},
+        {')', "close parenthesis"},
     };
     for (const struct language_symbol *y = l->symbols; y && y->written; y++)
         if (scan_match(s, n, at, y->written, false) == strlen(y->written))
             return y->said;
     if (s[at] == '.' || s[at] == '-' || s[at] == '/' || s[at] == '_' || s[at] == '@')
-        return s[at] == '.' ? l->dot : s[at] == '-' ? l->dash : s[at] == '/' ? l->slash
-               : s[at] == '_' ? l->underscore : l->at;
+        return s[at] == '.'   ? l->dot
+               : s[at] == '-' ? l->dash
+               : s[at] == '/' ? l->slash
+               : s[at] == '_' ? l->underscore
+                              : l->at;
     for (size_t i = 0; strcmp(l->code, "en") == 0 && i < sizeof english / sizeof *english; i++)
         if (s[at] == english[i].c)
             return english[i].name;
@@ -168,7 +197,9 @@ static void sayas_say_fraction(const struct asked *a)
     snprintf(digits, sizeof digits, "%ld", top);
     words_number(a->w, a->l->locale, NULL, digits);
     if (bottom == 2 || bottom == 4) {
-        words_add(a->w, bottom == 2 ? top == 1 ? "half" : "halves" : top == 1 ? "quarter" : "quarters");
+        words_add(a->w, bottom == 2 ? top == 1 ? "half" : "halves"
+                        : top == 1  ? "quarter"
+                                    : "quarters");
         return;
     }
     snprintf(digits, sizeof digits, "%ld", bottom);
@@ -193,10 +224,17 @@ static void sayas_say_date(const struct asked *a)
         if (len == 0 || len > 4)
             return;
         switch (order[part]) {
-        case 'd': d.day = (int)x; break;
-        case 'm': d.month = (int)x; break;
-        case 'y': d.year = (int)(len > 2 ? x : x < 70 ? 2000 + x : 1900 + x); break;
-        default: return;
+        case 'd':
+            d.day = (int)x;
+            break;
+        case 'm':
+            d.month = (int)x;
+            break;
+        case 'y':
+            d.year = (int)(len > 2 ? x : x < 70 ? 2000 + x : 1900 + x);
+            break;
+        default:
+            return;
         }
         at += len;
         at += at < a->n && strchr("-./ ", a->s[at]) ? 1 : 0;
@@ -211,11 +249,16 @@ static void sayas_say_date(const struct asked *a)
 void sayas_read(const char *interpret, const char *format, const char *text, size_t n,
                 const char *language, struct words *w)
 {
-    static const struct { const char *name; void (*say)(const struct asked *); } kinds[] = {
-        {"cardinal", say_cardinal},     {"number", say_cardinal},     {"ordinal", sayas_say_ordinal},
-        {"digits", sayas_say_digits},         {"number_digit", sayas_say_digits}, {"characters", say_characters},
-        {"spell-out", say_characters},  {"spell", say_characters},    {"verbatim", say_characters},
-        {"telephone", say_telephone},   {"date", sayas_say_date},           {"fraction", sayas_say_fraction},
+    static const struct {
+        const char *name;
+        void (*say)(const struct asked *);
+    } kinds[] = {
+        {"cardinal", say_cardinal},         {"number", say_cardinal},
+        {"ordinal", sayas_say_ordinal},     {"digits", sayas_say_digits},
+        {"number_digit", sayas_say_digits}, {"characters", say_characters},
+        {"spell-out", say_characters},      {"spell", say_characters},
+        {"verbatim", say_characters},       {"telephone", say_telephone},
+        {"date", sayas_say_date},           {"fraction", sayas_say_fraction},
     };
     struct asked a = {language_find(language), format, text, n, w};
     for (size_t i = 0; a.l && i < sizeof kinds / sizeof *kinds; i++)

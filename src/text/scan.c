@@ -54,7 +54,8 @@ bool scan_word_at(const char *s, size_t n, size_t at)
     size_t len;
     if (at >= n)
         return false;
-    return (unsigned char)s[at] < 0x80 ? scan_is_alnum(s[at]) : u_isalnum(scan_char(s, n, at, &len));
+    return (unsigned char)s[at] < 0x80 ? scan_is_alnum(s[at])
+                                       : u_isalnum(scan_char(s, n, at, &len));
 }
 
 bool scan_capital_at(const char *s, size_t n, size_t at)
@@ -62,7 +63,8 @@ bool scan_capital_at(const char *s, size_t n, size_t at)
     size_t len;
     if (at >= n)
         return false;
-    return (unsigned char)s[at] < 0x80 ? scan_is_upper(s[at]) : u_isupper(scan_char(s, n, at, &len));
+    return (unsigned char)s[at] < 0x80 ? scan_is_upper(s[at])
+                                       : u_isupper(scan_char(s, n, at, &len));
 }
 
 size_t scan_digits(const char *s, size_t n, size_t at)
@@ -117,7 +119,13 @@ size_t scan_dash(const char *s, size_t n, size_t at)
 {
     size_t len;
     switch (scan_char(s, n, at, &len)) {
-    case '-': case 0x2010: case 0x2011: case 0x2012: case 0x2013: case 0x2014: case 0x2212:
+    case '-':
+    case 0x2010:
+    case 0x2011:
+    case 0x2012:
+    case 0x2013:
+    case 0x2014:
+    case 0x2212:
         return len;
     default:
         return 0;

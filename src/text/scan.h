@@ -28,7 +28,7 @@ static inline bool scan_is_alnum(char c)
 
 /* The character at s[at] and its length; 0 at the end. */
 int32_t scan_char(const char *s, size_t n, size_t at, size_t *len);
-int32_t scan_char_before(const char *s, size_t at); /* 0 at the start */
+int32_t scan_char_before(const char *s, size_t at);     /* 0 at the start */
 size_t scan_letter(const char *s, size_t n, size_t at); /* length of the letter at s[at], or 0 */
 bool scan_letter_before(const char *s, size_t at);
 bool scan_word_before(const char *s, size_t at);          /* letter or digit */

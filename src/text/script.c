@@ -9,23 +9,29 @@
 #include "text/scan.h"
 
 /* For each script the language that most of its readers read. */
-static const struct { UScriptCode script; const char *language; } languages[] = {
-    {USCRIPT_CYRILLIC, "ru"},  {USCRIPT_GREEK, "el"},    {USCRIPT_ARABIC, "ar"},   {USCRIPT_HEBREW, "he"},
-    {USCRIPT_DEVANAGARI, "hi"}, {USCRIPT_BENGALI, "bn"}, {USCRIPT_GURMUKHI, "pa"},
-    {USCRIPT_GUJARATI, "gu"},
-    {USCRIPT_ORIYA, "or"},     {USCRIPT_TAMIL, "ta"},    {USCRIPT_TELUGU, "te"},   {USCRIPT_KANNADA, "kn"},
-    {USCRIPT_MALAYALAM, "ml"},
-    {USCRIPT_SINHALA, "si"},  {USCRIPT_THAI, "th"},     {USCRIPT_GEORGIAN, "ka"},
-    {USCRIPT_ARMENIAN, "hy"},  {USCRIPT_HANGUL, "ko"},   {USCRIPT_HIRAGANA, "ja"},
-    {USCRIPT_KATAKANA, "ja"},
-    {USCRIPT_HAN, "cmn"},      {USCRIPT_ETHIOPIC, "am"},
-    {USCRIPT_MYANMAR, "my"},  {USCRIPT_CHEROKEE, "chr"},
+static const struct {
+    UScriptCode script;
+    const char *language;
+} languages[] = {
+    {USCRIPT_CYRILLIC, "ru"},  {USCRIPT_GREEK, "el"},      {USCRIPT_ARABIC, "ar"},
+    {USCRIPT_HEBREW, "he"},    {USCRIPT_DEVANAGARI, "hi"}, {USCRIPT_BENGALI, "bn"},
+    {USCRIPT_GURMUKHI, "pa"},  {USCRIPT_GUJARATI, "gu"},   {USCRIPT_ORIYA, "or"},
+    {USCRIPT_TAMIL, "ta"},     {USCRIPT_TELUGU, "te"},     {USCRIPT_KANNADA, "kn"},
+    {USCRIPT_MALAYALAM, "ml"}, {USCRIPT_SINHALA, "si"},    {USCRIPT_THAI, "th"},
+    {USCRIPT_GEORGIAN, "ka"},  {USCRIPT_ARMENIAN, "hy"},   {USCRIPT_HANGUL, "ko"},
+    {USCRIPT_HIRAGANA, "ja"},  {USCRIPT_KATAKANA, "ja"},   {USCRIPT_HAN, "cmn"},
+    {USCRIPT_ETHIOPIC, "am"},  {USCRIPT_MYANMAR, "my"},    {USCRIPT_CHEROKEE, "chr"},
 };
 #define N_LANGUAGE (int)(sizeof languages / sizeof *languages)
 
 /* Letters that only one of a script's languages has. */
-static const struct { const char *letters, *of, *language; } telling[] = {
-    {"ўЎ", "ru", "be"}, {"іїєґІЇЄҐ", "ru", "uk"}, {"پچژگ", "ar", "fa"}, {"ٹڈڑںے", "ar", "ur"},
+static const struct {
+    const char *letters, *of, *language;
+} telling[] = {
+    {"ўЎ", "ru", "be"},
+    {"іїєґІЇЄҐ", "ru", "uk"},
+    {"پچژگ", "ar", "fa"},
+    {"ٹڈڑںے", "ar", "ur"},
 };
 
 /* -1: Latin, or of no script. */
@@ -106,7 +112,8 @@ size_t script_run(const char *s, size_t n, size_t at, const char **language)
         for (size_t i = end; i < next && !letters; i += len)
             letters = u_isalpha(scan_char(s, n, i, &len));
         const char *here = script_language(s + end, next - end);
-        if (letters && have && here != *language && (!here || !*language || strcmp(here, *language) != 0))
+        if (letters && have && here != *language &&
+            (!here || !*language || strcmp(here, *language) != 0))
             return end;
         if (letters) {
             *language = here;

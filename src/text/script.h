@@ -1,7 +1,7 @@
 /* script.h - the language of a text by its letters.
  *
- * Only what letters tell: Russian from English, not English from German.  Latin letters, and none at
- * all, are NULL: whatever language is expected.  Threads: any. */
+ * Only what letters tell: Russian from English, not English from German.  Latin letters, and none
+ * at all, are NULL: whatever language is expected.  Threads: any. */
 #ifndef TEXT_SCRIPT_H
 #define TEXT_SCRIPT_H
 #include <stddef.h>

@@ -15,18 +15,18 @@
 #include "text/text.h"
 
 enum { /* milliseconds of silence after a piece that ends with ... */
-    PAUSE_PARAGRAPH = 350,
-    PAUSE_SENTENCE = 120,
-    PAUSE_CLAUSE = 60,
-    PAUSE_WORD = 20
+       PAUSE_PARAGRAPH = 350,
+       PAUSE_SENTENCE = 120,
+       PAUSE_CLAUSE = 60,
+       PAUSE_WORD = 20
 };
 
-#define MIN_PIECE_CHARS 20 /* smallest max_piece_chars that leaves room for words */
-#define TINY_CHARS 16      /* sentences shorter than this join the next one */
+#define MIN_PIECE_CHARS  20 /* smallest max_piece_chars that leaves room for words */
+#define TINY_CHARS       16 /* sentences shorter than this join the next one */
 #define FIRST_LONG_CHARS 90 /* a first sentence longer than this ... */
 #define FIRST_MIN_CHARS  24 /* ... begins with a clause of this to ... */
 #define FIRST_MAX_CHARS  60
-#define WRAPPED_CHARS 50   /* lines longer than this were broken by an editor, not by the author */
+#define WRAPPED_CHARS    50 /* lines longer than this were broken by an editor, not by the author */
 
 struct sentence {
     size_t start, end; /* without white space around; equal: none yet */
@@ -111,9 +111,19 @@ static bool says_something(const char *s, size_t start, size_t end)
 static bool is_clause_mark(UChar32 c, UChar32 next)
 {
     switch (c) {
-    case 0x3001: case 0xff0c: case 0xff1a: case 0xff1b: case 0x2014: case 0x060c: case 0x061b:
+    case 0x3001:
+    case 0xff0c:
+    case 0xff1a:
+    case 0xff1b:
+    case 0x2014:
+    case 0x060c:
+    case 0x061b:
         return true;
-    case ',': case ';': case ':': case 0x2013: case ')':
+    case ',':
+    case ';':
+    case ':':
+    case 0x2013:
+    case ')':
         return split_is_space(next);
     }
     return false;
@@ -162,7 +172,9 @@ static int piece_add(struct splitter *p, size_t start, size_t end, int pause)
 /* --- long sentences --- */
 
 enum { CUT_CLAUSE, CUT_WORD, CUT_ANY, N_CUT };
-struct cut { size_t at, cost; };
+struct cut {
+    size_t at, cost;
+};
 
 /* Keep the cut nearest to the target. */
 static void consider(struct cut *best, size_t at, size_t cost, size_t target)
@@ -202,11 +214,13 @@ static struct cut find_cut(const struct splitter *p, size_t start, size_t end, s
             consider(&best[CUT_ANY], at, cost, target);
     }
     *pause = best[CUT_CLAUSE].at ? PAUSE_CLAUSE : PAUSE_WORD;
-    return best[CUT_CLAUSE].at ? best[CUT_CLAUSE] : best[CUT_WORD].at ? best[CUT_WORD] : best[CUT_ANY];
+    return best[CUT_CLAUSE].at ? best[CUT_CLAUSE]
+           : best[CUT_WORD].at ? best[CUT_WORD]
+                               : best[CUT_ANY];
 }
 
-/* The first piece is what somebody waits for: a long first sentence gives up its first clause, if it
- * has a short one.  at 0: it has none. */
+/* The first piece is what somebody waits for: a long first sentence gives up its first clause, if
+ * it has a short one.  at 0: it has none. */
 static struct cut first_cut(const struct splitter *p, size_t start, size_t end)
 {
     struct cut best = {0};
@@ -383,10 +397,14 @@ int text_cut(const struct mapped *normalized, const struct text_options *o, stru
     if (max < MIN_PIECE_CHARS)
         return err_set(e, ERR_ARGUMENT, "max_piece_chars is %d, want 0 or at least %d", max,
                        MIN_PIECE_CHARS);
-    struct splitter p = {.in = normalized, .s = buf_str(&normalized->text),
-                         .n = normalized->text.len, .max = (size_t)max, .e = e};
+    struct splitter p = {.in = normalized,
+                         .s = buf_str(&normalized->text),
+                         .n = normalized->text.len,
+                         .max = (size_t)max,
+                         .e = e};
     if (!says_something(p.s, 0, p.n))
-        return err_set(e, ERR_ARGUMENT, "text has nothing to say: no letter or digit is left of it");
+        return err_set(e, ERR_ARGUMENT,
+                       "text has nothing to say: no letter or digit is left of it");
     int rc = split(&p);
     if (rc == 0 && p.pieces.n == 0)
         rc = err_set(e, ERR_ARGUMENT, "text has nothing to say");

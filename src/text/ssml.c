@@ -1,5 +1,5 @@
-/* One pass of expat over the document.  A stack of frames holds what is in force; text collects in a
- * segment until something that belongs to the text changes, and then becomes pieces. */
+/* One pass of expat over the document.  A stack of frames holds what is in force; text collects in
+ * a segment until something that belongs to the text changes, and then becomes pieces. */
 #include "text/ssml.h"
 
 #include <ctype.h>
@@ -46,7 +46,7 @@ struct frame {
     double rate, volume;
     char voice[MAX_NAME_BYTES + 1], language[MAX_LANGUAGE_BYTES + 1]; /* "" : the request's */
     enum content content;
-    bool own; /* content was set by this element, not inherited */
+    bool own;  /* content was set by this element, not inherited */
     int pause; /* after it; 0: it is no block */
 };
 
@@ -202,7 +202,8 @@ static void take_pieces(struct parser *p, struct text_pieces *cut, const struct 
 static void segment_to_pieces(struct parser *p, const struct frame *f)
 {
     struct text_options o = *p->options;
-    struct clean_options how = {.markers = o.frontend == TEXT_PLAIN, .emoji = o.emoji, .marks = true};
+    struct clean_options how = {
+        .markers = o.frontend == TEXT_PLAIN, .emoji = o.emoji, .marks = true};
     struct mapped clean, respelled = {0}, normalized = {0};
     struct text_pieces cut = {0};
     struct err e = {0};
@@ -251,14 +252,15 @@ static void ssml_flush(struct parser *p, const struct frame *f, int pause)
     else if (p->pieces->n && pause > p->pieces->piece[p->pieces->n - 1].pause_ms)
         p->pieces->piece[p->pieces->n - 1].pause_ms = pause;
     for (; p->marks_flushed < p->pieces->n_mark && p->rc == 0; p->marks_flushed++)
-        if (p->pieces->mark[p->marks_flushed].piece < 0) /* in no words: behind the last, or its pause */
+        if (p->pieces->mark[p->marks_flushed].piece <
+            0) /* in no words: behind the last, or its pause */
             place_mark(p, p->marks_flushed, p->pieces->n - 1, p->pieces->n > before ? 1 : 2);
 }
 
 /* --- text --- */
 
-/* Characters of the document into the segment: white space is a space, private-use characters, which
- * are ours, go. */
+/* Characters of the document into the segment: white space is a space, private-use characters,
+ * which are ours, go. */
 static void add_characters(struct parser *p, const char *s, int n, size_t at, bool same)
 {
     struct mapped *m = &p->text;
@@ -348,7 +350,10 @@ static const char *attribute(const XML_Char **atts, const char *name)
     return NULL;
 }
 
-struct word_value { const char *word; double value; };
+struct word_value {
+    const char *word;
+    double value;
+};
 static bool word_value(const struct word_value *list, const char *s, double *ret)
 {
     for (; list->word; list++)
@@ -384,8 +389,12 @@ static double time_value(const char *s)
 
 static void open_break(struct parser *p, const XML_Char **atts)
 {
-    static const struct word_value strengths[] = {{"none", 0},     {"x-weak", 100},  {"weak", 200},
-                                                  {"medium", 400}, {"strong", 700}, {"x-strong", 1200},
+    static const struct word_value strengths[] = {{"none", 0},
+                                                  {"x-weak", 100},
+                                                  {"weak", 200},
+                                                  {"medium", 400},
+                                                  {"strong", 700},
+                                                  {"x-strong", 1200},
                                                   {0}};
     const char *time = attribute(atts, "time"), *strength = attribute(atts, "strength");
     double ms = 400;
@@ -417,13 +426,19 @@ static void open_break(struct parser *p, const XML_Char **atts)
 
 static void ssml_set_rate(struct parser *p, struct frame *f, const char *s)
 {
-    static const struct word_value rates[] = {{"x-slow", 0.5}, {"slow", 0.75}, {"medium", 1},
-                                              {"default", 1},  {"fast", 1.25}, {"x-fast", 1.75}, {0}};
+    static const struct word_value rates[] = {{"x-slow", 0.5},
+                                              {"slow", 0.75},
+                                              {"medium", 1},
+                                              {"default", 1},
+                                              {"fast", 1.25},
+                                              {"x-fast", 1.75},
+                                              {0}};
     const char *unit;
     double v;
     if (!word_value(rates, s, &v)) {
         if (!number_value(s, &v, &unit) || (*unit && strcmp(unit, "%") != 0)) {
-            refuse(p, ERR_FORMAT, "prosody rate \"%.40s\" is none, want one like slow, 80%% or 1.2", s);
+            refuse(p, ERR_FORMAT, "prosody rate \"%.40s\" is none, want one like slow, 80%% or 1.2",
+                   s);
             return;
         }
         v = *unit ? v / 100 : v;
@@ -432,15 +447,16 @@ static void ssml_set_rate(struct parser *p, struct frame *f, const char *s)
     }
     f->rate *= v;
     if (!(f->rate >= 0.25 && f->rate <= 4))
-        refuse(p, ERR_LIMIT, "prosody rate \"%.40s\" makes speech %g times as fast, must be 0.25 to 4",
-               s, f->rate);
+        refuse(p, ERR_LIMIT,
+               "prosody rate \"%.40s\" makes speech %g times as fast, must be 0.25 to 4", s,
+               f->rate);
 }
 
 static void set_volume(struct parser *p, struct frame *f, const char *s)
 {
-    static const struct word_value volumes[] = {{"silent", -INFINITY}, {"x-soft", -12}, {"soft", -6},
-                                                {"medium", 0},         {"default", 0},  {"loud", 4},
-                                                {"x-loud", 8},         {0}};
+    static const struct word_value volumes[] = {
+        {"silent", -INFINITY}, {"x-soft", -12}, {"soft", -6},  {"medium", 0},
+        {"default", 0},        {"loud", 4},     {"x-loud", 8}, {0}};
     const char *unit;
     double v;
     if (word_value(volumes, s, &v)) {
@@ -448,7 +464,8 @@ static void set_volume(struct parser *p, struct frame *f, const char *s)
         return;
     }
     if (!number_value(s, &v, &unit) || (*unit && strcasecmp(unit, "dB") != 0)) {
-        refuse(p, ERR_FORMAT, "prosody volume \"%.40s\" is none, want one like soft, -6dB or 80", s);
+        refuse(p, ERR_FORMAT, "prosody volume \"%.40s\" is none, want one like soft, -6dB or 80",
+               s);
         return;
     }
     if (!*unit && !(v >= 0 && v <= 100)) { /* SSML 1.0: of 100 */
@@ -486,10 +503,10 @@ static void set_voice(struct parser *p, struct frame *f, const char *name)
 
 static void set_emphasis(struct parser *p, struct frame *f, const char *level)
 {
-    static const struct word_value rates[] = {{"strong", 0.85}, {"moderate", 0.92}, {"none", 1},
-                                              {"reduced", 1.08}, {0}};
-    static const struct word_value volumes[] = {{"strong", 1.6}, {"moderate", 1.25}, {"none", 1},
-                                                {"reduced", 0.8}, {0}};
+    static const struct word_value rates[] = {
+        {"strong", 0.85}, {"moderate", 0.92}, {"none", 1}, {"reduced", 1.08}, {0}};
+    static const struct word_value volumes[] = {
+        {"strong", 1.6}, {"moderate", 1.25}, {"none", 1}, {"reduced", 0.8}, {0}};
     double rate, volume;
     if (!word_value(rates, level, &rate) || !word_value(volumes, level, &volume)) {
         refuse(p, ERR_FORMAT, "emphasis level \"%.40s\" is unknown", level);
@@ -706,8 +723,8 @@ static void XMLCALL on_doctype(void *user, const XML_Char *name, const XML_Char 
 static void XMLCALL on_skipped(void *user, const XML_Char *name, int is_parameter)
 {
     if (!is_parameter)
-        refuse(user, ERR_FORMAT, "entity &%.40s; is not defined; XML has &lt; &gt; &amp; &apos; &quot;",
-               name);
+        refuse(user, ERR_FORMAT,
+               "entity &%.40s; is not defined; XML has &lt; &gt; &amp; &apos; &quot;", name);
 }
 
 /* --- documents --- */
@@ -761,7 +778,8 @@ static void ssml_parse(struct parser *p)
         says = says || p->pieces->piece[i].text[0];
     order_marks(p->pieces);
     if (p->rc == 0 && !says)
-        p->rc = err_set(p->e, ERR_ARGUMENT, "text has nothing to say: no letter or digit is left of it");
+        p->rc = err_set(p->e, ERR_ARGUMENT,
+                        "text has nothing to say: no letter or digit is left of it");
 }
 
 int ssml_split(const char *text, size_t n, const struct text_options *o, struct text_pieces *ret,

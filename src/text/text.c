@@ -21,10 +21,10 @@
 static int failed(int rc, const char *stage, struct err *e)
 {
     if (rc == ERR_LIMIT)
-        return err_set(e, rc, "text has more than %d bytes when %s, the limit", LIMIT_NORMALIZED_BYTES,
-                       stage);
-    return err_set(e, rc, rc == ERR_MEMORY ? "out of memory for a text being %s" : "text cannot be %s",
-                   stage);
+        return err_set(e, rc, "text has more than %d bytes when %s, the limit",
+                       LIMIT_NORMALIZED_BYTES, stage);
+    return err_set(
+        e, rc, rc == ERR_MEMORY ? "out of memory for a text being %s" : "text cannot be %s", stage);
 }
 
 static int validate(const char *s, size_t n, struct err *e)
@@ -68,8 +68,8 @@ int text_respell(const struct mapped *clean, const struct text_options *o, struc
 {
     mapped_init(out, LIMIT_NORMALIZED_BYTES);
     if (o->lexicon)
-        lexicon_apply(o->lexicon, o->language ? o->language : "en-us", o->frontend == TEXT_IPA, clean,
-                      out, n_ignored);
+        lexicon_apply(o->lexicon, o->language ? o->language : "en-us", o->frontend == TEXT_IPA,
+                      clean, out, n_ignored);
     else
         mapped_copy(out, buf_str(&clean->text), 0, clean->text.len);
     mapped_compose(out, clean);
@@ -92,7 +92,8 @@ int text_normalize(const struct mapped *clean, const struct text_options *o, str
 }
 
 /* Move the pieces of part behind those of ret, and note their language. */
-static int text_append(struct text_pieces *ret, struct text_pieces *part, const char *language, struct err *e)
+static int text_append(struct text_pieces *ret, struct text_pieces *part, const char *language,
+                       struct err *e)
 {
     struct text_piece *grown = mem_grow(ret->piece, (size_t)(ret->n + part->n), sizeof *grown);
     if (!grown || ret->n + part->n > LIMIT_PIECES)
@@ -166,8 +167,9 @@ int text_split(const char *text, size_t n, const struct text_options *o, struct 
         return ssml_split(text, n, o, ret, e);
     *ret = (struct text_pieces){0};
     int rc = text_clean(text, n, o, &clean, e);
-    size_t run = rc < 0 || o->language ? clean.text.len
-                                       : script_run(buf_str(&clean.text), clean.text.len, 0, &language);
+    size_t run = rc < 0 || o->language
+                     ? clean.text.len
+                     : script_run(buf_str(&clean.text), clean.text.len, 0, &language);
     if (rc == 0 && (language || run < clean.text.len))
         rc = split_scripts(&clean, o, ret, &n_ignored, e);
     else if (rc == 0)
@@ -184,7 +186,8 @@ int text_split(const char *text, size_t n, const struct text_options *o, struct 
 static int add_marker(struct text_piece *p, const char *marker, struct err *e)
 {
     size_t n_marker = strlen(marker), n = strlen(p->text);
-    char *text = p->text[0] == '(' && marker_at(p->text, n, 0) ? NULL : mem_try(n_marker + n + 2, 1);
+    char *text =
+        p->text[0] == '(' && marker_at(p->text, n, 0) ? NULL : mem_try(n_marker + n + 2, 1);
     if (!text)
         return p->text[0] == '(' ? 0 : err_set(e, ERR_MEMORY, "out of memory for a piece of text");
     memcpy(text, marker, n_marker);

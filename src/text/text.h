@@ -33,7 +33,11 @@ enum text_frontend {
 };
 
 struct lexicon;
-enum text_markup { TEXT_BY_LOOK, TEXT_SSML, TEXT_NO_SSML }; /* by look: SSML if it starts with <speak */
+enum text_markup {
+    TEXT_BY_LOOK,
+    TEXT_SSML,
+    TEXT_NO_SSML
+}; /* by look: SSML if it starts with <speak */
 
 struct text_options {
     enum text_frontend frontend;
@@ -43,19 +47,20 @@ struct text_options {
     bool as_written;      /* no normalization: numbers and the like are left to the model */
     enum text_markup markup;
     struct lexicon *lexicon; /* lexicon.h; NULL: none */
-    const char *marker;   /* clean.h: in front of each piece, for models that read letters; or NULL */
+    const char *marker; /* clean.h: in front of each piece, for models that read letters; or NULL */
 };
 
 struct text_piece {
-    char *text;            /* normalized; what the model reads after text_piece_read */
-    int pause_ms;          /* silence after this piece */
-    size_t start, end;     /* bytes of the input it came from */
-    double rate, volume;   /* factors of speed and amplitude; 1: as it is */
-    char *voice;           /* another voice than the request's; NULL: that */
-    char *language;        /* the same; NULL: text_options' */
+    char *text;          /* normalized; what the model reads after text_piece_read */
+    int pause_ms;        /* silence after this piece */
+    size_t start, end;   /* bytes of the input it came from */
+    double rate, volume; /* factors of speed and amplitude; 1: as it is */
+    char *voice;         /* another voice than the request's; NULL: that */
+    char *language;      /* the same; NULL: text_options' */
 };
 
-/* A named place in the text: in piece, after this share of it (0: at its start; 2: after its pause). */
+/* A named place in the text: in piece, after this share of it (0: at its start; 2: after its
+ * pause). */
 struct text_mark {
     char *name;
     int piece;
@@ -68,7 +73,7 @@ struct text_pieces {
     int n;
     struct text_mark *mark; /* in the order of the text */
     int n_mark;
-    int n_ignored;          /* IPA that the front end has no use for: the model reads letters */
+    int n_ignored; /* IPA that the front end has no use for: the model reads letters */
 };
 
 /* Invalid UTF-8 or a NUL is ERR_FORMAT naming the byte; too much text is ERR_LIMIT; text with
@@ -99,9 +104,9 @@ int text_pieces_read(struct text_pieces *p, const struct text_options *o, struct
  * mem_free. */
 int text_phonemes(const char *sentence, const char *language, char **ret, struct err *e);
 
-/* One sentence to sound by espeak-ng itself: mono, 16 bits, libespeak_rate() a second, handed to sink
- * piece by piece; what the sink returns ends it and comes back.  voice: language, or language+variant.
- * espeak-ng is locked meanwhile (a millisecond or two a sentence). */
+/* One sentence to sound by espeak-ng itself: mono, 16 bits, libespeak_rate() a second, handed to
+ * sink piece by piece; what the sink returns ends it and comes back.  voice: language, or
+ * language+variant. espeak-ng is locked meanwhile (a millisecond or two a sentence). */
 int text_speech(const char *sentence, const char *voice, int (*sink)(void *, const int16_t *, int),
                 void *cookie, struct err *e);
 

@@ -9,10 +9,10 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-#define MAX_WORDS_BYTES  (64 << 20) /* what one thing read may become */
-#define MAX_SPELLED      18         /* digits: ICU's rules are for 64-bit integers */
-#define N_SPELLER        128        /* pairs of locale and rules in use: a few a language */
-#define N_PLURAL         24
+#define MAX_WORDS_BYTES (64 << 20) /* what one thing read may become */
+#define MAX_SPELLED     18         /* digits: ICU's rules are for 64-bit integers */
+#define N_SPELLER       128        /* pairs of locale and rules in use: a few a language */
+#define N_PLURAL        24
 
 void words_init(struct words *w, bool unspaced)
 {
@@ -59,8 +59,14 @@ void words_join(struct words *w, const char *s)
 /* --- ICU's spellers: opening one parses its rules, milliseconds, so they are kept --- */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct speller { char locale[16], rules[56]; UNumberFormat *format; } spellers[N_SPELLER];
-static struct plural { char locale[16]; UPluralRules *rules; } plurals[N_PLURAL];
+static struct speller {
+    char locale[16], rules[56];
+    UNumberFormat *format;
+} spellers[N_SPELLER];
+static struct plural {
+    char locale[16];
+    UPluralRules *rules;
+} plurals[N_PLURAL];
 
 static const char *const cardinals[] = {"%spellout-cardinal", "%spellout-numbering",
                                         "%spellout-cardinal-masculine"};
@@ -124,7 +130,10 @@ static int32_t spell(const char *locale, const char *rules, const char *digits, 
 }
 
 /* What ICU spells otherwise than it is said.  whole: only where nothing else is spelled. */
-static const struct correction { const char *locale, *from, *to; bool whole; } corrections[] = {
+static const struct correction {
+    const char *locale, *from, *to;
+    bool whole;
+} corrections[] = {
     {"nl", "een", "één", true}, /* else it is the article */
     {"ru", "одна тысяча", "тысяча", false},
     {"ru", "четверт", "четвёрт", false},

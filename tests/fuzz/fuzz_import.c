@@ -1,6 +1,6 @@
-/* The text files of a checkpoint directory.  The first byte of the input says which one the rest is:
- * config.json, the codec's yaml, a voice, or special_tokens.json.  The others are fixed, and so small
- * that the import fails at the first missing tensor, behind all of them. */
+/* The text files of a checkpoint directory.  The first byte of the input says which one the rest
+ * is: config.json, the codec's yaml, a voice, or special_tokens.json.  The others are fixed, and so
+ * small that the import fails at the first missing tensor, behind all of them. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +12,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-static const struct { const char *name, *text; } files[] = {
-    {"config.json", "{\"dim\":8,\"n_head\":2,\"intermediate_size\":8,\"n_layer\":1,\"n_fast_layer\":1,"
-                    "\"max_seq_len\":64,\"vocab_size\":8,\"num_codebooks\":2,\"codebook_size\":2}"},
+static const struct {
+    const char *name, *text;
+} files[] = {
+    {"config.json",
+     "{\"dim\":8,\"n_head\":2,\"intermediate_size\":8,\"n_layer\":1,\"n_fast_layer\":1,"
+     "\"max_seq_len\":64,\"vocab_size\":8,\"num_codebooks\":2,\"codebook_size\":2}"},
     {"modded_dac_vq.yaml", "sample_rate: 8000\nquantizer:\n  post_module: &m\n    window_size: 4\n"
                            "    config: {head_dim: 4}\n  pre_module: *m\n"},
     {"voices/v.json", "{\"name\":\"v\",\"text\":\"t\",\"codes\":[[0,1],[1,0]]}"},
@@ -83,8 +86,8 @@ static void set_up(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    struct import_options o = {.directory = dir, .output = output, .type = -1,
-                               .sampling = {-1, -1, -1}};
+    struct import_options o = {
+        .directory = dir, .output = output, .type = -1, .sampling = {-1, -1, -1}};
     struct err e = {0};
     if (!*dir)
         set_up();

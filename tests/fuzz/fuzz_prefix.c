@@ -1,5 +1,6 @@
-/* The input is a file of the prefix cache: behind the hash that the input cannot know, what is accepted
- * must be what was asked for, and readable to its last byte.  The hash is put right half of the time. */
+/* The input is a file of the prefix cache: behind the hash that the input cannot know, what is
+ * accepted must be what was asked for, and readable to its last byte.  The hash is put right half
+ * of the time. */
 #include <libavutil/mem.h>
 #include <libavutil/murmur3.h>
 #include <stdint.h>
@@ -18,8 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     static int32_t columns[N_COLUMN * WIDTH];
     struct prefix_identity id = {{1, 2, 3}, "0 ref"};
-    struct prompt p = {.columns = columns, .n_column = N_COLUMN, .n_codebook = WIDTH - 1,
-                       .n_prefix = N_COLUMN};
+    struct prompt p = {
+        .columns = columns, .n_column = N_COLUMN, .n_codebook = WIDTH - 1, .n_prefix = N_COLUMN};
     struct prefix_header h;
     const void *kv;
     uint8_t *copy = malloc(n ? n : 1);

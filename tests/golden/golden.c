@@ -44,7 +44,9 @@ static int fill(struct npy *a, const char *type, const char *data, size_t n_byte
             a->f[k] = (float)number;
             a->i[k] = (int32_t)wide;
         } else if (size < 4)
-            a->i[k] = size == 2 ? half : type[1] == 'u' ? (unsigned char)data[k] : (signed char)data[k];
+            a->i[k] = size == 2        ? half
+                      : type[1] == 'u' ? (unsigned char)data[k]
+                                       : (signed char)data[k];
     }
     return type[1] == 'i' || type[1] == 'u' || size == 8 ? 0 : -1;
 }
@@ -74,7 +76,8 @@ static json_t *listed(const struct golden *g, const char *name)
     size_t i;
     json_t *f;
     snprintf(file, sizeof file, "%s.npy", name);
-    json_array_foreach(json_object_get(g->manifest, "files"), i, f) {
+    json_array_foreach(json_object_get(g->manifest, "files"), i, f)
+    {
         const char *s = json_string_value(json_object_get(f, "file"));
         if (s && !strcmp(s, file))
             return f;
@@ -174,7 +177,8 @@ void golden_exact(struct golden *g, const char *what, const int32_t *got, const 
 
 /* --- program ---------------------------------------------------------------------------------- */
 
-static int run(struct golden *g, const char *path, const char *isa, struct pool *pool, struct err *e)
+static int run(struct golden *g, const char *path, const char *isa, struct pool *pool,
+               struct err *e)
 {
     struct mem_arena *arena = mem_arena_new(ARENA);
     struct codec_options codec = {KERN_F32, true, true};
@@ -207,8 +211,8 @@ static int convert(const char *dir, char *path, size_t n, struct err *e)
 {
     char checkpoint[1024];
     const char *tmp = getenv("TMPDIR");
-    struct import_options o = {.directory = checkpoint, .output = path, .type = KERN_F32,
-                               .sampling = {-1, -1, -1}};
+    struct import_options o = {
+        .directory = checkpoint, .output = path, .type = KERN_F32, .sampling = {-1, -1, -1}};
     snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint", dir);
     snprintf(path, n, "%s/golden-%ld.gguf", tmp ? tmp : "/tmp", (long)getpid());
     return import_convert(&o, e);

@@ -10,7 +10,7 @@
 #include "model/import.h"
 
 struct golden {
-    const char *dir; /* of the set */
+    const char *dir;  /* of the set */
     json_t *manifest; /* golden/manifest.json, or NULL */
     struct gguf *file;
     struct spec spec;

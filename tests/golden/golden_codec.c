@@ -8,8 +8,15 @@
 
 #define MAX_STAGES 64
 
-struct stage { char name[64]; float *data; int n_row, n_channel; }; /* [n_row, n_channel] */
-struct seen { struct stage stage[MAX_STAGES]; int n; };
+struct stage {
+    char name[64];
+    float *data;
+    int n_row, n_channel;
+}; /* [n_row, n_channel] */
+struct seen {
+    struct stage stage[MAX_STAGES];
+    int n;
+};
 
 /* Stages come in passes: put their rows one after the other. */
 static void collect(void *cookie, const char *name, const float *data, int n_row, int n_channel)

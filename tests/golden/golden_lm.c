@@ -51,7 +51,8 @@ static void check_prompt(struct golden *g, const char *name, json_t *spec)
     size_t i, n_ref = 0;
     struct prompt p;
     prompt_init(&p, g->spec.lm.n_codebook);
-    json_array_foreach(list, i, r) {
+    json_array_foreach(list, i, r)
+    {
         if (n_ref == MAX_REFERENCES)
             break;
         snprintf(file, sizeof file, "%s", json_string_value(json_object_get(r, "codes")));
@@ -90,8 +91,7 @@ static void check_prompts(struct golden *g)
     json_t *all = json_load_file(path, 0, &why);
     if (!all && access(path, F_OK) == 0)
         golden_fail(g, path, why.text);
-    json_object_foreach(all, name, spec)
-        check_prompt(g, name, spec);
+    json_object_foreach(all, name, spec) check_prompt(g, name, spec);
     json_decref(all);
 }
 
@@ -156,7 +156,8 @@ static void check_steps(struct golden *g, struct lm_slot *slot)
     if (golden_npy(g, "lm_step_inputs", &in) < 0)
         return;
     size_t n = (size_t)in.shape[0], width = (size_t)in.shape[1];
-    float *hidden = mem_alloc(n * dim * sizeof(float)), *logits = mem_alloc(n * n_logit * sizeof(float));
+    float *hidden = mem_alloc(n * dim * sizeof(float)),
+          *logits = mem_alloc(n * n_logit * sizeof(float));
     float *fast_in = mem_alloc(n * fast * sizeof(float));
     for (size_t i = 0; i < n; i++) {
         struct lm_feed f = {slot, in.i + i * width, 1, hidden + i * dim, logits + i * n_logit};
@@ -178,7 +179,8 @@ static void check_slow(struct golden *g)
     size_t dim = (size_t)s->slow.dim, n_logit = (size_t)lm_n_head_row(g->lm);
     struct npy prompt;
     struct lm_slot *slot;
-    if (golden_npy(g, "prompt_ref1", &prompt) < 0 || lm_slot_new(g->lm, context(g), &slot, NULL) < 0)
+    if (golden_npy(g, "prompt_ref1", &prompt) < 0 ||
+        lm_slot_new(g->lm, context(g), &slot, NULL) < 0)
         return;
     int32_t *columns = columns_of(&prompt);
     int n = prompt.shape[1];
@@ -235,7 +237,8 @@ static void check_fast(struct golden *g)
 static void check_sampler(struct golden *g)
 {
     struct npy logits, row, params, prev, prev_n, want;
-    if (golden_npy(g, "sampler_logits", &logits) < 0 || golden_npy(g, "sampler_logits_row", &row) < 0 ||
+    if (golden_npy(g, "sampler_logits", &logits) < 0 ||
+        golden_npy(g, "sampler_logits_row", &row) < 0 ||
         golden_npy(g, "sampler_params", &params) < 0 || golden_npy(g, "sampler_prev", &prev) < 0 ||
         golden_npy(g, "sampler_prev_n", &prev_n) < 0 || golden_npy(g, "sampler_probs", &want) < 0)
         return;
@@ -342,7 +345,8 @@ static void check_draw(struct forced *f, float *logits, int n, int frame, int sl
     int n_prev = slot == 0 ? ar_slow_window(f->history, frame, q, prev)
                            : ar_fast_window(f->history, frame, q, slot, prev);
     sampler_probs(logits, n, prev, n_prev, &f->params, f->scratch, f->p);
-    for (; f->at < f->probs.n && f->index.i[f->at * 3] == frame && f->index.i[f->at * 3 + 1] == slot;
+    for (;
+         f->at < f->probs.n && f->index.i[f->at * 3] == frame && f->index.i[f->at * 3 + 1] == slot;
          f->at++) {
         int i = f->index.i[f->at * 3 + 2];
         double d = (double)f->probs.f[f->at] - (i >= 0 && i < n ? (double)f->p[i] : 0);
@@ -366,9 +370,10 @@ static void check_sampled(struct golden *g)
         golden_npy(g, "gen_sampled_probs", &f.probs) < 0 ||
         lm_slot_new(g->lm, context(g), &slot, NULL) < 0)
         return;
-    f.params = (struct sampler_params){golden_number(g, "gen_sampled", "temperature ", 0.7f),
-                                       golden_number(g, "gen_sampled", "top_p ", 0.8f),
-                                       golden_number(g, "gen_sampled", "repetition_penalty ", 1.3f)};
+    f.params =
+        (struct sampler_params){golden_number(g, "gen_sampled", "temperature ", 0.7f),
+                                golden_number(g, "gen_sampled", "top_p ", 0.8f),
+                                golden_number(g, "gen_sampled", "repetition_penalty ", 1.3f)};
     int n_logit = lm_n_head_row(g->lm) > s->codebook_size ? lm_n_head_row(g->lm) : s->codebook_size;
     float *logits = mem_alloc((size_t)n_logit * sizeof(float));
     float *hidden = mem_alloc((size_t)s->slow.dim * sizeof(float));

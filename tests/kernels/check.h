@@ -9,7 +9,8 @@
 #define N_POOL 3
 #define LEN(a) ((int)(sizeof(a) / sizeof *(a)))
 
-extern struct kern_exec *execs[N_POOL]; /* of the instruction set in hand, with 1, 2 and 3 threads */
+extern struct kern_exec
+    *execs[N_POOL]; /* of the instruction set in hand, with 1, 2 and 3 threads */
 
 void report(bool ok, const char *what, int a, int b); /* a, b: sizes */
 uint32_t rng(void);

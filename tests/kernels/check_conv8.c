@@ -1,6 +1,7 @@
-/* check_conv8.c - 8-bit convolutions against the formula of conv8.h in plain C: odd sizes, and numbers
- * that would saturate or overflow narrower sums.  The integer sums are exact, so only the last float
- * operations may differ; pieces together, pieces alone and any number of threads give the same bits. */
+/* check_conv8.c - 8-bit convolutions against the formula of conv8.h in plain C: odd sizes, and
+ * numbers that would saturate or overflow narrower sums.  The integer sums are exact, so only the
+ * last float operations may differ; pieces together, pieces alone and any number of threads give
+ * the same bits. */
 #include <math.h>
 #include <string.h>
 
@@ -54,8 +55,8 @@ static bool row_ok(const struct conv8_case *c, const int8_t *q, float in_scale, 
         quantize_rows(c->w + o * k, k, 1, &w_scale, w);
         for (size_t j = 0; j < (size_t)c->n_tap; j++)
             for (size_t i = 0; i < (size_t)c->n_in; i++)
-                sum += w[j * (size_t)c->n_in + i] *
-                       q[j * (size_t)c->dilation * (size_t)c->n_in + i];
+                sum +=
+                    w[j * (size_t)c->n_in + i] * q[j * (size_t)c->dilation * (size_t)c->n_in + i];
         double bias = c->bias ? (double)c->bias[o] : 0;
         double y = (double)sum * ((double)in_scale * (double)w_scale);
         double old = c->epilogue == KERN_ADD ? (double)start[o] : 0;
@@ -95,8 +96,11 @@ static void run_pieces(const struct conv8_case *c, const struct conv8 *conv, int
     struct conv8_call call = {.in = c->in + at * (size_t)c->stride * (size_t)c->n_in,
                               .out = out + at * (size_t)c->n_out,
                               .work = work + (64 - (uintptr_t)work % 64) % 64,
-                              .n_piece = n_piece, .epilogue = c->epilogue,
-                              .raw = c->raw, .alpha = c->alpha, .inv = c->inv};
+                              .n_piece = n_piece,
+                              .epilogue = c->epilogue,
+                              .raw = c->raw,
+                              .alpha = c->alpha,
+                              .inv = c->inv};
     conv8_run(execs[i_exec], conv, &call);
     mem_free(work);
 }
@@ -166,8 +170,12 @@ static void check_case(struct conv8_case c)
         c.w[i] = number(&c, c.w[i], c.kind == ALTERNATING ? i % k / n_in : 0);
     for (size_t i = 0; i < n; i++)
         c.in[i] = number(&c, c.in[i], i / n_in / (size_t)c.dilation);
-    struct kern_source source = {.n_out = c.n_out, .n_in = c.n_in, .n_tap = c.n_tap,
-                                 .type = KERN_F32, .rows = c.w, .bias = c.bias};
+    struct kern_source source = {.n_out = c.n_out,
+                                 .n_in = c.n_in,
+                                 .n_tap = c.n_tap,
+                                 .type = KERN_F32,
+                                 .rows = c.w,
+                                 .bias = c.bias};
     struct conv8_shape shape = {c.stride, c.dilation, c.n_row};
     int rc = conv8_init(&conv, execs[0], &source, &shape, arena, &e);
     report(rc == 0, "conv8_init", c.n_in, c.n_out);
@@ -188,26 +196,40 @@ void check_conv8(void)
     static const int rows[] = {1, 2, 3, 4, 5, 7, 8, 12, 33, 60};
     for (int i = 0; i < 120; i++) {
         bool strided = rng() % 4 == 0;
-        check_case((struct conv8_case){
-            .n_out = sizes[rng() % LEN(sizes)], .n_in = sizes[rng() % LEN(sizes)],
-            .n_tap = (int)(rng() % 9) + 1, .stride = strided ? (int)(rng() % 3) + 2 : 1,
-            .dilation = strided ? 1 : (int)(rng() % 9) + 1, .n_piece = (int)(rng() % 4) + 1,
-            .n_row = rows[rng() % LEN(rows)], .kind = i % N_KIND,
-            .epilogue = i % 3 ? KERN_STORE : KERN_ADD});
+        check_case((struct conv8_case){.n_out = sizes[rng() % LEN(sizes)],
+                                       .n_in = sizes[rng() % LEN(sizes)],
+                                       .n_tap = (int)(rng() % 9) + 1,
+                                       .stride = strided ? (int)(rng() % 3) + 2 : 1,
+                                       .dilation = strided ? 1 : (int)(rng() % 9) + 1,
+                                       .n_piece = (int)(rng() % 4) + 1,
+                                       .n_row = rows[rng() % LEN(rows)],
+                                       .kind = i % N_KIND,
+                                       .epilogue = i % 3 ? KERN_STORE : KERN_ADD});
     }
     /* The largest sums: the limits of the forms, and just past them; long pieces and dilations. */
-    static const struct { int n_in, n_tap, n_row; } limits[] = {
-        {2377, 7, 5}, {2378, 7, 5}, {1188, 7, 32}, {1189, 7, 32}, {1188, 7, 128}, {1189, 7, 128},
-        {33286, 2, 16}, {33287, 2, 16}, {44381, 3, 2}};
+    static const struct {
+        int n_in, n_tap, n_row;
+    } limits[] = {{2377, 7, 5},   {2378, 7, 5},   {1188, 7, 32},  {1189, 7, 32}, {1188, 7, 128},
+                  {1189, 7, 128}, {33286, 2, 16}, {33287, 2, 16}, {44381, 3, 2}};
     for (int kind = EXTREME; kind <= ALTERNATING; kind++)
         for (size_t i = 0; i < LEN(limits); i++)
-            check_case((struct conv8_case){.n_out = 1, .n_in = limits[i].n_in, .n_tap = limits[i].n_tap,
-                                           .stride = 1, .dilation = 1, .n_piece = 1,
-                                           .n_row = limits[i].n_row, .kind = kind});
+            check_case((struct conv8_case){.n_out = 1,
+                                           .n_in = limits[i].n_in,
+                                           .n_tap = limits[i].n_tap,
+                                           .stride = 1,
+                                           .dilation = 1,
+                                           .n_piece = 1,
+                                           .n_row = limits[i].n_row,
+                                           .kind = kind});
     for (int dilation = 1; dilation <= 9; dilation *= 3)
         for (int n_tap = 5; n_tap <= 8; n_tap++)
-            check_case((struct conv8_case){.n_out = 48, .n_in = 33, .n_tap = n_tap, .stride = 1,
-                                           .dilation = dilation, .n_piece = 2, .n_row = 160,
+            check_case((struct conv8_case){.n_out = 48,
+                                           .n_in = 33,
+                                           .n_tap = n_tap,
+                                           .stride = 1,
+                                           .dilation = dilation,
+                                           .n_piece = 2,
+                                           .n_row = 160,
                                            .kind = ORDINARY});
     report(conv8_fits(44381, 3) && !conv8_fits(44382, 3), "conv8_fits", 44381, 3);
 }

@@ -1,7 +1,7 @@
-/* check_kernels.c - every op of every usable instruction set against plain double arithmetic, on odd
- * sizes; each output must be bit for bit the same for 1, 2 and 3 threads, and however many rows are
- * in the call.  --bench times the ops that decide the speed; names of instruction sets restrict it to
- * those.  Last line: N passed, N failed. */
+/* check_kernels.c - every op of every usable instruction set against plain double arithmetic, on
+ * odd sizes; each output must be bit for bit the same for 1, 2 and 3 threads, and however many rows
+ * are in the call.  --bench times the ops that decide the speed; names of instruction sets restrict
+ * it to those.  Last line: N passed, N failed. */
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -83,10 +83,12 @@ static void linear_expect(const struct linear_case *c, double *want, double *siz
             double sum = c->bias ? (double)c->bias[o] : 0, magnitude = fabs(sum);
             for (int j = 0; j < s->n_tap; j++)
                 for (int i = 0; i < s->n_in; i++) {
-                    double w = (double)c->w[(size_t)o * k + (size_t)j * (size_t)s->n_in + (size_t)i];
+                    double w =
+                        (double)c->w[(size_t)o * k + (size_t)j * (size_t)s->n_in + (size_t)i];
                     double v = (double)c->seen[((size_t)r * (size_t)s->stride +
-                                              (size_t)j * (size_t)s->dilation) * (size_t)s->n_in +
-                                             (size_t)i];
+                                                (size_t)j * (size_t)s->dilation) *
+                                                   (size_t)s->n_in +
+                                               (size_t)i];
                     sum += w * v;
                     magnitude += fabs(w * v);
                 }
@@ -119,10 +121,13 @@ static bool in_blocks(enum kern_type t)
 
 static void linear_run(const struct linear_case *c, int i_pool, int row, int n_row, float *out)
 {
-    struct kern_call call = {
-        .in = c->in + (size_t)row * (size_t)c->s.stride * (size_t)c->s.n_in, .out = out,
-        .n_row = n_row, .stride = c->s.stride, .dilation = c->s.dilation, .epilogue = c->epilogue,
-        .scale = c->scale};
+    struct kern_call call = {.in = c->in + (size_t)row * (size_t)c->s.stride * (size_t)c->s.n_in,
+                             .out = out,
+                             .n_row = n_row,
+                             .stride = c->s.stride,
+                             .dilation = c->s.dilation,
+                             .epilogue = c->epilogue,
+                             .scale = c->scale};
     kern_linear_run(execs[i_pool], &c->l, &call);
 }
 
@@ -163,8 +168,8 @@ static void check_linear(struct shape s, enum kern_type type, int variant)
     struct mem_arena *arena = mem_arena_new(1 << 20);
     struct err e = {0};
     size_t n_in = (size_t)s.n_in;
-    size_t steps = (size_t)(s.n_row - 1) * (size_t)s.stride +
-                   (size_t)(s.n_tap - 1) * (size_t)s.dilation + 1;
+    size_t steps =
+        (size_t)(s.n_row - 1) * (size_t)s.stride + (size_t)(s.n_tap - 1) * (size_t)s.dilation + 1;
     c.n_w = (size_t)s.n_out * n_in * (size_t)s.n_tap;
     c.n_result = (size_t)s.n_row * (size_t)s.n_out;
     c.w = numbers(c.n_w, 1);
@@ -219,15 +224,16 @@ static void check_stored(struct shape s, enum kern_type type)
     mem_arena_free(arena);
 }
 
-/* Scales of one and whole numbers: every product and sum is exact, so all instruction sets must give
- * the same bits.  Extremes are frequent: they are where 16-bit sums would saturate or wrap. */
+/* Scales of one and whole numbers: every product and sum is exact, so all instruction sets must
+ * give the same bits.  Extremes are frequent: they are where 16-bit sums would saturate or wrap. */
 static void check_integers(struct shape s, enum kern_type type)
 {
     static const int ends[] = {-128, -127, 127, -1, 0, 126};
     struct mem_arena *arena = mem_arena_new(1 << 20);
     struct kern_linear l;
     struct err e = {0};
-    size_t n_in = (size_t)s.n_in, n_w = (size_t)s.n_out * n_in, n = (size_t)s.n_row * (size_t)s.n_out;
+    size_t n_in = (size_t)s.n_in, n_w = (size_t)s.n_out * n_in,
+           n = (size_t)s.n_row * (size_t)s.n_out;
     size_t block = kern_type_row_bytes(type, 32), bytes = kern_type_row_bytes(type, n_w);
     unsigned char *stored = mem_alloc(bytes);
     float *w = mem_alloc(n_w * 4), *in = mem_alloc((size_t)s.n_row * n_in * 4);
@@ -235,7 +241,8 @@ static void check_integers(struct shape s, enum kern_type type)
     int flavour = (int)(rng() % 4); /* 0, 1: all weights at one end */
     for (size_t i = 0; i < bytes; i++) {
         int v = flavour < 2 ? (type == KERN_Q8_0 ? ends[flavour * 2] : flavour * 255)
-                : rng() % 2 ? ends[rng() % 6] : (int)(rng() % 256);
+                : rng() % 2 ? ends[rng() % 6]
+                            : (int)(rng() % 256);
         stored[i] = (unsigned char)(i % block == 0 ? 0 : i % block == 1 ? 0x3c : v);
     }
     for (size_t i = 0; i < (size_t)s.n_row * n_in; i++)
@@ -307,8 +314,8 @@ static void check_linears(void)
         check_linear((struct shape){257, 160, 7, 130, 1, 9}, types[t], 2);
     }
     for (int i = 0; i < 200; i++) {
-        struct shape s = {sizes[rng() % LEN(sizes)], 32 << (int)(rng() % 3), 1, rows[rng() % LEN(rows)],
-                          1, 1};
+        struct shape s = {
+            sizes[rng() % LEN(sizes)], 32 << (int)(rng() % 3), 1, rows[rng() % LEN(rows)], 1, 1};
         check_integers(s, i % 2 ? KERN_Q8_0 : KERN_Q4_0);
     }
     for (int n_row = 1; n_row < 6; n_row++)
@@ -479,16 +486,16 @@ static bool attend_ok(const struct attend_case *c, const float *out)
     return true;
 }
 
-/* What the last positions of a cache hold, [position][n_head * dim], as kern.h says they are stored; each
- * number may be half a step of int8 from what was given. */
+/* What the last positions of a cache hold, [position][n_head * dim], as kern.h says they are
+ * stored; each number may be half a step of int8 from what was given. */
 static void read_kv(const struct kern_kv *kv, const void *rows, int n_position, float *out)
 {
     int d = kv->head_dim, n_block = d / 32;
     size_t bytes = kern_type_row_bytes(kv->type, (size_t)d);
     for (int p = n_position - kv->capacity; p < n_position; p++)
         for (int h = 0; h < kv->n_head; h++) {
-            const char *row = (const char *)rows +
-                              (size_t)(h * kv->capacity + p % kv->capacity) * bytes;
+            const char *row =
+                (const char *)rows + (size_t)(h * kv->capacity + p % kv->capacity) * bytes;
             float *to = out + ((size_t)p * (size_t)kv->n_head + (size_t)h) * (size_t)d;
             if (kv->type != KERN_Q8_0)
                 kern_to_f32(kv->type, row, to, (size_t)d);
@@ -556,7 +563,8 @@ static void check_rope(int n_head, int dim)
 {
     int32_t position[3] = {0, 5, 2};
     size_t row = (size_t)n_head * (size_t)dim + 3, n = row * 3;
-    float *table = mem_alloc((size_t)dim * 6 * 4), *p = numbers(n, 2), *was = mem_alloc((n + 1) * 4);
+    float *table = mem_alloc((size_t)dim * 6 * 4), *p = numbers(n, 2),
+          *was = mem_alloc((n + 1) * 4);
     bool ok = true;
     kern_rope_table(10000, dim, 6, table);
     memcpy(was, p, n * 4);
@@ -600,7 +608,8 @@ static void check_formats(void)
  * exact where the format promises it, zeros and denormals without a division by zero. */
 static void check_blocks(void)
 {
-    static const float ends[][2] = {{0, 0}, {1e-42f, -1e-42f}, {7, -8}, {8, -7}, {-65000, 3}, {1, 1}};
+    static const float ends[][2] = {{0, 0},  {1e-42f, -1e-42f}, {7, -8},
+                                    {8, -7}, {-65000, 3},       {1, 1}};
     for (int i = 0; i < 200 + LEN(ends); i++) {
         float in[64], q8[64], q4[64], top[2] = {0};
         uint8_t stored[68];
@@ -721,7 +730,8 @@ static void bench_attend(enum kern_type type, int n_row)
         }
         best = fmin(best, now() - start);
     }
-    printf("%-7s attend, %2d rows at %d   %-5s %8.3f ms\n", isa, n_row, T, kern_type_name(type), best * 1e3);
+    printf("%-7s attend, %2d rows at %d   %-5s %8.3f ms\n", isa, n_row, T, kern_type_name(type),
+           best * 1e3);
     for (int i = 0; i < N_LAYER; i++) {
         mem_free(kv[i].k);
         mem_free(kv[i].v);
@@ -749,8 +759,7 @@ static int open_execs(struct pool **pools)
 {
     struct err e;
     for (int i = 0; i < N_POOL; i++)
-        if (pool_new(i + 1, &pools[i], &e) < 0 ||
-            kern_exec_new(isa, pools[i], &execs[i], &e) < 0) {
+        if (pool_new(i + 1, &pools[i], &e) < 0 || kern_exec_new(isa, pools[i], &execs[i], &e) < 0) {
             printf("FAIL %s: %s\n", isa, e.msg);
             return -1;
         }

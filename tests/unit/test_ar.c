@@ -16,7 +16,7 @@
 #include "model/import.h"
 #include "model/model.h"
 
-#define NANO "tests/golden/s1-nano/checkpoint"
+#define NANO    "tests/golden/s1-nano/checkpoint"
 #define N_FRAME 6
 
 static char path[64];
@@ -28,8 +28,8 @@ static int setup(void **state)
     struct model_options o = {.n_thread = 1, .max_batch = 2};
     struct err e = {0};
     snprintf(path, sizeof path, "/tmp/test_ar-%d.gguf", (int)getpid());
-    struct import_options c = {.directory = NANO, .output = path, .type = -1,
-                               .sampling = {-1, -1, -1}};
+    struct import_options c = {
+        .directory = NANO, .output = path, .type = -1, .sampling = {-1, -1, -1}};
     if (import_convert(&c, &e) == 0 && model_open(&model, path, &o, &e) == 0)
         return 0;
     print_error("%s\n", e.msg);
@@ -101,7 +101,10 @@ static void test_draw(void **state)
     assert_int_equal(sampler_draw(low, 3, 0.99), 1); /* rounding: the last possible one */
 }
 
-struct ranked { float p; int i; };
+struct ranked {
+    float p;
+    int i;
+};
 
 static int by_rank(const void *a, const void *b)
 {
@@ -109,7 +112,8 @@ static int by_rank(const void *a, const void *b)
     return x->p != y->p ? (x->p < y->p ? 1 : -1) : x->i - y->i;
 }
 
-/* What top-p keeps, against a plain sort: peaked and flat logits, equal ones, all sizes of top_p. */
+/* What top-p keeps, against a plain sort: peaked and flat logits, equal ones, all sizes of top_p.
+ */
 static void test_top_p(void **state)
 {
     (void)state;
@@ -121,7 +125,8 @@ static void test_top_p(void **state)
         struct sampler_params all = {1, 2, 1}, p = {1, 0, 1};
         double width = round % 3 == 0 ? 0.01 : round % 3 == 1 ? 4 : 30;
         for (uint32_t i = 0; i < N; i++)
-            logits[i] = (float)(round % 5 == 4 ? (int)(i % 3) : width * sampler_uniform(5, round, i, 0));
+            logits[i] =
+                (float)(round % 5 == 4 ? (int)(i % 3) : width * sampler_uniform(5, round, i, 0));
         p.top_p = (float)(round % 7 == 6 ? 0.99999 : sampler_uniform(6, round, 0, 0));
         sampler_probs(logits, N, NULL, 0, &all, scratch, probs);
         for (int i = 0; i < N; i++)
@@ -183,8 +188,8 @@ static void generate(const char *const *texts, const uint64_t *seeds, int n, int
     struct err e = {0};
     for (int i = 0; i < n; i++) {
         struct prompt p;
-        struct ar_params params = {.sampling = {0.8f, 0.8f, 1.1f}, .seed = seeds[i],
-                                   .max_frames = N_FRAME};
+        struct ar_params params = {
+            .sampling = {0.8f, 0.8f, 1.1f}, .seed = seeds[i], .max_frames = N_FRAME};
         build(&p, texts[i]);
         assert_int_equal(ar_new(model.lm, 256, &a[i], &e), 0);
         assert_int_equal(ar_start(a[i], &p, &params, &e), 0);
@@ -226,9 +231,8 @@ static void test_batch(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_uniform), cmocka_unit_test(test_probs), cmocka_unit_test(test_draw),
-        cmocka_unit_test(test_top_p),
-        cmocka_unit_test(test_limits), cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_uniform), cmocka_unit_test(test_probs),  cmocka_unit_test(test_draw),
+        cmocka_unit_test(test_top_p),   cmocka_unit_test(test_limits), cmocka_unit_test(test_batch),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

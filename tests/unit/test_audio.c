@@ -13,10 +13,10 @@
 #include "base/buf.h"
 #include "base/mem.h"
 
-#define TAU      6.283185307179586
-#define TONE_HZ  440.0
-#define LEVEL    0.5
-#define PERIODS  28665 /* samples at 44100 Hz: 286 whole periods of the tone */
+#define TAU     6.283185307179586
+#define TONE_HZ 440.0
+#define LEVEL   0.5
+#define PERIODS 28665 /* samples at 44100 Hz: 286 whole periods of the tone */
 
 static int sink(void *cookie, const void *data, size_t n, struct err *e)
 {
@@ -89,11 +89,11 @@ static void test_round_trip(void **state)
         size_t extra;
         double tolerance;
     } cases[] = {
-        {AUDIO_WAV, 44100, 0, 0, 1e-4},         {AUDIO_WAV, 16000, 0, 2, 1e-3},
-        {AUDIO_WAV, 44100, 8000, 12, 1e-3},     {AUDIO_FLAC, 44100, 0, 0, 1e-4},
-        {AUDIO_FLAC, 16000, 0, 2, 1e-3},        {AUDIO_MP3, 44100, 0, 3 * 1152, 0.03},
-        {AUDIO_MP3, 16000, 0, 8 * 1152, 0.03},  {AUDIO_OPUS, 44100, 0, 2, 0.02},
-        {AUDIO_OPUS, 16000, 0, 4, 0.02},        {AUDIO_AAC, 44100, 0, 3 * 1024, 0.02},
+        {AUDIO_WAV, 44100, 0, 0, 1e-4},        {AUDIO_WAV, 16000, 0, 2, 1e-3},
+        {AUDIO_WAV, 44100, 8000, 12, 1e-3},    {AUDIO_FLAC, 44100, 0, 0, 1e-4},
+        {AUDIO_FLAC, 16000, 0, 2, 1e-3},       {AUDIO_MP3, 44100, 0, 3 * 1152, 0.03},
+        {AUDIO_MP3, 16000, 0, 8 * 1152, 0.03}, {AUDIO_OPUS, 44100, 0, 2, 0.02},
+        {AUDIO_OPUS, 16000, 0, 4, 0.02},       {AUDIO_AAC, 44100, 0, 3 * 1024, 0.02},
         {AUDIO_AAC, 16000, 0, 9 * 1024, 0.02},
     };
     (void)state;
@@ -133,9 +133,9 @@ static void test_nothing_lost(void **state)
             float *in = tone(48000, n_in + 1), *out = NULL;
             struct buf b;
             struct err e;
-            encode((struct audio_encoder_options){.format = (enum audio_format)format,
-                                                  .in_hz = 48000},
-                   in, n_in, &b);
+            encode(
+                (struct audio_encoder_options){.format = (enum audio_format)format, .in_hz = 48000},
+                in, n_in, &b);
             if (format == AUDIO_PCM) {
                 assert_int_equal(b.len, 2 * n_in);
             } else if (n_in > 0) {
@@ -193,9 +193,10 @@ static void test_content(void **state)
         enum audio_format format;
         int hz;
         size_t priming, tail;
-    } cases[] = {{AUDIO_WAV, 24000, 0, 0},   {AUDIO_FLAC, 24000, 0, 0},     {AUDIO_FLAC, 44100, 0, 0},
-                 {AUDIO_OPUS, 48000, 0, 0},  {AUDIO_MP3, 16000, 0, 3 * 576}, {AUDIO_MP3, 24000, 0, 3 * 576},
-                 {AUDIO_MP3, 44100, 0, 3 * 1152}, {AUDIO_AAC, 24000, 1024, 2 * 1024},
+    } cases[] = {{AUDIO_WAV, 24000, 0, 0},          {AUDIO_FLAC, 24000, 0, 0},
+                 {AUDIO_FLAC, 44100, 0, 0},         {AUDIO_OPUS, 48000, 0, 0},
+                 {AUDIO_MP3, 16000, 0, 3 * 576},    {AUDIO_MP3, 24000, 0, 3 * 576},
+                 {AUDIO_MP3, 44100, 0, 3 * 1152},   {AUDIO_AAC, 24000, 1024, 2 * 1024},
                  {AUDIO_AAC, 44100, 1024, 2 * 1024}};
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -204,8 +205,10 @@ static void test_content(void **state)
             size_t n, end = (size_t)hz / 20, from = cases[i].priming;
             float *in = chirp(hz, n_in), *out;
             struct buf b;
-            encode((struct audio_encoder_options){.format = cases[i].format, .in_hz = hz,
-                                                  .seconds = -1}, in, n_in, &b);
+            encode((struct audio_encoder_options){.format = cases[i].format,
+                                                  .in_hz = hz,
+                                                  .seconds = -1},
+                   in, n_in, &b);
             decode(&b, hz, &out, &n);
             assert_in_range(n, n_in + from, n_in + from + cases[i].tail);
             double all = correlation(in, out + from, n_in);
@@ -227,8 +230,11 @@ static void test_first_bytes(void **state)
         struct err e;
         struct buf b;
         struct audio_encoder *a;
-        struct audio_encoder_options o = {.format = (enum audio_format)format, .in_hz = 24000,
-                                          .seconds = -1, .sink = sink, .cookie = &b};
+        struct audio_encoder_options o = {.format = (enum audio_format)format,
+                                          .in_hz = 24000,
+                                          .seconds = -1,
+                                          .sink = sink,
+                                          .cookie = &b};
         float *x = tone(24000, 24000);
         size_t first = 0, last = 0, gap = 0;
         buf_init(&b, 64 << 20);
@@ -252,7 +258,8 @@ static void test_first_bytes(void **state)
     }
 }
 
-/* At any speed the end of the sound is the end of what came in: a tone that rises at the end does. */
+/* At any speed the end of the sound is the end of what came in: a tone that rises at the end does.
+ */
 static void test_speed_keeps_the_end(void **state)
 {
     static const double speeds[] = {0.25, 0.75, 1.5, 4};
@@ -263,8 +270,9 @@ static void test_speed_keeps_the_end(void **state)
         struct buf b;
         for (size_t k = 0; k < n_in; k++)
             in[k] *= k < mark ? 0.1f : 1;
-        encode((struct audio_encoder_options){.format = AUDIO_WAV, .in_hz = 24000,
-                                              .speed = speeds[i]}, in, n_in, &b);
+        encode(
+            (struct audio_encoder_options){.format = AUDIO_WAV, .in_hz = 24000, .speed = speeds[i]},
+            in, n_in, &b);
         decode(&b, 24000, &out, &n);
         size_t loud = 0, from = 0;
         for (size_t k = 0; k < n; k++)
@@ -273,8 +281,8 @@ static void test_speed_keeps_the_end(void **state)
                 loud = k;
             }
         double want = 12000 / speeds[i], got = (double)(loud - from);
-        print_message("speed %g: %.0f samples of the end, wanted %.0f, then %zu\n", speeds[i], got, want,
-                      n - loud);
+        print_message("speed %g: %.0f samples of the end, wanted %.0f, then %zu\n", speeds[i], got,
+                      want, n - loud);
         assert_true(fabs(got - want) <= 600 && n - loud < 800);
         mem_free(in);
         mem_free(out);
@@ -288,8 +296,8 @@ static void test_same_bytes(void **state)
     float *in = tone(44100, 30000);
     for (int format = AUDIO_WAV; format <= AUDIO_FLAC; format++) {
         struct buf a, b;
-        struct audio_encoder_options o = {.format = (enum audio_format)format, .in_hz = 44100,
-                                          .seconds = -1};
+        struct audio_encoder_options o = {
+            .format = (enum audio_format)format, .in_hz = 44100, .seconds = -1};
         encode(o, in, 30000, &a);
         encode(o, in, 30000, &b);
         assert_int_equal(a.len, b.len);
@@ -342,11 +350,11 @@ static void test_not_a_number(void **state)
     for (int format = AUDIO_WAV; format <= AUDIO_FLAC; format++) {
         struct buf b;
         encode((struct audio_encoder_options){.format = (enum audio_format)format,
-                                              .in_hz = 48000, .speed = 1.5},
+                                              .in_hz = 48000,
+                                              .speed = 1.5},
                x, 3, &b);
         buf_done(&b);
-        encode((struct audio_encoder_options){.format = (enum audio_format)format,
-                                              .in_hz = 48000},
+        encode((struct audio_encoder_options){.format = (enum audio_format)format, .in_hz = 48000},
                x, 3, &b);
         if (format == AUDIO_PCM)
             assert_memory_equal(b.data, "\0\0\xff\x7f\0\x80", 6);
@@ -362,9 +370,9 @@ static void test_speed(void **state)
         size_t n_in = 2 * 44100, n;
         float *in = tone(44100, n_in), *out;
         struct buf b;
-        encode((struct audio_encoder_options){.format = AUDIO_WAV, .in_hz = 44100,
-                                              .speed = speeds[i]},
-               in, n_in, &b);
+        encode(
+            (struct audio_encoder_options){.format = AUDIO_WAV, .in_hz = 44100, .speed = speeds[i]},
+            in, n_in, &b);
         decode(&b, 44100, &out, &n);
         double want = (double)n_in / speeds[i];
         print_message("speed %g: %zu samples of %.0f, level %.3f\n", speeds[i], n, want,
@@ -391,8 +399,11 @@ static void test_progressive(void **state)
         struct err e = {0};
         struct audio_encoder *a = NULL;
         buf_init(&b, 1 << 20);
-        struct audio_encoder_options o = {.format = (enum audio_format)format, .in_hz = 44100,
-                                          .seconds = -1, .sink = sink, .cookie = &b};
+        struct audio_encoder_options o = {.format = (enum audio_format)format,
+                                          .in_hz = 44100,
+                                          .seconds = -1,
+                                          .sink = sink,
+                                          .cookie = &b};
         assert_int_equal(audio_encoder_new(&o, &a, &e), 0);
         size_t header = b.len, n = 0;
         for (; b.len < header + 200 && n < 44100; n += 441)
@@ -425,7 +436,9 @@ static void test_refusing_sink(void **state)
             struct audio_encoder *a = NULL;
             int left = after;
             struct audio_encoder_options o = {.format = (enum audio_format)format,
-                                              .in_hz = 44100, .seconds = -1, .sink = refuse,
+                                              .in_hz = 44100,
+                                              .seconds = -1,
+                                              .sink = refuse,
                                               .cookie = &left};
             int r = audio_encoder_new(&o, &a, &e);
             if (r == 0)
@@ -544,7 +557,10 @@ static void test_file(void **state)
 static void test_hostile(void **state)
 {
     static const char *texts[] = {
-        "", "R", "RIFF", "hello, this is no sound at all, but text, and rather long at that",
+        "",
+        "R",
+        "RIFF",
+        "hello, this is no sound at all, but text, and rather long at that",
         "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
         "ffconcat version 1.0\nfile /etc/passwd\n",
         "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 9 RTP/AVP 0\n",
@@ -561,8 +577,7 @@ static void test_hostile(void **state)
     unsigned seed = 1;
     for (int format = AUDIO_WAV; format <= AUDIO_FLAC; format++) {
         struct buf b;
-        encode((struct audio_encoder_options){.format = (enum audio_format)format,
-                                              .in_hz = 16000},
+        encode((struct audio_encoder_options){.format = (enum audio_format)format, .in_hz = 16000},
                in, 8000, &b);
         for (size_t cut = 0; cut < b.len; cut += 1 + b.len / 24) {
             char *copy = mem_alloc(cut + 1); /* of just this size: over-reads show */
@@ -609,15 +624,21 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_nothing_lost),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_nothing_lost),
         cmocka_unit_test(test_content),
         cmocka_unit_test(test_first_bytes),
         cmocka_unit_test(test_speed_keeps_the_end),
-        cmocka_unit_test(test_same_bytes),     cmocka_unit_test(test_wav_sizes),
-        cmocka_unit_test(test_not_a_number),   cmocka_unit_test(test_speed),
-        cmocka_unit_test(test_progressive),    cmocka_unit_test(test_refusing_sink),
-        cmocka_unit_test(test_arguments),      cmocka_unit_test(test_channels_averaged),
-        cmocka_unit_test(test_file),           cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_same_bytes),
+        cmocka_unit_test(test_wav_sizes),
+        cmocka_unit_test(test_not_a_number),
+        cmocka_unit_test(test_speed),
+        cmocka_unit_test(test_progressive),
+        cmocka_unit_test(test_refusing_sink),
+        cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_channels_averaged),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_hostile),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,10 @@
-/* Tables of text and what the front end makes of it up to a stage: tests/cases/STAGE_LANGUAGE.txt, STAGE
- * being clean, normalize or sentences.  Run from the root.
+/* Tables of text and what the front end makes of it up to a stage: tests/cases/STAGE_LANGUAGE.txt,
+ * STAGE being clean, normalize or sentences.  Run from the root.
  *
- * A case is a line of input, a line that is expected, and an empty line; # in the first column starts a
- * comment.  \n, \t, \\ and \xNN stand for what they do in C.  Every table is run, every difference shown.
- * For each case the map is checked too: ranges are in order and inside the input. */
+ * A case is a line of input, a line that is expected, and an empty line; # in the first column
+ * starts a comment.  \n, \t, \\ and \xNN stand for what they do in C.  Every table is run, every
+ * difference shown. For each case the map is checked too: ranges are in order and inside the input.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +20,11 @@
 #include "base/mem.h"
 #include "text/text.h"
 
-struct table { char stage[16], language[16]; const char *path; int line, cases, failed; };
+struct table {
+    char stage[16], language[16];
+    const char *path;
+    int line, cases, failed;
+};
 
 static size_t unescape(char *s)
 {
@@ -45,8 +50,8 @@ static void check_map(const struct table *t, const struct mapped *m, size_t n)
     for (size_t at = 0; at < m->text.len; at++) {
         mapped_source(m, at, &start, &end);
         if (start < last || end < start || end > n)
-            fail_msg("%s:%d: byte %zu maps to %zu..%zu, after %zu, of %zu", t->path, t->line, at, start,
-                     end, last, n);
+            fail_msg("%s:%d: byte %zu maps to %zu..%zu, after %zu, of %zu", t->path, t->line, at,
+                     start, end, last, n);
         last = start;
     }
 }
@@ -95,8 +100,8 @@ static void expect(struct table *t, const char *input, size_t n, const char *wan
     t->cases++;
     if (strcmp(buf_str(&out.text), want) != 0) {
         t->failed++;
-        print_error("%s:%d: %s\n  got  %s\n  want %s\n", t->path, t->line, input, buf_str(&out.text),
-                    want);
+        print_error("%s:%d: %s\n  got  %s\n  want %s\n", t->path, t->line, input,
+                    buf_str(&out.text), want);
     }
     mapped_done(&out);
 }
@@ -139,7 +144,8 @@ static void test_tables(void **state)
     assert_int_equal(glob("tests/cases/sentences_*.txt", GLOB_APPEND, NULL, &found), 0);
     for (size_t i = 0; i < found.gl_pathc; i++) {
         struct table t = {.path = found.gl_pathv[i]};
-        assert_int_equal(sscanf(t.path, "tests/cases/%15[a-z]_%15[a-z].txt", t.stage, t.language), 2);
+        assert_int_equal(sscanf(t.path, "tests/cases/%15[a-z]_%15[a-z].txt", t.stage, t.language),
+                         2);
         run_table(&t);
         print_message("%s: %d cases, %d failed\n", t.path, t.cases, t.failed);
         cases += t.cases;

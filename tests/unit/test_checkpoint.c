@@ -115,10 +115,14 @@ static void test_truncated(void **state)
 }
 
 #define PICKLE(s) (const unsigned char *)(s), sizeof(s) - 1
-#define TENSOR_HEAD                                                                              \
-    "\x80\x02}X\1\0\0\0a" "ctorch._utils\n_rebuild_tensor_v2\n((X\7\0\0\0storage"                 \
-    "ctorch\nFloatStorage\nX\1\0\0\0" "0X\3\0\0\0cpuK\4tQK\0"
-#define TENSOR_TAIL "\x89" "ccollections\nOrderedDict\n)RtRs"
+#define TENSOR_HEAD                                                                                \
+    "\x80\x02}X\1\0\0\0a"                                                                          \
+    "ctorch._utils\n_rebuild_tensor_v2\n((X\7\0\0\0storage"                                        \
+    "ctorch\nFloatStorage\nX\1\0\0\0"                                                              \
+    "0X\3\0\0\0cpuK\4tQK\0"
+#define TENSOR_TAIL                                                                                \
+    "\x89"                                                                                         \
+    "ccollections\nOrderedDict\n)RtRs"
 
 static void test_pickle(void **state)
 {
@@ -126,8 +130,8 @@ static void test_pickle(void **state)
     struct checkpoint_tensor *list = NULL;
     int n = 0;
     struct err e = {0};
-    assert_int_equal(pickle_read(PICKLE(TENSOR_HEAD "K\2K\2\x86K\2K\1\x86" TENSOR_TAIL "."), &list,
-                                 &n, &e), 0);
+    assert_int_equal(
+        pickle_read(PICKLE(TENSOR_HEAD "K\2K\2\x86K\2K\1\x86" TENSOR_TAIL "."), &list, &n, &e), 0);
     assert_int_equal(n, 1);
     assert_string_equal(list[0].name, "a");
     assert_string_equal(list[0].key, "0");
@@ -136,17 +140,17 @@ static void test_pickle(void **state)
     assert_int_equal(list[0].strided, 0);
     checkpoint_tensors_free(list, n);
     /* Transposed, and every second column of a wider one. */
-    assert_int_equal(pickle_read(PICKLE(TENSOR_HEAD "K\2K\3\x86K\1K\2\x86" TENSOR_TAIL "."), &list,
-                                 &n, &e), 0);
+    assert_int_equal(
+        pickle_read(PICKLE(TENSOR_HEAD "K\2K\3\x86K\1K\2\x86" TENSOR_TAIL "."), &list, &n, &e), 0);
     assert_true(list[0].strided && list[0].span == 6);
     checkpoint_tensors_free(list, n);
-    assert_int_equal(pickle_read(PICKLE(TENSOR_HEAD "K\2K\3\x86K\6K\2\x86" TENSOR_TAIL "."), &list,
-                                 &n, &e), 0);
+    assert_int_equal(
+        pickle_read(PICKLE(TENSOR_HEAD "K\2K\3\x86K\6K\2\x86" TENSOR_TAIL "."), &list, &n, &e), 0);
     assert_true(list[0].strided && list[0].span == 11);
     checkpoint_tensors_free(list, n);
     /* Expanded: its values overlap; listed, but not to be read. */
-    assert_int_equal(pickle_read(PICKLE(TENSOR_HEAD "K\2K\3\x86K\0K\1\x86" TENSOR_TAIL "."), &list,
-                                 &n, &e), 0);
+    assert_int_equal(
+        pickle_read(PICKLE(TENSOR_HEAD "K\2K\3\x86K\0K\1\x86" TENSOR_TAIL "."), &list, &n, &e), 0);
     assert_int_equal(list[0].type, -1);
     checkpoint_tensors_free(list, n);
 }
@@ -161,8 +165,8 @@ static void write_archive(const unsigned char *index, size_t n_index, const floa
     assert_true(zip_file_add(z, "m/data.pkl", zip_source_buffer(z, index, n_index, 0), 0) >= 0);
     zip_int64_t i = zip_file_add(z, "m/data/0", zip_source_buffer(z, values, n * 4, 0), 0);
     assert_true(i >= 0);
-    assert_int_equal(zip_set_file_compression(z, (zip_uint64_t)i, n % 2 ? ZIP_CM_STORE : ZIP_CM_DEFLATE,
-                                              0), 0);
+    assert_int_equal(
+        zip_set_file_compression(z, (zip_uint64_t)i, n % 2 ? ZIP_CM_STORE : ZIP_CM_DEFLATE, 0), 0);
     assert_int_equal(zip_close(z), 0);
 }
 
@@ -211,7 +215,11 @@ static void test_short_member(void **state)
 static void test_hostile_pickle(void **state)
 {
     (void)state;
-    static const struct { const unsigned char *data; size_t n; int code; } cases[] = {
+    static const struct {
+        const unsigned char *data;
+        size_t n;
+        int code;
+    } cases[] = {
         {PICKLE("cos\nsystem\n(X\2\0\0\0idtR."), ERR_UNSUPPORTED},
         {PICKLE("\x80\4\x8c\2os\x8c\6system\x93\x8c\2id\x85R."), ERR_UNSUPPORTED},
         {PICKLE(""), ERR_FORMAT},
@@ -220,10 +228,13 @@ static void test_hostile_pickle(void **state)
         {PICKLE("K\1."), ERR_FORMAT},
         {PICKLE("h\5."), ERR_FORMAT},
         {PICKLE("\x87."), ERR_FORMAT},
-        {PICKLE("X\xff\xff\xff\xff" "a."), ERR_FORMAT},
+        {PICKLE("X\xff\xff\xff\xff"
+                "a."),
+         ERR_FORMAT},
         /* dimensions whose product does not fit */
         {PICKLE(TENSOR_HEAD "K\0\x8a\x8\0\0\0\0\0\0\0\x40\x8a\x8\0\0\0\0\0\0\0\x40\x87"
-                "K\1K\1K\1\x87" TENSOR_TAIL "."), ERR_FORMAT},
+                            "K\1K\1K\1\x87" TENSOR_TAIL "."),
+         ERR_FORMAT},
         {PICKLE(TENSOR_HEAD "J\xff\xff\xff\xffK\2\x86K\2K\1\x86" TENSOR_TAIL "."), ERR_FORMAT},
         /* a shape that grows behind its tensor's back */
         {PICKLE(TENSOR_HEAD "K\2K\2\x86q\1K\2K\1\x86" TENSOR_TAIL "h\1K\1K\1s0."), ERR_FORMAT},
@@ -275,10 +286,13 @@ static void test_sharded(void **state)
 {
     (void)state;
     static const float data[2] = {3, 4};
-    static const char *const hostile[] = {
-        "", "{}", "{\"weight_map\": {}}", "{\"weight_map\": {\"a\": 1}}",
-        "{\"weight_map\": {\"a\": \"../../etc/passwd\"}}", "{\"weight_map\": {\"a\": \"..\"}}",
-        "{\"weight_map\": {\"a\": \"no-such-file\"}}"};
+    static const char *const hostile[] = {"",
+                                          "{}",
+                                          "{\"weight_map\": {}}",
+                                          "{\"weight_map\": {\"a\": 1}}",
+                                          "{\"weight_map\": {\"a\": \"../../etc/passwd\"}}",
+                                          "{\"weight_map\": {\"a\": \"..\"}}",
+                                          "{\"weight_map\": {\"a\": \"no-such-file\"}}"};
     char shard[2][96], index[96], text[512];
     const char *base = strrchr(path, '/') + 1;
     struct checkpoint *c;
@@ -286,14 +300,15 @@ static void test_sharded(void **state)
     float *v;
     for (int i = 0; i < 2; i++) {
         snprintf(shard[i], sizeof shard[i], "%s-%d", path, i);
-        snprintf(text, sizeof text, "{\"t%d\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[%d,%d]}}",
-                 i, 4 * i, 4 * i + 4);
+        snprintf(text, sizeof text,
+                 "{\"t%d\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[%d,%d]}}", i, 4 * i,
+                 4 * i + 4);
         write_safetensors(text, strlen(text), data, sizeof data);
         assert_int_equal(rename(path, shard[i]), 0);
     }
     snprintf(index, sizeof index, "%s.index.json", path);
-    snprintf(text, sizeof text, "{\"metadata\":{},\"weight_map\":{\"t0\":\"%s-0\",\"t1\":\"%s-1\"}}",
-             base, base);
+    snprintf(text, sizeof text,
+             "{\"metadata\":{},\"weight_map\":{\"t0\":\"%s-0\",\"t1\":\"%s-1\"}}", base, base);
     write_text(index, text);
     assert_int_equal(checkpoint_open(index, &c, &e), 0);
     assert_int_equal(checkpoint_n(c), 2);
@@ -315,8 +330,16 @@ static void test_sharded(void **state)
 static void test_hostile_safetensors(void **state)
 {
     (void)state;
-    static const struct { const char *header; uint64_t length; } cases[] = {
-        {"{}", 0}, {"{}", 1}, {"{}", 3}, {"{}", UINT64_MAX}, {"{}", 1ull << 63}, {"[]", 2},
+    static const struct {
+        const char *header;
+        uint64_t length;
+    } cases[] = {
+        {"{}", 0},
+        {"{}", 1},
+        {"{}", 3},
+        {"{}", UINT64_MAX},
+        {"{}", 1ull << 63},
+        {"[]", 2},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,9]}}", 0},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,12]}}", 0},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", 0},
@@ -366,11 +389,12 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_archives), cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_pickle), cmocka_unit_test(test_hostile_pickle),
+        cmocka_unit_test(test_archives),    cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_pickle),      cmocka_unit_test(test_hostile_pickle),
         cmocka_unit_test(test_safetensors), cmocka_unit_test(test_hostile_safetensors),
-        cmocka_unit_test(test_strided), cmocka_unit_test(test_short_member),
-        cmocka_unit_test(test_sharded), cmocka_unit_test(test_files), cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_strided),     cmocka_unit_test(test_short_member),
+        cmocka_unit_test(test_sharded),     cmocka_unit_test(test_files),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -12,24 +12,61 @@
 #include "base/mem.h"
 #include "model/codec.h"
 
-#define N_FRAME   29 /* more than window and pass */
-#define MAX_TENSOR 512
+#define N_FRAME     29 /* more than window and pass */
+#define MAX_TENSOR  512
 #define ARENA_CHUNK (1 << 20)
 
 /* Sizes that have nothing in common with S1-mini's: odd rates, one factor, uneven channels. */
 static const struct spec_codec small = {
-    .sample_rate = 8000, .frame_samples = 18, .encoder_dim = 4, .decoder_dim = 20,
-    .latent_dim = 24, .n_rate = 2, .n_encoder_rate = 2, .encoder_rate = {2, 3}, .decoder_rate = {3, 2},
-    .encoder_layers = {0, 1}, .n_factor = 1, .factor = {3}, .n_codebook = 3, .semantic_size = 37,
-    .residual_size = 19, .codebook_dim = 5, .has_encoder = true,
-    .post = {.n_layer = 2, .dim = 24, .n_head = 3, .n_head_kv = 3, .head_dim = 8, .n_ff = 40,
-             .norm_eps = 1e-5f, .rope_base = 10000, .layer_scale = true, .window = 5,
+    .sample_rate = 8000,
+    .frame_samples = 18,
+    .encoder_dim = 4,
+    .decoder_dim = 20,
+    .latent_dim = 24,
+    .n_rate = 2,
+    .n_encoder_rate = 2,
+    .encoder_rate = {2, 3},
+    .decoder_rate = {3, 2},
+    .encoder_layers = {0, 1},
+    .n_factor = 1,
+    .factor = {3},
+    .n_codebook = 3,
+    .semantic_size = 37,
+    .residual_size = 19,
+    .codebook_dim = 5,
+    .has_encoder = true,
+    .post = {.n_layer = 2,
+             .dim = 24,
+             .n_head = 3,
+             .n_head_kv = 3,
+             .head_dim = 8,
+             .n_ff = 40,
+             .norm_eps = 1e-5f,
+             .rope_base = 10000,
+             .layer_scale = true,
+             .window = 5,
              .n_position = 64},
-    .pre = {.n_layer = 1, .dim = 24, .n_head = 3, .n_head_kv = 3, .head_dim = 8, .n_ff = 40,
-            .norm_eps = 1e-5f, .rope_base = 10000, .layer_scale = true, .window = 5,
+    .pre = {.n_layer = 1,
+            .dim = 24,
+            .n_head = 3,
+            .n_head_kv = 3,
+            .head_dim = 8,
+            .n_ff = 40,
+            .norm_eps = 1e-5f,
+            .rope_base = 10000,
+            .layer_scale = true,
+            .window = 5,
             .n_position = 40},
-    .enc[1] = {.n_layer = 1, .dim = 16, .n_head = 2, .n_head_kv = 2, .head_dim = 8, .n_ff = 48,
-               .norm_eps = 1e-5f, .rope_base = 10000, .layer_scale = true, .window = 7,
+    .enc[1] = {.n_layer = 1,
+               .dim = 16,
+               .n_head = 2,
+               .n_head_kv = 2,
+               .head_dim = 8,
+               .n_ff = 48,
+               .norm_eps = 1e-5f,
+               .rope_base = 10000,
+               .layer_scale = true,
+               .window = 7,
                .n_position = 512},
 };
 
@@ -349,8 +386,8 @@ static void test_encode(void **state)
         assert_int_equal(0, codec_n_frames(f.c, 0));
         assert_int_equal(1, codec_n_frames(f.c, 1));
         assert_int_equal(2, codec_n_frames(f.c, 19));
-        assert_int_equal(0, codec_encode(f.c, pcm, N_FRAME * 18, threads == 1 ? want : got, f.x,
-                                         &e));
+        assert_int_equal(0,
+                         codec_encode(f.c, pcm, N_FRAME * 18, threads == 1 ? want : got, f.x, &e));
         /* causal: a clip cut after 10 frames has the same first 10 codes */
         int32_t cut[3 * 10];
         assert_int_equal(0, codec_encode(f.c, pcm, 10 * 18, cut, f.x, &e));
@@ -368,7 +405,8 @@ static void test_encode(void **state)
 static void test_missing_tensor_is_named(void **state)
 {
     static const char *const names[] = {"codec.dec.1.up.bias", "codec.rvq.2.codebook.weight",
-                                        "codec.up.0.gamma.weight", "codec.enc.0.res.2.conv1.weight"};
+                                        "codec.up.0.gamma.weight",
+                                        "codec.enc.0.res.2.conv1.weight"};
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct fixture f;

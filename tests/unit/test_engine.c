@@ -21,7 +21,7 @@
 #else
 #define SANITIZED 0
 #endif
-#define NANO  "tests/golden/s1-nano/checkpoint" /* no voices, random weights */
+#define NANO "tests/golden/s1-nano/checkpoint" /* no voices, random weights */
 
 static struct jabbertts *open_with(struct jabbertts_options *o)
 {
@@ -276,10 +276,10 @@ static void test_bad_requests(void **state)
     jabbertts_close(NULL);
 }
 
-#define LONG                                                                                      \
-    "It was a bright cold day. The clocks were striking thirteen. He walked up the stairs. "      \
-    "Nobody was there. The lift did not work at the best of times. He rested on the way. "        \
-    "The flat was warm. A voice was reading out figures. He turned it down a little. "            \
+#define LONG                                                                                       \
+    "It was a bright cold day. The clocks were striking thirteen. He walked up the stairs. "       \
+    "Nobody was there. The lift did not work at the best of times. He rested on the way. "         \
+    "The flat was warm. A voice was reading out figures. He turned it down a little. "             \
     "Outside the world looked cold. There seemed to be no colour in anything. So it was."
 
 /* Sentences of one text are spoken side by side; what comes out is what one slot makes. */
@@ -316,8 +316,8 @@ static char nano[64];
 /* A model without voices: the first sentence is the voice of the others, whenever they run. */
 static void test_first_sentence_is_the_voice(void **state)
 {
-    struct import_options io = {.directory = NANO, .output = nano, .type = -1,
-                                .sampling = {-1, -1, -1}};
+    struct import_options io = {
+        .directory = NANO, .output = nano, .type = -1, .sampling = {-1, -1, -1}};
     struct jabbertts_options o;
     struct jabbertts_request r;
     struct jabbertts_progress p;
@@ -536,16 +536,21 @@ static void test_open_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_neighbours),   cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_queue_full),   cmocka_unit_test(test_bad_requests),
-        cmocka_unit_test(test_try_read),     cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_neighbours),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_queue_full),
+        cmocka_unit_test(test_bad_requests),
+        cmocka_unit_test(test_try_read),
+        cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_sentences_together),
         cmocka_unit_test(test_first_sentence_is_the_voice),
         cmocka_unit_test(test_readers_that_sleep),
         cmocka_unit_test(test_short_before_long),
-        cmocka_unit_test(test_wait_limit),   cmocka_unit_test(test_unload),
+        cmocka_unit_test(test_wait_limit),
+        cmocka_unit_test(test_unload),
         cmocka_unit_test(test_aliases),
-        cmocka_unit_test(test_drain),        cmocka_unit_test(test_open_without_memory),
+        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_open_without_memory),
     };
     snprintf(nano, sizeof nano, "/tmp/test_engine-%d.gguf", (int)getpid());
     return cmocka_run_group_tests(tests, NULL, NULL);

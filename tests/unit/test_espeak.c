@@ -28,7 +28,10 @@ static struct jabbertts *open_engine(const char *model)
 
 /* espeak-ng shakes its pitch a little by a table that it never rewinds, so the same words are the
  * same sound to the ear, not to the sample: lengths differ by up to 2 %. */
-struct sound { size_t n; double power, crossings; };
+struct sound {
+    size_t n;
+    double power, crossings;
+};
 
 static int near(double a, double b, double tolerance)
 {
@@ -194,7 +197,11 @@ static void test_cancel_and_limit(void **state)
 }
 
 /* Four threads with a voice each, and one more that makes phonemes: all share one espeak-ng. */
-struct talker { struct jabbertts *tts; const char *voice; struct sound first; };
+struct talker {
+    struct jabbertts *tts;
+    const char *voice;
+    struct sound first;
+};
 
 static void *talk(void *arg)
 {
@@ -263,9 +270,9 @@ static void test_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_voice),  cmocka_unit_test(test_voice_and_language),
-        cmocka_unit_test(test_errors),       cmocka_unit_test(test_cancel_and_limit),
-        cmocka_unit_test(test_threads),      cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_every_voice), cmocka_unit_test(test_voice_and_language),
+        cmocka_unit_test(test_errors),      cmocka_unit_test(test_cancel_and_limit),
+        cmocka_unit_test(test_threads),     cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,8 +45,7 @@ static int write_file(const char *to)
     put_metadata(w);
     if ((rc = gguf_writer_tensor(w, "a", KERN_F32, 2, ne_a, &e)) == 0 &&
         (rc = gguf_writer_tensor(w, "b", KERN_F32, 1, ne_b, &e)) == 0 &&
-        (rc = gguf_writer_begin(w, &e)) == 0 &&
-        (rc = gguf_writer_data(w, a, sizeof a, &e)) == 0 &&
+        (rc = gguf_writer_begin(w, &e)) == 0 && (rc = gguf_writer_data(w, a, sizeof a, &e)) == 0 &&
         (rc = gguf_writer_data(w, b, sizeof b, &e)) == 0)
         rc = gguf_writer_finish(w, &e);
     gguf_writer_free(w);
@@ -269,8 +268,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_read_back), cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_flipped), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_files), cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_flipped),   cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_files),     cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -19,16 +19,17 @@
 
 #define NANO "tests/golden/s1-nano/checkpoint"
 
-static const char *const parts[] = {"config.json",         "model.pth",          "codec.pth",
-                                    "tokenizer.tiktoken", "special_tokens.json", "modded_dac_vq.yaml"};
+static const char *const parts[] = {"config.json",         "model.pth",
+                                    "codec.pth",           "tokenizer.tiktoken",
+                                    "special_tokens.json", "modded_dac_vq.yaml"};
 #define N_PARTS (sizeof parts / sizeof *parts)
 
 static char folder[64], source[80], output[80];
 
 static int convert_from(const char *directory, const char *to, struct err *e)
 {
-    struct import_options o = {.directory = directory, .output = to, .type = -1,
-                               .sampling = {-1, -1, -1}};
+    struct import_options o = {
+        .directory = directory, .output = to, .type = -1, .sampling = {-1, -1, -1}};
     return import_convert(&o, e);
 }
 
@@ -225,9 +226,9 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_convert), cmocka_unit_test(test_missing_part),
+        cmocka_unit_test(test_convert),     cmocka_unit_test(test_missing_part),
         cmocka_unit_test(test_broken_part), cmocka_unit_test(test_missing_tensor),
-        cmocka_unit_test(test_unwritable), cmocka_unit_test(test_no_yaml),
+        cmocka_unit_test(test_unwritable),  cmocka_unit_test(test_no_yaml),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

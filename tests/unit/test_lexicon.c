@@ -20,7 +20,8 @@ static char path[] = "/tmp/lexicon-XXXXXX";
 
 static void write_file(const char *s, size_t n)
 {
-    static int second = 1000000000; /* the file system may not tell two writes of one moment apart */
+    static int second =
+        1000000000; /* the file system may not tell two writes of one moment apart */
     struct utimbuf t = {second, second};
     FILE *f = fopen(path, "wb");
     assert_non_null(f);
@@ -133,7 +134,9 @@ static void test_ipa(void **state)
 
 static void test_errors(void **state)
 {
-    static const struct { const char *file, *message; } bad[] = {
+    static const struct {
+        const char *file, *message;
+    } bad[] = {
         {"ok = fine\nno reading here\n", "line 2: there is no ="},
         {"ok = fine\n\n\n = x\n", "line 4"},
         {"two words = x\n", "is no word"},
@@ -189,7 +192,8 @@ static void test_without_memory(void **state)
 {
     struct err e = {0};
     (void)state;
-    write_file("nguyen = /ŋwiən/\nnginx = engine ex\n", strlen("nguyen = /ŋwiən/\nnginx = engine ex\n"));
+    write_file("nguyen = /ŋwiən/\nnginx = engine ex\n",
+               strlen("nguyen = /ŋwiən/\nnginx = engine ex\n"));
     for (long n = 0; n < 20; n++) {
         struct lexicon *l = NULL;
         mem_fail_after(n);
@@ -203,8 +207,9 @@ static void test_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_words),  cmocka_unit_test(test_languages), cmocka_unit_test(test_ipa),
-        cmocka_unit_test(test_errors), cmocka_unit_test(test_reload), cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_words),  cmocka_unit_test(test_languages),
+        cmocka_unit_test(test_ipa),    cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_reload), cmocka_unit_test(test_without_memory),
     };
     int fd = mkstemp(path);
     if (fd < 0)

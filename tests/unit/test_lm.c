@@ -1,5 +1,6 @@
-/* The language model with weights of every type: logits do not depend on the threads, on the sequences
- * decoded beside, or on how a prompt is cut; and q types stay near the floats.  Run from the root. */
+/* The language model with weights of every type: logits do not depend on the threads, on the
+ * sequences decoded beside, or on how a prompt is cut; and q types stay near the floats.  Run from
+ * the root. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +17,7 @@
 #include "model/import.h"
 #include "model/model.h"
 
-#define NANO "tests/golden/s1-nano/checkpoint"
+#define NANO     "tests/golden/s1-nano/checkpoint"
 #define N_SEQ    3
 #define N_PROMPT 37
 #define N_STEP   3
@@ -31,8 +32,8 @@ static int setup(void **state)
     struct model_options o = {.n_thread = 1, .max_batch = 1};
     struct err e = {0};
     snprintf(path, sizeof path, "/tmp/test_lm-%d.gguf", (int)getpid());
-    struct import_options c = {.directory = NANO, .output = path, .type = -1,
-                               .sampling = {-1, -1, -1}};
+    struct import_options c = {
+        .directory = NANO, .output = path, .type = -1, .sampling = {-1, -1, -1}};
     if (import_convert(&c, &e) == 0 && model_open(&model, path, &o, &e) == 0)
         return 0;
     print_error("%s\n", e.msg);
@@ -133,8 +134,9 @@ static void run_way(struct run *r, enum kern_type type, const struct way *w)
     int step = w->together ? N_SEQ : 1;
     for (int t = 0; t < N_PROMPT + N_SEQ; t++)
         for (int q = 0; q <= s->n_codebook; q++)
-            columns[t * (1 + s->n_codebook) + q] =
-                q == 0 ? t % 2 ? s->semantic_begin + t : t * 3 : t % 2 ? (t * 17 + q) % 64 : 0;
+            columns[t * (1 + s->n_codebook) + q] = q == 0  ? t % 2 ? s->semantic_begin + t : t * 3
+                                                   : t % 2 ? (t * 17 + q) % 64
+                                                           : 0;
     run_open(r, type, w);
     for (int i = 0; i < N_SEQ; i += step)
         feed(r, columns, i, step, true, w->cut ? w->cut : N_PROMPT);
@@ -149,8 +151,8 @@ static void test_ways(void **state)
 {
     (void)state;
     static const enum kern_type types[] = {KERN_F32, KERN_F16, KERN_BF16, KERN_Q8_0, KERN_Q4_0};
-    static const struct way ways[] = {{1, 0, false}, {1, 0, true}, {2, 0, true}, {2, 1, false},
-                                      {3, 7, true}};
+    static const struct way ways[] = {
+        {1, 0, false}, {1, 0, true}, {2, 0, true}, {2, 1, false}, {3, 7, true}};
     for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
         struct run first, other;
         run_way(&first, types[t], &ways[0]);
@@ -177,9 +179,9 @@ static double distance(const float *a, const float *b, size_t n)
     return sqrt(d / size);
 }
 
-/* A value of q8_0 is off by 0.4 % of its block's deviation or so, one of q4_0 by 8 %; behind the products
- * of three layers of random weights that makes 0.035 and 0.47 of the logits, to which half is added.
- * A wrong scale or a swapped value gives 1 and more. */
+/* A value of q8_0 is off by 0.4 % of its block's deviation or so, one of q4_0 by 8 %; behind the
+ * products of three layers of random weights that makes 0.035 and 0.47 of the logits, to which half
+ * is added. A wrong scale or a swapped value gives 1 and more. */
 static void test_near(void **state)
 {
     (void)state;

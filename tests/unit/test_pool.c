@@ -220,12 +220,9 @@ static void test_arguments(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_task_once),
-        cmocka_unit_test(test_more_threads_than_cores),
-        cmocka_unit_test(test_unused),
-        cmocka_unit_test(test_job_beside_runs),
-        cmocka_unit_test(test_absent_thread),
-        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_each_task_once), cmocka_unit_test(test_more_threads_than_cores),
+        cmocka_unit_test(test_unused),         cmocka_unit_test(test_job_beside_runs),
+        cmocka_unit_test(test_absent_thread),  cmocka_unit_test(test_idle),
         cmocka_unit_test(test_arguments),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);

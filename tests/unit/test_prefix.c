@@ -1,6 +1,6 @@
-/* The prefix cache: what comes out of it is what was computed, to the last bit; it keeps to its limit
- * and forgets what was not used for the longest time; its files are used only when they are whole and
- * made for this model. */
+/* The prefix cache: what comes out of it is what was computed, to the last bit; it keeps to its
+ * limit and forgets what was not used for the longest time; its files are used only when they are
+ * whole and made for this model. */
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -51,8 +51,7 @@ static struct prompt prompt_of(int voice, const char *text)
     const struct voice *v = voices_at(model.voices, voice);
     struct prompt_reference r = {v->text, v->codes, v->n_frame};
     prompt_init(&p, model.spec.lm.n_codebook);
-    assert_int_equal(
-        prompt_build(&p, model.tokenizer, &model.spec.lm, &r, 1, text, false, &e), 0);
+    assert_int_equal(prompt_build(&p, model.tokenizer, &model.spec.lm, &r, 1, text, false, &e), 0);
     assert_true(p.n_prefix > v->n_frame && p.n_prefix < p.n_column);
     return p;
 }
@@ -352,10 +351,8 @@ static void test_same_sound(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_state),
-        cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_outlasts),
+        cmocka_unit_test(test_same_state), cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_no_memory),  cmocka_unit_test(test_outlasts),
         cmocka_unit_test(test_same_sound),
     };
     int rc = cmocka_run_group_tests(tests, setup, teardown);

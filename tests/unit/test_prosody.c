@@ -17,7 +17,12 @@
 
 static struct jabbertts *tts;
 
-struct sound { float *pcm; size_t n; double rms; struct jabbertts_stream *s; };
+struct sound {
+    float *pcm;
+    size_t n;
+    double rms;
+    struct jabbertts_stream *s;
+};
 
 static struct sound speak(const char *model, const char *text)
 {
@@ -72,8 +77,10 @@ static void test_rate_and_volume(void **state)
     }
     struct sound plain = speak("espeak-ng", "<speak>" WORDS "</speak>");
     struct sound fast = speak("espeak-ng", "<speak><prosody rate='2'>" WORDS "</prosody></speak>");
-    struct sound none = speak("espeak-ng", "<speak><prosody volume='silent'>" WORDS "</prosody></speak>");
-    struct sound loud = speak("espeak-ng", "<speak><prosody volume='+20dB'>" WORDS "</prosody></speak>");
+    struct sound none =
+        speak("espeak-ng", "<speak><prosody volume='silent'>" WORDS "</prosody></speak>");
+    struct sound loud =
+        speak("espeak-ng", "<speak><prosody volume='+20dB'>" WORDS "</prosody></speak>");
     expect_near("fast", (double)fast.n, (double)plain.n / 2, 0.06);
     assert_true(none.rms == 0 && none.n > 0);
     assert_true(loud.rms > 1.5 * plain.rms);
@@ -125,9 +132,11 @@ static void test_voices(void **state)
     assert_int_equal(jabbertts_submit(tts, &r, &s, &e), JABBERTTS_ERR_NOT_FOUND);
     assert_non_null(strstr(e.message, "nobody"));
     struct sound amy = speak(NULL, "<speak>" WORDS "</speak>");
-    struct sound both = speak(NULL, "<speak>" WORDS "<voice name='bella'>" WORDS "</voice></speak>");
+    struct sound both =
+        speak(NULL, "<speak>" WORDS "<voice name='bella'>" WORDS "</voice></speak>");
     assert_true(both.n > amy.n + 4000 && memcmp(both.pcm, amy.pcm, amy.n * sizeof *amy.pcm) == 0);
-    assert_true(both.n != 2 * amy.n || memcmp(both.pcm + amy.n, amy.pcm, amy.n * sizeof *amy.pcm) != 0);
+    assert_true(both.n != 2 * amy.n ||
+                memcmp(both.pcm + amy.n, amy.pcm, amy.n * sizeof *amy.pcm) != 0);
     done(&amy);
     done(&both);
     struct sound french = speak("espeak-ng", "<speak><lang xml:lang='fr'>99.</lang></speak>");
@@ -167,8 +176,10 @@ static void test_effect_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rate_and_volume), cmocka_unit_test(test_breaks_and_marks),
-        cmocka_unit_test(test_voices), cmocka_unit_test(test_plain_text),
+        cmocka_unit_test(test_rate_and_volume),
+        cmocka_unit_test(test_breaks_and_marks),
+        cmocka_unit_test(test_voices),
+        cmocka_unit_test(test_plain_text),
         cmocka_unit_test(test_effect_without_memory),
     };
     struct jabbertts_options o;

@@ -1,6 +1,6 @@
-/* Quantizers: errors within the format's bounds on adversarial blocks, never more than plain rounding
- * makes; importance moves the error; files come out the same for every thread count, whole or not at
- * all; importance files keep what they are given and refuse another model's. */
+/* Quantizers: errors within the format's bounds on adversarial blocks, never more than plain
+ * rounding makes; importance moves the error; files come out the same for every thread count, whole
+ * or not at all; importance files keep what they are given and refuse another model's. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,8 +23,9 @@
 #define NANO "tests/golden/s1-nano/checkpoint"
 #define B    QUANTIZE_BLOCK
 
-/* Root mean square error over the largest magnitude.  Plain rounding is at most half a step of every
- * value, 1/254 and 1/16, and a search only makes it less; a half's own rounding adds 2^-11. */
+/* Root mean square error over the largest magnitude.  Plain rounding is at most half a step of
+ * every value, 1/254 and 1/16, and a search only makes it less; a half's own rounding adds 2^-11.
+ */
 #define Q8_BOUND (0.5 / 127 + 1.0 / 2048)
 #define Q4_BOUND (0.5 / 8 + 1.0 / 2048)
 
@@ -77,17 +78,39 @@ static void fill(int kind, float *x)
 {
     for (int i = 0; i < B; i++)
         switch (kind) {
-        case 0: x[i] = 0; break;
-        case 1: x[i] = i == 17 ? -3.5f : 0; break;
-        case 2: x[i] = i % 2 ? 1.0f : -1.0f; break;
-        case 3: x[i] = 0.25f; break;
-        case 4: x[i] = i == 3 ? 60000.0f : 1e-3f; break;
-        case 5: x[i] = 1e-8f * (float)i; break;
-        case 6: x[i] = -QUANTIZE_MAX; break;
-        case 7: x[i] = 1e-42f; break;
-        case 8: x[i] = i == 0 ? 1e-4f : 9e-5f; break;
-        case 9: x[i] = i < 16 ? 7.0f : -8.0f; break;
-        default: x[i] = random_float() * (kind % 3 ? 1 : powf(2, (float)(i % 20) - 10)); break;
+        case 0:
+            x[i] = 0;
+            break;
+        case 1:
+            x[i] = i == 17 ? -3.5f : 0;
+            break;
+        case 2:
+            x[i] = i % 2 ? 1.0f : -1.0f;
+            break;
+        case 3:
+            x[i] = 0.25f;
+            break;
+        case 4:
+            x[i] = i == 3 ? 60000.0f : 1e-3f;
+            break;
+        case 5:
+            x[i] = 1e-8f * (float)i;
+            break;
+        case 6:
+            x[i] = -QUANTIZE_MAX;
+            break;
+        case 7:
+            x[i] = 1e-42f;
+            break;
+        case 8:
+            x[i] = i == 0 ? 1e-4f : 9e-5f;
+            break;
+        case 9:
+            x[i] = i < 16 ? 7.0f : -8.0f;
+            break;
+        default:
+            x[i] = random_float() * (kind % 3 ? 1 : powf(2, (float)(i % 20) - 10));
+            break;
         }
 }
 
@@ -137,9 +160,10 @@ static int setup(void **state)
     snprintf(source, sizeof source, "/tmp/test_quantize-%d.gguf", (int)getpid());
     snprintf(first, sizeof first, "/tmp/test_quantize-%d-1.gguf", (int)getpid());
     snprintf(second, sizeof second, "/tmp/test_quantize-%d-2.gguf", (int)getpid());
-    snprintf(importance_file, sizeof importance_file, "/tmp/test_quantize-%d.imatrix", (int)getpid());
-    struct import_options o = {.directory = NANO, .output = source, .type = KERN_F32,
-                               .sampling = {-1, -1, -1}};
+    snprintf(importance_file, sizeof importance_file, "/tmp/test_quantize-%d.imatrix",
+             (int)getpid());
+    struct import_options o = {
+        .directory = NANO, .output = source, .type = KERN_F32, .sampling = {-1, -1, -1}};
     return import_convert(&o, &e);
 }
 
@@ -178,8 +202,8 @@ static void assert_same_files(const char *a, const char *b)
 static int quantize(const char *to, enum quantize_scheme scheme, const char *imatrix, int n_thread,
                     struct err *e)
 {
-    struct quantize_options o = {.input = source, .output = to, .scheme = scheme, .imatrix = imatrix,
-                                 .n_thread = n_thread};
+    struct quantize_options o = {
+        .input = source, .output = to, .scheme = scheme, .imatrix = imatrix, .n_thread = n_thread};
     return quantize_file(&o, e);
 }
 
@@ -197,7 +221,8 @@ static void test_files(void **state)
         const struct gguf_tensor *t = gguf_find(m.file, "blk.0.attn_norm.weight");
         assert_int_equal(t->type, KERN_F32);
         t = gguf_find(m.file, "blk.0.ffn_gate.weight");
-        enum kern_type want = scheme == QUANTIZE_Q4 ? KERN_Q4_0 : KERN_Q8_0; /* mixed: first layer */
+        enum kern_type want =
+            scheme == QUANTIZE_Q4 ? KERN_Q4_0 : KERN_Q8_0; /* mixed: first layer */
         assert_int_equal(t->type, t->ne[0] % B ? KERN_F16 : want);
         model_close(&m);
     }
@@ -313,8 +338,8 @@ static void test_imatrix(void **state)
  * same bytes for every thread count, and quantizing with it helps where it says. */
 static void test_calibrate(void **state)
 {
-    struct jabbertts_calibrate_options o = {.model = source, .text = "tests/cases/calibrate.txt",
-                                            .output = first, .threads = 1};
+    struct jabbertts_calibrate_options o = {
+        .model = source, .text = "tests/cases/calibrate.txt", .output = first, .threads = 1};
     struct jabbertts_error error;
     struct err e = {0};
     struct imatrix *m;

@@ -25,8 +25,8 @@ static void params_defaults(void **state)
     struct speech_params p;
     struct api_error e;
     (void)state;
-    assert_int_equal(parse("{\"model\":\"m\",\"input\":\"\\u00e9\\ud83d\\ude00\",\"voice\":\"v\"}", &p, &e),
-                     0);
+    assert_int_equal(
+        parse("{\"model\":\"m\",\"input\":\"\\u00e9\\ud83d\\ude00\",\"voice\":\"v\"}", &p, &e), 0);
     assert_string_equal(p.voice, "v");
     assert_int_equal(p.n_char, 2); /* code points, not bytes and not UTF-16 units */
     assert_int_equal(p.response_format, FORMAT_MP3);
@@ -50,8 +50,8 @@ static void params_limits(void **state)
              "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9");
     assert_int_equal(parse(body, &p, &e), 0);
     params_done(&p);
-    assert_int_equal(parse("{\"model\":\"m\",\"voice\":\"v\",\"input\":\"123456789012345678901\"}", &p,
-                           &e), -1);
+    assert_int_equal(
+        parse("{\"model\":\"m\",\"voice\":\"v\",\"input\":\"123456789012345678901\"}", &p, &e), -1);
     assert_int_equal(e.fault, FAULT_TOO_LONG);
     assert_string_equal(e.param, "input");
     assert_non_null(strstr(e.message, "21 characters; the limit is 20 (max_input_chars)"));
@@ -62,7 +62,8 @@ static void params_unknown(void **state)
     struct param_limits strict = {20, true};
     struct speech_params p;
     struct api_error e;
-    static const char body[] = "{\"model\":\"m\",\"voice\":\"v\",\"input\":\"i\",\"sped\":2,\"a\\tb,\":1}";
+    static const char body[] =
+        "{\"model\":\"m\",\"voice\":\"v\",\"input\":\"i\",\"sped\":2,\"a\\tb,\":1}";
     (void)state;
     assert_int_equal(parse(body, &p, &e), 0);
     assert_string_equal(p.ignored, "sped, a?b?"); /* nothing that could break a header */
@@ -85,8 +86,9 @@ static void params_table(void **state)
         bool number = row->type == PARAM_NUMBER || row->type == PARAM_INTEGER;
         double outside[2] = {row->min - (row->type == PARAM_INTEGER ? 1 : 0.001), row->max + 1};
         for (int j = 0; j < 2 && number; j++) {
-            snprintf(body, sizeof body, "{\"model\":\"m\",\"voice\":\"v\",\"input\":\"i\",\"%s\":%.17g}",
-                     row->name, outside[j]);
+            snprintf(body, sizeof body,
+                     "{\"model\":\"m\",\"voice\":\"v\",\"input\":\"i\",\"%s\":%.17g}", row->name,
+                     outside[j]);
             assert_int_equal(parse(body, &p, &e), -1);
             assert_int_equal(e.fault, FAULT_INVALID_VALUE);
             assert_string_equal(e.param, row->name);
@@ -114,8 +116,11 @@ static void keys_lists(void **state)
     struct err e;
     struct quota q;
     (void)state;
-    assert_int_equal(load("abcdefgh, bob:ijklmnop ,, sha256:9c56cc51b374c3ba189210d5b6d4bf57790d351c96"
-                          "c47c02190ecf1e430635ab", &k, &e), 0);
+    assert_int_equal(
+        load("abcdefgh, bob:ijklmnop ,, sha256:9c56cc51b374c3ba189210d5b6d4bf57790d351c96"
+             "c47c02190ecf1e430635ab",
+             &k, &e),
+        0);
     assert_int_equal(k.n_key, 3);
     assert_string_equal(keys_find(&k, "ijklmnop")->name, "bob");
     assert_ptr_equal(keys_find(&k, "abcdefgh"), &k.key[2]); /* also by its hash: the last wins */
@@ -198,8 +203,8 @@ static void near_words(void **state)
     static const char *const words[] = {"speed", "seed", "input", "max_connections"};
     static const struct {
         const char *word, *want;
-    } cases[] = {{"sped", "speed"}, {"SEED", "seed"},    {"inptu", "input"}, {"xyz", NULL},
-                 {"", NULL},        {"max-connection", "max_connections"}};
+    } cases[] = {{"sped", "speed"}, {"SEED", "seed"}, {"inptu", "input"},
+                 {"xyz", NULL},     {"", NULL},       {"max-connection", "max_connections"}};
     char longer[100];
     struct near n;
     (void)state;

@@ -1,5 +1,5 @@
-/* SSML: the table of cases, and documents made to hurt.  A case is a line of input, the line expected
- * of it, and an empty line; \n in input is a line break. */
+/* SSML: the table of cases, and documents made to hurt.  A case is a line of input, the line
+ * expected of it, and an empty line; \n in input is a line break. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -64,7 +64,8 @@ static void check_pieces(const struct text_pieces *p, size_t n)
 {
     for (int i = 0; i < p->n; i++) {
         if (p->piece[i].start > p->piece[i].end || p->piece[i].end > n)
-            fail_msg("piece %d comes from %zu..%zu of %zu", i, p->piece[i].start, p->piece[i].end, n);
+            fail_msg("piece %d comes from %zu..%zu of %zu", i, p->piece[i].start, p->piece[i].end,
+                     n);
         if (i)
             assert_true(p->piece[i].start >= p->piece[i - 1].start);
     }
@@ -86,8 +87,8 @@ static int run_case(int line, const char *input, const char *want)
         ok = strcmp(buf_str(&got), want) == 0;
     }
     if (!ok)
-        print_error("tests/cases/ssml.txt:%d: %s\n  got  %s\n  want %s\n", line, input, buf_str(&got),
-                    want);
+        print_error("tests/cases/ssml.txt:%d: %s\n  got  %s\n  want %s\n", line, input,
+                    buf_str(&got), want);
     if (rc == 0)
         text_pieces_done(&p);
     buf_done(&got);
@@ -197,8 +198,10 @@ static void test_limits(void **state)
 
 static void test_encodings(void **state)
 {
-    static const char latin1[] = "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><speak>caf\xe9</speak>";
-    static const char utf8[] = "<?xml version=\"1.0\" encoding=\"UTF-16\"?><speak>café au lait</speak>";
+    static const char latin1[] =
+        "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><speak>caf\xe9</speak>";
+    static const char utf8[] =
+        "<?xml version=\"1.0\" encoding=\"UTF-16\"?><speak>café au lait</speak>";
     static const char wide[] = "\xff\xfe<\0s\0p\0e\0a\0k\0>\0";
     static const char nul[] = "<speak>Hello\0there</speak>";
     struct err e = {0};
@@ -212,8 +215,9 @@ static void test_encodings(void **state)
 /* Where a piece came from, through entities and tags. */
 static void test_source(void **state)
 {
-    static const char text[] = "<speak><s>Tom &amp; Jerry run.</s> <s>Then <sub alias=\"they\">x</sub> "
-                               "stop.</s></speak>";
+    static const char text[] =
+        "<speak><s>Tom &amp; Jerry run.</s> <s>Then <sub alias=\"they\">x</sub> "
+        "stop.</s></speak>";
     struct text_pieces p;
     struct err e = {0};
     (void)state;
@@ -282,8 +286,9 @@ static void test_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),  cmocka_unit_test(test_entities), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_encodings), cmocka_unit_test(test_source), cmocka_unit_test(test_look),
+        cmocka_unit_test(test_table),   cmocka_unit_test(test_entities),
+        cmocka_unit_test(test_limits),  cmocka_unit_test(test_encodings),
+        cmocka_unit_test(test_source),  cmocka_unit_test(test_look),
         cmocka_unit_test(test_letters), cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

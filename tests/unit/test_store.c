@@ -1,4 +1,5 @@
-/* The voice store: what goes in comes out and is spoken with; refusals; locks, full disks, kill -9. */
+/* The voice store: what goes in comes out and is spoken with; refusals; locks, full disks, kill -9.
+ */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -104,8 +105,12 @@ static int teardown(void **state)
 static int add_as(enum jabbertts_kind kind, const char *name, const char *consent, char id[48],
                   struct jabbertts_error *e)
 {
-    struct jabbertts_stored v = {.name = name, .transcript = "This is me.", .consent = consent,
-                                 .language = "en", .recording = wav, .n_bytes = n_wav};
+    struct jabbertts_stored v = {.name = name,
+                                 .transcript = "This is me.",
+                                 .consent = consent,
+                                 .language = "en",
+                                 .recording = wav,
+                                 .n_bytes = n_wav};
     return jabbertts_store_add(store, tts, kind, &v, id, e);
 }
 
@@ -161,12 +166,14 @@ static void test_in_and_out(void **state)
     assert_int_equal(sqlite3_exec(db, "DELETE FROM codes", NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(speak("mine", "Good morning.", again, 160000), n);
     assert_memory_equal(first, again, n * sizeof *first);
-    assert_int_equal(sqlite3_exec(db, "UPDATE codes SET n_frame = n_frame + 1", NULL, NULL, NULL), 0);
+    assert_int_equal(sqlite3_exec(db, "UPDATE codes SET n_frame = n_frame + 1", NULL, NULL, NULL),
+                     0);
     assert_int_equal(sqlite3_changes(db), 1);
     sqlite3_close(db);
     assert_int_equal(jabbertts_store_remove(store, JABBERTTS_VOICE, id, &e), 0);
     assert_int_equal(speak("mine", "Good morning.", again, 160000), 0);
-    assert_int_equal(jabbertts_store_remove(store, JABBERTTS_VOICE, id, &e), JABBERTTS_ERR_NOT_FOUND);
+    assert_int_equal(jabbertts_store_remove(store, JABBERTTS_VOICE, id, &e),
+                     JABBERTTS_ERR_NOT_FOUND);
 }
 
 static void test_pages_and_consents(void **state)
@@ -221,15 +228,29 @@ static void refuse_sound(float (*f)(int i), size_t n, const char *text)
     mem_free(w);
 }
 
-static float silence(int i) { (void)i; return 0; }
-static float hum(int i) { return (float)(i % 100 - 50) / 120; }
-static float hiss(int i) { return (float)((uint32_t)i * 2654435761u >> 16 & 1023) / 2048 - 0.25f; }
-static float clipped(int i) { return i / 3000 % 2 ? (i / 50 % 2 ? 1.0f : -1.0f) : 0.001f; }
+static float silence(int i)
+{
+    (void)i;
+    return 0;
+}
+static float hum(int i)
+{
+    return (float)(i % 100 - 50) / 120;
+}
+static float hiss(int i)
+{
+    return (float)((uint32_t)i * 2654435761u >> 16 & 1023) / 2048 - 0.25f;
+}
+static float clipped(int i)
+{
+    return i / 3000 % 2 ? (i / 50 % 2 ? 1.0f : -1.0f) : 0.001f;
+}
 
 static void test_refused(void **state)
 {
-    static const char *const names[] = {"", "../../etc/passwd", "a b", "a/b", "voice_x", "\xc3\xa9",
-                                        "amy", "alloy", "default", "a\nb"};
+    static const char *const names[] = {
+        "",      "../../etc/passwd", "a b", "a/b", "voice_x", "\xc3\xa9", "amy",
+        "alloy", "default",          "a\nb"};
     struct jabbertts_error e;
     char id[48], longer[200];
     (void)state;
@@ -362,10 +383,15 @@ static void test_killed(void **state)
     open_all();
     n_there = first_row("SELECT count(*) FROM voice", text, sizeof text);
     assert_in_range(n_there, n_told, n_told + 3); /* kept, but not told any more */
-    assert_int_equal(first_row("SELECT count(*) FROM voice v WHERE NOT EXISTS (SELECT 1 FROM codes WHERE "
-                               "voice = v.id)", text, sizeof text), 0);
-    assert_int_equal(first_row("SELECT count(*) FROM codes WHERE voice NOT IN (SELECT id FROM voice)",
-                               text, sizeof text), 0);
+    assert_int_equal(
+        first_row("SELECT count(*) FROM voice v WHERE NOT EXISTS (SELECT 1 FROM codes WHERE "
+                  "voice = v.id)",
+                  text, sizeof text),
+        0);
+    assert_int_equal(
+        first_row("SELECT count(*) FROM codes WHERE voice NOT IN (SELECT id FROM voice)", text,
+                  sizeof text),
+        0);
     first_row("PRAGMA integrity_check", text, sizeof text);
     assert_string_equal(text, "ok");
 }

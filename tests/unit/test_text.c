@@ -145,9 +145,28 @@ static void check_pieces(const char *text, size_t n, const struct text_options *
 static void test_a_megabyte_of_one_thing(void **state)
 {
     (void)state;
-    static const char *const unit[] = {"a", "7", "word ", "a. ", "a.", "a\n", "a\n\n", "a,", "Mr. ",
-                                       "(", "\"", "\n", " ", ".", ". 1 ", "\xcc\x81", "\xd7\xa9",
-                                       "\xe2\x80\x8d", "\xf0\x9f\x99\x82", "\xe3\x80\x82", "e.g. ", "\r"};
+    static const char *const unit[] = {"a",
+                                       "7",
+                                       "word ",
+                                       "a. ",
+                                       "a.",
+                                       "a\n",
+                                       "a\n\n",
+                                       "a,",
+                                       "Mr. ",
+                                       "(",
+                                       "\"",
+                                       "\n",
+                                       " ",
+                                       ".",
+                                       ". 1 ",
+                                       "\xcc\x81",
+                                       "\xd7\xa9",
+                                       "\xe2\x80\x8d",
+                                       "\xf0\x9f\x99\x82",
+                                       "\xe3\x80\x82",
+                                       "e.g. ",
+                                       "\r"};
     struct text_options o = {.max_piece_chars = 200};
     size_t n = (size_t)1 << 20;
     char *text = mem_alloc(n + 2);
@@ -241,7 +260,8 @@ static void test_out_of_memory(void **state)
 
 /* --- phonemes --- */
 
-/* espeak-ng 1.51 says "four" otherwise than "for", as the voice has learned; 1.52 says both alike. */
+/* espeak-ng 1.51 says "four" otherwise than "for", as the voice has learned; 1.52 says both alike.
+ */
 static char *merge_four(const char *ipa)
 {
     static const char four[] = "o\xcb\x90\xc9\xb9", with[] = "\xc9\x94\xcb\x90\xc9\xb9";
@@ -344,8 +364,10 @@ static void test_phoneme_errors(void **state)
 static void test_words_espeak_cannot_stand(void **state)
 {
     (void)state;
-    static const char *const unit[] = {"a", "7", "a'", "q-", "\xcc\x81", "\xe4\xbd\xa0", "%", "&",
-                                       "[[", "<b>", "e.", "\xf0\x9f\x99\x82", "\xcf\x80", "@#", "''"};
+    static const char *const unit[] = {
+        "a",        "7",  "a'", "q-",  "\xcc\x81", "\xe4\xbd\xa0",
+        "%",        "&",  "[[", "<b>", "e.",       "\xf0\x9f\x99\x82",
+        "\xcf\x80", "@#", "''"};
     char text[5001];
     for (size_t i = 0; i < sizeof unit / sizeof *unit; i++) {
         size_t n = 0, len = strlen(unit[i]);

@@ -26,7 +26,8 @@ static int setup(void **state)
 {
     (void)state;
     struct err e = {0};
-    if (tokenizer_vocab_read(CASES "tokenizer.tiktoken", CASES "special_tokens.json", &vocab, &e) < 0 ||
+    if (tokenizer_vocab_read(CASES "tokenizer.tiktoken", CASES "special_tokens.json", &vocab, &e) <
+            0 ||
         tokenizer_new(&vocab, &nano, &e) < 0) {
         print_error("%s\n", e.msg);
         return -1;
@@ -165,9 +166,10 @@ static void test_bad_ids(void **state)
 static void test_invalid_utf8_is_named(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80",
-                                      "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
-                                      "\xff", "\xe2\x82", "\xf0\x9f\x98", "\xc3"};
+    static const char *const bad[] = {
+        "\x80",         "\xc0\x80",         "\xc1\xbf",         "\xe0\x9f\xbf",
+        "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
+        "\xff",         "\xe2\x82",         "\xf0\x9f\x98",     "\xc3"};
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++)
         for (size_t at = 0; at < 8; at++) {
             char text[32] = "abcdefgh", want[32];
@@ -206,8 +208,9 @@ static void encode_repeated(const char *unit, size_t n_bytes)
 static void test_a_megabyte_of_one_thing(void **state)
 {
     (void)state;
-    static const char *const unit[] = {"a", " ", "\n", "!", "=", "7", "the", "\r\n ", "'s", "\xc2\xa0",
-                                       "\xe4\xbd\xa0", "\xcc\x81", "<|im_end|>", "<|", " ?!"};
+    static const char *const unit[] = {
+        "a",  " ",        "\n",           "!",        "=",          "7",  "the", "\r\n ",
+        "'s", "\xc2\xa0", "\xe4\xbd\xa0", "\xcc\x81", "<|im_end|>", "<|", " ?!"};
     for (size_t i = 0; i < sizeof unit / sizeof *unit; i++)
         encode_repeated(unit[i], ((size_t)1 << 20) / strlen(unit[i]) * strlen(unit[i]));
 }
@@ -257,7 +260,9 @@ static int parse(const char *tiktoken, const char *special, struct err *e)
 static void test_vocabulary_files(void **state)
 {
     (void)state;
-    static const struct { const char *tiktoken, *special, *says; } bad[] = {
+    static const struct {
+        const char *tiktoken, *special, *says;
+    } bad[] = {
         {"IQ== 0\nIQ== 0\n", "{}", "there twice"},
         {"IQ== 0\nIg== 2\n", "{}", "too large"},
         {"IQ= 0\n", "{}", "not base64"},
