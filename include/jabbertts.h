@@ -315,8 +315,9 @@ struct jabbertts_convert_options {
     const char
         *random; /* "s1-mini": its shape, random weights; only output, type and progress apply */
     const char *output;
-    const char *type; /* of matrices: "f32", "f16", "bf16", "q8_0"; NULL: as in the directory */
-    const char *name; /* NULL: the directory's */
+    const char *type;    /* of matrices: "f32", "f16", "bf16", "q8_0"; NULL: as in the directory */
+    const char *name;    /* NULL: the directory's */
+    const char *version; /* of the model; NULL: none */
     const char *default_voice;  /* NULL: none */
     const char *const *aliases; /* n_alias of "ALIAS=VOICE" */
     int n_alias;

@@ -17,6 +17,7 @@ static const char usage[] =
     "  -o, --output FILE       the model file; it appears only when it is whole\n"
     "      --type TYPE         of the matrices: f32, f16, bf16, q8_0 (default: as in DIR)\n"
     "      --name NAME         the model's name (default: the directory's)\n"
+    "      --model-version V   its version, as the file says it (default: none)\n"
     "      --default-voice V   the voice used when none is asked for\n"
     "      --alias A=V         let voice V answer to A too; may be repeated\n"
     "      --temperature X --top-p X --repetition-penalty X\n"
@@ -29,6 +30,7 @@ static const char usage[] =
 enum {
     OPT_TYPE = 256,
     OPT_NAME,
+    OPT_MODEL_VERSION,
     OPT_VOICE,
     OPT_ALIAS,
     OPT_TEMPERATURE,
@@ -41,6 +43,7 @@ enum {
 static const struct option options[] = {{"output", required_argument, 0, 'o'},
                                         {"type", required_argument, 0, OPT_TYPE},
                                         {"name", required_argument, 0, OPT_NAME},
+                                        {"model-version", required_argument, 0, OPT_MODEL_VERSION},
                                         {"default-voice", required_argument, 0, OPT_VOICE},
                                         {"alias", required_argument, 0, OPT_ALIAS},
                                         {"temperature", required_argument, 0, OPT_TEMPERATURE},
@@ -84,6 +87,9 @@ static int convert_take(struct jabbertts_convert_options *o, int c, const char *
     case OPT_NAME:
         o->name = optarg;
         return 0;
+    case OPT_MODEL_VERSION:
+        o->version = optarg;
+        return 0;
     case OPT_VOICE:
         o->default_voice = optarg;
         return 0;
@@ -122,8 +128,8 @@ static int check(const struct jabbertts_convert_options *o, int n_argument)
                    : cli_usage("convert", "wanted one directory and -o FILE.gguf");
     if (n_argument != 0 || !o->output)
         return cli_usage("convert", "--random wants -o FILE.gguf and no directory");
-    if (o->name || o->default_voice || o->n_alias || o->no_encoder || o->temperature >= 0 ||
-        o->top_p >= 0 || o->repetition_penalty >= 0)
+    if (o->name || o->version || o->default_voice || o->n_alias || o->no_encoder ||
+        o->temperature >= 0 || o->top_p >= 0 || o->repetition_penalty >= 0)
         return cli_usage("convert", "of the other options --random takes only --type");
     return 0;
 }

@@ -29,6 +29,7 @@ static int tools_convert(const struct jabbertts_convert_options *o, int type, st
     struct import_options i = {.directory = o->directory,
                                .output = o->output,
                                .name = o->name,
+                               .version = o->version,
                                .type = type,
                                .sampling = {o->temperature, o->top_p, o->repetition_penalty},
                                .default_voice = o->default_voice,

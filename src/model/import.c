@@ -946,6 +946,8 @@ static int write_model(struct import *m, struct err *e)
         return rc;
     spec_write(&m->spec, w);
     gguf_put_string(w, "general.name", name, strlen(name));
+    if (m->o->version)
+        gguf_put_string(w, "general.version", m->o->version, strlen(m->o->version));
     tokenizer_write(&m->vocab, w);
     if ((rc = put_voices(m, w, e)) == 0 && (rc = put_aliases(m, w, e)) == 0)
         rc = write_all(m, w, e);

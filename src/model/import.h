@@ -13,6 +13,7 @@ struct import_options {
     const char *directory;
     const char *output;
     const char *name;              /* general.name; NULL: the directory's */
+    const char *version;           /* general.version; NULL: none */
     int type;                      /* of matrices: KERN_*; -1: as in the checkpoint */
     struct spec_sampling sampling; /* recommended; a negative field: S1-mini's value */
     const char *default_voice;     /* NULL: none */

@@ -22,8 +22,9 @@ expect() { # expect CODE TEXT COMMAND...: exit code, and a text in what it says
 }
 
 checkpoint=tests/golden/s1-odd/checkpoint
-"$bin" convert $checkpoint -o "$dir/odd.gguf" --name odd --type q8_0 || fail "convert"
+"$bin" convert $checkpoint -o "$dir/odd.gguf" --name odd --model-version 7 --type q8_0 || fail "convert"
 expect 0 "general.name *\"odd\"" "$bin" inspect "$dir/odd.gguf"
+expect 0 "general.version *\"7\"" "$bin" inspect "$dir/odd.gguf"
 expect 0 "multiply-adds slow" "$bin" inspect "$dir/odd.gguf"
 expect 0 "\"memory_bytes\": [0-9]" "$bin" inspect --json --context 100 "$dir/odd.gguf"
 expect 1 "the model's limit is 3000" "$bin" inspect --context 3001 "$dir/odd.gguf"
