@@ -1,6 +1,5 @@
 /* prompt.c - <|interleave|>, references, text; each part tokenized on its own.
  * Source: fish_speech/content_sequence.py and inference.py:generate_long of the S1 era. */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -70,23 +69,13 @@ static int add_text(struct prompt *p, const struct tokenizer *t, const char *tex
     return rc;
 }
 
-/* The speaker mark and the text are one part: the mark is plain text unless the vocabulary has it.
- */
+/* The speaker mark and the text are two parts: no token reaches from one into the other.  The mark
+ * is ordinary text unless the vocabulary has it (content_sequence.py encodes part by part). */
 static int add_spoken(struct prompt *p, const struct tokenizer *t, const char *text, bool specials,
                       struct err *e)
 {
-    size_t n = strlen(text) + sizeof SPEAKER;
-    if (tokenizer_special(t, SPEAKER) >= 0 && !specials) {
-        int rc = add_special(p, t, SPEAKER, e);
-        return rc < 0 ? rc : add_text(p, t, text, false, e);
-    }
-    char *joined = mem_try(n, 1);
-    if (!joined)
-        return err_set(e, ERR_MEMORY, "out of memory for a prompt");
-    snprintf(joined, n, "%s%s", SPEAKER, text);
-    int rc = add_text(p, t, joined, specials, e);
-    mem_free(joined);
-    return rc;
+    int rc = add_text(p, t, SPEAKER, true, e);
+    return rc < 0 ? rc : add_text(p, t, text, specials, e);
 }
 
 static int add_codes(struct prompt *p, const struct spec_lm *s, const struct prompt_reference *r,
