@@ -336,10 +336,12 @@ JABBERTTS_API int jabbertts_inspect(const char *path, int context, int json, cha
                                     struct jabbertts_error *e);
 
 struct jabbertts_text_options {
-    const char
-        *stage; /* clean, normalized, sentences, phonemes or tokens; NULL: all, with headings */
+    const char *stage;    /* clean, normalized, sentences, phonemes, tokens or prompt; NULL: all but
+                             the last, with headings */
     const char *language; /* as in a request */
     const char *instructions;
+    const char *voice; /* whose reference the prompt begins with; NULL: none, also where the model
+                          has a default voice */
     int emoji, as_written;
 };
 JABBERTTS_API void jabbertts_text_options_init(struct jabbertts_text_options *o);

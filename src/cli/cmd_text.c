@@ -16,15 +16,26 @@ static const char usage[] =
     "Show what becomes of TEXT (or a file, or standard input) before it is spoken.\n\n"
     "  -i, --input FILE        read the text from FILE; - is standard input\n"
     "      --stage NAME        only this stage, in plain lines: clean, normalized, sentences,\n"
-    "                          phonemes, tokens (default: all, with headings)\n"
+    "                          phonemes, tokens (default: all of these, with headings), or "
+    "prompt:\n"
+    "                          the token ids that the model is given for each piece\n"
     "      --language NAME     de, fr, en-us ... (default: en-us)\n"
     "      --instructions TEXT how to speak; an emotion it names becomes a marker (S1 models)\n"
     "      --emoji             say what emoji show (default: they are dropped)\n"
     "      --as-written        do not write out numbers and the like\n"
+    "      --voice NAME        whose reference a prompt begins with (default: none)\n"
     "      --model FILE        as this model reads it (default: the built-in voice)\n"
     "      --help              this text\n";
 
-enum { OPT_STAGE = 256, OPT_LANGUAGE, OPT_INSTRUCTIONS, OPT_EMOJI, OPT_AS_WRITTEN, OPT_MODEL };
+enum {
+    OPT_STAGE = 256,
+    OPT_LANGUAGE,
+    OPT_INSTRUCTIONS,
+    OPT_EMOJI,
+    OPT_AS_WRITTEN,
+    OPT_MODEL,
+    OPT_VOICE
+};
 
 static const struct option options[] = {{"input", required_argument, 0, 'i'},
                                         {"stage", required_argument, 0, OPT_STAGE},
@@ -33,6 +44,7 @@ static const struct option options[] = {{"input", required_argument, 0, 'i'},
                                         {"emoji", no_argument, 0, OPT_EMOJI},
                                         {"as-written", no_argument, 0, OPT_AS_WRITTEN},
                                         {"model", required_argument, 0, OPT_MODEL},
+                                        {"voice", required_argument, 0, OPT_VOICE},
                                         {"help", no_argument, 0, 'h'},
                                         {0}};
 
@@ -65,6 +77,9 @@ static int text_parse(struct arguments *a, int argc, char **argv)
             break;
         case OPT_AS_WRITTEN:
             a->text.as_written = 1;
+            break;
+        case OPT_VOICE:
+            a->text.voice = optarg;
             break;
         case OPT_MODEL:
             a->model = optarg;
@@ -118,7 +133,8 @@ static int text_show(struct arguments *a)
     jabbertts_options_init(&o);
     o.model = a->model;
     o.slots = 1;
-    bool tokens = !a->text.stage || strcmp(a->text.stage, "tokens") == 0;
+    bool tokens =
+        !a->text.stage || !strcmp(a->text.stage, "tokens") || !strcmp(a->text.stage, "prompt");
     if ((a->model || tokens) && jabbertts_open(&o, &tts, &e) < 0)
         return cli_fail("%s", e.message);
     int rc = jabbertts_text(tts, &a->text, a->given, &listing, &e);

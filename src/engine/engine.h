@@ -198,6 +198,9 @@ void stream_end(struct jabbertts_stream *s, const struct err *why);
 /* (lock) Room for n more samples. */
 int stream_reserve(struct jabbertts_stream *s, size_t n, struct err *e);
 
+/* A voice of the model, or of the store: then *stored is to be freed.  ERR_NOT_FOUND. */
+int engine_voice(struct jabbertts *tts, const char *name, struct prompt_reference *ref,
+                 struct jabbertts_voice **stored, struct err *e);
 enum text_markup engine_markup(const struct jabbertts_request *r); /* stream.c */
 
 /* espeak.c: streams that espeak-ng speaks */

@@ -14,15 +14,17 @@ enum stage {
     STAGE_SENTENCES,
     STAGE_PHONEMES,
     STAGE_TOKENS,
+    STAGE_PROMPT,
     N_STAGE
 };
-static const char *const names[N_STAGE] = {"clean", "normalized", "sentences", "phonemes",
-                                           "tokens"};
+static const char *const names[N_STAGE] = {"clean",    "normalized", "sentences",
+                                           "phonemes", "tokens",     "prompt"};
 
 struct show {
     struct jabbertts *tts;
     struct text_options options;
     bool wanted[N_STAGE];
+    const char *voice; /* NULL: none */
     bool headings;
     struct buf out;
 };
@@ -62,21 +64,44 @@ static int stages_add_tokens(struct show *s, const char *text, struct err *e)
     return rc < 0 ? rc : add_line(s, "", e);
 }
 
+/* Row 0 of the matrix that the language model is given for a piece. */
+static int stages_add_prompt(struct show *s, const struct text_piece *piece, struct err *e)
+{
+    struct model *m = &s->tts->model;
+    const char *name = piece->voice ? piece->voice : s->voice;
+    struct prompt_reference ref = {0};
+    struct jabbertts_voice *stored = NULL;
+    struct prompt p;
+    int rc = name ? engine_voice(s->tts, name, &ref, &stored, e) : 0;
+    prompt_init(&p, m->spec.lm.n_codebook);
+    if (rc == 0)
+        rc = prompt_build(&p, m->tokenizer, &m->spec.lm, &ref, name != NULL, piece->text, false, e);
+    for (int i = 0; rc == 0 && i < p.n_column; i++)
+        if ((rc = buf_add_format(&s->out, i ? " %d" : "%d",
+                                 (int)p.columns[(size_t)i * (1 + (size_t)p.n_codebook)])) < 0)
+            err_set(e, rc, "out of memory for a listing");
+    prompt_done(&p);
+    jabbertts_voice_free(stored);
+    return rc < 0 ? rc : add_line(s, "", e);
+}
+
 static int show_pieces(struct show *s, struct text_pieces *p, struct err *e)
 {
     int rc = 0;
     if (stages_begin(s, STAGE_SENTENCES))
         rc = add_pieces(s, p, e);
-    bool read = s->wanted[STAGE_PHONEMES] || s->wanted[STAGE_TOKENS];
+    bool read = s->wanted[STAGE_PHONEMES] || s->wanted[STAGE_TOKENS] || s->wanted[STAGE_PROMPT];
     for (int i = 0; rc == 0 && read && i < p->n; i++)
         rc = text_piece_read(&p->piece[i], &s->options, e);
     if (rc == 0 && stages_begin(s, STAGE_PHONEMES))
         rc = add_pieces(s, p, e);
-    if (rc < 0 || !stages_begin(s, STAGE_TOKENS))
-        return rc;
-    for (int i = 0; rc == 0 && i < p->n; i++)
+    bool tokens = rc == 0 && stages_begin(s, STAGE_TOKENS);
+    for (int i = 0; rc == 0 && tokens && i < p->n; i++)
         if (p->piece[i].text[0])
             rc = stages_add_tokens(s, p->piece[i].text, e);
+    for (int i = 0; rc == 0 && s->wanted[STAGE_PROMPT] && i < p->n; i++)
+        if (p->piece[i].text[0])
+            rc = stages_add_prompt(s, &p->piece[i], e);
     return rc;
 }
 
@@ -104,8 +129,8 @@ static int show_all(struct show *s, const char *text, struct err *e)
 {
     struct text_pieces pieces = {0};
     int rc = ssml_is(text, strlen(text)) ? 0 : show_text(s, text, e);
-    if (rc == 0 &&
-        (s->wanted[STAGE_SENTENCES] || s->wanted[STAGE_PHONEMES] || s->wanted[STAGE_TOKENS]))
+    if (rc == 0 && (s->wanted[STAGE_SENTENCES] || s->wanted[STAGE_PHONEMES] ||
+                    s->wanted[STAGE_TOKENS] || s->wanted[STAGE_PROMPT]))
         rc = text_split(text, strlen(text), &s->options, &pieces, e);
     if (rc == 0 && pieces.n)
         rc = show_pieces(s, &pieces, e);
@@ -127,16 +152,16 @@ static int stages_choose(struct show *s, const char *stage, struct err *e)
 {
     bool known = !stage, model = s->tts && s->tts->has_model;
     for (int i = 0; i < N_STAGE; i++) {
-        s->wanted[i] = stage ? strcmp(stage, names[i]) == 0 : i != STAGE_TOKENS || model;
+        s->wanted[i] = stage ? strcmp(stage, names[i]) == 0 : i < STAGE_TOKENS + model;
         known = known || s->wanted[i];
     }
     if (!known)
         return err_set(e, ERR_ARGUMENT,
                        "there is no stage \"%.32s\"; there are clean, normalized, "
-                       "sentences, phonemes and tokens",
+                       "sentences, phonemes, tokens and prompt",
                        stage);
-    if (stage && s->wanted[STAGE_TOKENS] && !model)
-        return err_set(e, ERR_ARGUMENT, "tokens are a model's: open one");
+    if (stage && (s->wanted[STAGE_TOKENS] || s->wanted[STAGE_PROMPT]) && !model)
+        return err_set(e, ERR_ARGUMENT, "tokens and prompts are a model's: open one");
     return 0;
 }
 
@@ -148,7 +173,7 @@ int jabbertts_text(struct jabbertts *tts, const struct jabbertts_text_options *o
                                   : !tts->has_model            ? TEXT_WORDS
                                   : tts->model.spec.espeak_ipa ? TEXT_IPA
                                                                : TEXT_PLAIN;
-    struct show s = {.tts = tts, .headings = !o->stage};
+    struct show s = {.tts = tts, .voice = o->voice, .headings = !o->stage};
     s.options = (struct text_options){.frontend = frontend,
                                       .language = o->language,
                                       .lexicon = tts ? tts->lexicon : NULL,

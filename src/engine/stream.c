@@ -40,9 +40,8 @@ static int read_sampling(const struct jabbertts *tts, const struct jabbertts_req
     return check_range("repetition_penalty", p->sampling.repetition_penalty, 1, 2, e);
 }
 
-/* A voice of the model, or of the store: then *stored is to be freed. */
-static int named_voice(struct jabbertts *tts, const char *name, struct prompt_reference *ref,
-                       struct jabbertts_voice **stored, struct err *e)
+int engine_voice(struct jabbertts *tts, const char *name, struct prompt_reference *ref,
+                 struct jabbertts_voice **stored, struct err *e)
 {
     const struct voice *v = voices_find(tts->model.voices, name);
     name = voices_resolve(tts->model.voices, name);
@@ -69,7 +68,7 @@ static int find_voice(struct jabbertts *tts, const struct jabbertts_request *r,
     const char *name = r->voice ? r->voice : voices_default(tts->model.voices);
     if (!name)
         return 0;
-    int rc = named_voice(tts, name, &s->reference, &s->stored, e);
+    int rc = engine_voice(tts, name, &s->reference, &s->stored, e);
     if (rc < 0)
         return rc;
     s->has_reference = true;
@@ -87,7 +86,7 @@ static int find_voices(struct jabbertts *tts, struct jabbertts_stream *s, struct
         for (int j = i - 1; j >= 0 && j >= i - SAME_VOICE_WITHIN && !p->reference.codes; j--)
             if (s->pieces.piece[j].voice && strcmp(name, s->pieces.piece[j].voice) == 0)
                 p->reference = s->piece[j].reference;
-        int rc = p->reference.codes ? 0 : named_voice(tts, name, &p->reference, &p->stored, e);
+        int rc = p->reference.codes ? 0 : engine_voice(tts, name, &p->reference, &p->stored, e);
         if (rc < 0)
             return rc;
     }

@@ -25,6 +25,11 @@ checkpoint=tests/golden/s1-odd/checkpoint
 "$bin" convert $checkpoint -o "$dir/odd.gguf" --name odd --model-version 7 --type q8_0 || fail "convert"
 expect 0 "general.name *\"odd\"" "$bin" inspect "$dir/odd.gguf"
 expect 0 "general.version *\"7\"" "$bin" inspect "$dir/odd.gguf"
+expect 0 "^306 27 91 82 79 68 64 74 259 25 15 91 29 7 39 72 8 262 259 68 13$" \
+    "$bin" text --stage prompt --model "$dir/odd.gguf" "(Hi) there."
+alone=$("$bin" text --stage prompt "Hi.") # a voice's reference stands between the first token and the text
+expect 0 "^${alone%% *} .* ${alone#* }$" "$bin" text --stage prompt --voice alloy "Hi."
+expect 1 "there is no voice" "$bin" text --stage prompt --voice no-such-voice "Hi."
 expect 0 "multiply-adds slow" "$bin" inspect "$dir/odd.gguf"
 expect 0 "\"memory_bytes\": [0-9]" "$bin" inspect --json --context 100 "$dir/odd.gguf"
 expect 1 "the model's limit is 3000" "$bin" inspect --context 3001 "$dir/odd.gguf"
