@@ -225,9 +225,9 @@ struct jabbertts_request {
     const struct jabbertts_voice
         *reference;           /* instead of a name; borrowed until the stream's end */
     uint64_t seed;            /* default 0 */
-    float temperature;        /* 0..2; < 0: the model's recommendation */
-    float top_p;              /* (0, 1]; < 0: the same */
-    float repetition_penalty; /* 1..2; < 0: the same */
+    float temperature;        /* ranges: jabbertts_parameter; < 0: the model's recommendation */
+    float top_p;              /* the same */
+    float repetition_penalty; /* the same */
     double max_seconds;       /* of sound in all; 0: as long as the text needs */
     const char *language;     /* espeak-ng voice for phonemes; NULL: en-us */
     const char *instructions; /* how to speak; a marker it names leads each sentence (S1 models) */
@@ -283,12 +283,22 @@ JABBERTTS_API int jabbertts_stream_mark(const struct jabbertts_stream *s, int i,
 /* --- sound files -------------------------------------------------------------------------------
  */
 
+/* A format of sound files. */
+struct jabbertts_format {
+    const char *name;    /* "opus" */
+    const char *type;    /* Content-Type */
+    const char *endings; /* of file names, with spaces: "opus ogg oga" */
+};
+/* i-th format; by its name, or by a file's name that ends so.  0, or ERR_NOT_FOUND. */
+JABBERTTS_API int jabbertts_format_at(size_t i, struct jabbertts_format *ret);
+JABBERTTS_API int jabbertts_format_find(const char *name, struct jabbertts_format *ret);
+
 struct jabbertts_encoder;
 /* Gets encoded bytes in order; a negative return stops the encoder, which returns it. */
 typedef int (*jabbertts_sink)(void *cookie, const void *data, size_t n);
 
 struct jabbertts_encoder_options {
-    const char *format; /* wav, pcm, mp3, opus, aac, flac, or a file name that ends so */
+    const char *format; /* a format's name, or the name of a file that ends so */
     int in_hz;          /* of the samples written */
     int out_hz;         /* 0: the same, or the nearest the format knows */
     double speed;       /* 0.25..4, pitch kept; 0: 1 */
@@ -304,6 +314,34 @@ JABBERTTS_API void jabbertts_encoder_free(struct jabbertts_encoder *c);
 /* Header of a 16-bit mono WAV file whose length is known now (the encoder, which cannot seek,
  * writes one of unknown length). */
 JABBERTTS_API void jabbertts_wav_header(int hz, size_t n_sample, unsigned char header[44]);
+
+/* --- what may be asked for ---------------------------------------------------------------------
+ */
+
+enum jabbertts_type {
+    JABBERTTS_TYPE_STRING, /* const char * */
+    JABBERTTS_TYPE_FLOAT,
+    JABBERTTS_TYPE_DOUBLE,
+    JABBERTTS_TYPE_INT,
+    JABBERTTS_TYPE_U64
+};
+/* A member of a request, or of the encoder's options, that a person may set: the one table that the
+ * server's fields, the command line's options and the documents are made from. */
+struct jabbertts_parameter {
+    const char *name; /* "top_p" */
+    enum jabbertts_type type;
+    int of_encoder;  /* kept in struct jabbertts_encoder_options, else in jabbertts_request */
+    size_t offset;   /* of the member */
+    double min, max; /* inclusive; of strings: code points */
+    double preset;   /* the default; below min: what it is depends on the model or the format */
+    const char *help;
+};
+/* i-th parameter, NULL after the last; by its name, NULL: none. */
+JABBERTTS_API const struct jabbertts_parameter *jabbertts_parameter_at(size_t i);
+JABBERTTS_API const struct jabbertts_parameter *jabbertts_parameter_find(const char *name);
+/* Check a number, and keep it in `to`, the structure of p.  A seed of -1 becomes a random one. */
+JABBERTTS_API int jabbertts_parameter_set(const struct jabbertts_parameter *p, void *to,
+                                          double value, struct jabbertts_error *e);
 
 /* --- tools -------------------------------------------------------------------------------------
  */

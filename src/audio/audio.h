@@ -19,11 +19,15 @@ int audio_decode_memory(const void *data, size_t n_bytes, int hz, double max_sec
 int audio_check_speech(const float *pcm, size_t n, int hz, double min_s, double max_s,
                        struct err *e);
 
-enum audio_format { AUDIO_WAV, AUDIO_PCM, AUDIO_MP3, AUDIO_OPUS, AUDIO_AAC, AUDIO_FLAC };
-/* name: "mp3" or "x.mp3" */
+enum audio_format { AUDIO_MP3, AUDIO_OPUS, AUDIO_AAC, AUDIO_FLAC, AUDIO_WAV, AUDIO_PCM };
+struct audio_format_info {
+    const char *name, *type; /* "opus"; Content-Type */
+    const char *endings;     /* of file names, with spaces */
+};
+/* NULL after the last format. */
+const struct audio_format_info *audio_format_at(size_t i);
+/* name: a format's name, or a file's name with one of its endings: "mp3", "x.ogg" */
 int audio_format_from_name(const char *name, enum audio_format *ret, struct err *e);
-const char *audio_format_name(enum audio_format f);
-const char *audio_content_type(enum audio_format f);
 
 /* Receives encoded bytes in order; return < 0 to stop (the encoder then returns that). */
 typedef int (*audio_sink)(void *cookie, const void *data, size_t n, struct err *e);

@@ -36,31 +36,34 @@ typedef uint8_t write_byte;
 
 /* What each format needs to know; codec NULL: written by hand. */
 static const struct format {
-    const char *name, *type, *codec, *muxer;
+    struct audio_format_info info;
+    const char *codec, *muxer;
     enum AVSampleFormat sample;
     int bit_rate;
     int hz[14]; /* allowed, ascending, ended by 0; none: any */
 } formats[] = {
-    [AUDIO_WAV] = {.name = "wav", .type = "audio/wav"},
-    [AUDIO_PCM] = {.name = "pcm", .type = "audio/pcm"},
-    [AUDIO_MP3] = {"mp3",
-                   "audio/mpeg",
+    [AUDIO_WAV] = {.info = {"wav", "audio/wav", "wav wave"}},
+    [AUDIO_PCM] = {.info = {"pcm", "audio/pcm", "pcm raw"}},
+    [AUDIO_MP3] = {{"mp3", "audio/mpeg", "mp3"},
                    "libmp3lame",
                    "mp3",
                    AV_SAMPLE_FMT_FLTP,
                    128000,
                    {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000}},
-    [AUDIO_OPUS] = {"opus", "audio/ogg", "libopus", "ogg", AV_SAMPLE_FMT_FLT, 64000, {48000}},
-    [AUDIO_AAC] = {"aac",
-                   "audio/aac",
+    [AUDIO_OPUS] = {{"opus", "audio/opus", "opus ogg oga"},
+                    "libopus",
+                    "ogg",
+                    AV_SAMPLE_FMT_FLT,
+                    64000,
+                    {48000}},
+    [AUDIO_AAC] = {{"aac", "audio/aac", "aac adts"},
                    "aac",
                    "adts",
                    AV_SAMPLE_FMT_FLTP,
                    96000,
                    {7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000,
                     88200, 96000}},
-    [AUDIO_FLAC] = {.name = "flac",
-                    .type = "audio/flac",
+    [AUDIO_FLAC] = {.info = {"flac", "audio/flac", "flac"},
                     .codec = "flac",
                     .muxer = "flac",
                     .sample = AV_SAMPLE_FMT_S16},
@@ -87,27 +90,37 @@ struct audio_encoder {
     struct buf held; /* WAV of known length: the samples until finish */
 };
 
+const struct audio_format_info *audio_format_at(size_t i)
+{
+    return i < N_FORMAT ? &formats[i].info : NULL;
+}
+
+/* Is it one of the words of a list? */
+static bool is_ending(const char *list, const char *s)
+{
+    size_t n = strlen(s);
+    for (size_t len; *list; list += len + (list[len] == ' ')) {
+        len = strcspn(list, " ");
+        if (len == n && strncasecmp(list, s, n) == 0)
+            return true;
+    }
+    return false;
+}
+
 int audio_format_from_name(const char *name, enum audio_format *ret, struct err *e)
 {
-    const char *dot = strrchr(name, '.');
-    const char *s = dot ? dot + 1 : name;
-    for (size_t i = 0; i < N_FORMAT; i++)
-        if (strcasecmp(s, formats[i].name) == 0) {
+    char known[128];
+    const char *dot = strrchr(name, '.'), *s = dot ? dot + 1 : name;
+    size_t n = 0;
+    for (size_t i = 0; i < N_FORMAT; i++) {
+        if (is_ending(formats[i].info.endings, s)) {
             *ret = (enum audio_format)i;
             return 0;
         }
-    return err_set(e, ERR_ARGUMENT,
-                   "unknown sound format \"%.64s\", known are wav, pcm, mp3, opus, aac, flac", s);
-}
-
-const char *audio_format_name(enum audio_format f)
-{
-    return (size_t)f < N_FORMAT ? formats[f].name : "?";
-}
-
-const char *audio_content_type(enum audio_format f)
-{
-    return (size_t)f < N_FORMAT ? formats[f].type : "application/octet-stream";
+        n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "",
+                              formats[i].info.name);
+    }
+    return err_set(e, ERR_ARGUMENT, "unknown sound format \"%.64s\", known are %s", s, known);
 }
 
 static void put_le(unsigned char *p, int n_byte, uint32_t v)
@@ -160,7 +173,7 @@ static int encode_fail_av(struct audio_encoder *a, int av, const char *what)
         return a->failed;
     av_strerror(av, why, sizeof(why));
     return err_set(a->e, av == AVERROR(ENOMEM) ? ERR_MEMORY : ERR_UNSUPPORTED, "%s: %s: %s",
-                   a->format->name, what, why);
+                   a->format->info.name, what, why);
 }
 
 /* --- making ------------------------------------------------------------------------------- */
@@ -306,8 +319,8 @@ static int encode_check_options(const struct audio_encoder_options *o, struct er
         return err_set(e, ERR_ARGUMENT, "%d bits a second, wanted 6000 to 512000", o->bit_rate);
     const struct format *f = &formats[o->format];
     if (o->out_hz && nearest_rate(f, o->out_hz) != o->out_hz)
-        return err_set(e, ERR_ARGUMENT, "%s cannot hold %d samples a second, %d would do", f->name,
-                       o->out_hz, nearest_rate(f, o->out_hz));
+        return err_set(e, ERR_ARGUMENT, "%s cannot hold %d samples a second, %d would do",
+                       f->info.name, o->out_hz, nearest_rate(f, o->out_hz));
     return 0;
 }
 

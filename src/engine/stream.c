@@ -16,28 +16,32 @@ void jabbertts_request_init(struct jabbertts_request *r)
     *r = (struct jabbertts_request){.temperature = -1, .top_p = -1, .repetition_penalty = -1};
 }
 
-static int check_range(const char *name, float v, float low, float high, struct err *e)
+/* given, or what the model recommends where that is negative, within the parameter's range */
+static int read_parameter(const char *name, float given, float recommended, float *ret,
+                          struct err *e)
 {
-    if (v >= low && v <= high)
-        return 0;
-    return err_set(e, ERR_ARGUMENT, "%s is %g, must be %g to %g", name, (double)v, (double)low,
-                   (double)high);
+    const struct jabbertts_parameter *p = jabbertts_parameter_find(name);
+    float v = given < 0 ? recommended : given;
+    if (!(v >= (float)p->min && v <= (float)p->max))
+        return err_set(e, ERR_ARGUMENT, "%s is %g, must be %g to %g", name, (double)v, p->min,
+                       p->max);
+    *ret = v;
+    return 0;
 }
 
 static int read_sampling(const struct jabbertts *tts, const struct jabbertts_request *r,
                          struct ar_params *p, struct err *e)
 {
     const struct spec_sampling *d = &tts->model.spec.sampling;
+    struct sampler_params *to = &p->sampling;
     int rc;
     p->seed = r->seed;
-    p->sampling.temperature = r->temperature < 0 ? d->temperature : r->temperature;
-    p->sampling.top_p = r->top_p < 0 ? d->top_p : r->top_p;
-    p->sampling.repetition_penalty =
-        r->repetition_penalty < 0 ? d->repetition_penalty : r->repetition_penalty;
-    if ((rc = check_range("temperature", p->sampling.temperature, 0, 2, e)) < 0 ||
-        (rc = check_range("top_p", p->sampling.top_p, 1e-6f, 1, e)) < 0)
+    if ((rc = read_parameter("temperature", r->temperature, d->temperature, &to->temperature, e)) <
+            0 ||
+        (rc = read_parameter("top_p", r->top_p, d->top_p, &to->top_p, e)) < 0)
         return rc;
-    return check_range("repetition_penalty", p->sampling.repetition_penalty, 1, 2, e);
+    return read_parameter("repetition_penalty", r->repetition_penalty, d->repetition_penalty,
+                          &to->repetition_penalty, e);
 }
 
 int engine_voice(struct jabbertts *tts, const char *name, struct prompt_reference *ref,
