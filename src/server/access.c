@@ -3,7 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "server/http.h"
+#include "server/access.h"
+#include "server/daemon.h"
 
 /* Fetch does not take "*" for Authorization, so headers are listed: what OpenAI's clients send. */
 static const char allowed_headers[] =

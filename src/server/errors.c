@@ -2,7 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "server/http.h"
+#include "server/errors.h"
 
 static const char invalid[] = "invalid_request_error";
 static const char limited[] = "rate_limit_exceeded";

@@ -1,5 +1,5 @@
 /* health.c - is the server alive, and would it take a request. */
-#include "server/http.h"
+#include "server/daemon.h"
 
 void health_live(struct request *r)
 {

@@ -1,5 +1,8 @@
 /* http.c - requests and replies over libmicrohttpd; its types end here and in watch.c. */
-#include "server/http.h"
+#include "server/access.h"
+#include "server/daemon.h"
+#include "server/log.h"
+#include "server/watch.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -137,14 +140,6 @@ bool http_gone(struct request *r)
     bool gone = r->gone;
     pthread_mutex_unlock(&r->lock);
     return gone;
-}
-
-bool http_over(struct request *r)
-{
-    pthread_mutex_lock(&r->lock);
-    bool over = r->over;
-    pthread_mutex_unlock(&r->lock);
-    return over;
 }
 
 /* With r's lock held: once queued, r may run and be freed. */
@@ -288,7 +283,6 @@ static struct request *request_new(struct server *s, struct MHD_Connection *conn
     r->connection = connection;
     r->conn = conn_of(connection);
     r->first_byte_s = -1;
-    r->stats = (struct speech_stats){.queue_s = -1, .first_audio_s = -1, .made_s = -1};
     clock_gettime(CLOCK_MONOTONIC, &r->started);
     pthread_mutex_init(&r->lock, NULL);
     buf_init(&r->reply.body, HTTP_WHOLE_BYTES);
@@ -310,7 +304,8 @@ void request_free(struct request *r)
 {
     struct server *s = r->server;
     log_request(r);
-    mem_free(r->stats.text);
+    if (r->state)
+        r->state->free(r->state);
     buf_done(&r->body);
     buf_done(&r->reply.body);
     buf_done(&r->out);
@@ -477,7 +472,7 @@ static void on_done(void *cookie, struct MHD_Connection *connection, void **stat
     pthread_mutex_unlock(&s->lock);
     pthread_mutex_lock(&r->lock);
     r->gone = r->over = true;
-    bool now = r->task == TASK_IDLE && !r->speech;
+    bool now = r->task == TASK_IDLE && !r->state;
     if (!now)
         schedule(r);
     pthread_mutex_unlock(&r->lock); /* from here on a worker may have freed it */

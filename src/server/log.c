@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "server/http.h"
+#include "server/daemon.h"
+#include "server/log.h"
 
 static void time_string(char *to, size_t n)
 {
@@ -36,31 +37,17 @@ static void log_set(json_t *o, const char *name, json_t *value)
     json_object_set_new(o, name, value);
 }
 
-static void log_set_string(json_t *o, const char *name, const char *s)
+void log_set_string(json_t *o, const char *name, const char *s)
 {
     if (s && *s)
         log_set(o, name, json_string(s));
 }
 
 /* Thousandths are enough, and keep the lines short. */
-static void set_seconds(json_t *o, const char *name, double v)
+void log_set_seconds(json_t *o, const char *name, double v)
 {
     if (v >= 0)
         log_set(o, name, json_real(round(v * 1000) / 1000));
-}
-
-static void speech_fields(json_t *o, const struct request *r)
-{
-    const struct speech_stats *t = &r->stats;
-    log_set_string(o, "format", t->format);
-    log_set_string(o, "voice", t->voice);
-    log_set(o, "characters", json_integer((json_int_t)t->n_char));
-    set_seconds(o, "audio_seconds", t->audio_s);
-    set_seconds(o, "first_audio_seconds", t->first_audio_s);
-    if (t->audio_s > 0)
-        set_seconds(o, "rtf", t->made_s / t->audio_s);
-    if (r->server->o.log_text)
-        log_set_string(o, "text", t->text);
 }
 
 static json_t *fields(const struct request *r)
@@ -77,8 +64,8 @@ static json_t *fields(const struct request *r)
     log_set_string(o, "method", r->method);
     log_set_string(o, "path", r->path);
     log_set(o, "status", json_integer(r->reply.status));
-    set_seconds(o, "seconds", http_seconds_since(&r->started));
-    set_seconds(o, "first_byte_seconds", r->first_byte_s);
+    log_set_seconds(o, "seconds", http_seconds_since(&r->started));
+    log_set_seconds(o, "first_byte_seconds", r->first_byte_s);
     log_set(o, "bytes", json_integer((json_int_t)r->n_sent));
     log_set_string(o, "key", r->key ? r->key->name : NULL);
     log_set_string(o, "client_request_id", r->client_id);
@@ -86,8 +73,8 @@ static json_t *fields(const struct request *r)
     log_set_string(o, "parent_id", r->parent_id);
     if (r->n_retry > 0)
         log_set(o, "retry", json_integer(r->n_retry));
-    if (r->stats.format)
-        speech_fields(o, r);
+    if (r->state && r->state->log)
+        r->state->log(r->state, o);
     if (r->error.fault) {
         log_set_string(o, "code", api_code(r->error.fault));
         log_set_string(o, "error", r->error.message);
@@ -129,7 +116,6 @@ static void put_text(json_t *o)
 static void log_count(const struct request *r)
 {
     struct metrics *m = &r->server->metrics;
-    const struct speech_stats *t = &r->stats;
     const char *route = r->route ? r->route->name : "none";
     char labels[128];
     snprintf(labels, sizeof labels, "route=\"%s\",status=\"%d\"", route, r->reply.status);
@@ -143,20 +129,8 @@ static void log_count(const struct request *r)
         snprintf(labels, sizeof labels, "code=\"%s\"", api_code(r->error.fault));
         metrics_add(m, METRIC_ERRORS, labels, 1);
     }
-    if (!t->format)
-        return;
-    if (t->cancelled)
-        metrics_add(m, METRIC_CANCELLATIONS, "", 1);
-    metrics_add(m, METRIC_CHARACTERS, "", (double)t->n_char);
-    metrics_add(m, METRIC_AUDIO_SECONDS, "", t->audio_s);
-    if (t->first_audio_s >= 0)
-        metrics_add(m, METRIC_FIRST_AUDIO_SECONDS, "", t->first_audio_s);
-    if (t->queue_s >= 0)
-        metrics_add(m, METRIC_QUEUE_SECONDS, "", t->queue_s);
-    if (t->audio_s > 0 && !r->error.fault) {
-        metrics_add(m, METRIC_SPEECH_SECONDS, "", t->audio_s);
-        metrics_add(m, METRIC_RTF, "", t->made_s / t->audio_s);
-    }
+    if (r->state && r->state->count)
+        r->state->count(r->state, m, r->error.fault != FAULT_NONE);
 }
 
 void log_request(const struct request *r)

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/near.h"
-#include "server/http.h"
+#include "server/daemon.h"
 
 #define ESPEAK "espeak-ng" /* speaks beside any model */
 

@@ -3,7 +3,7 @@
  * document cannot drift from what is accepted. */
 #include <string.h>
 
-#include "server/http.h"
+#include "server/daemon.h"
 #include "server/params.h"
 
 /* `name` becomes the file's bytes, ended by a zero. */
@@ -96,13 +96,13 @@ static json_t *voice_schema(json_t *name)
 static json_t *speech_schema(const struct server *s)
 {
     json_t *properties = json_object(), *required = json_array();
-    const struct param *p;
-    for (size_t i = 0; (p = params_at(i)); i++) {
-        json_t *field = field_schema(p, s->o.max_input_chars);
-        json_object_set_new(properties, p->name,
-                            p->type == PARAM_VOICE ? voice_schema(field) : field);
-        if (p->required)
-            json_array_append_new(required, json_string(p->name));
+    struct param p;
+    for (size_t i = 0; params_at(i, &p); i++) {
+        json_t *field = field_schema(&p, s->o.max_input_chars);
+        json_object_set_new(properties, p.name,
+                            p.type == PARAM_VOICE ? voice_schema(field) : field);
+        if (p.required)
+            json_array_append_new(required, json_string(p.name));
     }
     return json_pack("{s:s, s:o, s:o}", "type", "object", "required", required, "properties",
                      properties);

@@ -1,6 +1,7 @@
 #include "server/params.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,75 +9,82 @@
 
 #define NAMED_MAX 8 /* unknown fields that a warning names */
 
-static const char *const format_names[] = {"mp3", "opus", "aac", "flac", "wav", "pcm", NULL};
-static const char *const format_types[] = {"audio/mpeg", "audio/opus", "audio/aac",
-                                           "audio/flac", "audio/wav",  "audio/pcm"};
-static const char *const stream_formats[] = {"audio", "sse", NULL};
-
-/* In the order of the rows. */
-enum {
-    MODEL,
-    INPUT,
-    VOICE,
-    INSTRUCTIONS,
-    RESPONSE_FORMAT,
-    SPEED,
-    STREAM_FORMAT,
-    STREAM,
-    SEED,
-    TEMPERATURE,
-    TOP_P,
-    REPETITION_PENALTY,
-    SAMPLE_RATE,
-    LANGUAGE,
-    LANG_CODE,
-    N_PARAM
+/* A field: of a parameter that the engine knows, or of our own, kept in struct speech_params. */
+struct field {
+    const char *name;
+    const char *parameter; /* its name in the engine's table; NULL: it is the server's own */
+    size_t offset;         /* of the server's own */
+    enum param_type type;
+    bool required;
+    double min, max, preset;
+    const char *values[PARAM_VALUES];
+    const char *help; /* NULL: the engine's */
 };
 
-static const struct param params[N_PARAM] = {
-    [MODEL] = {"model", PARAM_STRING, true, 1, 128, 0, NULL, "id or alias of a model"},
-    [INPUT] = {"input", PARAM_STRING, true, 1, 4096, 0, NULL, "the text to speak"},
-    [VOICE] = {"voice", PARAM_VOICE, true, 1, 128, 0, NULL,
-               "name or alias of a voice, or an object {\"id\": name}"},
-    [INSTRUCTIONS] =
-        {"instructions", PARAM_STRING, false, 0, 4096, 0, NULL,
-         "how to speak; models that know markers get the one it names: whispering, excited ..."},
-    [RESPONSE_FORMAT] = {"response_format", PARAM_ENUM, false, 0, 0, FORMAT_MP3, format_names,
-                         "format of the sound"},
-    [SPEED] = {"speed", PARAM_NUMBER, false, 0.25, 4, 1, NULL, "pitch is kept"},
-    [STREAM_FORMAT] = {"stream_format", PARAM_ENUM, false, 0, 0, 0, stream_formats,
-                       "bytes of sound, or server-sent events that carry them"},
-    [STREAM] = {"stream", PARAM_BOOL, false, 0, 1, 1, NULL,
-                "false: send the sound when it is whole, with its length"},
-    [SEED] = {"seed", PARAM_INTEGER, false, 0, 9007199254740991, 0, NULL,
-              "another seed, another reading; the same seed, the same sound"},
-    [TEMPERATURE] = {"temperature", PARAM_NUMBER, false, 0, 2, -1, NULL,
-                     "of sampling; the model's own when absent"},
-    [TOP_P] = {"top_p", PARAM_NUMBER, false, 0.01, 1, -1, NULL,
-               "of sampling; the model's own when absent"},
-    [REPETITION_PENALTY] = {"repetition_penalty", PARAM_NUMBER, false, 1, 2, -1, NULL,
-                            "of sampling; the model's own when absent"},
-    [SAMPLE_RATE] = {"sample_rate", PARAM_INTEGER, false, 8000, 48000, 0, NULL,
-                     "Hz; when absent 24000 for pcm, else the model's or the nearest the format "
-                     "knows"},
-    [LANGUAGE] = {"language", PARAM_STRING, false, 0, 32, 0, NULL,
-                  "of the text, for models that read phonemes: en-us, en-gb, de ..."},
-    [LANG_CODE] = {"lang_code", PARAM_STRING, false, 0, 32, 0, NULL, "another name of language"},
+#define OWN(field)         .offset = offsetof(struct speech_params, field)
+#define ENGINE(parameter_) .parameter = parameter_
+
+static const struct field fields[] = {
+    {.name = "model",
+     OWN(model),
+     .type = PARAM_STRING,
+     .required = true,
+     .min = 1,
+     .max = 128,
+     .help = "id or alias of a model"},
+    {.name = "input", ENGINE("text"), .type = PARAM_STRING, .required = true},
+    {.name = "voice",
+     ENGINE("voice"),
+     .type = PARAM_VOICE,
+     .required = true,
+     .help = "name or alias of a voice, or an object {\"id\": name}"},
+    {.name = "instructions", ENGINE("instructions"), .type = PARAM_STRING},
+    {.name = "response_format", ENGINE("format"), .type = PARAM_ENUM},
+    {.name = "speed", ENGINE("speed"), .type = PARAM_NUMBER},
+    {.name = "stream_format",
+     OWN(stream_format),
+     .type = PARAM_ENUM,
+     .values = {"audio", "sse"},
+     .help = "bytes of sound, or server-sent events that carry them"},
+    {.name = "stream",
+     OWN(stream),
+     .type = PARAM_BOOL,
+     .max = 1,
+     .preset = 1,
+     .help = "false: send the sound when it is whole, with its length"},
+    {.name = "seed", ENGINE("seed"), .type = PARAM_INTEGER},
+    {.name = "temperature", ENGINE("temperature"), .type = PARAM_NUMBER},
+    {.name = "top_p", ENGINE("top_p"), .type = PARAM_NUMBER},
+    {.name = "repetition_penalty", ENGINE("repetition_penalty"), .type = PARAM_NUMBER},
+    {.name = "sample_rate", ENGINE("sample_rate"), .type = PARAM_INTEGER},
+    {.name = "language", ENGINE("language"), .type = PARAM_STRING},
+    {.name = "lang_code",
+     ENGINE("language"),
+     .type = PARAM_STRING,
+     .help = "another name of language"},
 };
+#define N_FIELD (sizeof fields / sizeof *fields)
 
-const struct param *params_at(size_t i)
+bool params_at(size_t i, struct param *ret)
 {
-    return i < N_PARAM ? &params[i] : NULL;
-}
-
-const char *params_format_name(enum speech_format f)
-{
-    return format_names[f];
-}
-
-const char *params_format_type(enum speech_format f)
-{
-    return format_types[f];
+    if (i >= N_FIELD)
+        return false;
+    const struct field *f = &fields[i];
+    const struct jabbertts_parameter *p =
+        f->parameter ? jabbertts_parameter_find(f->parameter) : NULL;
+    struct jabbertts_format format;
+    *ret = (struct param){f->name, f->type, f->required, f->min, f->max, f->preset, {0}, f->help};
+    memcpy(ret->values, f->values, sizeof ret->values);
+    if (!p)
+        return true;
+    ret->min = p->min;
+    ret->max = p->max;
+    ret->preset = p->preset;
+    ret->help = f->help ? f->help : p->help;
+    for (size_t k = 0; f->type == PARAM_ENUM && k < PARAM_VALUES - 1; k++)
+        if (jabbertts_format_at(k, &format) == 0)
+            ret->values[k] = format.name;
+    return true;
 }
 
 size_t params_count_chars(const char *s)
@@ -116,7 +124,7 @@ static int wrong_type(const struct param *p, const char *wanted, const json_t *v
                     type_name(v));
 }
 
-static int read_string(const struct param *p, const json_t *v, double max, const char **ret,
+static int read_string(const struct param *p, const json_t *v, const char **ret,
                        struct api_error *e)
 {
     if (!json_is_string(v))
@@ -125,12 +133,13 @@ static int read_string(const struct param *p, const json_t *v, double max, const
             e);
     const char *s = json_string_value(v);
     size_t n = params_count_chars(s);
-    if ((double)n > max)
+    if ((double)n > p->max)
         return api_fail(e, FAULT_TOO_LONG, p->name, "'%s' is %zu characters; the limit is %.0f%s",
-                        p->name, n, max,
-                        p == &params[INPUT] ? " (max_input_chars). Split the text, or start the "
-                                              "server with a higher limit."
-                                            : ".");
+                        p->name, n, p->max,
+                        strcmp(p->name, "input") == 0
+                            ? " (max_input_chars). Split the text, or start the server with a "
+                              "higher limit."
+                            : ".");
     if ((double)n < p->min)
         return api_fail(e, FAULT_TOO_SHORT, p->name, "'%s' is empty", p->name);
     *ret = s;
@@ -140,15 +149,15 @@ static int read_string(const struct param *p, const json_t *v, double max, const
 static int read_voice(const struct param *p, const json_t *v, const char **ret, struct api_error *e)
 {
     if (!json_is_object(v))
-        return read_string(p, v, p->max, ret, e);
+        return read_string(p, v, ret, e);
     const json_t *id = json_object_get(v, "id");
     if (!id || json_object_size(v) != 1)
         return api_fail(e, FAULT_INVALID_VALUE, p->name,
                         "'voice' as an object has exactly one member, {\"id\": string}");
-    return read_string(p, id, p->max, ret, e);
+    return read_string(p, id, ret, e);
 }
 
-static int read_enum(const struct param *p, const json_t *v, double *ret, struct api_error *e)
+static int read_enum(const struct param *p, const json_t *v, int *ret, struct api_error *e)
 {
     char known[96];
     size_t n = 0;
@@ -174,12 +183,6 @@ static int params_read_number(const struct param *p, const json_t *v, double *re
                               struct api_error *e)
 {
     bool whole = p->type == PARAM_INTEGER;
-    if (p->type == PARAM_BOOL) {
-        if (!json_is_boolean(v))
-            return wrong_type(p, "true or false", v, e);
-        *ret = json_is_true(v);
-        return 0;
-    }
     if (!json_is_number(v))
         return wrong_type(p, whole ? "an integer" : "a number", v, e);
     double x = json_number_value(v);
@@ -195,25 +198,52 @@ static int params_read_number(const struct param *p, const json_t *v, double *re
 
 /* --- all fields --- */
 
-struct values { /* of the table's rows */
-    const char *string[N_PARAM];
-    double number[N_PARAM];
-};
-
-static int params_read_field(const struct param *p, const json_t *v,
-                             const struct param_limits *limits, struct values *to,
-                             struct api_error *e)
+/* Where the i-th field's value goes. */
+static void *params_place(const struct field *f, struct speech_params *to)
 {
-    size_t i = (size_t)(p - params);
+    const struct jabbertts_parameter *p =
+        f->parameter ? jabbertts_parameter_find(f->parameter) : NULL;
+    char *of = !p ? (char *)to : p->of_encoder ? (char *)&to->encoder : (char *)&to->request;
+    return of + (p ? p->offset : f->offset);
+}
+
+static int params_keep_number(const struct field *f, const struct param *p, const json_t *v,
+                              struct speech_params *to, struct api_error *e)
+{
+    struct jabbertts_error why;
+    double x = 0;
+    if (params_read_number(p, v, &x, e) < 0)
+        return -1;
+    const struct jabbertts_parameter *kept = jabbertts_parameter_find(f->parameter);
+    void *of = kept->of_encoder ? (void *)&to->encoder : (void *)&to->request;
+    return jabbertts_parameter_set(kept, of, x, &why) < 0 ? api_fail_engine(e, f->name, &why) : 0;
+}
+
+static int params_read_field(const struct field *f, const struct param *p, const json_t *v,
+                             struct speech_params *to, struct api_error *e)
+{
+    void *place = params_place(f, to);
+    int i = 0;
     switch (p->type) {
     case PARAM_STRING:
-        return read_string(p, v, i == INPUT ? limits->max_input_chars : p->max, &to->string[i], e);
+        return read_string(p, v, place, e);
     case PARAM_VOICE:
-        return read_voice(p, v, &to->string[i], e);
+        return read_voice(p, v, place, e);
     case PARAM_ENUM:
-        return read_enum(p, v, &to->number[i], e);
+        if (read_enum(p, v, &i, e) < 0)
+            return -1;
+        if (f->parameter)
+            *(const char **)place = p->values[i];
+        else
+            *(int *)place = i;
+        return 0;
+    case PARAM_BOOL:
+        if (!json_is_boolean(v))
+            return wrong_type(p, "true or false", v, e);
+        *(int *)place = json_is_true(v);
+        return 0;
     default:
-        return params_read_number(p, v, &to->number[i], e);
+        return params_keep_number(f, p, v, to, e);
     }
 }
 
@@ -235,8 +265,8 @@ static int refuse_field(const char *name, struct api_error *e)
 {
     struct near near;
     near_init(&near, name);
-    for (int i = 0; i < N_PARAM; i++)
-        near_try(&near, params[i].name);
+    for (size_t i = 0; i < N_FIELD; i++)
+        near_try(&near, fields[i].name);
     const char *best = near_found(&near);
     return api_fail(e, FAULT_UNKNOWN_FIELD, name, "there is no field '%.64s'%s%s%s", name,
                     best ? "; did you mean '" : "", best ? best : "", best ? "'?" : "");
@@ -250,10 +280,10 @@ static int check_names(json_t *json, const struct param_limits *limits, char *ig
     int n = 0;
     json_object_foreach(json, name, value)
     {
-        int i = 0;
-        while (i < N_PARAM && strcmp(name, params[i].name) != 0)
+        size_t i = 0;
+        while (i < N_FIELD && strcmp(name, fields[i].name) != 0)
             i++;
-        if (i < N_PARAM)
+        if (i < N_FIELD)
             continue;
         if (limits->strict)
             return refuse_field(name, e);
@@ -262,19 +292,20 @@ static int check_names(json_t *json, const struct param_limits *limits, char *ig
     return 0;
 }
 
-static int read_object(json_t *json, const struct param_limits *limits, struct values *to,
+static int read_object(json_t *json, const struct param_limits *limits, struct speech_params *to,
                        struct api_error *e)
 {
-    for (int i = 0; i < N_PARAM; i++) {
-        const struct param *p = &params[i];
-        const json_t *v = json_object_get(json, p->name);
-        to->number[i] = p->preset;
-        if (!v && p->required)
-            return api_fail(e, FAULT_MISSING, p->name, "the field '%s' is missing", p->name);
+    struct param p;
+    for (size_t i = 0; params_at(i, &p); i++) {
+        const json_t *v = json_object_get(json, p.name);
+        if (strcmp(p.name, "input") == 0)
+            p.max = limits->max_input_chars;
+        if (!v && p.required)
+            return api_fail(e, FAULT_MISSING, p.name, "the field '%s' is missing", p.name);
         /* Clients send null for what they leave to us. */
-        if (!v || (json_is_null(v) && !p->required))
+        if (!v || (json_is_null(v) && !p.required))
             continue;
-        if (params_read_field(p, v, limits, to, e) < 0)
+        if (params_read_field(&fields[i], &p, v, to, e) < 0)
             return -1;
     }
     return 0;
@@ -284,9 +315,9 @@ int params_parse(const char *body, size_t n, const struct param_limits *limits,
                  struct speech_params *ret, struct api_error *e)
 {
     json_error_t why;
-    struct values v = {0};
-    struct speech_params p = {0};
+    struct speech_params p = {.encoder = {.format = "mp3"}, .stream = 1};
     json_t *json = json_loadb(body, n, 0, &why);
+    jabbertts_request_init(&p.request);
     if (!json)
         return api_fail(e, FAULT_BAD_JSON, NULL,
                         "the body is not valid JSON: %s (line %d, column "
@@ -299,26 +330,12 @@ int params_parse(const char *body, size_t n, const struct param_limits *limits,
         return -1;
     }
     if (check_names(json, limits, p.ignored, sizeof p.ignored, e) < 0 ||
-        read_object(json, limits, &v, e) < 0) {
+        read_object(json, limits, &p, e) < 0) {
         json_decref(json);
         return -1;
     }
     p.json = json;
-    p.model = v.string[MODEL];
-    p.input = v.string[INPUT];
-    p.n_char = params_count_chars(p.input);
-    p.voice = v.string[VOICE];
-    p.instructions = v.string[INSTRUCTIONS];
-    p.language = v.string[LANGUAGE] ? v.string[LANGUAGE] : v.string[LANG_CODE];
-    p.response_format = (enum speech_format)v.number[RESPONSE_FORMAT];
-    p.sse = v.number[STREAM_FORMAT] != 0;
-    p.stream = v.number[STREAM] != 0;
-    p.speed = v.number[SPEED];
-    p.temperature = v.number[TEMPERATURE];
-    p.top_p = v.number[TOP_P];
-    p.repetition_penalty = v.number[REPETITION_PENALTY];
-    p.seed = (int64_t)v.number[SEED];
-    p.sample_rate = (int)v.number[SAMPLE_RATE];
+    p.n_char = params_count_chars(p.request.text);
     *ret = p;
     return 0;
 }

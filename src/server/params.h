@@ -4,14 +4,18 @@
  *     if (params_parse(body, n, &limits, &p, &e) < 0) ...     e names the field, the value, the fix
  *     params_done(&p);
  *
- * Parsing, the OpenAPI document and the reference in docs/HTTP.md follow the table.
- * Threads: any. */
+ * Rows that the engine knows take range, default and help from its table (jabbertts_parameter_at),
+ * and their values go straight into the engine's request.  Parsing and the OpenAPI document follow
+ * the rows.  Threads: any. */
 #ifndef SERVER_PARAMS_H
 #define SERVER_PARAMS_H
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include "server/http.h"
+#include "jabbertts.h"
+#include "server/errors.h"
+
+#define PARAM_VALUES 12
 
 enum param_type { PARAM_STRING, PARAM_VOICE, PARAM_ENUM, PARAM_NUMBER, PARAM_INTEGER, PARAM_BOOL };
 
@@ -19,27 +23,21 @@ struct param {
     const char *name;
     enum param_type type;
     bool required;
-    double min, max;           /* numbers: inclusive; strings: characters */
-    double preset;             /* default of numbers, booleans (0, 1) and enums (index) */
-    const char *const *values; /* of an enum, NULL after the last */
+    double min, max;                  /* numbers: inclusive; strings: characters */
+    double preset;                    /* of numbers, booleans (0, 1), enums (index); < min: none */
+    const char *values[PARAM_VALUES]; /* of an enum, NULL after the last */
     const char *help;
 };
-const struct param *params_at(size_t i); /* NULL after the last */
-
-enum speech_format { FORMAT_MP3, FORMAT_OPUS, FORMAT_AAC, FORMAT_FLAC, FORMAT_WAV, FORMAT_PCM };
-const char *params_format_name(enum speech_format f);
-const char *params_format_type(enum speech_format f); /* Content-Type */
+bool params_at(size_t i, struct param *ret); /* false after the last */
 
 struct speech_params {
     json_t *json; /* owns the strings */
-    const char *model, *input, *voice, *instructions, *language;
-    size_t n_char; /* of input */
-    enum speech_format response_format;
-    bool sse, stream;
-    double speed, temperature, top_p, repetition_penalty; /* the last three < 0: not given */
-    int64_t seed;
-    int sample_rate;   /* Hz; 0: not given */
-    char ignored[200]; /* names of the fields that mean nothing here; "": none */
+    struct jabbertts_request request;
+    struct jabbertts_encoder_options encoder; /* format, rate, speed */
+    const char *model;
+    int stream_format, stream; /* 0: audio, 1: sse; 0: send the sound when it is whole */
+    size_t n_char;             /* of the text */
+    char ignored[200];         /* names of the fields that mean nothing here; "": none */
 };
 
 struct param_limits {

@@ -1,15 +1,15 @@
-/* work.c - the worker threads: they run the handlers that may block, one request at a time each. */
+#include "server/queue.h"
+
 #include <string.h>
 
-#include "server/http.h"
+#include "server/daemon.h"
 
 /* The next request whose turn it is; blocking ones leave half of the threads to streams.
  * With the queue's lock held. */
-static struct request *work_take(struct queue *q)
+static struct request *queue_take(struct queue *q)
 {
     struct request *before = NULL, *r = q->first;
-    int most = q->n_thread / 2 > 0 ? q->n_thread / 2 : 1;
-    while (r && r->route->kind == ROUTE_WORK && q->n_blocking >= most) {
+    while (r && r->route->kind == ROUTE_WORK && q->n_blocking >= q->max_blocking) {
         before = r;
         r = r->next;
     }
@@ -26,7 +26,7 @@ static struct request *work_take(struct queue *q)
 }
 
 /* Run r's handler; afterwards it is free for the next call, or freed. */
-static void work_run(struct request *r)
+static void queue_run(struct request *r)
 {
     pthread_mutex_lock(&r->lock);
     r->task = TASK_RUNNING;
@@ -37,7 +37,8 @@ static void work_run(struct request *r)
         http_ready(r);
     pthread_mutex_lock(&r->lock);
     bool again = r->again && r->route->kind == ROUTE_STREAM, over = r->over && !again;
-    r->task = again ? TASK_QUEUED : TASK_IDLE;
+    /* What is over stays running, so that what still calls http_schedule does not queue it. */
+    r->task = again ? TASK_QUEUED : over ? TASK_RUNNING : TASK_IDLE;
     pthread_mutex_unlock(&r->lock);
     if (again)
         queue_push(&r->server->queue, r);
@@ -45,12 +46,12 @@ static void work_run(struct request *r)
         request_free(r);
 }
 
-static void *worker(void *arg)
+static void *queue_worker(void *arg)
 {
     struct queue *q = arg;
     pthread_mutex_lock(&q->lock);
     for (;;) {
-        struct request *r = work_take(q);
+        struct request *r = queue_take(q);
         if (!r) {
             if (q->closing && !q->first)
                 break;
@@ -59,7 +60,7 @@ static void *worker(void *arg)
         }
         bool blocking = r->route->kind == ROUTE_WORK;
         pthread_mutex_unlock(&q->lock);
-        work_run(r);
+        queue_run(r);
         pthread_mutex_lock(&q->lock);
         q->n_blocking -= blocking;
         if (blocking && q->first)
@@ -74,8 +75,9 @@ int queue_start(struct queue *q, int n_thread, struct err *e)
     pthread_mutex_init(&q->lock, NULL);
     pthread_cond_init(&q->wake, NULL);
     q->open = true;
+    q->max_blocking = n_thread / 2 > 0 ? n_thread / 2 : 1;
     for (; q->n_thread < n_thread; q->n_thread++) {
-        int rc = pthread_create(&q->thread[q->n_thread], NULL, worker, q);
+        int rc = pthread_create(&q->thread[q->n_thread], NULL, queue_worker, q);
         if (rc != 0)
             return err_set(e, ERR_IO, "cannot start worker thread %d: %s", q->n_thread + 1,
                            strerror(rc));

@@ -1,8 +1,7 @@
-/* routes.c - the one table of what the server answers to. */
+#include "server/route.h"
+
 #include <stdio.h>
 #include <string.h>
-
-#include "server/http.h"
 
 #define CONSENTS   "/v1/audio/voice_consents"
 #define UPLOAD_KIB (14 << 10) /* a recording of 10 MiB in base64, and the rest */

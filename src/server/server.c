@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "server/http.h"
+#include "server/daemon.h"
+#include "server/watch.h"
 
 #define SEND_BYTES                                                                                 \
     (128 << 10) /* the kernel would keep megabytes of sound for who does not read                  \

@@ -7,7 +7,7 @@
  *     ...                                        requests are served on threads of the server's own
  *     server_stop(s, 30);                        no new requests; those that run may end
  *
- * Inside: http.h.  Threads: server_start, server_stop and server_free from one thread. */
+ * Inside: daemon.h.  Threads: server_start, server_stop and server_free from one thread. */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 #include <stdbool.h>

@@ -1,13 +1,9 @@
-/* speech.c - POST /v1/audio/speech.
+/* speech.c - POST /v1/audio/speech: fields, the pump, and its sink, which is the reply.
  *
- *     request -> params -> engine -> samples -> encoder -> chunk -> reply, its bytes or events
- *
- * speech_run is called whenever something happened and moves what there is as far as it goes: it
- * stops at an empty engine (which calls again when there is sound) and at a full reply (which calls
- * again when the client has taken some).  The status is decided when the first sound is there, so
- * that whatever fails before has a status of its own. */
+ * speech_run is called whenever something happened and lets the pump move what there is.  The
+ * status is decided when the first sound is there, so that whatever fails before has a status of
+ * its own. */
 #include <gnutls/gnutls.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,31 +11,83 @@
 
 #include "base/mem.h"
 #include "base/near.h"
-#include "server/http.h"
+#include "server/daemon.h"
+#include "server/log.h"
 #include "server/params.h"
+#include "server/pump.h"
 
-#define READ_SAMPLES   4096
-#define PCM_HZ         24000 /* what OpenAI's clients take pcm to be */
 #define WAV_HEADER     44
 #define LOG_TEXT_BYTES 4096
 
 struct speech {
+    struct request_state state;
+    struct request *request;
     struct speech_params params;
-    struct jabbertts_stream *stream;
-    struct jabbertts_encoder *encoder;
-    struct buf chunk; /* encoded, not yet handed over; with stream false the whole sound */
-    int out_hz;       /* of wav and pcm */
+    struct jabbertts_format format;
+    struct pump *pump;
+    struct buf whole; /* with stream false: the sound so far */
     bool started;     /* the reply is on its way */
     bool done;
-    float pcm[READ_SAMPLES];
+
+    /* Of a request that has ended, for the log. */
+    char voice[64];
+    char *text; /* with the option log_text */
+    bool cancelled;
+    double audio_s, queue_s, first_audio_s; /* the last two < 0: it did not come so far */
+    double made_s;                          /* from the start to the end */
 };
 
-static void speech_free(struct speech *sp)
+/* --- log and metrics --- */
+
+static void speech_log(const struct request_state *state, json_t *o)
 {
-    jabbertts_stream_free(sp->stream);
-    jabbertts_encoder_free(sp->encoder);
+    const struct speech *sp = (const struct speech *)state;
+    log_set_string(o, "format", sp->format.name);
+    log_set_string(o, "voice", sp->voice);
+    json_object_set_new(o, "characters", json_integer((json_int_t)sp->params.n_char));
+    log_set_seconds(o, "audio_seconds", sp->audio_s);
+    log_set_seconds(o, "first_audio_seconds", sp->first_audio_s);
+    if (sp->audio_s > 0)
+        log_set_seconds(o, "rtf", sp->made_s / sp->audio_s);
+    log_set_string(o, "text", sp->text);
+}
+
+static void speech_count(const struct request_state *state, struct metrics *m, bool failed)
+{
+    const struct speech *sp = (const struct speech *)state;
+    if (sp->cancelled)
+        metrics_add(m, METRIC_CANCELLATIONS, "", 1);
+    metrics_add(m, METRIC_CHARACTERS, "", (double)sp->params.n_char);
+    metrics_add(m, METRIC_AUDIO_SECONDS, "", sp->audio_s);
+    if (sp->first_audio_s >= 0)
+        metrics_add(m, METRIC_FIRST_AUDIO_SECONDS, "", sp->first_audio_s);
+    if (sp->queue_s >= 0)
+        metrics_add(m, METRIC_QUEUE_SECONDS, "", sp->queue_s);
+    if (sp->audio_s > 0 && !failed) {
+        metrics_add(m, METRIC_SPEECH_SECONDS, "", sp->audio_s);
+        metrics_add(m, METRIC_RTF, "", sp->made_s / sp->audio_s);
+    }
+}
+
+/* What the engine made of it. */
+static void speech_end(struct speech *sp)
+{
+    struct jabbertts_progress p;
+    pump_progress(sp->pump, &p);
+    sp->done = true;
+    sp->audio_s = pump_seconds(sp->pump);
+    sp->queue_s = p.wait_s;
+    sp->first_audio_s = p.first_audio_s;
+    sp->made_s = p.elapsed_s - (p.wait_s > 0 ? p.wait_s : 0);
+}
+
+static void speech_free(struct request_state *state)
+{
+    struct speech *sp = (struct speech *)state;
+    pump_free(sp->pump);
     params_done(&sp->params);
-    buf_done(&sp->chunk);
+    buf_done(&sp->whole);
+    mem_free(sp->text);
     mem_free(sp);
 }
 
@@ -101,59 +149,6 @@ static int fail_voice(struct server *s, const char *voice, struct api_error *e)
                     best ? "; did you mean '" : ".", best ? best : "", best ? "'?" : "", n);
 }
 
-static int submit(struct request *r, struct speech *sp, struct api_error *e)
-{
-    struct server *s = r->server;
-    const struct speech_params *p = &sp->params;
-    struct jabbertts_request q;
-    struct jabbertts_error why;
-    jabbertts_request_init(&q);
-    q.text = p->input;
-    q.voice = strcmp(p->voice, "default") ? p->voice : NULL;
-    q.seed = (uint64_t)p->seed;
-    q.temperature = (float)p->temperature;
-    q.top_p = (float)p->top_p;
-    q.repetition_penalty = (float)p->repetition_penalty;
-    q.language = p->language;
-    q.instructions = p->instructions;
-    q.model = models_engine(p->model);
-    q.deadline_s = deadline(r);
-    int rc = jabbertts_submit(s->tts, &q, &sp->stream, &why);
-    if (rc >= 0)
-        return 0;
-    if (rc != JABBERTTS_ERR_NOT_FOUND)
-        return api_fail_engine(e, "input", &why);
-    if (q.model)
-        return api_fail_engine(e, "voice", &why);
-    /* A language that espeak-ng does not know is not found either. */
-    return voice_known(s, p->voice) ? api_fail_engine(e, "language", &why)
-                                    : fail_voice(s, p->voice, e);
-}
-
-static int speech_collect(void *cookie, const void *data, size_t n)
-{
-    return buf_add(&((struct speech *)cookie)->chunk, data, n);
-}
-
-/* After submit, which says what rate the sound has. */
-static int speech_open_encoder(struct speech *sp, struct api_error *e)
-{
-    const struct speech_params *p = &sp->params;
-    struct jabbertts_error why;
-    struct jabbertts_encoder_options o = {.format = params_format_name(p->response_format),
-                                          .in_hz = jabbertts_stream_rate(sp->stream),
-                                          .out_hz = p->sample_rate,
-                                          .speed = p->speed,
-                                          .sink = speech_collect,
-                                          .cookie = sp};
-    if (!o.out_hz && p->response_format == FORMAT_PCM)
-        o.out_hz = PCM_HZ;
-    sp->out_hz = o.out_hz ? o.out_hz : o.in_hz;
-    if (jabbertts_encoder_new(&o, &sp->encoder, &why) < 0)
-        return api_fail_engine(e, "sample_rate", &why);
-    return 0;
-}
-
 static int check_model(const struct server *s, const char *id, struct api_error *e)
 {
     if (models_known(s, id))
@@ -164,68 +159,35 @@ static int check_model(const struct server *s, const char *id, struct api_error 
                     best ? "; did you mean '" : ".", best ? best : "", best ? "'?" : "");
 }
 
-static void begin_stats(struct request *r, const struct speech_params *p)
+/* Which field a refused request is to change. */
+static int fail_submit(struct server *s, const struct speech_params *p,
+                       const struct jabbertts_error *why, struct api_error *e)
 {
-    struct speech_stats *t = &r->stats;
-    t->format = params_format_name(p->response_format);
-    snprintf(t->voice, sizeof t->voice, "%s", p->voice);
-    t->n_char = p->n_char;
-    if (r->server->o.log_text)
-        t->text = mem_strndup(p->input, LOG_TEXT_BYTES);
+    const char *voice = p->request.voice;
+    if (strstr(why->message, "samples a second"))
+        return api_fail_engine(e, "sample_rate", why);
+    if (why->code != JABBERTTS_ERR_NOT_FOUND)
+        return api_fail_engine(e, "input", why);
+    if (p->request.model)
+        return api_fail_engine(e, "voice", why);
+    /* A language that espeak-ng does not know is not found either. */
+    return !voice || voice_known(s, voice) ? api_fail_engine(e, "language", why)
+                                           : fail_voice(s, voice, e);
 }
 
-/* What the engine made of it, before its stream goes. */
-static void end_stats(struct request *r, const struct speech *sp)
-{
-    struct speech_stats *t = &r->stats;
-    struct jabbertts_progress p;
-    jabbertts_stream_progress(sp->stream, &p);
-    t->audio_s = (double)p.n_sample / jabbertts_stream_rate(sp->stream);
-    t->queue_s = p.wait_s;
-    t->first_audio_s = p.first_audio_s;
-    t->made_s = p.elapsed_s - (p.wait_s > 0 ? p.wait_s : 0);
-}
-
-static void on_sound(void *cookie)
-{
-    http_schedule(cookie);
-}
-
-static int speech_begin(struct request *r, struct api_error *e)
-{
-    struct param_limits limits = {r->server->o.max_input_chars, r->server->o.strict};
-    struct speech *sp = mem_try(1, sizeof *sp);
-    if (!sp)
-        return api_fail(e, FAULT_MEMORY, NULL, "out of memory for a request");
-    buf_init(&sp->chunk, HTTP_WHOLE_BYTES);
-    if (check_content_type(r, e) < 0 ||
-        params_parse(r->body.data, r->body.len, &limits, &sp->params, e) < 0 ||
-        check_model(r->server, sp->params.model, e) < 0 || submit(r, sp, e) < 0 ||
-        speech_open_encoder(sp, e) < 0) {
-        speech_free(sp);
-        return -1;
-    }
-    buf_done(&r->body);
-    begin_stats(r, &sp->params);
-    r->speech = sp;
-    jabbertts_stream_on_ready(sp->stream, on_sound, r);
-    return 0;
-}
-
-/* --- the reply --- */
+/* --- the reply: the pump's sink --- */
 
 static void set_headers(struct request *r, const struct speech *sp)
 {
     const struct speech_params *p = &sp->params;
-    const char *type = params_format_type(p->response_format);
     r->reply.status = 200;
-    r->reply.type = p->sse ? "text/event-stream; charset=utf-8" : type;
-    if (!p->sse)
+    r->reply.type = p->stream_format ? "text/event-stream; charset=utf-8" : sp->format.type;
+    if (!p->stream_format)
         http_reply_header(r, "Content-Disposition", "attachment; filename=\"speech.%s\"",
-                          params_format_name(p->response_format));
+                          sp->format.name);
     http_reply_header(r, "Cache-Control", "no-cache");
     http_reply_header(r, "X-Accel-Buffering", "no");
-    http_reply_header(r, "x-jabbertts-seed", "%lld", (long long)p->seed);
+    http_reply_header(r, "x-jabbertts-seed", "%llu", (unsigned long long)p->request.seed);
     if (p->ignored[0])
         http_reply_header(r, "x-jabbertts-warning", "unknown fields ignored: %s", p->ignored);
 }
@@ -250,9 +212,9 @@ static int write_event(struct request *r, const char *name, json_t *json)
     return rc;
 }
 
-static int write_delta(struct request *r, const struct buf *chunk)
+static int write_delta(struct request *r, const void *data, size_t n)
 {
-    gnutls_datum_t raw = {(unsigned char *)chunk->data, (unsigned)chunk->len}, text;
+    gnutls_datum_t raw = {(unsigned char *)(uintptr_t)data, (unsigned)n}, text;
     if (gnutls_base64_encode2(&raw, &text) < 0)
         return ERR_MEMORY;
     json_t *json = json_pack("{s:s,s:s%}", "type", "speech.audio.delta", "audio", text.data,
@@ -261,139 +223,163 @@ static int write_delta(struct request *r, const struct buf *chunk)
     return write_event(r, NULL, json);
 }
 
-/* Hand over what is encoded. */
-static int speech_flush(struct request *r, struct speech *sp)
+static void speech_start(struct request *r, struct speech *sp)
 {
-    int rc = 0;
+    if (sp->started)
+        return;
+    set_headers(r, sp);
+    r->reply.stream = true;
+    sp->started = true;
+    http_ready(r);
+}
+
+static int speech_write(void *cookie, const void *data, size_t n)
+{
+    struct speech *sp = cookie;
     if (!sp->params.stream)
-        return 0;
-    if (!sp->started) {
-        set_headers(r, sp);
-        r->reply.stream = true;
-        sp->started = true;
-        http_ready(r);
+        return buf_add(&sp->whole, data, n);
+    speech_start(sp->request, sp);
+    return sp->params.stream_format ? write_delta(sp->request, data, n)
+                                    : http_write(sp->request, data, n);
+}
+
+static bool speech_has_room(void *cookie)
+{
+    return http_has_room(((struct speech *)cookie)->request);
+}
+
+static void speech_wake(void *cookie)
+{
+    http_schedule(((struct speech *)cookie)->request);
+}
+
+static int speech_submit(struct request *r, struct speech *sp, struct api_error *e)
+{
+    struct speech_params *p = &sp->params;
+    struct jabbertts_error why;
+    const struct pump_sink sink = {speech_write, speech_has_room, speech_wake, sp};
+    if (p->request.voice && strcmp(p->request.voice, "default") == 0)
+        p->request.voice = NULL;
+    p->request.model = models_engine(p->model);
+    p->request.deadline_s = deadline(r);
+    if (pump_new(r->server->tts, &p->request, &p->encoder, &sink, &sp->pump, &why) < 0)
+        return fail_submit(r->server, p, &why, e);
+    return 0;
+}
+
+static int speech_begin(struct request *r, struct api_error *e)
+{
+    struct param_limits limits = {r->server->o.max_input_chars, r->server->o.strict};
+    struct speech *sp = mem_try(1, sizeof *sp);
+    if (!sp)
+        return api_fail(e, FAULT_MEMORY, NULL, "out of memory for a request");
+    sp->state = (struct request_state){speech_free, speech_log, speech_count};
+    sp->request = r;
+    buf_init(&sp->whole, HTTP_WHOLE_BYTES);
+    if (check_content_type(r, e) < 0 ||
+        params_parse(r->body.data, r->body.len, &limits, &sp->params, e) < 0 ||
+        check_model(r->server, sp->params.model, e) < 0 || speech_submit(r, sp, e) < 0) {
+        speech_free(&sp->state);
+        return -1;
     }
-    if (sp->chunk.len > 0)
-        rc = sp->params.sse ? write_delta(r, &sp->chunk)
-                            : http_write(r, sp->chunk.data, sp->chunk.len);
-    buf_clear(&sp->chunk);
-    return rc;
+    buf_done(&r->body);
+    jabbertts_format_find(sp->params.encoder.format, &sp->format);
+    snprintf(sp->voice, sizeof sp->voice, "%s",
+             sp->params.request.voice ? sp->params.request.voice : "default");
+    if (r->server->o.log_text)
+        sp->text = mem_strndup(sp->params.request.text, LOG_TEXT_BYTES);
+    r->state = &sp->state;
+    return 0;
 }
 
 /* A client must never take a broken sound for a whole one. */
 static void speech_fail(struct request *r, struct speech *sp, const struct api_error *e)
 {
-    sp->done = true;
-    end_stats(r, sp);
+    speech_end(sp);
     if (!sp->started) {
         http_reply_error(r, e);
         http_ready(r);
         return;
     }
     r->error = *e;
-    if (sp->params.sse)
+    if (sp->params.stream_format)
         write_event(r, "error", api_error_json(e));
-    http_write_end(r, !sp->params.sse);
+    http_write_end(r, !sp->params.stream_format);
 }
 
-static void end_events(struct request *r, const struct jabbertts_progress *p)
+static void end_events(struct request *r, const struct speech *sp)
 {
-    int n_in = p->n_token, n_out = p->n_frame;
+    struct jabbertts_progress p;
+    pump_progress(sp->pump, &p);
     write_event(r, NULL,
                 json_pack("{s:s,s:{s:i,s:i,s:i}}", "type", "speech.audio.done", "usage",
-                          "input_tokens", n_in, "output_tokens", n_out, "total_tokens",
-                          n_in + n_out));
+                          "input_tokens", p.n_token, "output_tokens", p.n_frame, "total_tokens",
+                          p.n_token + p.n_frame));
     http_write(r, "data: [DONE]\n\n", 14);
 }
 
 static void send_whole(struct request *r, struct speech *sp)
 {
-    if (sp->params.response_format == FORMAT_WAV)
-        jabbertts_wav_header(sp->out_hz, (sp->chunk.len - WAV_HEADER) / 2,
-                             (unsigned char *)sp->chunk.data);
+    if (strcmp(sp->format.name, "wav") == 0)
+        jabbertts_wav_header(pump_rate(sp->pump), (sp->whole.len - WAV_HEADER) / 2,
+                             (unsigned char *)sp->whole.data);
     set_headers(r, sp);
     buf_done(&r->reply.body);
-    r->reply.body = sp->chunk;
-    buf_init(&sp->chunk, HTTP_WHOLE_BYTES);
+    r->reply.body = sp->whole;
+    buf_init(&sp->whole, HTTP_WHOLE_BYTES);
     http_ready(r);
 }
 
 static void speech_finish(struct request *r, struct speech *sp)
 {
-    struct jabbertts_error why;
+    speech_end(sp);
+    if (!sp->params.stream) {
+        send_whole(r, sp);
+        return;
+    }
+    speech_start(r, sp);
+    if (sp->params.stream_format)
+        end_events(r, sp);
+    http_write_end(r, false);
+}
+
+static void speech_pump(struct request *r, struct speech *sp)
+{
+    struct jabbertts_error why = {0};
     struct jabbertts_progress p;
     struct api_error e;
-    jabbertts_stream_progress(sp->stream, &p);
-    if (p.n_truncated > 0) {
+    int step = pump_run(sp->pump, &why);
+    if (step == PUMP_END) {
+        speech_finish(r, sp);
+    } else if (step == PUMP_SHORT) {
+        pump_progress(sp->pump, &p);
         api_fail(&e, FAULT_INCOMPLETE, NULL,
                  "the model did not come to the end of %d of %d sentences; try another seed, or "
                  "shorter sentences",
                  p.n_truncated, p.n_piece);
         speech_fail(r, sp, &e);
-        return;
-    }
-    if (jabbertts_encoder_finish(sp->encoder, &why) < 0 || speech_flush(r, sp) < 0) {
-        api_fail(&e, FAULT_INTERNAL, NULL, "the sound could not be encoded");
+    } else if (step < 0) {
+        api_fail_engine(&e, NULL, &why);
         speech_fail(r, sp, &e);
-        return;
-    }
-    sp->done = true;
-    end_stats(r, sp);
-    if (!sp->params.stream) {
-        send_whole(r, sp);
-        return;
-    }
-    if (sp->params.sse)
-        end_events(r, &p);
-    http_write_end(r, false);
-}
-
-/* Move sound until the engine has none or the client takes none. */
-static void speech_pump(struct request *r, struct speech *sp)
-{
-    struct jabbertts_error why = {0};
-    struct api_error e;
-    while (!sp->done && http_has_room(r)) {
-        int n = jabbertts_try_read(sp->stream, sp->pcm, READ_SAMPLES, &why);
-        if (n == JABBERTTS_AGAIN)
-            return;
-        if (n == 0) {
-            speech_finish(r, sp);
-            return;
-        }
-        if (n > 0)
-            n = jabbertts_encoder_write(sp->encoder, sp->pcm, (size_t)n, &why);
-        if (n >= 0 && speech_flush(r, sp) < 0)
-            n = why.code = JABBERTTS_ERR_MEMORY;
-        if (n < 0) {
-            api_fail_engine(&e, NULL, &why);
-            speech_fail(r, sp, &e);
-        }
     }
 }
 
 void speech_run(struct request *r)
 {
     struct api_error e = {0};
-    if (!r->speech && r->reply.status == 0 && speech_begin(r, &e) < 0) {
+    if (!r->state && r->reply.status == 0 && speech_begin(r, &e) < 0) {
         http_reply_error(r, &e);
         http_ready(r);
     }
-    struct speech *sp = r->speech;
-    if (!sp)
+    struct speech *sp = (struct speech *)r->state;
+    if (!sp || sp->done)
         return;
     if (!http_gone(r)) {
         speech_pump(r, sp);
         return;
     }
-    if (!sp->done) {
-        jabbertts_cancel(sp->stream);
-        r->stats.cancelled = true;
-        api_fail(&e, FAULT_CANCELLED, NULL, "the client closed the connection");
-        speech_fail(r, sp, &e);
-    }
-    if (http_over(r)) {
-        r->speech = NULL;
-        speech_free(sp);
-    }
+    pump_cancel(sp->pump);
+    sp->cancelled = true;
+    api_fail(&e, FAULT_CANCELLED, NULL, "the client closed the connection");
+    speech_fail(r, sp, &e);
 }

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "server/http.h"
+#include "server/daemon.h"
 
 #define PEM_BYTES (1 << 20)
 

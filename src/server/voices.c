@@ -10,7 +10,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
-#include "server/http.h"
+#include "server/daemon.h"
 #include "server/multipart.h"
 
 #define PAGE_MAX    100

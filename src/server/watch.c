@@ -10,7 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "server/http.h"
+#include "server/daemon.h"
+#include "server/watch.h"
 
 #define TICK_MS 250
 

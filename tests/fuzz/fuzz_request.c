@@ -21,9 +21,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         json_decref(json);
         return 0;
     }
-    if (!p.model[0] || !p.voice[0] || p.n_char < 1 || p.n_char > 100 || !(p.speed >= 0.25) ||
-        p.speed > 4 || p.seed < 0 || (p.sample_rate && p.sample_rate < 8000) ||
-        p.response_format > FORMAT_PCM)
+    const struct jabbertts_request *r = &p.request;
+    const struct jabbertts_encoder_options *o = &p.encoder;
+    struct jabbertts_format format;
+    if (!p.model[0] || (r->voice && !r->voice[0]) || p.n_char < 1 || p.n_char > 100 ||
+        (o->speed != 0 && !(o->speed >= 0.25 && o->speed <= 4)) || r->seed >> 53 ||
+        (o->out_hz && o->out_hz < 8000) || jabbertts_format_find(o->format, &format) < 0)
         abort();
     for (const char *s = p.ignored; *s; s++)
         if (*s < ' ' || *s > '~')

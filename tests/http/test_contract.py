@@ -11,7 +11,7 @@ FORMATS = {"mp3": "audio/mpeg", "opus": "audio/opus", "aac": "audio/aac", "flac"
 # The fields' valid edges, several in a request so that little is spoken.
 VALID = [
     {"model": "jabber-tiny", "input": "A", "voice": "default", "speed": 0.25, "seed": 0,
-     "temperature": 0, "top_p": 1, "repetition_penalty": 1, "sample_rate": 8000,
+     "temperature": 0, "top_p": 1, "repetition_penalty": 0.9, "sample_rate": 8000,
      "instructions": None, "stream": False, "stream_format": "audio"},
     {"model": "gpt-4o-mini-tts-2025-12-15", "voice": {"id": "echo"}, "speed": 4.0,
      "seed": 2**53 - 1, "temperature": 2, "top_p": 0.01, "repetition_penalty": 2,
@@ -50,13 +50,14 @@ CASES = [
     ("stream_format", "events", 400, "invalid_value", "audio, sse"),
     ("stream", "no", 400, "invalid_type", "true or false"),
     ("seed", 2**53, 400, "invalid_value", "9007199254740991"),
-    ("seed", -1, 400, "invalid_value", "0 to"),
+    ("seed", -2, 400, "invalid_value", "-1 to"),
     ("seed", 1.5, 400, "invalid_type", "an integer"),
     ("seed", 10**30, 400, "invalid_json", ""),
     ("temperature", 2.01, 400, "invalid_value", "0 to 2"),
     ("temperature", -0.01, 400, "invalid_value", "0 to 2"),
     ("top_p", 0, 400, "invalid_value", "0.01 to 1"),
-    ("repetition_penalty", 2.1, 400, "invalid_value", "1 to 2"),
+    ("repetition_penalty", 2.1, 400, "invalid_value", "0.5 to 2"),
+    ("repetition_penalty", 0.4, 400, "invalid_value", "0.5 to 2"),
     ("sample_rate", 7999, 400, "invalid_value", "8000 to 48000"),
     ("sample_rate", 48001, 400, "invalid_value", "8000 to 48000"),
     ("sample_rate", 8001, 400, "invalid_value", "11025 would do"),
@@ -120,6 +121,8 @@ def formats(s):
     other = s.speech(response_format="pcm", seed=7)
     check(other.body != pcm.body, "another seed, another sound", "")
     check(other.headers["x-jabbertts-seed"] == "7", "the seed is told", other.headers.items())
+    seeds = {s.speech(response_format="pcm", seed=-1).headers["x-jabbertts-seed"] for _ in range(2)}
+    check(len(seeds) == 2 and all(0 <= int(x) < 2**53 for x in seeds), "-1 draws a seed", seeds)
 
 
 def wav_sizes(s):

@@ -11,7 +11,10 @@
 
 #include "base/mem.h"
 #include "base/near.h"
+#include "server/keys.h"
+#include "server/metrics.h"
 #include "server/params.h"
+#include "server/route.h"
 
 static const struct param_limits limits = {20, false};
 
@@ -27,13 +30,15 @@ static void params_defaults(void **state)
     (void)state;
     assert_int_equal(
         parse("{\"model\":\"m\",\"input\":\"\\u00e9\\ud83d\\ude00\",\"voice\":\"v\"}", &p, &e), 0);
-    assert_string_equal(p.voice, "v");
+    assert_string_equal(p.request.voice, "v");
     assert_int_equal(p.n_char, 2); /* code points, not bytes and not UTF-16 units */
-    assert_int_equal(p.response_format, FORMAT_MP3);
-    assert_false(p.sse);
+    assert_string_equal(p.encoder.format, "mp3");
+    assert_false(p.stream_format);
     assert_true(p.stream);
-    assert_true(p.speed == 1 && p.temperature < 0 && p.top_p < 0 && p.repetition_penalty < 0);
-    assert_true(p.seed == 0 && p.sample_rate == 0 && !p.language && !p.instructions);
+    assert_true(p.request.temperature < 0 && p.request.top_p < 0);
+    assert_true(p.request.repetition_penalty < 0 && p.request.seed == 0);
+    assert_true(p.encoder.speed == 0 && p.encoder.out_hz == 0); /* 1, and the format's */
+    assert_true(!p.request.language && !p.request.instructions);
     assert_string_equal(p.ignored, "");
     params_done(&p);
 }
@@ -80,23 +85,23 @@ static void params_table(void **state)
     struct speech_params p;
     struct api_error e;
     char body[256];
-    const struct param *row;
+    struct param row;
     (void)state;
-    for (size_t i = 0; (row = params_at(i)); i++) {
-        bool number = row->type == PARAM_NUMBER || row->type == PARAM_INTEGER;
-        double outside[2] = {row->min - (row->type == PARAM_INTEGER ? 1 : 0.001), row->max + 1};
+    for (size_t i = 0; params_at(i, &row); i++) {
+        bool number = row.type == PARAM_NUMBER || row.type == PARAM_INTEGER;
+        double outside[2] = {row.min - (row.type == PARAM_INTEGER ? 1 : 0.001), row.max + 1};
         for (int j = 0; j < 2 && number; j++) {
             snprintf(body, sizeof body,
-                     "{\"model\":\"m\",\"voice\":\"v\",\"input\":\"i\",\"%s\":%.17g}", row->name,
+                     "{\"model\":\"m\",\"voice\":\"v\",\"input\":\"i\",\"%s\":%.17g}", row.name,
                      outside[j]);
             assert_int_equal(parse(body, &p, &e), -1);
             assert_int_equal(e.fault, FAULT_INVALID_VALUE);
-            assert_string_equal(e.param, row->name);
+            assert_string_equal(e.param, row.name);
         }
-        snprintf(body, sizeof body, "{\"%s\":[]%s}", row->name,
-                 row->required ? "" : ",\"model\":\"m\",\"voice\":\"v\",\"input\":\"i\"");
+        snprintf(body, sizeof body, "{\"%s\":[]%s}", row.name,
+                 row.required ? "" : ",\"model\":\"m\",\"voice\":\"v\",\"input\":\"i\"");
         assert_int_equal(parse(body, &p, &e), -1);
-        assert_true(e.fault == FAULT_WRONG_TYPE || (row->required && e.fault == FAULT_MISSING));
+        assert_true(e.fault == FAULT_WRONG_TYPE || (row.required && e.fault == FAULT_MISSING));
     }
 }
 

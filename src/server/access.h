@@ -1,0 +1,15 @@
+/* access.h - who may ask: API keys, rates, and which web pages.
+ *
+ * Threads: the HTTP library's. */
+#ifndef SERVER_ACCESS_H
+#define SERVER_ACCESS_H
+#include "server/errors.h"
+
+struct request;
+
+int access_check(struct request *r, struct api_error *e); /* key and rate */
+void access_origin(struct request *r);                    /* which web page asks */
+void access_preflight(struct request *r);                 /* OPTIONS */
+void access_headers(struct request *r);                   /* of every reply */
+
+#endif

@@ -1,0 +1,62 @@
+/* daemon.h - inside of the server: what its threads share.
+ *
+ * Threads: fields marked (lock) are guarded by the server's lock; the rest is constant while
+ * requests are served. */
+#ifndef SERVER_DAEMON_H
+#define SERVER_DAEMON_H
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+#include "base/buf.h"
+#include "server/keys.h"
+#include "server/metrics.h"
+#include "server/queue.h"
+#include "server/request.h"
+#include "server/server.h"
+
+struct MHD_Daemon;
+
+struct conn {                  /* one TCP connection */
+    struct conn *next, **link; /* (server's lock) */
+    int fd;
+    uint64_t serial;
+    struct request *request; /* (server's lock) NULL: between requests */
+    struct timespec since;   /* (server's lock) when it was accepted or fell idle */
+    bool used;               /* (server's lock) a request has come */
+    bool peer_gone;          /* (server's lock) it has closed its side */
+};
+
+struct server {
+    struct server_options o;
+    struct jabbertts *tts;
+    struct jabbertts_store *store; /* NULL: none */
+    struct MHD_Daemon *daemon;
+    struct queue queue;
+    struct metrics metrics;
+    struct keys keys;
+    struct buf tls_cert, tls_key;
+    char url[128], model_id[128];
+    long model_created; /* seconds since 1970 */
+    int watch_fd;
+    pthread_t watch;
+    bool has_watch;
+
+    pthread_mutex_t lock;
+    struct conn *conns; /* (lock) */
+    uint64_t n_serial;  /* (lock) */
+    int n_request;      /* (lock) in progress */
+    bool stopping;      /* (lock) */
+    bool closing;       /* (lock) the watch thread ends */
+};
+
+int server_connections(struct server *s);
+int http_start(struct server *s, int listen_fd, struct err *e); /* http.c: the HTTP library */
+int tls_read(struct server *s, struct err *e);                  /* tls.c */
+
+/* models.c: true when the model answers to this id. */
+bool models_known(const struct server *s, const char *id);
+const char *models_engine(const char *id); /* what a jabbertts_request calls this id */
+const char *models_nearest(const struct server *s, const char *id);
+
+#endif

@@ -1,0 +1,60 @@
+/* route.h - the one table of what the server answers to.
+ *
+ * A handler is a row of the table (route.c) and a function that reads the request and sets its
+ * reply; it never sees the HTTP library.  Three kinds:
+ *   - ROUTE_QUICK runs on the HTTP thread: it must not block.
+ *   - ROUTE_WORK runs on a worker thread while the connection sleeps: it may block.
+ *   - ROUTE_STREAM runs on a worker thread each time something happened (the request came, sound
+ *     is ready, the client has taken bytes or is gone), never twice at a time, until the request is
+ *     freed.  It sets a streaming reply when it has the first bytes, then writes to it.
+ *
+ * Threads: any; the table is constant. */
+#ifndef SERVER_ROUTE_H
+#define SERVER_ROUTE_H
+#include <stdbool.h>
+#include <stddef.h>
+
+struct request;
+
+enum route_kind { ROUTE_QUICK, ROUTE_WORK, ROUTE_STREAM };
+
+enum route_access {
+    ACCESS_KEY,
+    ACCESS_LIST, /* needs no key with the option public_lists */
+    ACCESS_PUBLIC
+};
+
+struct route {
+    const char *method, *path; /* a path that ends in '*' takes the rest as the argument */
+    const char *name;          /* in logs and metrics */
+    void (*run)(struct request *r);
+    enum route_kind kind;
+    int max_body_kib; /* 0: no body; -1: the option max_body_kib */
+    enum route_access access;
+    bool is_quiet; /* not logged unless it fails */
+};
+const struct route *route_find(const char *method, const char *path, const char **argument);
+/* "GET, POST": what a path answers to; false: there is no such path. */
+bool route_methods(const char *path, char *ret, size_t n);
+
+/* The handlers. */
+void speech_run(struct request *r);  /* speech.c */
+void models_list(struct request *r); /* models.c */
+void models_get(struct request *r);
+void audio_models_list(struct request *r);
+void voices_list(struct request *r); /* voices.c */
+void voices_add(struct request *r);
+void voices_get(struct request *r);
+void voices_remove(struct request *r);
+void consents_list(struct request *r);
+void consents_add(struct request *r);
+void consents_get(struct request *r);
+void consents_rename(struct request *r);
+void consents_remove(struct request *r);
+void page_file(struct request *r); /* page.c */
+void page_openapi(struct request *r);
+void health_live(struct request *r); /* health.c */
+void health_ready(struct request *r);
+void metrics_get(struct request *r);
+
+#endif
