@@ -9,8 +9,8 @@
  * configuration file (max_connections = 100), --help and the man page.  A flag overrides a
  * variable, that the file, that the default.  A name that does not exist or a value out of range is
  * an error. The file is $JABBERTTS_CONFIG or --config, else the first of
- * $XDG_CONFIG_HOME/jabbertts/config.toml
- * (~/.config without the variable) and /etc/jabbertts/config.toml that exists. */
+ * $XDG_CONFIG_HOME/jabbertts/config.toml (~/.config without the variable) and
+ * /etc/jabbertts/config.toml that exists. */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 #include <stdio.h>

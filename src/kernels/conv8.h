@@ -5,11 +5,11 @@
  *                 weight[o, j, c] * q[r * stride + j * dilation, c]
  *     q = round to nearest even(in * (1 / in_scale)), in_scale = (largest |in|) / 127
  *
- * and weights likewise.  Magnitudes all below 1e-30 give a scale of 0, hence q = 0.
- * The sum is exact, so it is the same in whatever order and by whatever algorithm a kernel takes
- * it. Which inputs share a scale: with one tap those of a row; with more, those that the rows of
- * one piece see, history included.  The caller chooses the size of pieces (for the codec: frames);
- * results do not depend on how many pieces a call has.
+ * and weights likewise.  Magnitudes all below 1e-30 give a scale of 0, hence q = 0. The sum is
+ * exact, so it is the same in whatever order and by whatever algorithm a kernel takes it. Which
+ * inputs share a scale: with one tap those of a row; with more, those that the rows of one piece
+ * see, history included.  The caller chooses the size of pieces (for the codec: frames); results do
+ * not depend on how many pieces a call has.
  *
  *     struct conv8_shape shape = {.stride = 1, .dilation = 3, .n_row = 32};
  *     conv8_init(&c, exec, &source, &shape, arena, &e);

@@ -1,17 +1,17 @@
 /* conv8_fir.h - conv8 with fewer products, in 16 bits: several outputs at a time.  Included by the
- * x86 files, which name FIR_ISA and FIR_OPS and bring FIR_ROWS                            tiles
- * whose sums are taken together enum form form_of(conv8)            below; NONE where it does not
- * pay void fir_sums(in, n, shape, w, sum) sum [n][16] of n <= FIR_ROWS rows of input and a panel of
- * weights
+ * x86 files, which name FIR_ISA and FIR_OPS and bring
+ *     FIR_ROWS                            tiles whose sums are taken together
+ *     enum form form_of(conv8)            below; NONE where it does not pay
+ *     void fir_sums(in, n, shape, w, sum) sum [n][16] of n <= FIR_ROWS rows of input, a panel of w
  *
  * A form makes a tile of outputs from sums of products ("points"): over the channels, and over the
  * groups of taps that a point has.  The forms are Winograd's (Arithmetic Complexity of
  * Computations, 1980: Toom and Cook's products of polynomials, transposed).  n outputs of a group
  * of taps are made from n + taps - 1 points a, infinity among them; with B[p] the coefficients of
- * the product of (x - other points) and D_p its value at a_p: u_p = sum_k B[p][k] q[k],  w_p =
- * sum_i a_p^i w[i] / D_p,  m_p = sum over channels of u_p w_p y_i = sum_p a_p^i m_p  (m_infinity
- * only in the last) in integers: where 1 / D_p is not one, all are made larger, and y is divided in
- * the end.
+ * the product of (x - other points) and D_p its value at a_p:
+ *     u_p = sum_k B[p][k] q[k],  w_p = sum_i a_p^i w[i] / D_p,  m_p = sum over channels of u_p w_p
+ *     y_i = sum_p a_p^i m_p  (m_infinity only in the last)
+ * in integers: where 1 / D_p is not one, all are made larger, and y is divided in the end.
  *
  * FIR4: convolutions of 5 to 8 taps and stride 1 make 4 outputs from two groups of 4 taps, each of
  * the points 0, 1, -1, 2, -2, 3 and infinity: 13 products in place of 28.

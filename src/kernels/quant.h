@@ -2,14 +2,15 @@
  * body.h.
  *
  * Both operands come in blocks of 32 values with one scale.  What a block contributes to an output
- * is (sum over i of weight[i] * x[i], an exact integer) * (weight scale * x scale), blocks are
- * added in order in float: instruction sets agree on every integer and differ only where a
- * multiplication and an addition are fused.
+ * is
+ *     (sum over i of weight[i] * x[i], an exact integer) * (weight scale * x scale),
+ * blocks are added in order in float: instruction sets agree on every integer and differ only where
+ * a multiplication and an addition are fused.
  *
  * Packed panel of 16 outputs, block after block, so that memory is read in one stream: [16] half
- * scales, then the codes, four values of an output side by side: q8_0  [8][16][4] int8: group g of
- * 4 values, output, value q4_0  [4][16][4] bytes: low half group 2 g, high half group 2 g + 1; code
- * - 8 is the value
+ * scales, then the codes, four values of an output side by side:
+ *     q8_0  [8][16][4] int8: group g of 4 values, output, value
+ *     q4_0  [4][16][4] bytes: low half group 2 g, high half group 2 g + 1; code - 8 is the value
  *
  * An instruction set may bring its own q_block and define KERN_Q_BLOCK, and must bring its own
  * KERN_QUANTIZE where multiplication and addition may be fused. */

@@ -15,9 +15,8 @@
 #include "server/daemon.h"
 #include "server/watch.h"
 
-#define SEND_BYTES                                                                                 \
-    (128 << 10) /* the kernel would keep megabytes of sound for who does not read                  \
-                 */
+/* With its default the kernel would keep megabytes of sound for a client that does not read. */
+#define SEND_BYTES (128 << 10)
 
 void server_options_init(struct server_options *o)
 {

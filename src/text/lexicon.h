@@ -8,9 +8,8 @@
  *
  * A word is letters, digits, and ' - . between them.  Written in small letters it stands for every
  * case, else for itself alone.  The last line for a word counts; [en-gb] goes before [en], [en]
- * before
- * [*].  The file is looked at before every use and read again when it has changed; if it is bad
- * then, the old entries stay, and lexicon_problem says why.
+ * before [*].  The file is looked at before every use and read again when it has changed; if it is
+ * bad then, the old entries stay, and lexicon_problem says why.
  *
  * Threads: any. */
 #ifndef TEXT_LEXICON_H
