@@ -1,8 +1,10 @@
 /* conv8_body.h - conv8 by direct sums, for instruction sets with a product of four bytes: included
- * by the files that name CONV8_ISA and CONV8_OPS and bring CONV8_BYTE                         type
- * of a quantized input CONV8_OFFSET                       added to it, so that it is unsigned; else
- * 0 CONV8_ROWS                         rows of the largest tile float largest(in, n) largest
- * magnitude void quantize(in, scale, n, out)   n values and CONV8_OFFSET up to a multiple of four
+ * by the files that name CONV8_ISA and CONV8_OPS and bring
+ *     CONV8_BYTE                         type of a quantized input
+ *     CONV8_OFFSET                       added to it, so that it is unsigned; else 0
+ *     CONV8_ROWS                         rows of the largest tile
+ *     float largest(in, n)               largest magnitude
+ *     void quantize(in, scale, n, out)   n values and CONV8_OFFSET up to a multiple of four
  *     void sums(R, rows, step, job, panel, sum)   sum [R][16] over taps (step apart) and channels
  *
  * A panel is [tap][channels / 4][16 outputs][4] weights and then 16 int32: what CONV8_OFFSET adds
@@ -25,14 +27,14 @@ static size_t panel_bytes(const struct conv8 *c)
 static void pack(const struct conv8 *c, const int8_t *w, int n, void *panel)
 {
     int8_t *p = panel;
-    int32_t excess[CONV8_PANEL] = {0};
+    uint32_t excess[CONV8_PANEL] = {0};
     size_t n_in = (size_t)c->n_in;
     for (size_t j = 0; j < (size_t)c->n_tap; j++)
         for (size_t i = 0; i < width(c); i += 4)
             for (int o = 0; o < CONV8_PANEL; o++)
                 for (size_t k = i; k < i + 4; k++, p++) {
                     *p = o < n && k < n_in ? w[((size_t)o * (size_t)c->n_tap + j) * n_in + k] : 0;
-                    excess[o] += CONV8_OFFSET * *p;
+                    excess[o] += (uint32_t)(CONV8_OFFSET * *p);
                 }
     memcpy(p, excess, sizeof excess);
 }
@@ -82,6 +84,7 @@ static const CONV8_BYTE *row_of(const struct conv8_job *j, int row)
 
 typedef float v16f __attribute__((vector_size(64)));
 typedef int32_t v16s __attribute__((vector_size(64)));
+typedef uint32_t v16wrap __attribute__((vector_size(64))); /* wraps where int32 may not */
 
 /* 16 sums to outputs of one row, n of them real, whose inputs had that scale. */
 static inline __attribute__((always_inline)) void put_row(const struct conv8_job *j, int row,
@@ -116,7 +119,8 @@ static inline __attribute__((always_inline)) void tile(int R, const struct conv8
     int32_t sum[CONV8_ROWS][CONV8_PANEL];
     int first = panel * CONV8_PANEL;
     int n = c->n_out - first < CONV8_PANEL ? c->n_out - first : CONV8_PANEL;
-    v16s excess, s;
+    v16wrap excess, s;
+    /* Sums with the offset may wrap; without it they fit (conv8_fits). */
     memcpy(&excess, w + (size_t)c->n_tap * width(c) * CONV8_PANEL, sizeof excess);
     for (int r = 0; r < R; r++)
         in[r] = row_of(j, row + r);
@@ -124,7 +128,8 @@ static inline __attribute__((always_inline)) void tile(int R, const struct conv8
     for (int r = 0; r < R; r++) {
         memcpy(&s, sum[r], sizeof s);
         s -= excess;
-        put_row(j, row + r, first, n, &s);
+        v16s exact = (v16s)s;
+        put_row(j, row + r, first, n, &exact);
     }
 }
 
@@ -138,12 +143,13 @@ static inline __attribute__((always_inline)) int tile_of(int n, const struct con
         tile(R <= CONV8_ROWS ? R : 1, j, row, panel);                                              \
         return R;                                                                                  \
     }
-    TILE(CONV8_ROWS)
-    TILE(8)
-    TILE(4)
-    TILE(2) TILE(1)
+    TILE(CONV8_ROWS);
+    TILE(8);
+    TILE(4);
+    TILE(2);
+    TILE(1);
 #undef TILE
-        return n;
+    return n;
 }
 
 static void run(const struct conv8_job *j, const struct conv8_range *range)
