@@ -52,7 +52,8 @@ enum jabbertts_status {
     JABBERTTS_ERR_CANCELLED = -9,
     JABBERTTS_ERR_INTERNAL = -10,
     JABBERTTS_ERR_DEADLINE = -11, /* the request's deadline passed before its end */
-    JABBERTTS_AGAIN = -12         /* jabbertts_try_read: nothing there yet; not a failure */
+    JABBERTTS_AGAIN = -12,        /* jabbertts_try_read: nothing there yet; not a failure */
+    JABBERTTS_ERR_DENIED = -13    /* it is not this owner's to change */
 };
 
 struct jabbertts_error {
@@ -141,9 +142,12 @@ JABBERTTS_API const char *jabbertts_voice_default(const struct jabbertts *tts);
  * add a variant of the speaker, as in "de+f3", or be an OpenAI name (alloy, ...), which is one. */
 JABBERTTS_API const char *jabbertts_espeak_voice(int i, const char **name);
 
+/* Seconds of the longest clip that a voice can be made from; 0: this engine cannot clone. */
+JABBERTTS_API double jabbertts_clip_seconds(const struct jabbertts *tts);
+
 /* A voice made from a clip: its codes and transcript. */
 struct jabbertts_voice;
-/* Any sound file libav can read, at most 90 seconds; text: what is said in it. */
+/* Any sound file libav can read, at most jabbertts_clip_seconds; text: what is said in it. */
 JABBERTTS_API int jabbertts_voice_from_file(struct jabbertts *tts, const char *path,
                                             const char *text, struct jabbertts_voice **ret,
                                             struct jabbertts_error *e);
@@ -177,36 +181,46 @@ struct jabbertts_stored {
     const char *transcript;  /* what is said in the recording, or "" */
     const char *description; /* or "" */
     const char *consent;     /* id of the consent a voice was made with, or "" */
+    const char *owner;       /* whose it is; "": everyone's */
     int64_t created_at;      /* seconds since 1970 */
     double seconds;          /* of the recording */
     const void *recording;   /* a sound file as it came; NULL in lists */
     size_t n_bytes;
+    int trim; /* to add: a recording that is too long is cut at a pause, not refused */
+};
+/* What is meant of the store.  An owner sees their own rows and everyone's, and changes only their
+ * own. */
+struct jabbertts_which {
+    enum jabbertts_kind kind;
+    const char *owner; /* NULL: all are seen, and may be changed */
+    const char *id;    /* or a voice's name; of a list, NULL or the id that comes before it */
+    int limit;         /* of a list */
 };
 /* Called with what was found, valid during the call. */
 typedef void (*jabbertts_stored_fn)(void *cookie, const struct jabbertts_stored *v);
 
-/* Keep a recording: name, recording and n_bytes are needed, the rest may be NULL, id and below are
- * not read.  It must hold 1 to 90 seconds of speech in a format libav knows, at most 10 MiB.  A
- * voice is encoded by the engine's model now; another model encodes it when it is first asked for
- * it. */
+/* Keep a recording: name, recording and n_bytes are needed, the rest may be NULL; id, created_at
+ * and seconds are not read.  It must hold speech, from 1 second to 90, or to
+ * jabbertts_clip_seconds if that is less, in a format libav knows, at most 10 MiB.  A voice is
+ * encoded by the engine's model now; another model encodes it when it is first asked for it.
+ * Where trim cuts, the model is given no transcript, which speaks of the whole. */
 JABBERTTS_API int jabbertts_store_add(struct jabbertts_store *s, struct jabbertts *tts,
                                       enum jabbertts_kind kind, const struct jabbertts_stored *v,
                                       char id[48], struct jabbertts_error *e);
-/* By id, or a voice by its name. */
-JABBERTTS_API int jabbertts_store_get(struct jabbertts_store *s, enum jabbertts_kind kind,
-                                      const char *id, jabbertts_stored_fn fn, void *cookie,
-                                      struct jabbertts_error *e);
-/* At most limit of them, oldest first, from the one after the id `after` (NULL: from the first).
- * Returns 1 if there are more, else 0. */
-JABBERTTS_API int jabbertts_store_list(struct jabbertts_store *s, enum jabbertts_kind kind,
-                                       const char *after, int limit, jabbertts_stored_fn fn,
+JABBERTTS_API int jabbertts_store_get(struct jabbertts_store *s,
+                                      const struct jabbertts_which *which, jabbertts_stored_fn fn,
+                                      void *cookie, struct jabbertts_error *e);
+/* At most which->limit of them, oldest first.  Returns 1 if there are more, else 0. */
+JABBERTTS_API int jabbertts_store_list(struct jabbertts_store *s,
+                                       const struct jabbertts_which *which, jabbertts_stored_fn fn,
                                        void *cookie, struct jabbertts_error *e);
-JABBERTTS_API int jabbertts_store_rename(struct jabbertts_store *s, enum jabbertts_kind kind,
-                                         const char *id, const char *name,
+JABBERTTS_API int jabbertts_store_rename(struct jabbertts_store *s,
+                                         const struct jabbertts_which *which, const char *name,
                                          struct jabbertts_error *e);
 /* A consent that a voice was made with cannot go before the voice: ERR_ARGUMENT. */
-JABBERTTS_API int jabbertts_store_remove(struct jabbertts_store *s, enum jabbertts_kind kind,
-                                         const char *id, struct jabbertts_error *e);
+JABBERTTS_API int jabbertts_store_remove(struct jabbertts_store *s,
+                                         const struct jabbertts_which *which,
+                                         struct jabbertts_error *e);
 /* A voice as one JSON text (free with free()), and back; a new id is made. */
 JABBERTTS_API int jabbertts_store_export(struct jabbertts_store *s, const char *id, char **ret,
                                          struct jabbertts_error *e);
@@ -222,6 +236,7 @@ struct jabbertts_stream;
 struct jabbertts_request {
     const char *text;
     const char *voice; /* name, alias, or id in the store; NULL: the default */
+    const char *owner; /* of voices in the store that it may use; NULL: any */
     const struct jabbertts_voice
         *reference;           /* instead of a name; borrowed until the stream's end */
     uint64_t seed;            /* default 0 */

@@ -19,6 +19,10 @@ int audio_decode_memory(const void *data, size_t n_bytes, int hz, double max_sec
 int audio_check_speech(const float *pcm, size_t n, int hz, double min_s, double max_s,
                        struct err *e);
 
+/* How many of n samples to keep, at most max_s seconds: up to the middle of the quietest fifth of a
+ * second in the last half of that time. */
+size_t audio_cut_at_pause(const float *pcm, size_t n, int hz, double max_s);
+
 enum audio_format { AUDIO_MP3, AUDIO_OPUS, AUDIO_AAC, AUDIO_FLAC, AUDIO_WAV, AUDIO_PCM };
 struct audio_format_info {
     const char *name, *type; /* "opus"; Content-Type */

@@ -92,3 +92,22 @@ int audio_check_speech(const float *pcm, size_t n, int hz, double min_s, double 
             active, loud - soft, ACTIVE_S, SWING_DB);
     return check_clipping(pcm, n, e);
 }
+
+size_t audio_cut_at_pause(const float *pcm, size_t n, int hz, double max_s)
+{
+    size_t most = (size_t)(max_s * hz), window = (size_t)hz / 5, step = (size_t)hz / 50;
+    size_t best = most;
+    double least = INFINITY;
+    if (n <= most)
+        return n;
+    for (size_t at = most / 2; at + window <= most; at += step) {
+        double sum = 0;
+        for (size_t i = at; i < at + window; i++)
+            sum += (double)pcm[i] * (double)pcm[i];
+        if (sum <= least) { /* of equal ones the last: more is kept */
+            least = sum;
+            best = at + window / 2;
+        }
+    }
+    return best;
+}

@@ -22,7 +22,8 @@ enum {
     ERR_BUSY = -8,        /* queue full: try later */
     ERR_CANCELLED = -9,   /* the caller cancelled it, or the engine is closing */
     ERR_INTERNAL = -10,   /* our own bug */
-    ERR_DEADLINE = -11    /* not done in the time the caller gave */
+    ERR_DEADLINE = -11,   /* not done in the time the caller gave */
+    ERR_DENIED = -13      /* it is somebody else's */
 };
 
 struct err {

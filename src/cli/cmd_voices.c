@@ -149,8 +149,8 @@ static int do_list(struct voices *c, char **arg)
     if (open_engine(c))
         return CLI_FAILED;
     list_model(c->tts);
-    if (c->store &&
-        jabbertts_store_list(c->store, JABBERTTS_VOICE, NULL, 10000, list_one, NULL, &e) < 0)
+    if (c->store && jabbertts_store_list(c->store, &(struct jabbertts_which){.limit = 10000},
+                                         list_one, NULL, &e) < 0)
         return voices_fail(&e);
     return 0;
 }
@@ -176,7 +176,8 @@ static int do_add(struct voices *c, char **arg)
 static int do_show(struct voices *c, char **arg)
 {
     struct jabbertts_error e;
-    return jabbertts_store_get(c->store, JABBERTTS_VOICE, arg[0], show_one, NULL, &e) < 0
+    return jabbertts_store_get(c->store, &(struct jabbertts_which){.id = arg[0]}, show_one, NULL,
+                               &e) < 0
                ? voices_fail(&e)
                : 0;
 }
@@ -184,7 +185,9 @@ static int do_show(struct voices *c, char **arg)
 static int do_rm(struct voices *c, char **arg)
 {
     struct jabbertts_error e;
-    return jabbertts_store_remove(c->store, JABBERTTS_VOICE, arg[0], &e) < 0 ? voices_fail(&e) : 0;
+    return jabbertts_store_remove(c->store, &(struct jabbertts_which){.id = arg[0]}, &e) < 0
+               ? voices_fail(&e)
+               : 0;
 }
 
 static int do_export(struct voices *c, char **arg)

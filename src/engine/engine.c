@@ -161,7 +161,9 @@ static int engine_read_aliases(struct jabbertts *tts, const char *list, struct e
             return err_set(e, ERR_ARGUMENT, "\"%.64s\" in the aliases, must be ALIAS=VOICE", list);
         if (!voices_find(tts->model.voices, name) &&
             (!tts->store ||
-             jabbertts_store_get(tts->store, JABBERTTS_VOICE, name, nothing, NULL, NULL) < 0))
+             jabbertts_store_get(tts->store,
+                                 &(struct jabbertts_which){.kind = JABBERTTS_VOICE, .id = name},
+                                 nothing, NULL, NULL) < 0))
             return err_set(e, ERR_NOT_FOUND,
                            "the alias \"%s\" stands for \"%s\", which is no voice", alias, name);
         if ((rc = voices_set_alias(tts->model.voices, alias,
@@ -170,6 +172,21 @@ static int engine_read_aliases(struct jabbertts *tts, const char *list, struct e
         list += n;
     }
     return 0;
+}
+
+/* A reference leaves a quarter of the context to the text and its sound. */
+static int engine_clip_frames(const struct jabbertts *tts)
+{
+    const struct spec_codec *c = &tts->model.spec.codec;
+    int most = tts->n_context - tts->n_context / 4, rows = c->frame_samples;
+    if (!c->has_encoder)
+        return 0;
+    for (int i = 0; i < c->n_encoder_rate; i++) {
+        rows /= c->encoder_rate[i]; /* positions that a frame takes in the block's transformer */
+        if (c->enc[i].n_layer > 0 && c->enc[i].n_position / rows < most)
+            most = c->enc[i].n_position / rows;
+    }
+    return c->pre.n_layer > 0 && c->pre.n_position < most ? c->pre.n_position : most;
 }
 
 static int engine_start(struct jabbertts *tts, const struct jabbertts_options *o, struct err *e)
@@ -192,6 +209,7 @@ static int engine_start(struct jabbertts *tts, const struct jabbertts_options *o
     if (o->context > longest)
         return err_set(e, ERR_ARGUMENT, "context is %d, this model's is %d", o->context, longest);
     tts->n_context = o->context ? o->context : longest;
+    tts->max_clip_frames = engine_clip_frames(tts);
     remember_options(tts, o);
     if (o->aliases && (rc = engine_read_aliases(tts, o->aliases, e)) < 0)
         return rc;

@@ -130,6 +130,7 @@ struct jabbertts {
     struct model_options model_options;
     const char *isa; /* in use, also while unloaded */
     int n_thread, n_context;
+    int max_clip_frames; /* of a recording to make a voice of; 0: none can be made */
     int n_slot, n_queue_max, prefix_mb;
     char *prefix_dir; /* NULL: none */
     double max_wait_s, idle_s;
@@ -199,8 +200,8 @@ void stream_end(struct jabbertts_stream *s, const struct err *why);
 int stream_reserve(struct jabbertts_stream *s, size_t n, struct err *e);
 
 /* A voice of the model, or of the store: then *stored is to be freed.  ERR_NOT_FOUND. */
-int engine_voice(struct jabbertts *tts, const char *name, struct prompt_reference *ref,
-                 struct jabbertts_voice **stored, struct err *e);
+int engine_voice(struct jabbertts *tts, const char *name, const char *owner,
+                 struct prompt_reference *ref, struct jabbertts_voice **stored, struct err *e);
 enum text_markup engine_markup(const struct jabbertts_request *r); /* stream.c */
 
 /* espeak.c: streams that espeak-ng speaks */

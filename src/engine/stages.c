@@ -72,7 +72,7 @@ static int stages_add_prompt(struct show *s, const struct text_piece *piece, str
     struct prompt_reference ref = {0};
     struct jabbertts_voice *stored = NULL;
     struct prompt p;
-    int rc = name ? engine_voice(s->tts, name, &ref, &stored, e) : 0;
+    int rc = name ? engine_voice(s->tts, name, NULL, &ref, &stored, e) : 0;
     prompt_init(&p, m->spec.lm.n_codebook);
     if (rc == 0)
         rc = prompt_build(&p, m->tokenizer, &m->spec.lm, &ref, name != NULL, piece->text, false, e);

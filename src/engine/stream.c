@@ -1,5 +1,5 @@
 /* stream.c - a request's life on the caller's side: submit, read, cancel, free. */
-#include "engine/store.h"
+#include "engine/voice_store.h"
 
 #include <math.h>
 #include <string.h>
@@ -44,12 +44,12 @@ static int read_sampling(const struct jabbertts *tts, const struct jabbertts_req
                           &to->repetition_penalty, e);
 }
 
-int engine_voice(struct jabbertts *tts, const char *name, struct prompt_reference *ref,
-                 struct jabbertts_voice **stored, struct err *e)
+int engine_voice(struct jabbertts *tts, const char *name, const char *owner,
+                 struct prompt_reference *ref, struct jabbertts_voice **stored, struct err *e)
 {
     const struct voice *v = voices_find(tts->model.voices, name);
     name = voices_resolve(tts->model.voices, name);
-    int rc = v || !tts->store ? 0 : store_voice(tts->store, tts, name, stored, e);
+    int rc = v || !tts->store ? 0 : store_voice(tts, name, owner, stored, e);
     if (rc < 0 && rc != ERR_NOT_FOUND)
         return rc;
     if (!v && !*stored)
@@ -72,7 +72,7 @@ static int find_voice(struct jabbertts *tts, const struct jabbertts_request *r,
     const char *name = r->voice ? r->voice : voices_default(tts->model.voices);
     if (!name)
         return 0;
-    int rc = engine_voice(tts, name, &s->reference, &s->stored, e);
+    int rc = engine_voice(tts, name, r->owner, &s->reference, &s->stored, e);
     if (rc < 0)
         return rc;
     s->has_reference = true;
@@ -80,7 +80,8 @@ static int find_voice(struct jabbertts *tts, const struct jabbertts_request *r,
 }
 
 /* The voices of pieces that have their own. */
-static int find_voices(struct jabbertts *tts, struct jabbertts_stream *s, struct err *e)
+static int find_voices(struct jabbertts *tts, const char *owner, struct jabbertts_stream *s,
+                       struct err *e)
 {
     for (int i = 0; i < s->pieces.n; i++) {
         const char *name = s->pieces.piece[i].voice;
@@ -90,7 +91,8 @@ static int find_voices(struct jabbertts *tts, struct jabbertts_stream *s, struct
         for (int j = i - 1; j >= 0 && j >= i - SAME_VOICE_WITHIN && !p->reference.codes; j--)
             if (s->pieces.piece[j].voice && strcmp(name, s->pieces.piece[j].voice) == 0)
                 p->reference = s->piece[j].reference;
-        int rc = p->reference.codes ? 0 : engine_voice(tts, name, &p->reference, &p->stored, e);
+        int rc =
+            p->reference.codes ? 0 : engine_voice(tts, name, owner, &p->reference, &p->stored, e);
         if (rc < 0)
             return rc;
     }
@@ -140,7 +142,7 @@ static int stream_fill(struct jabbertts *tts, const struct jabbertts_request *r,
     s->piece = mem_try((size_t)s->pieces.n, sizeof *s->piece);
     if (!s->piece)
         return err_set(e, ERR_MEMORY, "out of memory for a request");
-    if ((rc = find_voices(tts, s, e)) < 0)
+    if ((rc = find_voices(tts, r->owner, s, e)) < 0)
         return rc;
     s->n_chunk = 1; /* sound as early as possible, then larger chunks */
     s->progress.n_piece = s->pieces.n;

@@ -1,5 +1,5 @@
 /* voice.c - the voices of the model, and voices made from clips. */
-#include "engine/store.h"
+#include "engine/voice_store.h"
 
 #include <string.h>
 
@@ -94,11 +94,16 @@ int voice_encode(struct jabbertts *tts, const float *pcm, size_t n, const char *
     return rc;
 }
 
-int voice_decode(struct jabbertts *tts, const void *data, size_t n_bytes, float **pcm, size_t *n,
-                 struct err *e)
+double jabbertts_clip_seconds(const struct jabbertts *tts)
 {
-    return audio_decode_memory(data, n_bytes, jabbertts_sample_rate(tts), LIMIT_REFERENCE_SECONDS,
-                               pcm, n, e);
+    double seconds = tts->max_clip_frames * engine_frame_s(tts);
+    return !tts->has_model || seconds < LIMIT_REFERENCE_SECONDS ? seconds : LIMIT_REFERENCE_SECONDS;
+}
+
+int voice_decode(struct jabbertts *tts, const void *data, size_t n_bytes, double max_seconds,
+                 float **pcm, size_t *n, struct err *e)
+{
+    return audio_decode_memory(data, n_bytes, jabbertts_sample_rate(tts), max_seconds, pcm, n, e);
 }
 
 int jabbertts_voice_from_pcm(struct jabbertts *tts, const float *pcm, size_t n_sample,

@@ -50,6 +50,18 @@ int access_check(struct request *r, struct api_error *e)
     return -1;
 }
 
+bool access_has_key(const struct request *r)
+{
+    return r->key && r->server->keys.n_key > 0;
+}
+
+const char *access_owner(const struct request *r)
+{
+    if (r->server->keys.n_key == 0 || (r->key && r->key->is_admin))
+        return NULL;
+    return r->key ? r->key->name : "";
+}
+
 /* --- web pages --- */
 
 static bool listed(const char *list, const char *origin)

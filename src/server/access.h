@@ -3,10 +3,15 @@
  * Threads: the HTTP library's. */
 #ifndef SERVER_ACCESS_H
 #define SERVER_ACCESS_H
+#include <stdbool.h>
 #include "server/errors.h"
 
 struct request;
 
+/* Whose rows of the store this request may see and change; NULL: all. */
+const char *access_owner(const struct request *r);
+/* Was a key of ours presented?  Not so on a server without keys. */
+bool access_has_key(const struct request *r);
 int access_check(struct request *r, struct api_error *e); /* key and rate */
 void access_origin(struct request *r);                    /* which web page asks */
 void access_preflight(struct request *r);                 /* OPTIONS */

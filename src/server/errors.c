@@ -23,6 +23,7 @@ static const struct {
     [FAULT_UNSUPPORTED] = {400, invalid, "unsupported_value"},
     [FAULT_NO_KEY] = {401, invalid, "missing_api_key"},
     [FAULT_BAD_KEY] = {401, invalid, "invalid_api_key"},
+    [FAULT_DENIED] = {403, invalid, "permission_denied"},
     [FAULT_NO_URL] = {404, invalid, "unknown_url"},
     [FAULT_NO_MODEL] = {404, invalid, "model_not_found"},
     [FAULT_NOT_FOUND] = {404, invalid, "not_found"},
@@ -53,6 +54,7 @@ static const enum fault of_engine[] = {
     [-JABBERTTS_ERR_CANCELLED] = FAULT_CANCELLED,
     [-JABBERTTS_ERR_INTERNAL] = FAULT_INTERNAL,
     [-JABBERTTS_ERR_DEADLINE] = FAULT_TIMEOUT,
+    [-JABBERTTS_ERR_DENIED] = FAULT_DENIED,
 };
 
 int api_status(enum fault fault)

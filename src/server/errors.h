@@ -21,6 +21,7 @@ enum fault {
     FAULT_UNSUPPORTED,
     FAULT_NO_KEY,
     FAULT_BAD_KEY,
+    FAULT_DENIED, /* known, and not allowed */
     FAULT_NO_URL,
     FAULT_NO_MODEL,
     FAULT_NOT_FOUND,

@@ -88,30 +88,51 @@ static char *keys_trim(char *s)
     return s;
 }
 
+/* What may stand behind a key, in words. */
+static int keys_read_word(const char *word, const char *where, int *per_minute, bool *is_admin,
+                          struct err *e)
+{
+    char *end = NULL;
+    long v = strncmp(word, "rate=", 5) == 0 ? strtol(word + 5, &end, 10) : -1;
+    if (strcmp(word, "admin") == 0) {
+        *is_admin = true;
+        return 0;
+    }
+    if (v < 0 || v > 1000000 || end == word + 5 || *end)
+        return err_set(e, ERR_FORMAT,
+                       "%s: \"%.32s\" behind the key is neither rate=0 to rate=1000000 nor admin",
+                       where, word);
+    *per_minute = (int)v;
+    return 0;
+}
+
 static int keys_read_line(struct keys *k, char *text, int per_minute, const char *where,
                           struct err *e)
 {
-    char *s = keys_trim(text), *colon = strchr(s, ':'), *rate;
+    char *s = keys_trim(text), *colon = strchr(s, ':');
+    bool is_admin = false;
+    int rc = 0;
     if (!*s || *s == '#')
         return 0;
     if (!colon)
         return err_set(e, ERR_FORMAT, "%s: not `name: key`", where);
     *colon = 0;
     char *name = keys_trim(s), *secret = keys_trim(colon + 1);
-    size_t n = strcspn(secret, " \t");
-    rate = keys_trim(secret + n);
-    if (*rate) {
-        char *end;
-        long v = strncmp(rate, "rate=", 5) == 0 ? strtol(rate + 5, &end, 10) : -1;
-        if (v < 0 || v > 1000000 || end == rate + 5 || *end)
-            return err_set(e, ERR_FORMAT,
-                           "%s: \"%.32s\" behind the key is not rate=0 to "
-                           "rate=1000000",
-                           where, rate);
-        per_minute = (int)v;
+    char *word = secret + strcspn(secret, " \t");
+    while (rc == 0 && *word) {
+        *word++ = 0;
+        word += strspn(word, " \t");
+        char *end = word + strcspn(word, " \t"), was = *end;
+        *end = 0;
+        rc = keys_read_word(word, where, &per_minute, &is_admin, e);
+        *end = was;
+        word = end;
     }
-    secret[n] = 0;
-    return keys_add(k, name, secret, per_minute, where, e);
+    if (rc == 0)
+        rc = keys_add(k, name, secret, per_minute, where, e);
+    if (rc == 0)
+        k->key[k->n_key - 1].is_admin = is_admin;
+    return rc;
 }
 
 static int keys_read_file(struct keys *k, const char *path, int per_minute, struct err *e)

@@ -5,9 +5,9 @@
  *     if (!keys_take(&k, key, &quota)) ...           over its rate: quota says when to come again
  *
  * A file has a line `name: key` or `name: sha256:HEX` for each, and may end it with `rate=N`
- * (requests a minute); # starts a comment.  The list, from the environment, is `key` or `name:key`,
- * with commas. Only hashes are kept.  Without any key everyone may ask, as one key named "".
- * Threads: any, after keys_load. */
+ * (requests a minute) and `admin` (sees and changes what others stored); # starts a comment.
+ * The list, from the environment, is `key` or `name:key`, with commas. Only hashes are kept.
+ * Without any key everyone may ask, as one key named "". Threads: any, after keys_load. */
 #ifndef SERVER_KEYS_H
 #define SERVER_KEYS_H
 #include <pthread.h>
@@ -22,7 +22,8 @@
 struct key {
     char name[KEYS_NAME_MAX];
     unsigned char hash[KEYS_HASH];
-    int per_minute;         /* 0: no limit */
+    int per_minute; /* 0: no limit */
+    bool is_admin;
     double tokens;          /* (lock) of the bucket: one each request */
     struct timespec filled; /* (lock) */
 };

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "base/near.h"
+#include "server/access.h"
 #include "server/daemon.h"
 #include "server/log.h"
 #include "server/params.h"
@@ -119,8 +120,10 @@ static void ignore(void *cookie, const struct jabbertts_stored *v)
     (void)v;
 }
 
-static bool voice_known(struct server *s, const char *voice)
+static bool voice_known(struct server *s, const struct jabbertts_request *q)
 {
+    const struct jabbertts_which which = {JABBERTTS_VOICE, q->owner, q->voice, 0};
+    const char *voice = q->voice;
     const char *name, *target;
     for (int i = 0; (name = jabbertts_voice_name(s->tts, i)); i++)
         if (strcmp(name, voice) == 0)
@@ -128,9 +131,7 @@ static bool voice_known(struct server *s, const char *voice)
     for (int i = 0; (name = jabbertts_voice_alias(s->tts, i, &target)); i++)
         if (strcmp(name, voice) == 0)
             return true;
-    return strcmp(voice, "default") == 0 ||
-           (s->store &&
-            jabbertts_store_get(s->store, JABBERTTS_VOICE, voice, ignore, NULL, NULL) == 0);
+    return s->store && jabbertts_store_get(s->store, &which, ignore, NULL, NULL) == 0;
 }
 
 static int fail_voice(struct server *s, const char *voice, struct api_error *e)
@@ -171,8 +172,8 @@ static int fail_submit(struct server *s, const struct speech_params *p,
     if (p->request.model)
         return api_fail_engine(e, "voice", why);
     /* A language that espeak-ng does not know is not found either. */
-    return !voice || voice_known(s, voice) ? api_fail_engine(e, "language", why)
-                                           : fail_voice(s, voice, e);
+    return !voice || voice_known(s, &p->request) ? api_fail_engine(e, "language", why)
+                                                 : fail_voice(s, voice, e);
 }
 
 /* --- the reply: the pump's sink --- */
@@ -261,6 +262,7 @@ static int speech_submit(struct request *r, struct speech *sp, struct api_error 
     if (p->request.voice && strcmp(p->request.voice, "default") == 0)
         p->request.voice = NULL;
     p->request.model = models_engine(p->model);
+    p->request.owner = access_owner(r);
     p->request.deadline_s = deadline(r);
     if (pump_new(r->server->tts, &p->request, &p->encoder, &sink, &sp->pump, &why) < 0)
         return fail_submit(r->server, p, &why, e);

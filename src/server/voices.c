@@ -10,6 +10,8 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/utf8.h"
+#include "server/access.h"
 #include "server/daemon.h"
 #include "server/multipart.h"
 
@@ -17,7 +19,7 @@
 #define PAGE_PRESET 20
 
 /* The fields of an upload, and what they are called. */
-enum { NAME, SOUND, LANGUAGE, TRANSCRIPT, DESCRIPTION, CONSENT, N_FIELD };
+enum { NAME, SOUND, LANGUAGE, TRANSCRIPT, DESCRIPTION, CONSENT, TRIM, N_FIELD };
 #define N_SPELLING 6
 static const char *const spellings[N_FIELD][N_SPELLING] = {
     [NAME] = {"name"},
@@ -26,6 +28,7 @@ static const char *const spellings[N_FIELD][N_SPELLING] = {
     [TRANSCRIPT] = {"ref_text", "transcript", "text"},
     [DESCRIPTION] = {"description"},
     [CONSENT] = {"consent", "consent_id"},
+    [TRIM] = {"trim"},
 };
 
 struct upload {
@@ -50,6 +53,9 @@ static int voices_take(struct upload *u, int i, const char *data, size_t n, stru
     if (i != SOUND && memchr(data, 0, n))
         return api_fail(e, FAULT_INVALID_VALUE, spellings[i][0], "'%s' contains a zero byte",
                         spellings[i][0]);
+    if (i != SOUND && utf8_check(data, n) < n)
+        return api_fail(e, FAULT_INVALID_VALUE, spellings[i][0], "'%s' is not UTF-8 at byte %zu",
+                        spellings[i][0], utf8_check(data, n));
     mem_free(u->field[i]);
     u->field[i] = mem_try(n + 1, 1);
     if (!u->field[i])
@@ -103,7 +109,10 @@ static int read_json(const struct request *r, struct upload *u, struct api_error
             const json_t *v = json_object_get(j, spellings[i][k]);
             if (!v || json_is_null(v))
                 continue;
-            if (!json_is_string(v))
+            if (i == TRIM && json_is_boolean(v))
+                rc = voices_take(u, i, json_is_true(v) ? "true" : "false", json_is_true(v) ? 4 : 5,
+                                 e);
+            else if (!json_is_string(v))
                 rc = api_fail(e, FAULT_WRONG_TYPE, spellings[i][k], "'%s' must be a string",
                               spellings[i][k]);
             else if (i == SOUND)
@@ -141,10 +150,11 @@ static int voices_need(const struct upload *u, int i, const char *called, struct
 
 static json_t *stored_json(enum jabbertts_kind kind, const struct jabbertts_stored *v)
 {
+    const char *owner = *v->owner ? v->owner : NULL;
     json_t *j =
-        json_pack("{s:s,s:s,s:s,s:I,s:s}", "id", v->id, "object",
+        json_pack("{s:s,s:s,s:s,s:I,s:s,s:s?}", "id", v->id, "object",
                   kind == JABBERTTS_VOICE ? "audio.voice" : "audio.voice_consent", "name", v->name,
-                  "created_at", (json_int_t)v->created_at, "language", v->language);
+                  "created_at", (json_int_t)v->created_at, "language", v->language, "owner", owner);
     if (kind == JABBERTTS_VOICE && j)
         json_object_update_new(j, json_pack("{s:s,s:s,s:s,s:f}", "description", v->description,
                                             "transcript", v->transcript, "consent", v->consent,
@@ -152,8 +162,15 @@ static json_t *stored_json(enum jabbertts_kind kind, const struct jabbertts_stor
     return j;
 }
 
+/* What a list tells of a voice to those who showed no key. */
+static json_t *public_json(const struct jabbertts_stored *v)
+{
+    return json_pack("{s:s,s:s,s:s}", "id", v->id, "object", "audio.voice", "name", v->name);
+}
+
 struct found {
     enum jabbertts_kind kind;
+    bool is_public;
     json_t *json; /* an object, or an array that grows */
 };
 
@@ -166,7 +183,7 @@ static void keep_one(void *cookie, const struct jabbertts_stored *v)
 static void keep_all(void *cookie, const struct jabbertts_stored *v)
 {
     struct found *f = cookie;
-    json_array_append_new(f->json, stored_json(f->kind, v));
+    json_array_append_new(f->json, f->is_public ? public_json(v) : stored_json(f->kind, v));
 }
 
 static bool no_store(struct request *r)
@@ -195,8 +212,9 @@ static void reply_failure(struct request *r, const char *param, const struct jab
 static void reply_stored(struct request *r, enum jabbertts_kind kind, const char *id)
 {
     struct jabbertts_error why;
-    struct found f = {kind, NULL};
-    if (jabbertts_store_get(r->server->store, kind, id, keep_one, &f, &why) < 0)
+    struct found f = {kind, false, NULL};
+    const struct jabbertts_which which = {kind, access_owner(r), id, 0};
+    if (jabbertts_store_get(r->server->store, &which, keep_one, &f, &why) < 0)
         reply_failure(r, NULL, &why);
     else
         http_reply_json(r, 200, f.json);
@@ -223,8 +241,10 @@ static void voices_add_(struct request *r, enum jabbertts_kind kind)
                                  .transcript = u.field[TRANSCRIPT],
                                  .description = u.field[DESCRIPTION],
                                  .consent = voice ? u.field[CONSENT] : NULL,
+                                 .owner = access_owner(r),
                                  .recording = u.field[SOUND],
-                                 .n_bytes = u.n_sound};
+                                 .n_bytes = u.n_sound,
+                                 .trim = u.field[TRIM] && strcmp(u.field[TRIM], "true") == 0};
     int rc = jabbertts_store_add(r->server->store, r->server->tts, kind, &v, id, &why);
     upload_done(&u);
     if (rc < 0)
@@ -319,7 +339,7 @@ void voices_list(struct request *r)
     struct server *s = r->server;
     struct jabbertts_error why;
     struct api_error e;
-    struct found f = {JABBERTTS_VOICE, NULL};
+    struct found f = {JABBERTTS_VOICE, !access_has_key(r), NULL};
     const char *after;
     int limit;
     bool more = false;
@@ -328,8 +348,8 @@ void voices_list(struct request *r)
         return;
     }
     f.json = model_voices(s);
-    if (s->store && jabbertts_store_list(s->store, JABBERTTS_VOICE, NULL, LIMIT_STORED, keep_all,
-                                         &f, &why) < 0) {
+    const struct jabbertts_which which = {JABBERTTS_VOICE, access_owner(r), NULL, LIMIT_STORED};
+    if (s->store && jabbertts_store_list(s->store, &which, keep_all, &f, &why) < 0) {
         json_decref(f.json);
         reply_failure(r, NULL, &why);
     } else if (!voices_cut(f.json, after, limit, &more)) {
@@ -345,7 +365,7 @@ void consents_list(struct request *r)
 {
     struct jabbertts_error why;
     struct api_error e;
-    struct found f = {JABBERTTS_CONSENT, NULL};
+    struct found f = {JABBERTTS_CONSENT, false, NULL};
     const char *after;
     int limit;
     if (no_store(r))
@@ -355,8 +375,9 @@ void consents_list(struct request *r)
         return;
     }
     f.json = json_array();
-    int rc = jabbertts_store_list(r->server->store, JABBERTTS_CONSENT, after,
-                                  limit ? limit : PAGE_PRESET, keep_all, &f, &why);
+    const struct jabbertts_which which = {JABBERTTS_CONSENT, access_owner(r), after,
+                                          limit ? limit : PAGE_PRESET};
+    int rc = jabbertts_store_list(r->server->store, &which, keep_all, &f, &why);
     if (rc >= 0) {
         http_reply_json(r, 200, page_json(f.json, NULL, rc == 1));
         return;
@@ -394,6 +415,7 @@ void consents_get(struct request *r)
 
 void consents_rename(struct request *r)
 {
+    const struct jabbertts_which which = {JABBERTTS_CONSENT, access_owner(r), r->argument, 0};
     struct upload u = {.n_sound = 0};
     struct jabbertts_error why;
     struct api_error e;
@@ -401,8 +423,7 @@ void consents_rename(struct request *r)
         return;
     if (read_upload(r, &u, &e) < 0 || voices_need(&u, NAME, "name", &e) < 0)
         http_reply_error(r, &e);
-    else if (jabbertts_store_rename(r->server->store, JABBERTTS_CONSENT, r->argument, u.field[NAME],
-                                    &why) < 0)
+    else if (jabbertts_store_rename(r->server->store, &which, u.field[NAME], &why) < 0)
         reply_failure(r, "name", &why);
     else
         reply_stored(r, JABBERTTS_CONSENT, r->argument);
@@ -414,7 +435,8 @@ static void remove_one(struct request *r, enum jabbertts_kind kind, const char *
     struct jabbertts_error why;
     if (no_store(r))
         return;
-    if (jabbertts_store_remove(r->server->store, kind, r->argument, &why) < 0)
+    const struct jabbertts_which which = {kind, access_owner(r), r->argument, 0};
+    if (jabbertts_store_remove(r->server->store, &which, &why) < 0)
         reply_failure(r, NULL, &why);
     else
         http_reply_json(

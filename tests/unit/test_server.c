@@ -159,6 +159,8 @@ static void keys_files(void **state)
         {"\na: abcdefgh rate=x\n", ":2: \"rate=x\""},
         {"a: abcdefgh rate=-1\n", "rate=0 to"},
         {"a: abcdefgh more\n", "\"more\""},
+        {"a: abcdefgh admin\nb:ijklmnop  rate=3\tadmin ", NULL},
+        {"a: abcdefgh rate=1 administrator\n", "\"administrator\""},
     };
     char path[] = "/tmp/test_server_XXXXXX";
     struct keys k;

@@ -19,6 +19,8 @@
 #include "jabbertts.h"
 #include "base/mem.h"
 
+#define WHICH(kind, id, limit) (&(struct jabbertts_which){kind, NULL, id, limit})
+
 static char dir[64], path[96];
 static struct jabbertts *tts;
 static struct jabbertts_store *store;
@@ -143,7 +145,7 @@ static void test_in_and_out(void **state)
     (void)state;
     assert_int_equal(add_as(JABBERTTS_VOICE, "mine", NULL, id, &e), 0);
     assert_int_equal(strncmp(id, "voice_", 6), 0);
-    assert_int_equal(jabbertts_store_get(store, JABBERTTS_VOICE, "mine", see, &s, &e), 0);
+    assert_int_equal(jabbertts_store_get(store, WHICH(JABBERTTS_VOICE, "mine", 0), see, &s, &e), 0);
     assert_string_equal(s.id, id);
     assert_true(s.same && s.seconds > 1 && s.n == 1);
     /* By name, by id, and after the program was started anew. */
@@ -170,9 +172,9 @@ static void test_in_and_out(void **state)
                      0);
     assert_int_equal(sqlite3_changes(db), 1);
     sqlite3_close(db);
-    assert_int_equal(jabbertts_store_remove(store, JABBERTTS_VOICE, id, &e), 0);
+    assert_int_equal(jabbertts_store_remove(store, WHICH(JABBERTTS_VOICE, id, 0), &e), 0);
     assert_int_equal(speak("mine", "Good morning.", again, 160000), 0);
-    assert_int_equal(jabbertts_store_remove(store, JABBERTTS_VOICE, id, &e),
+    assert_int_equal(jabbertts_store_remove(store, WHICH(JABBERTTS_VOICE, id, 0), &e),
                      JABBERTTS_ERR_NOT_FOUND);
 }
 
@@ -190,25 +192,185 @@ static void test_pages_and_consents(void **state)
     }
     assert_int_equal(add_as(JABBERTTS_VOICE, "v0", NULL, consent, &e), JABBERTTS_ERR_ARGUMENT);
     assert_non_null(strstr(e.message, "already"));
-    assert_int_equal(jabbertts_store_list(store, JABBERTTS_VOICE, NULL, 2, see, &s, &e), 1);
+    assert_int_equal(jabbertts_store_list(store, WHICH(JABBERTTS_VOICE, NULL, 2), see, &s, &e), 1);
     assert_true(s.n == 2 && !strcmp(s.id, id[1]) && !strcmp(s.consent, consent));
-    assert_int_equal(jabbertts_store_list(store, JABBERTTS_VOICE, id[1], 2, see, &s, &e), 1);
-    assert_int_equal(jabbertts_store_list(store, JABBERTTS_VOICE, id[3], 2, see, &s, &e), 0);
+    assert_int_equal(jabbertts_store_list(store, WHICH(JABBERTTS_VOICE, id[1], 2), see, &s, &e), 1);
+    assert_int_equal(jabbertts_store_list(store, WHICH(JABBERTTS_VOICE, id[3], 2), see, &s, &e), 0);
     assert_int_equal(s.n, 5);
-    assert_int_equal(jabbertts_store_list(store, JABBERTTS_VOICE, "no", 2, see, &s, &e),
+    assert_int_equal(jabbertts_store_list(store, WHICH(JABBERTTS_VOICE, "no", 2), see, &s, &e),
                      JABBERTTS_ERR_NOT_FOUND);
-    assert_int_equal(jabbertts_store_list(store, JABBERTTS_VOICE, NULL, 0, see, &s, &e),
+    assert_int_equal(jabbertts_store_list(store, WHICH(JABBERTTS_VOICE, NULL, 0), see, &s, &e),
                      JABBERTTS_ERR_ARGUMENT);
-    assert_int_equal(jabbertts_store_remove(store, JABBERTTS_CONSENT, consent, &e),
+    assert_int_equal(jabbertts_store_remove(store, WHICH(JABBERTTS_CONSENT, consent, 0), &e),
                      JABBERTTS_ERR_ARGUMENT);
-    assert_int_equal(jabbertts_store_rename(store, JABBERTTS_CONSENT, consent, "Another", &e), 0);
-    assert_int_equal(jabbertts_store_rename(store, JABBERTTS_VOICE, id[0], "v1", &e),
+    assert_int_equal(
+        jabbertts_store_rename(store, WHICH(JABBERTTS_CONSENT, consent, 0), "Another", &e), 0);
+    assert_int_equal(jabbertts_store_rename(store, WHICH(JABBERTTS_VOICE, id[0], 0), "v1", &e),
                      JABBERTTS_ERR_ARGUMENT);
     for (int i = 0; i < 5; i++)
-        assert_int_equal(jabbertts_store_remove(store, JABBERTTS_VOICE, id[i], &e), 0);
-    assert_int_equal(jabbertts_store_get(store, JABBERTTS_CONSENT, consent, see, &s, &e), 0);
+        assert_int_equal(jabbertts_store_remove(store, WHICH(JABBERTTS_VOICE, id[i], 0), &e), 0);
+    assert_int_equal(jabbertts_store_get(store, WHICH(JABBERTTS_CONSENT, consent, 0), see, &s, &e),
+                     0);
     assert_string_equal(s.name, "Another");
-    assert_int_equal(jabbertts_store_remove(store, JABBERTTS_CONSENT, consent, &e), 0);
+    assert_int_equal(jabbertts_store_remove(store, WHICH(JABBERTTS_CONSENT, consent, 0), &e), 0);
+}
+
+static int first_row(const char *sql, char *text, size_t n)
+{
+    sqlite3 *db;
+    sqlite3_stmt *q;
+    int v = -1;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &q, NULL), SQLITE_OK);
+    if (sqlite3_step(q) == SQLITE_ROW) {
+        v = sqlite3_column_int(q, 0);
+        snprintf(text, n, "%s", (const char *)sqlite3_column_text(q, 0));
+    }
+    sqlite3_finalize(q);
+    sqlite3_close(db);
+    return v;
+}
+
+static float hiss(int i)
+{
+    return (float)((uint32_t)i * 2654435761u >> 16 & 1023) / 2048 - 0.25f;
+}
+
+/* Each owner has names of their own, sees their own rows and everyone's, and changes their own. */
+static void test_owners(void **state)
+{
+    static const struct {
+        const char *who, *what;
+        int get, remove;
+    } cases[] = {
+        {"a", "ofb", JABBERTTS_ERR_NOT_FOUND, JABBERTTS_ERR_NOT_FOUND},
+        {"b", "ofa", JABBERTTS_ERR_NOT_FOUND, JABBERTTS_ERR_NOT_FOUND},
+        {"a", "shared", 0, JABBERTTS_ERR_DENIED},
+        {"", "ofa", JABBERTTS_ERR_NOT_FOUND, JABBERTTS_ERR_NOT_FOUND},
+        {"", "shared", 0, 0},
+        {"a", "ofa", 0, 0},
+        {"a", "same", 0, 0},
+        {NULL, "ofb", 0, 0},
+        {NULL, "same", 0, 0},
+    };
+    static const char *const rows[][2] = {
+        {"a", "ofa"}, {"b", "ofb"}, {"", "shared"}, {"a", "same"}, {"b", "same"}};
+    struct jabbertts_error e;
+    char id[48], consent[48];
+    (void)state;
+    struct jabbertts_stored v = {.language = "en", .recording = wav, .n_bytes = n_wav};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        v.owner = rows[i][0];
+        v.name = rows[i][1];
+        if (jabbertts_store_add(store, tts, JABBERTTS_VOICE, &v, id, &e) < 0)
+            fail_msg("%s of %s: %s", v.name, v.owner, e.message);
+    }
+    assert_int_equal(jabbertts_store_add(store, tts, JABBERTTS_VOICE, &v, id, &e),
+                     JABBERTTS_ERR_ARGUMENT); /* b has one of that name */
+    v.owner = "a";
+    assert_int_equal(jabbertts_store_add(store, tts, JABBERTTS_CONSENT, &v, consent, &e), 0);
+    v.owner = "b";
+    v.name = "borrowed";
+    v.consent = consent;
+    assert_int_equal(jabbertts_store_add(store, tts, JABBERTTS_VOICE, &v, id, &e),
+                     JABBERTTS_ERR_NOT_FOUND);
+    struct seen s = {0};
+    assert_int_equal(jabbertts_store_list(
+                         store, &(struct jabbertts_which){.owner = "a", .limit = 9}, see, &s, &e),
+                     0);
+    assert_int_equal(s.n, 3);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct jabbertts_which which = {JABBERTTS_VOICE, cases[i].who, cases[i].what, 0};
+        int got = jabbertts_store_get(store, &which, see, &s, &e);
+        int removed = jabbertts_store_remove(store, &which, &e);
+        if (got != cases[i].get || removed != cases[i].remove)
+            fail_msg("%s asks for %s: get %d, remove %d", cases[i].who ? cases[i].who : "all",
+                     cases[i].what, got, removed);
+    }
+    assert_int_equal(jabbertts_store_remove(store, WHICH(JABBERTTS_CONSENT, consent, 0), &e), 0);
+}
+
+/* Its files are private, whatever the umask and the directory; a store of version 1 is taken
+ * over. */
+static void test_old_store(void **state)
+{
+    static const char version_1[] =
+        "CREATE TABLE consent(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL,"
+        " name TEXT NOT NULL, language TEXT NOT NULL, transcript TEXT NOT NULL,"
+        " description TEXT NOT NULL, consent TEXT, created INTEGER NOT NULL, seconds REAL NOT NULL,"
+        " recording BLOB NOT NULL);"
+        "CREATE TABLE voice(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL,"
+        " name TEXT UNIQUE NOT NULL, language TEXT NOT NULL, transcript TEXT NOT NULL,"
+        " description TEXT NOT NULL, consent TEXT REFERENCES consent(id), created INTEGER NOT NULL,"
+        " seconds REAL NOT NULL, recording BLOB NOT NULL);"
+        "CREATE TABLE codes(voice TEXT NOT NULL REFERENCES voice(id) ON DELETE CASCADE,"
+        " model INTEGER NOT NULL, text TEXT NOT NULL, n_frame INTEGER NOT NULL, codes BLOB NOT "
+        "NULL,"
+        " PRIMARY KEY(voice, model));"
+        "INSERT INTO consent VALUES(1,'cons_1','c','en','','',NULL,5,2.0,x'00');"
+        "INSERT INTO voice VALUES(7,'voice_1','old','en','t','d','cons_1',6,3.0,x'0102');"
+        "INSERT INTO codes VALUES('voice_1',1,'t',1,x'00');"
+        "PRAGMA user_version = 1;";
+    char where[80], file[96], text[64];
+    struct jabbertts_store *old;
+    struct jabbertts_error e;
+    struct seen s = {0};
+    struct stat st;
+    sqlite3 *db;
+    (void)state;
+    snprintf(where, sizeof where, "/tmp/test_store-%d/old", (int)getpid());
+    snprintf(file, sizeof file, "%s/voices.sqlite", where);
+    mode_t was = umask(0);
+    assert_int_equal(mkdir(where, 0777), 0);
+    assert_int_equal(sqlite3_open(file, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, version_1, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    if (jabbertts_store_open(where, &old, &e) < 0)
+        fail_msg("%s", e.message);
+    umask(was);
+    assert_true(stat(file, &st) == 0 && (st.st_mode & 077) == 0);
+    assert_int_equal(jabbertts_store_get(old, WHICH(JABBERTTS_VOICE, "old", 0), see, &s, &e), 0);
+    assert_true(!strcmp(s.id, "voice_1") && !strcmp(s.consent, "cons_1") && s.n_bytes == 2);
+    assert_int_equal(jabbertts_store_remove(old, WHICH(JABBERTTS_CONSENT, "cons_1", 0), &e),
+                     JABBERTTS_ERR_ARGUMENT); /* the reference still holds */
+    assert_int_equal(jabbertts_store_remove(old, WHICH(JABBERTTS_VOICE, "old", 0), &e), 0);
+    jabbertts_store_close(old);
+    snprintf(path, sizeof path, "%s", file);
+    assert_int_equal(first_row("SELECT count(*) FROM codes", text, sizeof text), 0);
+    snprintf(path, sizeof path, "%s/voices.sqlite", dir);
+}
+
+/* A recording longer than the model takes is refused with the model's own limit, or cut. */
+static void test_trim(void **state)
+{
+    size_t n = 16000 * 80;
+    float *pcm = mem_alloc(n * sizeof *pcm);
+    struct jabbertts_error e;
+    struct seen s = {0};
+    char id[48], limit[32];
+    (void)state;
+    double most = jabbertts_clip_seconds(tts);
+    assert_true(most > 10 && most < 80);
+    for (size_t i = 0; i < n; i++) /* words of 0.4 s, pauses of 0.2 s, and from 30 s one of 1 s */
+        pcm[i] = i % 9600 < 6400 && (i < 480000 || i > 496000) ? hiss((int)i) : 0.0001f;
+    struct jabbertts_stored v = {.name = "longer", .transcript = "What is said."};
+    unsigned char *w = make_wav(pcm, n, 16000, &v.n_bytes);
+    v.recording = w;
+    assert_int_equal(jabbertts_store_add(store, tts, JABBERTTS_VOICE, &v, id, &e),
+                     JABBERTTS_ERR_LIMIT);
+    snprintf(limit, sizeof limit, "at most %.1f s", most);
+    if (!strstr(e.message, limit) || !strstr(e.message, "trim"))
+        fail_msg("\"%s\" says neither %s nor trim", e.message, limit);
+    v.trim = 1;
+    if (jabbertts_store_add(store, tts, JABBERTTS_VOICE, &v, id, &e) < 0)
+        fail_msg("%s", e.message);
+    assert_int_equal(jabbertts_store_get(store, WHICH(JABBERTTS_VOICE, id, 0), see, &s, &e), 0);
+    assert_true(s.seconds > most / 2 && s.seconds <= most);
+    double phase = s.seconds / 0.6 - (int)(s.seconds / 0.6);
+    assert_true((s.seconds > 30 && s.seconds < 31) || phase > 0.66); /* in a pause */
+    assert_int_equal(jabbertts_store_remove(store, WHICH(JABBERTTS_VOICE, id, 0), &e), 0);
+    mem_free(pcm);
+    mem_free(w);
 }
 
 static void refuse_sound(float (*f)(int i), size_t n, const char *text)
@@ -237,10 +399,6 @@ static float hum(int i)
 {
     return (float)(i % 100 - 50) / 120;
 }
-static float hiss(int i)
-{
-    return (float)((uint32_t)i * 2654435761u >> 16 & 1023) / 2048 - 0.25f;
-}
 static float clipped(int i)
 {
     return i / 3000 % 2 ? (i / 50 % 2 ? 1.0f : -1.0f) : 0.001f;
@@ -265,6 +423,7 @@ static void test_refused(void **state)
     refuse_sound(clipped, 32000, "clipped");
     refuse_sound(hiss, 8000, "at least 1 s");
     refuse_sound(hiss, 16000 * 91, "longer than the limit");
+    refuse_sound(hiss, 16000 * 60, "this model takes at most");
     struct jabbertts_stored v = {.name = "n", .recording = "not a sound", .n_bytes = 11};
     assert_int_equal(jabbertts_store_add(store, tts, JABBERTTS_VOICE, &v, id, &e),
                      JABBERTTS_ERR_FORMAT);
@@ -284,13 +443,14 @@ static void test_export(void **state)
     assert_int_equal(jabbertts_store_export(store, "traveller", &json, &e), 0);
     assert_int_equal(jabbertts_store_import(store, tts, json, strlen(json), id, &e),
                      JABBERTTS_ERR_ARGUMENT); /* it is there */
-    assert_int_equal(jabbertts_store_remove(store, JABBERTTS_VOICE, "traveller", &e), 0);
+    assert_int_equal(jabbertts_store_remove(store, WHICH(JABBERTTS_VOICE, "traveller", 0), &e), 0);
     assert_int_equal(jabbertts_store_import(store, tts, json, strlen(json) - 9, id, &e),
                      JABBERTTS_ERR_FORMAT);
     assert_int_equal(jabbertts_store_import(store, tts, json, strlen(json), id, &e), 0);
-    assert_int_equal(jabbertts_store_get(store, JABBERTTS_VOICE, "traveller", see, &s, &e), 0);
+    assert_int_equal(
+        jabbertts_store_get(store, WHICH(JABBERTTS_VOICE, "traveller", 0), see, &s, &e), 0);
     assert_true(s.same && !strcmp(s.id, id));
-    assert_int_equal(jabbertts_store_remove(store, JABBERTTS_VOICE, id, &e), 0);
+    assert_int_equal(jabbertts_store_remove(store, WHICH(JABBERTTS_VOICE, id, 0), &e), 0);
     free(json);
 }
 
@@ -306,7 +466,7 @@ static void test_locked(void **state)
     assert_non_null(strstr(e.message, "locked"));
     sqlite3_close(db);
     assert_int_equal(add_as(JABBERTTS_VOICE, "waits", NULL, id, &e), 0);
-    assert_int_equal(jabbertts_store_remove(store, JABBERTTS_VOICE, id, &e), 0);
+    assert_int_equal(jabbertts_store_remove(store, WHICH(JABBERTTS_VOICE, id, 0), &e), 0);
 }
 
 /* A file that cannot grow stands for a full disk. */
@@ -329,26 +489,10 @@ static void test_full(void **state)
     signal(SIGXFSZ, handler);
     assert_int_equal(rc, JABBERTTS_ERR_IO);
     assert_non_null(strstr(e.message, dir));
-    assert_int_equal(jabbertts_store_get(store, JABBERTTS_VOICE, "toobig", see, &s, &e),
+    assert_int_equal(jabbertts_store_get(store, WHICH(JABBERTTS_VOICE, "toobig", 0), see, &s, &e),
                      JABBERTTS_ERR_NOT_FOUND);
     assert_int_equal(add_as(JABBERTTS_VOICE, "toobig", NULL, id, &e), 0);
-    assert_int_equal(jabbertts_store_remove(store, JABBERTTS_VOICE, id, &e), 0);
-}
-
-static int first_row(const char *sql, char *text, size_t n)
-{
-    sqlite3 *db;
-    sqlite3_stmt *q;
-    int v = -1;
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &q, NULL), SQLITE_OK);
-    if (sqlite3_step(q) == SQLITE_ROW) {
-        v = sqlite3_column_int(q, 0);
-        snprintf(text, n, "%s", (const char *)sqlite3_column_text(q, 0));
-    }
-    sqlite3_finalize(q);
-    sqlite3_close(db);
-    return v;
+    assert_int_equal(jabbertts_store_remove(store, WHICH(JABBERTTS_VOICE, id, 0), &e), 0);
 }
 
 /* A writer that is killed in the middle loses nothing it has been told is there, and leaves nothing
@@ -421,7 +565,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_in_and_out), cmocka_unit_test(test_pages_and_consents),
         cmocka_unit_test(test_refused),    cmocka_unit_test(test_export),
         cmocka_unit_test(test_locked),     cmocka_unit_test(test_full),
-        cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_owners),     cmocka_unit_test(test_old_store),
+        cmocka_unit_test(test_trim),       cmocka_unit_test(test_killed),
     };
     if (argc == 3 && !strcmp(argv[1], "write"))
         return write_forever(argv[2]);

@@ -1,5 +1,5 @@
-/* store_file.c - a stored voice as one JSON text, and back. */
-#include "engine/store.h"
+/* voice_file.c - a stored voice as one JSON text, and back. */
+#include "engine/voice_store.h"
 
 #include <jansson.h>
 #include <libavutil/base64.h>
@@ -36,7 +36,8 @@ int jabbertts_store_export(struct jabbertts_store *s, const char *id, char **ret
 {
     struct export x = {NULL};
     struct err e = {0};
-    int rc = jabbertts_store_get(s, JABBERTTS_VOICE, id, write_json, &x, error);
+    int rc = jabbertts_store_get(s, &(struct jabbertts_which){.kind = JABBERTTS_VOICE, .id = id},
+                                 write_json, &x, error);
     if (rc < 0)
         return rc;
     if (!x.json)
@@ -56,7 +57,8 @@ static int import(struct jabbertts_store *s, struct jabbertts *tts, const json_t
     struct jabbertts_stored v = {.name = string_at(j, "name"),
                                  .language = string_at(j, "language"),
                                  .transcript = string_at(j, "transcript"),
-                                 .description = string_at(j, "description")};
+                                 .description = string_at(j, "description"),
+                                 .trim = 1}; /* as it was when it was exported */
     const char *base64 = string_at(j, "recording"), *format = string_at(j, "format");
     struct err e = {0};
     if (!format || strcmp(format, FORMAT) != 0 || !v.name || !base64)

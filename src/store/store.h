@@ -1,0 +1,55 @@
+/* store.h - what must last: voices and consents with their recordings, and for each voice its codes
+ * per model.  The statements of one SQLite file, voices.sqlite; what may be stored is decided by
+ * its callers.
+ *
+ *     if (store_open(dir, &s, &e) < 0) ...
+ *     store_add(s, JABBERTTS_VOICE, &row, &codes, &e);
+ *     store_get(s, &(struct jabbertts_which){.id = "mine"}, fn, cookie, &e);
+ *     store_close(s);
+ *
+ * Rows are the public header's.  A row belongs to an owner, a name that is theirs alone; "" is
+ * everyone's.  An owner sees their own rows and those of "", and changes only their own; with owner
+ * NULL all are seen and may be changed.  Names of voices are unique for each owner.
+ *
+ * Threads: any; one lock and one connection per store. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+#include <stddef.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "jabbertts.h"
+
+struct store_codes {
+    int64_t model;    /* fingerprint of the codec that made them */
+    const char *text; /* the transcript as the model reads it */
+    int n_frame;
+    const void *codes; /* int32 [codebooks, n_frame] */
+    size_t n_bytes;
+};
+
+int store_open(const char *dir, struct jabbertts_store **ret, struct err *e);
+void store_close(struct jabbertts_store *s); /* NULL is fine */
+
+/* In one transaction; codes NULL: none.  ERR_ARGUMENT: the name is taken. */
+int store_add(struct jabbertts_store *s, enum jabbertts_kind kind,
+              const struct jabbertts_stored *row, const struct store_codes *codes, struct err *e);
+/* By which->id, of voices also a name.  ERR_NOT_FOUND. */
+int store_get(struct jabbertts_store *s, const struct jabbertts_which *which,
+              jabbertts_stored_fn fn, void *cookie, struct err *e);
+/* At most which->limit after which->id (NULL: from the first), oldest first; 1 if there are
+ * more. */
+int store_list(struct jabbertts_store *s, const struct jabbertts_which *which,
+               jabbertts_stored_fn fn, void *cookie, struct err *e);
+/* ERR_DENIED: it can be seen, but is another owner's. */
+int store_rename(struct jabbertts_store *s, const struct jabbertts_which *which, const char *name,
+                 struct err *e);
+int store_remove(struct jabbertts_store *s, const struct jabbertts_which *which, struct err *e);
+
+int store_add_codes(struct jabbertts_store *s, const char *voice_id,
+                    const struct store_codes *codes, struct err *e);
+/* fn gets the codes that a model made of a voice; it returns 0 or an error.  1: there were some. */
+typedef int (*store_codes_fn)(void *cookie, const struct store_codes *codes, struct err *e);
+int store_get_codes(struct jabbertts_store *s, const struct jabbertts_which *which, int64_t model,
+                    store_codes_fn fn, void *cookie, struct err *e);
+
+#endif
