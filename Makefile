@@ -124,11 +124,14 @@ test: $(UNIT) $(BUILD)/golden $(BUILD)/check_kernels $(BUILD)/jabbertts
 test-clients: $(BUILD)/jabbertts
 	BUILD=$(BUILD) python3 tests/clients/run.py
 
-# Instruction sets that this machine lacks: the kernels alone, which need no library.
+# Instruction sets that this machine lacks: the kernels alone, which need no library, with the
+# undefined-behaviour sanitizer (which traps where no run-time library is at hand).
 check-isa:
-	$(MAKE) CC=$(CROSS_CC) BUILD=build-neon PACKAGES= LDFLAGS=-static build-neon/check_kernels
+	$(MAKE) CC=$(CROSS_CC) BUILD=build-neon PACKAGES= LDFLAGS=-static \
+	    CFLAGS="-O2 -g0 -fsanitize=undefined -fsanitize-undefined-trap-on-error" build-neon/check_kernels
 	$(QEMU) build-neon/check_kernels neon
-	$(MAKE) SIMDE=1 BUILD=build-simde PACKAGES= build-simde/check_kernels
+	$(MAKE) SIMDE=1 SANITIZER=undefined BUILD=build-simde PACKAGES= CFLAGS="-O2 -g0" \
+	    build-simde/check_kernels
 	build-simde/check_kernels avx512
 
 # Fuzz targets: tests/fuzz/fuzz_X.c, seeds in tests/fuzz/corpus/X; findings and new inputs stay in

@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "kernels/ops.h"
+#if defined(__F16C__)
+#include "kernels/x86.h"
+#endif
 
 typedef float v16 __attribute__((vector_size(64)));
 typedef float v4 __attribute__((vector_size(16)));
@@ -88,8 +91,23 @@ INLINE v16 from_bf16(const uint16_t *p)
     return (v16)(__builtin_convertvector(h, v16u) << 16);
 }
 
-/* Exponent and mantissa shifted into place and rescaled by 2^112: exact for every finite half,
- * subnormals included; infinities are turned into NaN's neighbours 2^16 (weights are finite). */
+#if defined(__AVX512F__)
+INLINE v16 from_f16(const uint16_t *p)
+{
+    return (v16)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+#elif defined(__F16C__)
+INLINE v16 from_f16(const uint16_t *p)
+{
+    v8 low = (v8)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+    v8 high = (v8)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p + 8)));
+    return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+#else
+/* Exponent and mantissa shifted into place and rescaled by 2^112: exact for every finite half;
+ * infinities are turned into NaN's neighbours 2^16 (weights are finite).  The product of a
+ * subnormal half is one of a float denormal, which many processors do in microcode: where there is
+ * an instruction, it is used. */
 INLINE v16 from_f16(const uint16_t *p)
 {
     v16h h;
@@ -98,6 +116,7 @@ INLINE v16 from_f16(const uint16_t *p)
     v16 v = (v16)((u & 0x7fff) << 13) * 0x1p112f;
     return (v16)((v16u)v | (u & 0x8000) << 16);
 }
+#endif
 
 /* --- linear --- */
 
