@@ -156,6 +156,11 @@ coverage:
 lint:
 	packaging/lint
 
+# For packaging/lint.
+.PHONY: print-cflags
+print-cflags:
+	@echo '$(ALL_CFLAGS)'
+
 install: all
 	install -D -m 755 $(BUILD)/jabbertts $(DESTDIR)$(PREFIX)/bin/jabbertts
 	install -D -m 644 models/jabber-tiny.gguf $(DESTDIR)$(PREFIX)/share/jabbertts/jabber-tiny.gguf

@@ -342,12 +342,6 @@ static void op_rope(float *p, const float *table, int n_head, int head_dim)
     }
 }
 
-static void op_add(const float *in, float *out, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        out[i] += in[i];
-}
-
 #include "kernels/attend.h"
 
 static void op_to_f32(enum kern_type t, const void *in, float *out, size_t n)
@@ -381,7 +375,6 @@ const struct kern_ops KERN_OPS = {
     .gelu = op_gelu,
     .depthwise = op_depthwise,
     .rope = op_rope,
-    .add = op_add,
     .attend = op_attend,
     .linear_q = op_linear_q,
     .quantize = KERN_QUANTIZE,

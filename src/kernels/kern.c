@@ -657,11 +657,6 @@ void kern_depthwise(struct kern_exec *x, const float *in, const float *w, const 
     run_rows(x, &j, (size_t)n_channel * (size_t)n_tap);
 }
 
-void kern_add(struct kern_exec *x, const float *in, float *out, size_t n)
-{
-    x->ops->add(in, out, n);
-}
-
 /* --- rotary positions --- */
 
 static float round_bf16(float v)

@@ -127,7 +127,6 @@ void kern_tanh(struct kern_exec *x, float *p, size_t n);
 /* out = in + sin(alpha in)^2 * inv[c], inv = 1 / (alpha + 1e-9), per channel; in may be out. */
 void kern_snake(struct kern_exec *x, const float *in, const float *alpha, const float *inv,
                 int n_row, int n_channel, float *out);
-void kern_add(struct kern_exec *x, const float *in, float *out, size_t n); /* out += in */
 
 /* --- rotary positions and attention ---------------------------------------------------------- */
 

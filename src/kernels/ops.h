@@ -55,7 +55,6 @@ struct kern_ops {
     void (*depthwise)(const float *in, const float *w, const float *bias, int n_channel, int n_tap,
                       float *out);
     void (*rope)(float *p, const float *table, int n_head, int head_dim);
-    void (*add)(const float *in, float *out, size_t n);
     void (*attend)(const struct kern_attend_task *t);
     void (*to_f32)(enum kern_type t, const void *in, float *out, size_t n);
     void (*to_f16)(const float *in, uint16_t *out, size_t n);

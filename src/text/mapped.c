@@ -57,19 +57,6 @@ void mapped_put(struct mapped *m, const char *s, size_t n, size_t start, size_t 
     mapped_add(m, s, n, (struct mapped_run){m->text.len, start, end, false});
 }
 
-void mapped_back(struct mapped *m, size_t len)
-{
-    if (len >= m->text.len)
-        return;
-    while (m->n_run && m->run[m->n_run - 1].at >= len)
-        m->n_run--;
-    struct mapped_run *last = m->n_run ? &m->run[m->n_run - 1] : NULL;
-    if (last && last->copy)
-        last->end = last->start + (len - last->at);
-    m->text.len = len;
-    m->text.data[len] = 0;
-}
-
 /* The run that byte at is in; there is one. */
 static size_t mapped_run_of(const struct mapped *m, size_t at)
 {
