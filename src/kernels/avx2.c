@@ -49,7 +49,7 @@ INLINE void tile_avx2(int P, int R, enum kern_type type, const struct kern_tile 
 {
     const struct kern_linear *l = t->l;
     const struct kern_call *c = t->c;
-    size_t bytes = kern_panel_bytes(type, (size_t)l->n_in * (size_t)l->n_tap);
+    size_t bytes = kern_panel16.bytes(type, (size_t)l->n_in * (size_t)l->n_tap);
     size_t stride = c->stride ? (size_t)c->stride : 1;
     size_t dilation = c->dilation ? (size_t)c->dilation : 1;
     __m256 acc[4][6][2] = {0};

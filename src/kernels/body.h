@@ -178,7 +178,7 @@ INLINE void tile(int P, int R, const struct kern_tile *t, int panel, int row)
 {
     const struct kern_linear *l = t->l;
     const struct kern_call *c = t->c;
-    size_t bytes = kern_panel_bytes(l->type, (size_t)l->n_in * (size_t)l->n_tap);
+    size_t bytes = kern_panel16.bytes(l->type, (size_t)l->n_in * (size_t)l->n_tap);
     size_t tap_bytes = bytes / (size_t)l->n_tap;
     size_t stride = c->stride ? (size_t)c->stride : 1,
            dilation = c->dilation ? (size_t)c->dilation : 1;
@@ -367,6 +367,7 @@ static void op_to_f16(const float *in, uint16_t *out, size_t n)
 
 const struct kern_ops KERN_OPS = {
     .isa = KERN_ISA,
+    .layout = &kern_panel16,
     .linear = KERN_LINEAR,
     .rms_norm = op_rms_norm,
     .layer_norm = op_layer_norm,

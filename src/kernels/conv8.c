@@ -44,7 +44,7 @@ static const struct conv8_ops *ops_of(const struct kern_exec *x, const struct co
 
 /* --- weights --- */
 
-struct pack {
+struct conv8_pack {
     const struct kern_source *s;
     struct conv8 *c;
     char *packed;
@@ -53,9 +53,9 @@ struct pack {
     int8_t **q;  /* [threads] a panel of them */
 };
 
-static void pack_panel(void *arg, int i_panel, int i_thread)
+static void conv8_pack_panel(void *arg, int i_panel, int i_thread)
 {
-    struct pack *p = arg;
+    struct conv8_pack *p = arg;
     size_t k = (size_t)p->s->n_in * (size_t)p->s->n_tap;
     size_t row_bytes = kern_type_row_bytes(p->s->type, k);
     float *row = p->row[i_thread];
@@ -76,7 +76,7 @@ static void pack_panel(void *arg, int i_panel, int i_thread)
                     p->packed + (size_t)i_panel * p->c->ops->panel_bytes(p->c));
 }
 
-static int pack(struct kern_exec *x, struct pack *p, int n_panel, struct err *e)
+static int conv8_pack_all(struct kern_exec *x, struct conv8_pack *p, int n_panel, struct err *e)
 {
     float *rows[POOL_MAX_THREADS] = {0};
     int8_t *q[POOL_MAX_THREADS] = {0};
@@ -92,7 +92,7 @@ static int pack(struct kern_exec *x, struct pack *p, int n_panel, struct err *e)
             rc = err_set(e, ERR_MEMORY, "out of memory while packing weights");
     }
     if (rc == 0)
-        pool_run(pool, pack_panel, p, n_panel);
+        pool_run(pool, conv8_pack_panel, p, n_panel);
     for (int i = 0; i < n; i++) {
         mem_free(rows[i]);
         mem_free(q[i]);
@@ -139,8 +139,8 @@ int conv8_init(struct conv8 *c, struct kern_exec *x, const struct kern_source *s
     made.bias = bias;
     if (s->bias)
         memcpy(bias, s->bias, (size_t)s->n_out * sizeof *bias);
-    struct pack p = {.s = s, .c = &made, .packed = packed, .scale = scale};
-    int rc = pack(x, &p, n_panel, e);
+    struct conv8_pack p = {.s = s, .c = &made, .packed = packed, .scale = scale};
+    int rc = conv8_pack_all(x, &p, n_panel, e);
     if (rc == 0)
         *c = made;
     return rc;
@@ -161,7 +161,7 @@ size_t conv8_work_bytes(const struct conv8 *c, int n_piece)
     return work_head(c, n_piece) + c->ops->input_bytes(c, n_piece);
 }
 
-struct rows_job {
+struct conv8_rows_job {
     const struct conv8_job *j;
     const struct kern_ops *ops;
     float *top;
@@ -169,7 +169,7 @@ struct rows_job {
 };
 
 /* Makes a row of input, where it has to be made, and looks at it. */
-static void look_at_row(const struct rows_job *r, int row)
+static void look_at_row(const struct conv8_rows_job *r, int row)
 {
     const struct conv8_call *call = r->j->call;
     const struct conv8 *c = r->j->c;
@@ -185,7 +185,7 @@ static void look_at_row(const struct rows_job *r, int row)
 
 static void top_task(void *arg, int i, int i_thread)
 {
-    const struct rows_job *r = arg;
+    const struct conv8_rows_job *r = arg;
     int end = (i + 1) * r->step < r->n ? (i + 1) * r->step : r->n;
     (void)i_thread;
     for (int row = i * r->step; row < end; row++)
@@ -194,7 +194,7 @@ static void top_task(void *arg, int i, int i_thread)
 
 static void prepare_task(void *arg, int i, int i_thread)
 {
-    const struct rows_job *r = arg;
+    const struct conv8_rows_job *r = arg;
     int end = (i + 1) * r->step < r->n ? (i + 1) * r->step : r->n;
     (void)i_thread;
     r->j->c->ops->prepare(r->j, i * r->step, end);
@@ -204,7 +204,7 @@ static void prepare_task(void *arg, int i, int i_thread)
  * cache. */
 static void one_tap_task(void *arg, int i, int i_thread)
 {
-    const struct rows_job *r = arg;
+    const struct conv8_rows_job *r = arg;
     int stride = r->j->c->stride, first = i * r->step;
     int end = first + r->step < r->n ? first + r->step : r->n;
     (void)i_thread;
@@ -227,7 +227,7 @@ static void find_scales(const struct conv8_job *j, const float *top)
     }
 }
 
-static void run_rows(struct kern_exec *x, struct rows_job *r, pool_task task)
+static void conv8_run_rows(struct kern_exec *x, struct conv8_rows_job *r, pool_task task)
 {
     r->step = GRAIN / r->j->c->n_in > 1 ? GRAIN / r->j->c->n_in : 1;
     pool_run(kern_exec_pool(x), task, r, (r->n + r->step - 1) / r->step);
@@ -238,18 +238,18 @@ static void make_input(struct kern_exec *x, const struct conv8_job *j, float *to
 {
     const struct conv8 *c = j->c;
     int n_new = j->call->n_piece * c->n_row * c->stride;
-    struct rows_job rows = {.j = j, .ops = kern_exec_ops(x), .top = top};
+    struct conv8_rows_job rows = {.j = j, .ops = kern_exec_ops(x), .top = top};
     rows.n = conv8_rows_in(c, j->call->n_piece * c->n_row);
     rows.n_old = rows.n - n_new;
     if (c->n_tap == 1) {
         rows.n = c->ops->n_prepare(j);
-        run_rows(x, &rows, one_tap_task);
+        conv8_run_rows(x, &rows, one_tap_task);
         return;
     }
-    run_rows(x, &rows, top_task);
+    conv8_run_rows(x, &rows, top_task);
     find_scales(j, top);
     rows.n = c->ops->n_prepare(j);
-    run_rows(x, &rows, prepare_task);
+    conv8_run_rows(x, &rows, prepare_task);
 }
 
 struct run_job {

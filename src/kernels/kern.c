@@ -310,75 +310,46 @@ static bool is_q(enum kern_type t)
     return t == KERN_Q8_0 || t == KERN_Q4_0;
 }
 
-size_t kern_panel_bytes(enum kern_type t, size_t k)
-{
-    return kern_type_row_bytes(t, k) * KERN_PANEL;
-}
-
-/* One row of n_block blocks, as stored, into its lane of a panel; the layout is quant.h's. */
-static void pack_blocks(enum kern_type t, const uint8_t *row, size_t n_block, int lane, char *panel)
-{
-    size_t bytes = kern_type_row_bytes(t, KERN_BLOCK);
-    for (size_t b = 0; b < n_block; b++, row += bytes, panel += bytes * KERN_PANEL) {
-        char *codes = panel + (2 * KERN_PANEL + lane * 4);
-        memcpy(panel + lane * 2, row, 2);
-        for (int i = 0; i < KERN_BLOCK; i++) {
-            if (t == KERN_Q8_0) {
-                codes[i / 4 * 64 + i % 4] = (char)row[2 + i];
-            } else {
-                int code = i < 16 ? row[2 + i] & 15 : row[2 + i - 16] >> 4;
-                codes[i / 8 * 64 + i % 4] |= (char)(code << (i % 8 / 4 * 4));
-            }
-        }
-    }
-}
-
-/* One float row into its lane of a panel; the row is spent. */
-static void pack_row(enum kern_type t, float *row, size_t k, int lane, char *panel)
-{
-    if (is_q(t)) {
-        size_t step = kern_type_row_bytes(t, KERN_BLOCK); /* never ahead of what is read */
-        uint8_t block[34], *out = (uint8_t *)row;
-        for (size_t b = 0; b < k / KERN_BLOCK; b++) {
-            kern_from_f32(t, row + b * KERN_BLOCK, block, KERN_BLOCK);
-            memcpy(out + b * step, block, step);
-        }
-        pack_blocks(t, out, k / KERN_BLOCK, lane, panel);
-        return;
-    }
-    size_t size = kern_type_row_bytes(t, 1);
-    for (size_t i = 0; i < k; i++)
-        kern_from_f32(t, row + i, panel + (i * KERN_PANEL + (size_t)lane) * size, 1);
-}
-
-struct pack {
+struct linear_pack {
     const struct kern_source *s;
+    const struct kern_layout *layout;
     enum kern_type type;
     char *packed;
     float **row; /* [threads] one row in float */
 };
 
-static void pack_panel(void *arg, int i_panel, int i_thread)
+/* k floats to stored values of type t, in place, which are never ahead of what is read. */
+static void as_stored(enum kern_type t, float *row, size_t k)
 {
-    struct pack *p = arg;
-    size_t k = (size_t)p->s->n_in * (size_t)p->s->n_tap;
-    size_t row_bytes = kern_type_row_bytes(p->s->type, k);
-    char *panel = p->packed + (size_t)i_panel * kern_panel_bytes(p->type, k);
-    for (int lane = 0; lane < KERN_PANEL; lane++) {
-        int o = i_panel * KERN_PANEL + lane;
-        if (o >= p->s->n_out)
-            break; /* the arena is zeroed */
-        const char *row = (const char *)p->s->rows + (size_t)o * row_bytes;
-        if (is_q(p->type) && p->type == p->s->type) {
-            pack_blocks(p->type, (const uint8_t *)row, k / KERN_BLOCK, lane, panel);
-        } else {
-            kern_to_f32(p->s->type, row, p->row[i_thread], k);
-            pack_row(p->type, p->row[i_thread], k, lane, panel);
-        }
+    uint8_t block[KERN_BLOCK * sizeof *row], *out = (uint8_t *)row;
+    for (size_t i = 0; i < k; i += KERN_BLOCK) {
+        size_t n = k - i < KERN_BLOCK ? k - i : KERN_BLOCK;
+        kern_from_f32(t, row + i, block, n);
+        memcpy(out, block, kern_type_row_bytes(t, n));
+        out += kern_type_row_bytes(t, n);
     }
 }
 
-static int pack(const struct kern_exec *x, struct pack *p, int n_panel, struct err *e)
+static void linear_pack_panel(void *arg, int i_panel, int i_thread)
+{
+    struct linear_pack *p = arg;
+    const struct kern_source *s = p->s;
+    size_t k = (size_t)s->n_in * (size_t)s->n_tap, row_bytes = kern_type_row_bytes(s->type, k);
+    char *panel = p->packed + (size_t)i_panel * p->layout->bytes(p->type, k);
+    int first = i_panel * p->layout->n_lane;
+    for (int lane = 0; lane < p->layout->n_lane && first + lane < s->n_out; lane++) {
+        const void *row = (const char *)s->rows + (size_t)(first + lane) * row_bytes;
+        if (p->type != s->type) {
+            kern_to_f32(s->type, row, p->row[i_thread], k);
+            as_stored(p->type, p->row[i_thread], k);
+            row = p->row[i_thread];
+        }
+        p->layout->pack(p->type, row, k, lane, panel);
+    }
+}
+
+static int linear_pack_all(const struct kern_exec *x, struct linear_pack *p, int n_panel,
+                           struct err *e)
 {
     float *rows[POOL_MAX_THREADS] = {0};
     int n = pool_threads(x->pool), rc = 0;
@@ -389,7 +360,7 @@ static int pack(const struct kern_exec *x, struct pack *p, int n_panel, struct e
             rc = err_set(e, ERR_MEMORY, "out of memory while packing weights");
     }
     if (rc == 0)
-        pool_run(x->pool, pack_panel, p, n_panel);
+        pool_run(x->pool, linear_pack_panel, p, n_panel);
     for (int i = 0; i < n; i++)
         mem_free(rows[i]);
     p->row = NULL;
@@ -400,17 +371,18 @@ int kern_linear_init(struct kern_linear *l, const struct kern_exec *x, const str
                      enum kern_type type, struct mem_arena *arena, struct err *e)
 {
     size_t k = (size_t)s->n_in * (size_t)s->n_tap;
-    int n_panel = (s->n_out + KERN_PANEL - 1) / KERN_PANEL;
+    const struct kern_layout *layout = x->ops->layout;
+    int n_panel = (s->n_out + layout->n_lane - 1) / layout->n_lane;
     if (type == KERN_AS_STORED)
         type = s->type;
     if (is_q(type) && s->n_in % KERN_BLOCK)
         type = KERN_F16; /* a tap is not a whole number of blocks */
-    char *packed = mem_arena_alloc(arena, kern_panel_bytes(type, k) * (size_t)n_panel);
+    char *packed = mem_arena_alloc(arena, layout->bytes(type, k) * (size_t)n_panel);
     float *bias = s->bias ? mem_arena_alloc(arena, (size_t)s->n_out * sizeof *bias) : NULL;
     if (!packed || (s->bias && !bias))
         return err_set(e, ERR_MEMORY, "out of memory for a %d x %zu matrix", s->n_out, k);
-    struct pack p = {.s = s, .type = type, .packed = packed};
-    int rc = pack(x, &p, n_panel, e);
+    struct linear_pack p = {.s = s, .layout = layout, .type = type, .packed = packed};
+    int rc = linear_pack_all(x, &p, n_panel, e);
     if (rc < 0)
         return rc;
     if (bias)
@@ -421,8 +393,8 @@ int kern_linear_init(struct kern_linear *l, const struct kern_exec *x, const str
 
 /* --- ops over rows --- */
 
-struct rows_job {
-    void (*row)(const struct rows_job *j, int r);
+struct kern_rows_job {
+    void (*row)(const struct kern_rows_job *j, int r);
     const struct kern_exec *x;
     const float *in, *a, *b;
     float *out;
@@ -436,14 +408,14 @@ struct rows_job {
 
 static void rows_task(void *arg, int i, int i_thread)
 {
-    const struct rows_job *j = arg;
+    const struct kern_rows_job *j = arg;
     int end = (i + 1) * j->step < j->n_row ? (i + 1) * j->step : j->n_row;
     (void)i_thread;
     for (int r = i * j->step; r < end; r++)
         j->row(j, r);
 }
 
-static void run_rows(struct kern_exec *x, struct rows_job *j, size_t n_per_row)
+static void kern_run_rows(struct kern_exec *x, struct kern_rows_job *j, size_t n_per_row)
 {
     j->x = x;
     j->step = n_per_row ? (int)(GRAIN / n_per_row) : GRAIN;
@@ -483,7 +455,8 @@ static void linear_rows(struct kern_exec *x, const struct kern_linear *l, const 
     int n_thread = pool_threads(x->pool);
     if (x->probe)
         x->probe(x->cookie, l, c);
-    j.n_panel = (l->n_out + KERN_PANEL - 1) / KERN_PANEL;
+    int n_lane = x->ops->layout->n_lane;
+    j.n_panel = (l->n_out + n_lane - 1) / n_lane;
     int n_row_task = (c->n_row + ROWS_TILE - 1) / ROWS_TILE;
     /* About four tasks a thread, in multiples of four panels; tiny calls stay on this thread. */
     int want = (size_t)l->n_out * (size_t)l->n_in * (size_t)l->n_tap * (size_t)c->n_row < 32768
@@ -497,7 +470,7 @@ static void linear_rows(struct kern_exec *x, const struct kern_linear *l, const 
 
 /* An input row of a linear call on its way: normalized if the call says so, quantized if the
  * weights are. */
-static void row_prepare(const struct rows_job *j, int r)
+static void row_prepare(const struct kern_rows_job *j, int r)
 {
     size_t n = (size_t)j->n, at = (size_t)r * n;
     const float *in = j->in + at;
@@ -532,14 +505,14 @@ void kern_linear_run(struct kern_exec *x, const struct kern_linear *l, const str
         part.n_row = c->n_row - r < step ? c->n_row - r : step;
         part.in = c->in + (size_t)r * (size_t)stride * (size_t)l->n_in;
         part.out = c->out + (size_t)r * out_stride;
-        struct rows_job j = {row_prepare,
-                             .in = part.in,
-                             .a = c->norm,
-                             .eps = c->norm_eps,
-                             .n_row = (part.n_row - 1) * stride + reach + 1,
-                             .n = l->n_in,
-                             .quantize = is_q(l->type)};
-        run_rows(x, &j, (size_t)l->n_in);
+        struct kern_rows_job j = {row_prepare,
+                                  .in = part.in,
+                                  .a = c->norm,
+                                  .eps = c->norm_eps,
+                                  .n_row = (part.n_row - 1) * stride + reach + 1,
+                                  .n = l->n_in,
+                                  .quantize = is_q(l->type)};
+        kern_run_rows(x, &j, (size_t)l->n_in);
         if (c->norm)
             part.in = x->normed;
         linear_rows(x, l, &part);
@@ -548,7 +521,7 @@ void kern_linear_run(struct kern_exec *x, const struct kern_linear *l, const str
 
 /* --- norms and activations --- */
 
-static void row_rms_norm(const struct rows_job *j, int r)
+static void row_rms_norm(const struct kern_rows_job *j, int r)
 {
     size_t at = (size_t)r * (size_t)j->n;
     j->x->ops->rms_norm(j->in + at, j->a, j->eps, j->n, j->out + at);
@@ -557,12 +530,12 @@ static void row_rms_norm(const struct rows_job *j, int r)
 void kern_rms_norm(struct kern_exec *x, const float *in, const float *w, float eps, int n_row,
                    int n, float *out)
 {
-    struct rows_job j = {row_rms_norm,   .in = in, .a = w,    .eps = eps,
-                         .n_row = n_row, .n = n,   .out = out};
-    run_rows(x, &j, (size_t)n);
+    struct kern_rows_job j = {row_rms_norm,   .in = in, .a = w,    .eps = eps,
+                              .n_row = n_row, .n = n,   .out = out};
+    kern_run_rows(x, &j, (size_t)n);
 }
 
-static void row_head_norm(const struct rows_job *j, int r)
+static void row_head_norm(const struct kern_rows_job *j, int r)
 {
     float *p = j->out + (size_t)r * j->stride;
     for (int h = 0; h < j->n_head; h++, p += j->head_dim)
@@ -572,14 +545,14 @@ static void row_head_norm(const struct rows_job *j, int r)
 void kern_head_norm(struct kern_exec *x, float *p, const float *w, float eps, int n_row,
                     size_t row_stride, int n_head, int head_dim)
 {
-    struct rows_job j = {row_head_norm,    .out = p,
-                         .a = w,           .eps = eps,
-                         .n_row = n_row,   .stride = row_stride,
-                         .n_head = n_head, .head_dim = head_dim};
-    run_rows(x, &j, (size_t)n_head * (size_t)head_dim);
+    struct kern_rows_job j = {row_head_norm,    .out = p,
+                              .a = w,           .eps = eps,
+                              .n_row = n_row,   .stride = row_stride,
+                              .n_head = n_head, .head_dim = head_dim};
+    kern_run_rows(x, &j, (size_t)n_head * (size_t)head_dim);
 }
 
-static void row_layer_norm(const struct rows_job *j, int r)
+static void row_layer_norm(const struct kern_rows_job *j, int r)
 {
     size_t at = (size_t)r * (size_t)j->n;
     j->x->ops->layer_norm(j->in + at, j->a, j->b, j->eps, j->n, j->out + at);
@@ -588,12 +561,12 @@ static void row_layer_norm(const struct rows_job *j, int r)
 void kern_layer_norm(struct kern_exec *x, const float *in, const float *w, const float *b,
                      float eps, int n_row, int n, float *out)
 {
-    struct rows_job j = {row_layer_norm, .in = in,       .a = w, .b = b,
-                         .eps = eps,     .n_row = n_row, .n = n, .out = out};
-    run_rows(x, &j, (size_t)n);
+    struct kern_rows_job j = {row_layer_norm, .in = in,       .a = w, .b = b,
+                              .eps = eps,     .n_row = n_row, .n = n, .out = out};
+    kern_run_rows(x, &j, (size_t)n);
 }
 
-static void row_silu_mul(const struct rows_job *j, int r)
+static void row_silu_mul(const struct kern_rows_job *j, int r)
 {
     j->x->ops->silu_mul(j->in + (size_t)r * 2 * (size_t)j->n, j->n,
                         j->out + (size_t)r * (size_t)j->n);
@@ -601,11 +574,11 @@ static void row_silu_mul(const struct rows_job *j, int r)
 
 void kern_silu_mul(struct kern_exec *x, const float *in, int n_row, int n, float *out)
 {
-    struct rows_job j = {row_silu_mul, .in = in, .n_row = n_row, .n = n, .out = out};
-    run_rows(x, &j, (size_t)n * 2);
+    struct kern_rows_job j = {row_silu_mul, .in = in, .n_row = n_row, .n = n, .out = out};
+    kern_run_rows(x, &j, (size_t)n * 2);
 }
 
-static void row_gelu(const struct rows_job *j, int r) /* GELU_ROW of n values */
+static void row_gelu(const struct kern_rows_job *j, int r) /* GELU_ROW of n values */
 {
     int at = r * GELU_ROW, n = j->n - at;
     j->x->ops->gelu(j->out + at, n < GELU_ROW ? n : GELU_ROW);
@@ -613,23 +586,23 @@ static void row_gelu(const struct rows_job *j, int r) /* GELU_ROW of n values */
 
 void kern_gelu(struct kern_exec *x, float *p, size_t n)
 {
-    struct rows_job j = {row_gelu, .out = p, .n = (int)n};
+    struct kern_rows_job j = {row_gelu, .out = p, .n = (int)n};
     j.n_row = (j.n + GELU_ROW - 1) / GELU_ROW;
-    run_rows(x, &j, GELU_ROW * 2);
+    kern_run_rows(x, &j, GELU_ROW * 2);
 }
 
-static void row_tanh(const struct rows_job *j, int r)
+static void row_tanh(const struct kern_rows_job *j, int r)
 {
     j->out[r] = tanhf(j->out[r]);
 }
 
 void kern_tanh(struct kern_exec *x, float *p, size_t n)
 {
-    struct rows_job j = {row_tanh, .out = p, .n_row = (int)n};
-    run_rows(x, &j, 8);
+    struct kern_rows_job j = {row_tanh, .out = p, .n_row = (int)n};
+    kern_run_rows(x, &j, 8);
 }
 
-static void row_snake(const struct rows_job *j, int r)
+static void row_snake(const struct kern_rows_job *j, int r)
 {
     size_t at = (size_t)r * (size_t)j->n;
     j->x->ops->snake(j->in + at, j->a, j->b, j->n, j->out + at);
@@ -638,12 +611,12 @@ static void row_snake(const struct rows_job *j, int r)
 void kern_snake(struct kern_exec *x, const float *in, const float *alpha, const float *inv,
                 int n_row, int n_channel, float *out)
 {
-    struct rows_job j = {row_snake,      .in = in,       .a = alpha, .b = inv,
-                         .n_row = n_row, .n = n_channel, .out = out};
-    run_rows(x, &j, (size_t)n_channel * 2);
+    struct kern_rows_job j = {row_snake,      .in = in,       .a = alpha, .b = inv,
+                              .n_row = n_row, .n = n_channel, .out = out};
+    kern_run_rows(x, &j, (size_t)n_channel * 2);
 }
 
-static void row_depthwise(const struct rows_job *j, int r)
+static void row_depthwise(const struct kern_rows_job *j, int r)
 {
     size_t at = (size_t)r * (size_t)j->n;
     j->x->ops->depthwise(j->in + at, j->a, j->b, j->n, j->n_tap, j->out + at);
@@ -652,9 +625,9 @@ static void row_depthwise(const struct rows_job *j, int r)
 void kern_depthwise(struct kern_exec *x, const float *in, const float *w, const float *bias,
                     int n_row, int n_channel, int n_tap, float *out)
 {
-    struct rows_job j = {row_depthwise,  .in = in,       .a = w,         .b = bias,
-                         .n_row = n_row, .n = n_channel, .n_tap = n_tap, .out = out};
-    run_rows(x, &j, (size_t)n_channel * (size_t)n_tap);
+    struct kern_rows_job j = {row_depthwise,  .in = in,       .a = w,         .b = bias,
+                              .n_row = n_row, .n = n_channel, .n_tap = n_tap, .out = out};
+    kern_run_rows(x, &j, (size_t)n_channel * (size_t)n_tap);
 }
 
 /* --- rotary positions --- */
@@ -679,7 +652,7 @@ void kern_rope_table(float base, int head_dim, int n_position, float *table)
     }
 }
 
-static void row_rope(const struct rows_job *j, int r)
+static void row_rope(const struct kern_rows_job *j, int r)
 {
     j->x->ops->rope(j->out + (size_t)r * j->stride,
                     j->a + (size_t)j->position[r] * (size_t)j->head_dim, j->n_head, j->head_dim);
@@ -688,11 +661,11 @@ static void row_rope(const struct rows_job *j, int r)
 void kern_rope(struct kern_exec *x, float *p, const float *table, const int32_t *position,
                int n_row, size_t row_stride, int n_head, int head_dim)
 {
-    struct rows_job j = {row_rope,         .out = p,
-                         .a = table,       .position = position,
-                         .n_row = n_row,   .stride = row_stride,
-                         .n_head = n_head, .head_dim = head_dim};
-    run_rows(x, &j, (size_t)n_head * (size_t)head_dim);
+    struct kern_rows_job j = {row_rope,         .out = p,
+                              .a = table,       .position = position,
+                              .n_row = n_row,   .stride = row_stride,
+                              .n_head = n_head, .head_dim = head_dim};
+    kern_run_rows(x, &j, (size_t)n_head * (size_t)head_dim);
 }
 
 /* --- attention --- */

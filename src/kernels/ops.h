@@ -4,8 +4,7 @@
  * compiler maps to one, two or four registers); ref.c, avx2.c, avx512.c and neon.c compile it with
  * their own flags.  A kernel runs on one thread; kern.c splits the work.
  *
- * Packed weights: panels of 16 outputs, lane = output.  A panel is [n_tap][n_in][16] numbers; of
- * q8_0 and q4_0 see quant.h. */
+ * Weights are packed in the layout that the table names: panel16.c's, or one of its own. */
 #ifndef KERNELS_OPS_H
 #define KERNELS_OPS_H
 #include "kernels/kern.h"
@@ -41,8 +40,17 @@ struct kern_attend_task { /* the query heads of one key head, of one row or of t
     const struct kern_attend_row *rows;
 };
 
+struct kern_layout { /* how weights are packed: panels of n_lane outputs each */
+    int n_lane;
+    size_t (*bytes)(enum kern_type t, size_t k); /* of a panel with k values per output */
+    /* Row [k] of type t, as stored, into its lane of a panel, which was zero. */
+    void (*pack)(enum kern_type t, const void *row, size_t k, int lane, void *panel);
+};
+extern const struct kern_layout kern_panel16;
+
 struct kern_ops {
     const char *isa;
+    const struct kern_layout *layout;
     void (*linear)(const struct kern_tile *t);   /* weights f32, f16, bf16 */
     void (*linear_q)(const struct kern_tile *t); /* weights q8_0, q4_0 */
     void (*quantize)(const float *in, int n, int8_t *q, float *scale, int32_t *sum);
@@ -68,6 +76,5 @@ extern const struct kern_ops kern_ops_neon;
 #endif
 
 const struct kern_ops *kern_exec_ops(const struct kern_exec *x);
-size_t kern_panel_bytes(enum kern_type t, size_t k); /* of one panel with k values per output */
 
 #endif

@@ -58,7 +58,7 @@ INLINE void q_tile(enum kern_type type, int R, const struct kern_tile *t, int pa
     size_t n_block = (size_t)l->n_in / KERN_BLOCK;
     size_t stride = c->stride ? (size_t)c->stride : 1;
     size_t dilation = c->dilation ? (size_t)c->dilation : 1;
-    size_t bytes = kern_panel_bytes(type, (size_t)l->n_in * (size_t)l->n_tap);
+    size_t bytes = kern_panel16.bytes(type, (size_t)l->n_in * (size_t)l->n_tap);
     const size_t block = KERN_PANEL * (type == KERN_Q8_0 ? 34 : 18);
     const uint8_t *w = (const uint8_t *)l->packed + (size_t)panel * bytes;
     bool fetch = row == t->row;
