@@ -8,7 +8,7 @@
 #   make lint            banned functions, layering, function lengths, format
 #   make bench           benchmarks of bench/
 #   make coverage        line coverage of src/ by the tests (gcc, gcovr)
-#   make install         DESTDIR and PREFIX are honoured
+#   make install         DESTDIR, PREFIX, LIBDIR, MANDIR ... are honoured; make uninstall takes it away
 #   make clean           remove $(BUILD)
 #
 # SANITIZER=address|undefined|thread|address,undefined builds in a directory of its own.
@@ -20,6 +20,12 @@ COVERAGE  ?=
 SIMDE     ?=
 BUILD     ?= build$(if $(SANITIZER),-$(subst $(comma),-,$(SANITIZER)))$(if $(COVERAGE),-coverage)
 PREFIX    ?= /usr/local
+BINDIR    ?= $(PREFIX)/bin
+LIBDIR    ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DATADIR   ?= $(PREFIX)/share
+MANDIR    ?= $(DATADIR)/man
+DOCDIR    ?= $(DATADIR)/doc/jabbertts
 FUZZ_SECONDS ?= 20
 comma     := ,
 V         ?=
@@ -29,13 +35,15 @@ CFLAGS    ?= -O2 -g
 PACKAGES  := jansson yaml-0.1 libzip libpcre2-8 icu-uc icu-i18n expat libavformat libavcodec \
              libavutil libswresample sqlite3
 SERVER_PACKAGES := libmicrohttpd gnutls
+CLI_PACKAGES := ao
 WARN      := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
              -Wpointer-arith -Wwrite-strings -Wno-psabi
 ALL_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -DJABBERTTS_VERSION='"$(VERSION)"' \
-             -DJABBERTTS_DATA_DIR='"$(PREFIX)/share/jabbertts"' -Iinclude -Isrc -pthread -fPIC \
+             -DJABBERTTS_DATA_DIR='"$(DATADIR)/jabbertts"' -Iinclude -Isrc -pthread -fPIC \
              -fvisibility=hidden -ffp-contract=off $(WARN) \
-             $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES) $(SERVER_PACKAGES) | sed 's/-I/-isystem /g')) $(CFLAGS)
+             $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES) $(SERVER_PACKAGES) $(CLI_PACKAGES) | sed 's/-I/-isystem /g')) $(CFLAGS)
 SERVER_LIBS := $(if $(PACKAGES),$(shell pkg-config --libs $(SERVER_PACKAGES)))
+CLI_LIBS := $(if $(PACKAGES),$(shell pkg-config --libs $(CLI_PACKAGES)))
 LIBS      := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES))) -lespeak-ng -lsonic -lm -pthread
 ifneq ($(SANITIZER),)
 ALL_CFLAGS += -fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all
@@ -75,7 +83,7 @@ CLI_OBJ := $(CLI:%.c=$(BUILD)/%.o)
 UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 
-.PHONY: all test test-clients check-isa lint fuzz bench coverage install clean
+.PHONY: all test test-clients check-isa lint fuzz bench coverage install uninstall clean FORCE
 all: $(BUILD)/jabbertts $(BUILD)/libjabbertts.a $(BUILD)/libjabbertts.so $(BUILD)/jabbertts.pc
 
 -include $(OBJ:.o=.d) $(SERVER_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
@@ -100,11 +108,23 @@ $(BUILD)/libserver.a: $(SERVER_OBJ)
 
 $(BUILD)/jabbertts: $(CLI_OBJ) $(BUILD)/libserver.a $(BUILD)/libjabbertts.a
 	$(if $(Q),@echo "  LD $@")
-	$(Q)$(CC) $(LDFLAGS) $^ $(SERVER_LIBS) $(LIBS) -o $@
+	$(Q)$(CC) $(LDFLAGS) $^ $(CLI_LIBS) $(SERVER_LIBS) $(LIBS) -o $@
 
-$(BUILD)/jabbertts.pc: packaging/jabbertts.pc.in Makefile
+# Where things will be found is compiled into these, so they are made anew when it changes.
+PLACES := $(PREFIX) $(LIBDIR) $(INCLUDEDIR) $(DATADIR)
+$(BUILD)/places: FORCE
 	@mkdir -p $(@D)
-	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
+	@echo '$(PLACES)' | cmp -s - $@ || echo '$(PLACES)' > $@
+$(patsubst %.c,$(BUILD)/%.o,$(shell grep -l JABBERTTS_DATA_DIR $(SRC))): $(BUILD)/places
+$(BUILD)/jabbertts.pc: packaging/jabbertts.pc.in Makefile $(BUILD)/places
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+	    -e 's|@VERSION@|$(VERSION)|' -e 's|@REQUIRES@|$(PACKAGES)|' $< > $@
+
+# The manual page and shell completion come from the program's own table of options.
+$(BUILD)/jabbertts.1: $(BUILD)/jabbertts
+	$(Q)$< config man > $@
+$(BUILD)/completion.%: $(BUILD)/jabbertts
+	$(Q)$< completion $* > $@
 
 # tests/unit/test_X.c is one cmocka program; tests/golden and tests/kernels are one program each.
 $(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libserver.a $(BUILD)/libjabbertts.a
@@ -161,15 +181,30 @@ lint:
 print-cflags:
 	@echo '$(ALL_CFLAGS)'
 
-install: all
-	install -D -m 755 $(BUILD)/jabbertts $(DESTDIR)$(PREFIX)/bin/jabbertts
-	install -D -m 644 models/jabber-tiny.gguf $(DESTDIR)$(PREFIX)/share/jabbertts/jabber-tiny.gguf
-	install -D -m 644 docs/jabbertts.1 $(DESTDIR)$(PREFIX)/share/man/man1/jabbertts.1
-	install -D -m 644 include/jabbertts.h $(DESTDIR)$(PREFIX)/include/jabbertts.h
-	install -D -m 644 $(BUILD)/libjabbertts.a $(DESTDIR)$(PREFIX)/lib/libjabbertts.a
-	install -D -m 755 $(BUILD)/libjabbertts.so $(DESTDIR)$(PREFIX)/lib/libjabbertts.so.0
-	ln -sf libjabbertts.so.0 $(DESTDIR)$(PREFIX)/lib/libjabbertts.so
-	install -D -m 644 $(BUILD)/jabbertts.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/jabbertts.pc
+# What is installed: source:mode:place
+INSTALLED := $(BUILD)/jabbertts:755:$(BINDIR)/jabbertts \
+    models/jabber-tiny.gguf:644:$(DATADIR)/jabbertts/jabber-tiny.gguf \
+    $(BUILD)/jabbertts.1:644:$(MANDIR)/man1/jabbertts.1 \
+    $(BUILD)/completion.bash:644:$(DATADIR)/bash-completion/completions/jabbertts \
+    $(BUILD)/completion.zsh:644:$(DATADIR)/zsh/site-functions/_jabbertts \
+    $(BUILD)/completion.fish:644:$(DATADIR)/fish/vendor_completions.d/jabbertts.fish \
+    LICENSE:644:$(DOCDIR)/LICENSE \
+    include/jabbertts.h:644:$(INCLUDEDIR)/jabbertts.h \
+    $(BUILD)/libjabbertts.a:644:$(LIBDIR)/libjabbertts.a \
+    $(BUILD)/libjabbertts.so:755:$(LIBDIR)/libjabbertts.so.0 \
+    $(BUILD)/jabbertts.pc:644:$(LIBDIR)/pkgconfig/jabbertts.pc
+
+define install_one
+	install -D -m $(word 2,$(1)) $(word 1,$(1)) $(DESTDIR)$(word 3,$(1))
+
+endef
+install: all $(foreach i,$(INSTALLED),$(firstword $(subst :, ,$(i))))
+	$(foreach i,$(INSTALLED),$(call install_one,$(subst :, ,$(i))))
+	ln -sf libjabbertts.so.0 $(DESTDIR)$(LIBDIR)/libjabbertts.so
+# Voices of users and configuration stay.
+uninstall:
+	rm -f $(foreach i,$(INSTALLED),$(DESTDIR)$(lastword $(subst :, ,$(i)))) $(DESTDIR)$(LIBDIR)/libjabbertts.so
+	-rmdir $(DESTDIR)$(DATADIR)/jabbertts $(DESTDIR)$(DOCDIR)
 
 clean:
 	rm -rf build build-*

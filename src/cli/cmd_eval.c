@@ -1,65 +1,23 @@
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cli/cli.h"
-#include "jabbertts.h"
+#include "cli/options.h"
 
-static const char usage[] =
-    "usage: jabbertts eval QUANTIZED --reference ORIGINAL [OPTION]...\n\n"
-    "Compare a quantized model with its original: divergence and first choices of both "
-    "transformers\n"
-    "along the original's own sentences, and the sound of both codecs for the same codes.\n\n"
-    "  --reference FILE  the original\n"
-    "  --text FILE       what is said (default: two dozen English sentences)\n"
-    "  --cache TYPE      keys and values of QUANTIZED: f32, f16, q8_0 (default: by its matrices)\n"
-    "  --threads N       1 to 256 (default: one per core)\n"
-    "  --json            print JSON\n"
-    "  --help            this text\n";
-
-int cmd_eval(int argc, char **argv)
+int cmd_eval(struct options *o)
 {
-    static const struct option options[] = {{"reference", required_argument, 0, 'r'},
-                                            {"text", required_argument, 0, 'x'},
-                                            {"cache", required_argument, 0, 'c'},
-                                            {"threads", required_argument, 0, 't'},
-                                            {"json", no_argument, 0, 'j'},
-                                            {"help", no_argument, 0, 'h'},
-                                            {0}};
-    struct jabbertts_eval_options o = {.progress = cli_progress};
     struct jabbertts_error e;
+    struct jabbertts_eval_options v = {.model = o->argument[0],
+                                       .reference = o->reference,
+                                       .text = o->corpus,
+                                       .cache = o->server.engine.cache,
+                                       .threads = o->server.engine.threads,
+                                       .progress = cli_progress};
     char *report;
-    int c, json = 0;
-    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1)
-        switch (c) {
-        case 'r':
-            o.reference = optarg;
-            break;
-        case 'x':
-            o.text = optarg;
-            break;
-        case 'c':
-            o.cache = optarg;
-            break;
-        case 't':
-            if (cli_int(argv[0], "threads", optarg, 1, 256, &o.threads))
-                return CLI_USAGE;
-            break;
-        case 'j':
-            json = 1;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return CLI_OK;
-        default:
-            return CLI_USAGE;
-        }
-    if (argc - optind != 1 || !o.reference)
-        return cli_usage(argv[0], "wanted one model and --reference ORIGINAL");
-    o.model = argv[optind];
-    if (jabbertts_eval(&o, json, &report, &e) < 0)
-        return cli_fail("%s", e.message);
-    printf("%s%s", report, json ? "\n" : "");
+    if (!o->reference)
+        return cli_usage("eval", "wanted --reference FILE, the original");
+    if (jabbertts_eval(&v, o->json, &report, &e) < 0)
+        return cli_error("eval", &e);
+    printf("%s%s", report, o->json ? "\n" : "");
     free(report);
     return CLI_OK;
 }

@@ -1,117 +1,151 @@
-#include <errno.h>
-#include <fcntl.h>
-#include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
-#include "jabbertts.h"
+#include "cli/options.h"
 
-static const char usage[] =
-    "usage: jabbertts voices [list]               the model's voices, and those of the store\n"
-    "       jabbertts voices add NAME RECORDING   make a voice of a recording of speech\n"
-    "       jabbertts voices show NAME            what is known about a stored voice\n"
-    "       jabbertts voices rm NAME              delete a stored voice and its recording\n"
-    "       jabbertts voices export NAME FILE     a stored voice as one file; - is standard "
-    "output\n"
-    "       jabbertts voices import FILE          and back; - is standard input\n\n"
-    "NAME may be an id. A recording holds 1 to 90 seconds of speech, in any common format. The\n"
-    "built-in model imitates it partly: a likeness, not a copy (docs/QUALITY.md).\n\n"
-    "  --text TEXT        what is said in the recording: makes a better voice\n"
-    "  --language TAG     as en or de-AT\n"
-    "  --description TEXT\n"
-    "  --model FILE       a model made by `jabbertts convert` (default: the built-in voice),\n"
-    "                     or espeak-ng: its languages\n"
-    "  --voice-dir DIR    of the store (default: $XDG_DATA_HOME/jabbertts/voices)\n"
-    "  --help             this text\n";
+#define READ_MAX (64 << 20) /* bytes of a recording or an exported voice */
 
-#define READ_MAX (64 << 20)
-
+/* The engine and the store, as far as a verb needs them. */
 struct voices {
-    struct jabbertts_options engine;
-    struct jabbertts_stored v; /* of add */
-    const char *dir;
+    const struct options *o;
     struct jabbertts_store *store;
     struct jabbertts *tts;
 };
 
-static int voices_fail(const struct jabbertts_error *e)
+static int voices_open_store(struct voices *c)
 {
-    return cli_fail("%s", e->message);
+    struct jabbertts_error e;
+    char dir[4096];
+    const char *path = cli_voice_dir(c->o->server.voice_dir, dir, sizeof dir);
+    return jabbertts_store_open(path, &c->store, &e) < 0 ? cli_error("voices", &e) : 0;
 }
 
-/* --- files --- */
-
-static int voices_read_file(const char *path, char **ret, size_t *n)
+static int voices_has_store(const struct voices *c)
 {
-    FILE *f = strcmp(path, "-") ? fopen(path, "rb") : stdin;
-    if (!f)
-        return cli_fail("cannot read %s: %s", path, strerror(errno));
-    char *data = malloc(READ_MAX + 1);
-    *n = data ? fread(data, 1, READ_MAX + 1, f) : 0;
-    int bad = ferror(f);
-    if (f != stdin)
-        fclose(f);
-    *ret = data;
-    if (!data)
-        return cli_fail("out of memory for %s", path);
-    if (bad || *n > READ_MAX) {
-        free(data);
-        return cli_fail(bad ? "cannot read %s" : "%s is larger than 64 MiB", path);
+    char dir[4096];
+    return access(cli_voice_dir(c->o->server.voice_dir, dir, sizeof dir), F_OK) == 0;
+}
+
+static int voices_open_engine(struct voices *c)
+{
+    struct jabbertts_options engine = c->o->server.engine;
+    struct jabbertts_error e;
+    engine.slots = 1;
+    return jabbertts_open(&engine, &c->tts, &e) < 0 ? cli_error("voices", &e) : 0;
+}
+
+static int voices_close(struct voices *c, int code)
+{
+    jabbertts_close(c->tts);
+    jabbertts_store_close(c->store);
+    return code;
+}
+
+static bool voices_of_espeak(const struct voices *c)
+{
+    return c->o->server.engine.model && !strcmp(c->o->server.engine.model, "espeak-ng");
+}
+
+/* --- listing: columns as wide as their widest field --- */
+
+enum { N_COLUMN = 5 };
+struct listing {
+    char *(*row)[N_COLUMN]; /* owned strings */
+    size_t n;
+    int out_of_memory;
+};
+
+static void listing_add(struct listing *l, const char *const field[N_COLUMN])
+{
+    void *row = realloc(l->row, (l->n + 1) * sizeof *l->row);
+    if (!row) {
+        l->out_of_memory = 1;
+        return;
     }
-    return 0;
+    l->row = row;
+    for (int i = 0; i < N_COLUMN; i++)
+        if (!(l->row[l->n][i] = strdup(field[i] && *field[i] ? field[i] : "-")))
+            l->out_of_memory = 1;
+    l->n++;
 }
 
-static int voices_write_file(const char *path, const char *text)
+static int listing_print(struct listing *l)
 {
-    char temporary[4096];
-    if (!strcmp(path, "-"))
-        return fputs(text, stdout) < 0 ? cli_fail("cannot write to standard output") : 0;
-    snprintf(temporary, sizeof temporary, "%s.tmp-%ld", path, (long)getpid());
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL, 0600);
-    FILE *f = fd >= 0 ? fdopen(fd, "wb") : NULL;
-    if (!f)
-        return cli_fail("cannot write %s: %s", path, strerror(errno));
-    int bad = fputs(text, f) < 0;
-    bad |= fclose(f) != 0;
-    if (!bad && rename(temporary, path) == 0)
-        return 0;
-    cli_fail("cannot write %s: %s", path, strerror(errno));
-    unlink(temporary);
-    return CLI_FAILED;
+    int width[N_COLUMN] = {0};
+    for (size_t i = 0; !l->out_of_memory && i < l->n; i++)
+        for (int k = 0; k < N_COLUMN; k++)
+            if ((int)strlen(l->row[i][k]) > width[k])
+                width[k] = (int)strlen(l->row[i][k]);
+    for (size_t i = 0; i < l->n; i++)
+        for (int k = 0; k < N_COLUMN; k++) {
+            if (!l->out_of_memory)
+                printf("%-*s%s", k < N_COLUMN - 1 ? width[k] : 0, l->row[i][k],
+                       k < N_COLUMN - 1 ? "  " : "\n");
+            free(l->row[i][k]);
+        }
+    free(l->row);
+    return l->out_of_memory ? cli_fail("out of memory for the list") : 0;
 }
 
-/* --- listing --- */
-
-static void list_model(const struct jabbertts *tts)
+static void list_stored(void *cookie, const struct jabbertts_stored *v)
 {
-    const char *def = jabbertts_voice_default(tts), *name, *alias, *target;
+    listing_add(cookie, (const char *const[]){v->name, v->language, "yours", v->description, NULL});
+}
+
+/* The other names of a voice, with commas. */
+static void voices_aliases(const struct jabbertts *tts, const char *name, char *to, size_t n)
+{
+    const char *alias, *target;
+    size_t k = 0;
+    *to = 0;
+    for (int i = 0; (alias = jabbertts_voice_alias(tts, i, &target)) && k < n; i++)
+        if (!strcmp(target, name))
+            k += (size_t)snprintf(to + k, n - k, "%s%s", k ? ", " : "", alias);
+}
+
+static void list_model(struct listing *l, const struct jabbertts *tts)
+{
+    const char *def = jabbertts_voice_default(tts), *name;
+    char aliases[512];
     for (int i = 0; (name = jabbertts_voice_name(tts, i)); i++) {
-        printf("%-12s%s", name, def && !strcmp(name, def) ? " (default)" : "");
-        for (int j = 0; (alias = jabbertts_voice_alias(tts, j, &target)); j++)
-            if (!strcmp(target, name))
-                printf(" %s", alias);
-        putchar('\n');
+        voices_aliases(tts, name, aliases, sizeof aliases);
+        listing_add(l, (const char *const[]){name, NULL, "built in",
+                                             def && !strcmp(def, name) ? "the default" : NULL,
+                                             aliases});
     }
 }
 
-static void list_espeak(void)
+static int cmd_voices_list(struct options *o)
 {
+    struct voices c = {.o = o};
+    struct listing l = {0};
+    struct jabbertts_error e;
     const char *voice, *name;
-    for (int i = 0; (voice = jabbertts_espeak_voice(i, &name)); i++)
-        printf("%-18s %s\n", voice, name);
+    int code = 0;
+    listing_add(&l, (const char *const[]){"NAME", "LANGUAGE", "KIND", "DESCRIPTION", "ALIASES"});
+    if (voices_of_espeak(&c)) {
+        for (int i = 0; (voice = jabbertts_espeak_voice(i, &name)); i++)
+            listing_add(&l, (const char *const[]){voice, voice, "espeak-ng", name, NULL});
+    } else {
+        if ((voices_has_store(&c) && (code = voices_open_store(&c))) ||
+            (code = voices_open_engine(&c)))
+            return voices_close(&c, code);
+        if (c.store && jabbertts_store_list(c.store, &(struct jabbertts_which){.limit = 10000},
+                                            list_stored, &l, &e) < 0)
+            code = cli_error("voices", &e);
+        list_model(&l, c.tts);
+    }
+    int printed = listing_print(&l);
+    return voices_close(&c, code ? code : printed);
 }
 
-static void list_one(void *cookie, const struct jabbertts_stored *v)
-{
-    (void)cookie;
-    printf("%-12s %s%s%s\n", v->name, v->id, *v->description ? "  " : "", v->description);
-}
+/* --- one voice --- */
 
-static void show_one(void *cookie, const struct jabbertts_stored *v)
+static void show_stored(void *cookie, const struct jabbertts_stored *v)
 {
     char when[32];
     time_t t = (time_t)v->created_at;
@@ -119,7 +153,8 @@ static void show_one(void *cookie, const struct jabbertts_stored *v)
     (void)cookie;
     gmtime_r(&t, &tm);
     strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S UTC", &tm);
-    printf("name         %s\nid           %s\ncreated      %s\nrecording    %.2f s, %zu bytes\n",
+    printf("name         %s\nkind         yours\nid           %s\ncreated      %s\n"
+           "recording    %.2f s, %zu bytes\n",
            v->name, v->id, when, v->seconds, v->n_bytes);
     const char *const rest[][2] = {{"language", v->language},
                                    {"transcript", v->transcript},
@@ -130,170 +165,133 @@ static void show_one(void *cookie, const struct jabbertts_stored *v)
             printf("%-12s %s\n", rest[i][0], rest[i][1]);
 }
 
-/* --- commands: 0 or the exit code --- */
-
-static int open_engine(struct voices *c)
+/* 1 if the model has a voice or alias of this name, which was printed. */
+static int show_model(const struct jabbertts *tts, const char *wanted)
 {
-    struct jabbertts_error e;
-    return jabbertts_open(&c->engine, &c->tts, &e) < 0 ? voices_fail(&e) : 0;
-}
-
-static int do_list(struct voices *c, char **arg)
-{
-    struct jabbertts_error e;
-    (void)arg;
-    if (c->engine.model && !strcmp(c->engine.model, "espeak-ng")) {
-        list_espeak();
-        return 0;
-    }
-    if (open_engine(c))
-        return CLI_FAILED;
-    list_model(c->tts);
-    if (c->store && jabbertts_store_list(c->store, &(struct jabbertts_which){.limit = 10000},
-                                         list_one, NULL, &e) < 0)
-        return voices_fail(&e);
+    const char *name, *alias, *target, *def = jabbertts_voice_default(tts);
+    char aliases[512];
+    for (int i = 0; (alias = jabbertts_voice_alias(tts, i, &target)); i++)
+        if (!strcmp(alias, wanted))
+            wanted = target;
+    for (int i = 0; (name = jabbertts_voice_name(tts, i)); i++)
+        if (!strcmp(name, wanted)) {
+            voices_aliases(tts, name, aliases, sizeof aliases);
+            printf("name         %s\nkind         built in%s\n%s%s%s", name,
+                   def && !strcmp(def, name) ? ", the default" : "",
+                   *aliases ? "aliases      " : "", aliases, *aliases ? "\n" : "");
+            return 1;
+        }
     return 0;
 }
 
-static int do_add(struct voices *c, char **arg)
+static int cmd_voices_show(struct options *o)
 {
+    struct voices c = {.o = o};
+    struct jabbertts_error e = {.code = JABBERTTS_ERR_NOT_FOUND};
+    const char *name = o->argument[0];
+    int code;
+    snprintf(e.message, sizeof e.message,
+             "there is no voice \"%.64s\"; jabbertts voices lists them", name);
+    if (voices_has_store(&c)) {
+        if ((code = voices_open_store(&c)))
+            return code;
+        if (jabbertts_store_get(c.store, &(struct jabbertts_which){.id = name}, show_stored, NULL,
+                                &e) >= 0)
+            return voices_close(&c, CLI_OK);
+    }
+    if (e.code == JABBERTTS_ERR_NOT_FOUND && (code = voices_open_engine(&c)))
+        return voices_close(&c, code);
+    code = c.tts && show_model(c.tts, name) ? CLI_OK : cli_error("voices", &e);
+    return voices_close(&c, code);
+}
+
+static int voices_added(struct voices *c, const char *id)
+{
+    struct jabbertts_error e;
+    struct listing l = {0};
+    int rc =
+        jabbertts_store_get(c->store, &(struct jabbertts_which){.id = id}, list_stored, &l, &e);
+    if (rc < 0 || l.out_of_memory)
+        return cli_error("voices", &e);
+    printf("%s %s\n", l.row[0][0], id);
+    cli_note("jabbertts say \"Hello.\" --voice %s", l.row[0][0]);
+    for (int i = 0; i < N_COLUMN; i++)
+        free(l.row[0][i]);
+    free(l.row);
+    return CLI_OK;
+}
+
+static int cmd_voices_add(struct options *o)
+{
+    struct voices c = {.o = o};
+    struct jabbertts_stored v = o->voice;
     struct jabbertts_error e;
     char id[48], *data;
-    size_t n;
-    if (voices_read_file(arg[1], &data, &n) || open_engine(c))
-        return CLI_FAILED;
-    c->v.name = arg[0];
-    c->v.recording = data;
-    c->v.n_bytes = n;
-    int rc = jabbertts_store_add(c->store, c->tts, JABBERTTS_VOICE, &c->v, id, &e);
+    int code = cli_read_file(o->argument[1], READ_MAX, &data, &v.n_bytes);
+    if (code)
+        return code;
+    v.name = o->argument[0];
+    v.trim = o->trim;
+    v.recording = data;
+    if ((code = voices_open_store(&c)) == 0 && (code = voices_open_engine(&c)) == 0)
+        code = jabbertts_store_add(c.store, c.tts, JABBERTTS_VOICE, &v, id, &e) < 0
+                   ? cli_error("voices", &e)
+                   : voices_added(&c, id);
     free(data);
-    if (rc < 0)
-        return voices_fail(&e);
-    printf("%s %s\n", arg[0], id);
-    return 0;
+    return voices_close(&c, code);
 }
 
-static int do_show(struct voices *c, char **arg)
+static int cmd_voices_remove(struct options *o)
 {
+    struct voices c = {.o = o};
     struct jabbertts_error e;
-    return jabbertts_store_get(c->store, &(struct jabbertts_which){.id = arg[0]}, show_one, NULL,
-                               &e) < 0
-               ? voices_fail(&e)
-               : 0;
+    int code = voices_open_store(&c);
+    if (code)
+        return code;
+    if (jabbertts_store_remove(c.store, &(struct jabbertts_which){.id = o->argument[0]}, &e) < 0)
+        code = cli_error("voices", &e);
+    else
+        cli_note("%s and its recording are deleted", o->argument[0]);
+    return voices_close(&c, code);
 }
 
-static int do_rm(struct voices *c, char **arg)
+static int cmd_voices_export(struct options *o)
 {
-    struct jabbertts_error e;
-    return jabbertts_store_remove(c->store, &(struct jabbertts_which){.id = arg[0]}, &e) < 0
-               ? voices_fail(&e)
-               : 0;
-}
-
-static int do_export(struct voices *c, char **arg)
-{
+    struct voices c = {.o = o};
     struct jabbertts_error e;
     char *json;
-    if (jabbertts_store_export(c->store, arg[0], &json, &e) < 0)
-        return voices_fail(&e);
-    int rc = voices_write_file(arg[1], json);
+    int code = voices_open_store(&c);
+    if (code)
+        return code;
+    if (jabbertts_store_export(c.store, o->argument[0], &json, &e) < 0)
+        return voices_close(&c, cli_error("voices", &e));
+    code = cli_write_file(o->argument[1], json);
     free(json);
-    return rc;
+    return voices_close(&c, code);
 }
 
-static int do_import(struct voices *c, char **arg)
+static int cmd_voices_import(struct options *o)
 {
+    struct voices c = {.o = o};
     struct jabbertts_error e;
     char id[48], *json;
     size_t n;
-    if (voices_read_file(arg[0], &json, &n) || open_engine(c))
-        return CLI_FAILED;
-    int rc = jabbertts_store_import(c->store, c->tts, json, n, id, &e);
-    free(json);
-    if (rc < 0)
-        return voices_fail(&e);
-    printf("%s\n", id);
-    return 0;
-}
-
-static const struct verb {
-    const char *name;
-    int n_arg;
-    int (*run)(struct voices *c, char **arg);
-} verbs[] = {{"list", 0, do_list}, {"add", 2, do_add},       {"show", 1, do_show},
-             {"rm", 1, do_rm},     {"export", 2, do_export}, {"import", 1, do_import}};
-
-static const struct verb *find_verb(const char *name)
-{
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-        if (!strcmp(verbs[i].name, name))
-            return &verbs[i];
-    return NULL;
-}
-
-/* -1: go on; else the exit code. */
-static int voices_parse(struct voices *c, int argc, char **argv)
-{
-    static const struct option options[] = {{"text", required_argument, 0, 't'},
-                                            {"language", required_argument, 0, 'l'},
-                                            {"description", required_argument, 0, 'd'},
-                                            {"model", required_argument, 0, 'm'},
-                                            {"voice-dir", required_argument, 0, 'D'},
-                                            {"help", no_argument, 0, 'h'},
-                                            {0}};
-    int k;
-    while ((k = getopt_long(argc, argv, "m:h", options, NULL)) != -1)
-        switch (k) {
-        case 't':
-            c->v.transcript = optarg;
-            break;
-        case 'l':
-            c->v.language = optarg;
-            break;
-        case 'd':
-            c->v.description = optarg;
-            break;
-        case 'm':
-            c->engine.model = optarg;
-            break;
-        case 'D':
-            c->dir = optarg;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return CLI_OK;
-        default:
-            return CLI_USAGE;
-        }
-    return -1;
-}
-
-int cmd_voices(int argc, char **argv)
-{
-    struct voices c = {.v = {.transcript = ""}};
-    struct jabbertts_error e;
-    char dir[4096];
-    jabbertts_options_init(&c.engine);
-    c.engine.slots = 1;
-    int code = voices_parse(&c, argc, argv);
-    if (code >= 0)
+    int code = cli_read_file(o->argument[0], READ_MAX, &json, &n);
+    if (code)
         return code;
-    const char *name = optind < argc ? argv[optind++] : "list";
-    const struct verb *verb = find_verb(name);
-    if (!verb)
-        return cli_usage(argv[0], "there is no \"%s\"", name);
-    if (argc - optind != verb->n_arg)
-        return cli_usage(argv[0], "%s takes %d argument%s, got %d", name, verb->n_arg,
-                         verb->n_arg == 1 ? "" : "s", argc - optind);
-    c.dir = cli_voice_dir(c.dir, dir, sizeof dir);
-    /* To list, a store that is not there need not be made. */
-    if (verb->run == do_list && access(c.dir, F_OK) != 0)
-        code = do_list(&c, NULL);
-    else if (jabbertts_store_open(c.dir, &c.store, &e) < 0)
-        code = voices_fail(&e);
-    else
-        code = verb->run(&c, argv + optind);
-    jabbertts_close(c.tts);
-    jabbertts_store_close(c.store);
-    return code;
+    if ((code = voices_open_store(&c)) == 0 && (code = voices_open_engine(&c)) == 0)
+        code = jabbertts_store_import(c.store, c.tts, json, n, id, &e) < 0 ? cli_error("voices", &e)
+                                                                           : voices_added(&c, id);
+    free(json);
+    return voices_close(&c, code);
 }
+
+const struct verb voices_verbs[] = {
+    {"list", "", "your own voices and the model's", 0, cmd_voices_list},
+    {"add", "NAME RECORDING", "make a voice of a recording of speech", 2, cmd_voices_add},
+    {"show", "NAME", "what is known about a voice", 1, cmd_voices_show},
+    {"rm", "NAME", "delete a voice of yours and its recording", 1, cmd_voices_remove},
+    {"export", "NAME FILE", "a voice of yours as one file; - is standard output", 2,
+     cmd_voices_export},
+    {"import", "FILE", "and back; - is standard input", 1, cmd_voices_import},
+    {0}};

@@ -1,46 +1,36 @@
 #include "cli/cli.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "jabbertts.h"
+#include "base/near.h"
+#include "cli/options.h"
 
-static const struct command {
-    const char *name, *help;
-    int (*run)(int argc, char **argv);
-} commands[] = {
-    {"say", "speak a text to a file, to standard output or to the loudspeaker", cmd_say},
-    {"serve", "serve the OpenAI speech API over HTTP", cmd_serve},
-    {"text", "show what becomes of a text before it is spoken", cmd_text},
-    {"voices", "list voices; add, show, delete, export and import your own", cmd_voices},
-    {"convert", "turn a checkpoint directory into one model file", cmd_convert},
-    {"inspect", "show what is in a model file, and what it costs to run", cmd_inspect},
-    {"quantize", "make a model file smaller and faster", cmd_quantize},
-    {"calibrate", "find out which inputs of a model matter, for quantize", cmd_calibrate},
-    {"eval", "compare a quantized model with its original", cmd_eval},
-    {"bench", "measure a model's speed and memory on this machine", cmd_bench},
-    {"config", "show the server's options and where they come from", cmd_config},
-    {"version", "print the version", cmd_version},
-};
-#define N_COMMAND (sizeof commands / sizeof *commands)
+/* --- messages --- */
 
-const char *cli_command(size_t i, const char **help)
+static int cli_quiet, line_open; /* an unfinished line stands on the terminal */
+
+void cli_set_quiet(int quiet)
 {
-    if (i >= N_COMMAND)
-        return NULL;
-    *help = commands[i].help;
-    return commands[i].name;
+    cli_quiet = quiet;
+}
+
+static void end_line(void)
+{
+    if (line_open)
+        fputc('\n', stderr);
+    line_open = 0;
 }
 
 int cli_usage(const char *command, const char *format, ...)
 {
     va_list args;
+    end_line();
     fprintf(stderr, "jabbertts %s: ", command);
     va_start(args, format);
     vfprintf(stderr, format, args);
@@ -52,12 +42,61 @@ int cli_usage(const char *command, const char *format, ...)
 int cli_fail(const char *format, ...)
 {
     va_list args;
+    end_line();
     fputs("jabbertts: ", stderr);
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
     fputc('\n', stderr);
     return CLI_FAILED;
+}
+
+int cli_error(const char *command, const struct jabbertts_error *e)
+{
+    if (cli_interrupted()) {
+        cli_fail("interrupted");
+        return cli_interrupted();
+    }
+    return e->code == JABBERTTS_ERR_ARGUMENT ? cli_usage(command, "%s", e->message)
+                                             : cli_fail("%s", e->message);
+}
+
+void cli_note(const char *format, ...)
+{
+    va_list args;
+    if (cli_quiet)
+        return;
+    end_line();
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+/* --- progress and signals --- */
+
+/* Work of less than a second needs no progress: seconds since the first question. */
+static int lasts(void)
+{
+    static struct timespec start;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (!start.tv_sec)
+        start = now;
+    return !cli_quiet && isatty(2) &&
+           (double)(now.tv_sec - start.tv_sec) + 1e-9 * (double)(now.tv_nsec - start.tv_nsec) > 1;
+}
+
+void cli_status(const char *format, ...)
+{
+    va_list args;
+    if (!lasts())
+        return;
+    fputs("\r\033[K", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    line_open = 1;
 }
 
 void cli_progress(void *cookie, double fraction)
@@ -67,105 +106,137 @@ void cli_progress(void *cookie, double fraction)
     static int shown = -1;
     int percent = (int)(100 * fraction);
     (void)cookie;
-    if (percent == shown || !isatty(2))
+    if (percent == shown || !lasts())
         return;
     shown = percent;
-    fprintf(stderr, "\r[%-*.*s] %3d %%%s", WIDTH, percent * WIDTH / 100, bar, percent,
-            percent < 100 ? "" : "\n");
+    fprintf(stderr, "\r[%-*.*s] %3d %%", WIDTH, percent * WIDTH / 100, bar, percent);
+    line_open = 1;
+    if (percent >= 100)
+        end_line();
 }
 
-int cli_float(const char *command, const char *option, const char *s, double min, double max,
-              double *ret)
+int cli_progress_or_stop(void *cookie, double fraction)
 {
-    char *end;
-    errno = 0;
-    double v = strtod(s, &end);
-    if (end == s || *end || errno || !(v >= min && v <= max))
-        return cli_usage(command, "--%s is \"%s\", must be a number from %g to %g", option, s, min,
-                         max);
-    *ret = v;
-    return 0;
+    cli_progress(cookie, fraction);
+    return cli_interrupted();
 }
 
-int cli_int(const char *command, const char *option, const char *s, int min, int max, int *ret)
+static volatile sig_atomic_t caught;
+
+static void catch (int sig)
 {
-    char *end;
-    errno = 0;
-    long v = strtol(s, &end, 10);
-    if (end == s || *end || errno || v < min || v > max)
-        return cli_usage(command, "--%s is \"%s\", must be a whole number from %d to %d", option, s,
-                         min, max);
-    *ret = (int)v;
-    return 0;
+    caught = sig;
 }
 
-int cli_u64(const char *command, const char *option, const char *s, uint64_t *ret)
+void cli_catch_signals(void)
 {
-    char *end;
-    errno = 0;
-    unsigned long long v = strtoull(s, &end, 10);
-    if (end == s || *end || errno || *s == '-')
-        return cli_usage(command, "--%s is \"%s\", must be a whole number from 0 to %" PRIu64,
-                         option, s, UINT64_MAX);
-    *ret = v;
-    return 0;
+    struct sigaction act = {.sa_handler = catch};
+    sigaction(SIGINT, &act, NULL);
+    sigaction(SIGTERM, &act, NULL);
 }
 
-const char *cli_voice_dir(const char *given, char *path, size_t n)
+int cli_interrupted(void)
 {
-    const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-    if (given)
-        return given;
-    if (data && *data == '/')
-        snprintf(path, n, "%s/jabbertts/voices", data);
-    else if (home && *home)
-        snprintf(path, n, "%s/.local/share/jabbertts/voices", home);
-    else /* a service */
-        snprintf(path, n, "/var/lib/jabbertts/voices");
-    return path;
+    return caught ? 128 + caught : 0;
 }
 
-int cmd_version(int argc, char **argv)
+/* --- dispatch --- */
+
+int cmd_version(struct options *o)
 {
-    if (argc > 1)
-        return cli_usage(argv[0], "takes no arguments, got \"%s\"", argv[1]);
+    (void)o;
     printf("jabbertts %s\n", jabbertts_version());
     return CLI_OK;
 }
 
-static void help(FILE *f)
+/* The code of a command that has done its work but whose output may have nowhere to go. */
+static int flushed(int code)
 {
-    fputs("usage: jabbertts COMMAND [OPTION]...\n\n"
-          "Text to speech on the CPU with OpenAudio S1 models.\n\n",
-          f);
-    for (size_t i = 0; i < N_COMMAND; i++)
-        fprintf(f, "  %-9s %s\n", commands[i].name, commands[i].help);
-    fputs("\nEvery command explains itself: jabbertts COMMAND --help\n"
-          "First sound: jabbertts say \"Hello there.\" -o hello.wav\n",
-          f);
+    errno = 0;
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || code != CLI_OK)
+        return code;
+    /* A reader that has seen enough is no error worth a word. */
+    return errno == EPIPE ? CLI_FAILED
+                          : cli_fail("cannot write to standard output: %s",
+                                     errno ? strerror(errno) : "the write failed");
+}
+
+static int no_command(const char *name)
+{
+    struct near near;
+    near_init(&near, name);
+    for (const struct command *c = cli_commands; c->name; c++)
+        near_try(&near, c->name);
+    const char *best = near_found(&near);
+    fprintf(stderr, "jabbertts: there is no command \"%s\"%s%s%s\ntry: jabbertts --help\n", name,
+            best ? "; did you mean " : "", best ? best : "", best ? "?" : "");
+    return CLI_USAGE;
+}
+
+static int cli_help(const char *name)
+{
+    const struct command *c = name ? cli_find_command(name) : NULL;
+    if (name && !c)
+        return no_command(name);
+    if (c)
+        help_command(c, stdout);
+    else
+        help_commands(stdout);
+    return CLI_OK;
+}
+
+static int run_verb(const struct verb *verbs, struct options *o)
+{
+    const char *name = o->n_argument ? o->argument[0] : verbs->name;
+    const struct verb *v = verbs;
+    struct near near;
+    near_init(&near, name);
+    for (; v->name && strcmp(v->name, name); v++)
+        near_try(&near, v->name);
+    if (!v->name)
+        return cli_usage(o->command->name, "there is no \"%s\"%s%s%s", name,
+                         near_found(&near) ? "; did you mean " : "",
+                         near_found(&near) ? near_found(&near) : "", near_found(&near) ? "?" : "");
+    if (o->n_argument) {
+        o->argument++;
+        o->n_argument--;
+    }
+    if (o->n_argument != v->n_argument)
+        return cli_usage(o->command->name, "%s takes %d argument%s%s%s, got %d", v->name,
+                         v->n_argument, v->n_argument == 1 ? "" : "s", v->n_argument ? ": " : "",
+                         v->arguments, o->n_argument);
+    return v->run(o);
+}
+
+static int run_command(const struct command *c, int argc, char **argv)
+{
+    struct options o;
+    int code = options_load(&o, c, argc, argv);
+    if (code >= 0)
+        return code;
+    if (c->verbs)
+        code = run_verb(c->verbs, &o);
+    else if (o.n_argument < c->min_argument)
+        code = cli_usage(c->name, "wanted %s", c->arguments);
+    else if (o.n_argument > c->max_argument)
+        code = cli_usage(c->name, "unexpected argument \"%s\"%s", o.argument[c->max_argument],
+                         c->max_argument ? "; put words that belong together in quotes" : "");
+    else
+        code = c->run(&o);
+    options_done(&o);
+    return code;
 }
 
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : NULL;
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error that we report */
-    if (!name || !strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
-        help(name ? stdout : stderr);
-        return name ? CLI_OK : CLI_USAGE;
+    if (!name) {
+        help_commands(stderr);
+        return CLI_USAGE;
     }
-    if (!strcmp(name, "--version"))
-        name = "version";
-    for (size_t i = 0; i < N_COMMAND; i++)
-        if (!strcmp(name, commands[i].name)) {
-            int code = commands[i].run(argc - 1, argv + 1);
-            errno = 0;
-            if ((fflush(stdout) == 0 && !ferror(stdout)) || code != CLI_OK)
-                return code;
-            /* A reader that has seen enough is no error worth a word. */
-            return errno == EPIPE ? CLI_FAILED
-                                  : cli_fail("cannot write to standard output: %s",
-                                             errno ? strerror(errno) : "the write failed");
-        }
-    fprintf(stderr, "jabbertts: there is no command \"%s\"\ntry: jabbertts --help\n", name);
-    return CLI_USAGE;
+    if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help"))
+        return flushed(cli_help(argv[2]));
+    const struct command *c = cli_find_command(strcmp(name, "--version") ? name : "version");
+    return c ? flushed(run_command(c, argc - 1, argv + 1)) : no_command(name);
 }

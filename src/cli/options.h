@@ -1,40 +1,123 @@
-/* options.h - what can be configured: one table of name, type, range, default and help.
+/* options.h - one table of the options of all commands: name, type, range, default, help.
  *
  *     struct options o;
- *     if (options_load(&o, "serve", argc, argv, &n_arg) != 0) ...  said why; returns the exit code
- *     o.server.port ...
+ *     int code = options_load(&o, command, argc, argv);
+ *     if (code < 0)
+ *         ... o.server.port, o.argument[0] ...
  *     options_done(&o);
  *
- * The table feeds flags (--max-connections), variables (JABBERTTS_MAX_CONNECTIONS), the
- * configuration file (max_connections = 100), --help and the man page.  A flag overrides a
- * variable, that the file, that the default.  A name that does not exist or a value out of range is
- * an error. The file is $JABBERTTS_CONFIG or --config, else the first of
- * $XDG_CONFIG_HOME/jabbertts/config.toml (~/.config without the variable) and
- * /etc/jabbertts/config.toml that exists. */
+ * A row feeds the flag (--max-connections), the variable (JABBERTTS_MAX_CONNECTIONS), the line of
+ * the configuration file (max_connections = 100), --help, the man page and shell completion.  A
+ * flag overrides a variable, that the file, that the default.  A name that does not exist or a
+ * value out of range is an error, whichever command it is for.  The file is --config or
+ * $JABBERTTS_CONFIG, else the first of $XDG_CONFIG_HOME/jabbertts/jabbertts.conf (~/.config without
+ * the variable) and /etc/jabbertts/jabbertts.conf that exists. */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
+#include <stdbool.h>
 #include <stdio.h>
+#include "cli/cli.h"
 #include "server/server.h"
+
+/* Commands, as sets. */
+enum {
+    SAY = 1 << 0,
+    SERVE = 1 << 1,
+    TEXT = 1 << 2,
+    VOICES = 1 << 3,
+    CONVERT = 1 << 4,
+    INSPECT = 1 << 5,
+    QUANTIZE = 1 << 6,
+    CALIBRATE = 1 << 7,
+    EVAL = 1 << 8,
+    BENCH = 1 << 9,
+    CONFIG = 1 << 10,
+    COMPLETION = 1 << 11,
+    VERSION = 1 << 12,
+    EVERY = (1 << 13) - 1
+};
+
+enum option_type {
+    INTEGER,  /* int */
+    NUMBER,   /* double */
+    FLOAT,    /* float */
+    BOOLEAN,  /* bool */
+    STRING,   /* const char *, owned by the options */
+    WORD,     /* const char *, one of words */
+    CHOICE,   /* int, the index of one of words */
+    LIST,     /* struct option_list: may be repeated */
+    PARAMETER /* a number of struct jabbertts_parameter, which has its range, default and help */
+};
+
+#define OPTIONS_LIST_MAX 256
+struct option_list {
+    const char *item[OPTIONS_LIST_MAX];
+    int n;
+};
+
+/* Names are unique among the options of one command, and among those that are not flag_only. */
+struct option_row {
+    const char *section; /* a heading; NULL: that of the row before */
+    const char *name;    /* max_connections */
+    char letter;         /* -o, or 0 */
+    unsigned commands;   /* that have this flag */
+    bool flag_only;      /* said of one call: not in the file or the environment */
+    bool secret;         /* not shown */
+    enum option_type type;
+    size_t offset;            /* in struct options; so below, not of a PARAMETER */
+    double min, max;          /* of INTEGER, NUMBER, FLOAT */
+    const char *preset;       /* default, as written; NULL: not set */
+    const char *const *words; /* NULL behind the last */
+    const char *placeholder;  /* FILE, DIR: completed as such; NULL for BOOLEAN */
+    const char *help;         /* no period */
+};
+extern const struct option_row option_rows[];
+extern const int n_option_row;
+#define OPTIONS_ROW_MAX 160
 
 enum options_origin { ORIGIN_DEFAULT, ORIGIN_FILE, ORIGIN_ENVIRONMENT, ORIGIN_FLAG };
 
+struct option_string; /* an owned copy */
+
+/* The options' values: each command reads its own. */
 struct options {
-    struct server_options server;
+    struct server_options server;             /* serve's, and the engine's of all commands */
+    struct jabbertts_request request;         /* of say and text */
+    struct jabbertts_encoder_options encoder; /* of say */
+    struct jabbertts_convert_options convert; /* recommended sampling and names */
+    struct jabbertts_stored voice;            /* that is added */
+    struct option_list aliases;
+    const char *output, *format, *input, *voice_text, *stage, *type, *imatrix, *reference, *corpus;
     double drain_timeout_s;
+    bool play, ssml, emoji, as_written, json, no_encoder, trim, quiet, help;
     const char *config; /* the file that was read; NULL: none */
-    char *strings[64];  /* owned copies */
-    int n_string;
-    unsigned char origin[64]; /* of each row, enum options_origin */
-    int line[64];             /* of the file */
+
+    const struct command *command;
+    char **argument; /* what is no option, borrowed from argv */
+    int n_argument;
+    struct option_string *strings;
+    unsigned char origin[OPTIONS_ROW_MAX]; /* of each row, enum options_origin */
+    int line[OPTIONS_ROW_MAX];             /* of the file */
 };
 
-/* Reads all sources.  argv[0] is the command's name; *n_arg: arguments that are no options, moved
- * to argv[1].. .  --help prints the command's help.  -1: go on; else the exit code. */
-int options_load(struct options *o, int argc, char **argv, const char *usage, int *n_arg);
+/* Reads all sources.  argv[0] is the command's name.  -1: go on; else the exit code, and nothing is
+ * left to free. */
+int options_load(struct options *o, const struct command *c, int argc, char **argv);
 void options_done(struct options *o);
 
+/* A row's name as its source spells it: max_connections, JABBERTTS_MAX_CONNECTIONS,
+ * --max-connections. */
+#define OPTIONS_NAME_BYTES 80
+const char *options_spell(const struct option_row *row, enum options_origin as,
+                          char to[OPTIONS_NAME_BYTES]);
+const char *options_help(const struct option_row *row);
+/* "1 to 64; default 4", or "" */
+void options_range(const struct option_row *row, char *to, size_t n);
 void options_show(const struct options *o, FILE *f); /* name = value, and where it comes from */
-void options_help(FILE *f);                          /* the flags, for --help */
-void options_man(FILE *f);                           /* the rows, for the man page (roff) */
+
+/* help.c */
+void help_commands(FILE *f);
+void help_command(const struct command *c, FILE *f);
+int help_man(struct options *o);
 
 #endif

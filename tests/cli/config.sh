@@ -1,13 +1,13 @@
 #!/bin/sh
 # The options' table from the outside: which source wins, what is refused and what the message proposes,
-# what `config show` prints, and that the manual page in docs/ is the one the table makes.
+# what `config show` prints, what a file may not say.
 set -u
 bin=${BUILD:-build}/jabbertts
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
-export XDG_CONFIG_HOME="$dir"
+export XDG_CONFIG_HOME="$dir" XDG_DATA_HOME="$dir/data"
 mkdir "$dir/jabbertts"
-file=$dir/jabbertts/config.toml
+file=$dir/jabbertts/jabbertts.conf
 bad=0
 
 fail() {
@@ -33,6 +33,7 @@ refuses() { # refuses TEXT COMMAND...: exit code 2, and a text in the message
 
 shows 'port = 8000  # default' "$bin" config show
 shows '# model = (not set)  # default' "$bin" config show
+shows 'speed = 1  # default' "$bin" config show
 printf '# comment\nport = 8001 # behind\nhost = "a # \\"b\\""\nstrict=yes\n\nlog = '"'json'"'\nbody_timeout = 2.5\n' >"$file"
 shows "port = 8001  # $file:2" "$bin" config show
 shows "host = \"a # \\\"b\\\"\"  # $file:3" "$bin" config show
@@ -60,21 +61,38 @@ refuses '--port is "70000", must be a whole number from 0 to 65535; the nearest 
 refuses '--port is "1.5"' "$bin" serve --port 1.5
 refuses '--port is "x", must be' "$bin" serve --port x
 refuses '--port needs a value' "$bin" serve --port
-refuses 'there is no option "prot"; did you mean port?' "$bin" serve --prot 1
-refuses 'there is no option "no-port"' "$bin" serve --no-port
+refuses 'there is no option --prot; did you mean --port?' "$bin" serve --prot 1
+refuses 'there is no option --no-port' "$bin" serve --no-port
 refuses '--log is "jsno", must be one of text json none; did you mean json?' "$bin" serve --log jsno
 refuses 'JABBERTTS_SLOTS is "0", must be a whole number from 1 to 64; the nearest is 1' JABBERTTS_SLOTS=0 "$bin" serve
-refuses 'there is no option "SLOT"; did you mean slots?' JABBERTTS_SLOT=1 "$bin" serve
+refuses 'there is no option JABBERTTS_SLOT; did you mean JABBERTTS_SLOTS?' JABBERTTS_SLOT=1 "$bin" serve
 refuses 'unexpected argument "now"' "$bin" serve now
-for line in 'prt = 1|prt"; did you mean port?' 'port 1|is not name = value' 'port = 1 2|must be' '[server]|sections' \
-    'host = "x|no closing quote' 'host = "x" y|something behind it' 'PORT = 1|there is no option "PORT"; did you mean port?' \
-    'strict = maybe|must be true or false'; do
-    echo "${line%%|*}" >"$file"
-    refuses "$file:1" "$bin" serve
-    refuses "${line#*|}" "$bin" serve
+refuses 'JABBERTTS_OUTPUT can only be given as --output with the command' JABBERTTS_OUTPUT=x "$bin" say hi
+refuses 'JABBERTTS_PORT is "x"' JABBERTTS_PORT=x "$bin" serve --port 1
+for line in 'prt = 1|no option prt; did you mean port?' 'port 1|is not name = value' 'port = 1 2|must be' '[server]|sections' \
+    'host = "x|no closing quote' 'host = "x" y|something behind it' 'PORT = 1|there is no option PORT; did you mean port?' \
+    'strict = maybe|must be true or false' 'host = ["a", "b"]|is a list' 'host = a"b|needs quotes' 'host = a#b|needs quotes' \
+    'host = "a\nb"|no other escapes' 'host =|is empty' 'output = x|can only be given as --output' 'port = 0x1F40|must be' \
+    'host = """x"""|something behind it'; do
+    printf '%s\n' "${line%%|*}" >"$file"
+    for command in "serve" "say hi" "voices"; do # whatever the command
+        # shellcheck disable=SC2086
+        refuses "$file:1" "$bin" $command
+        # shellcheck disable=SC2086
+        refuses "${line#*|}" "$bin" $command
+    done
 done
-rm "$file"
-"$bin" serve --help | grep -q -- '--max-connections .*(1 to 20000; default 1000)' || fail "serve --help"
-"$bin" config man >"$dir/man"
-diff docs/jabbertts.1 "$dir/man" || fail "docs/jabbertts.1 is old: jabbertts config man > docs/jabbertts.1"
+printf 'port = 1\nport = 2\n' >"$file"
+refuses "$file:2: port stands in line 1 already" "$bin" serve
+printf 'model = "/none/x.gguf"\nspeed = 2\n' >"$file" # every command reads it
+for command in "say hi" "text hi" "voices" "bench" "calibrate -o $dir/i"; do
+    # shellcheck disable=SC2086
+    "$bin" $command >"$dir/out" 2>&1
+    [ $? = 1 ] && grep -q "/none/x.gguf" "$dir/out" || fail "$command: reads no file: $(cat "$dir/out")"
+done
+"$bin" version >/dev/null || fail "version must work whatever the file says"
+mv "$file" "$dir/jabbertts/config.toml"
+refuses "mv $dir/jabbertts/config.toml $file" "$bin" serve
+rm "$dir/jabbertts/config.toml"
+"$bin" serve --help | grep -q -- '--max-connections N .*(1 to 20000; default 1000)' || fail "serve --help"
 exit $bad

@@ -5,6 +5,7 @@ set -u
 bin=${BUILD:-build}/jabbertts
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
+export XDG_CONFIG_HOME="$dir" XDG_DATA_HOME="$dir/data"
 bad=0
 
 fail() {
@@ -22,7 +23,8 @@ expect() { # expect CODE TEXT COMMAND...: exit code, and a text in what it says
 }
 
 checkpoint=tests/golden/s1-odd/checkpoint
-"$bin" convert $checkpoint -o "$dir/odd.gguf" --name odd --model-version 7 --type q8_0 || fail "convert"
+"$bin" convert $checkpoint -o "$dir/odd.gguf" --name odd --model-version 7 --type q8_0 2>"$dir/err" || fail "convert"
+grep -q "odd.gguf, [0-9.]* kB" "$dir/err" || fail "convert says: $(cat "$dir/err")"
 expect 0 "general.name *\"odd\"" "$bin" inspect "$dir/odd.gguf"
 expect 0 "general.version *\"7\"" "$bin" inspect "$dir/odd.gguf"
 expect 0 "^306 27 91 82 79 68 64 74 259 25 15 91 29 7 39 72 8 262 259 68 13$" \
@@ -34,10 +36,10 @@ expect 0 "multiply-adds slow" "$bin" inspect "$dir/odd.gguf"
 expect 0 "\"memory_bytes\": [0-9]" "$bin" inspect --json --context 100 "$dir/odd.gguf"
 expect 1 "the model's limit is 3000" "$bin" inspect --context 3001 "$dir/odd.gguf"
 expect 1 "not a gguf" "$bin" inspect "$0"
-expect 2 "takes one model file" "$bin" inspect
+expect 2 "wanted FILE" "$bin" inspect
 expect 2 "one directory" "$bin" convert -o "$dir/x.gguf"
-expect 2 "is not f32, f16" "$bin" convert $checkpoint -o "$dir/x.gguf" --type int3
-expect 2 "is not s1-mini" "$bin" convert --random gpt -o "$dir/x.gguf"
+expect 2 "must be one of f32 f16" "$bin" convert $checkpoint -o "$dir/x.gguf" --type int3
+expect 2 "must be one of s1-mini" "$bin" convert --random gpt -o "$dir/x.gguf"
 expect 1 "config.json" "$bin" convert "$dir" -o "$dir/x.gguf"
 expect 1 "cannot write" "$bin" convert $checkpoint -o "$dir/none/x.gguf"
 expect 0 "first_audio_known_reference_s" "$bin" bench --threads 1
@@ -49,6 +51,6 @@ pid=$!
 sleep 1
 kill -INT $pid
 wait $pid
-[ $? = 1 ] || fail "an interrupt must end with exit code 1"
+[ $? = 130 ] || fail "an interrupt must end with exit code 130"
 ls "$dir" | grep -q -e random -e tmp- && fail "an interrupt leaves $(ls "$dir") behind"
 exit $bad

@@ -6,6 +6,7 @@ bin=${BUILD:-build}/jabbertts
 model=models/jabber-tiny.gguf
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
+export XDG_CONFIG_HOME="$dir" XDG_DATA_HOME="$dir/data"
 bad=0
 
 fail() {
@@ -22,8 +23,9 @@ expect() { # expect CODE TEXT COMMAND...: exit code, and a text in what it says
     grep -q -e "$text" "$dir/out" "$dir/err" || fail "$*: said \"$(cat "$dir/err")\", wanted \"$text\""
 }
 
-expect 2 "wanted IN.gguf" "$bin" quantize $model "$dir/a.gguf"
-expect 2 "must be q8, q4 or mixed" "$bin" quantize $model "$dir/a.gguf" --type q3
+expect 2 "wanted IN.gguf" "$bin" quantize $model
+expect 2 "wanted --type" "$bin" quantize $model "$dir/a.gguf"
+expect 2 "must be one of q8 q4 mixed" "$bin" quantize $model "$dir/a.gguf" --type q3
 expect 1 "cannot open" "$bin" quantize "$dir/none" "$dir/a.gguf" --type q8
 expect 1 "not a gguf" "$bin" quantize $model "$dir/a.gguf" --type q8 --imatrix "$0"
 expect 1 "not an importance matrix" "$bin" quantize $model "$dir/a.gguf" --type q8 --imatrix $model
@@ -31,7 +33,7 @@ expect 1 "cannot write" "$bin" quantize $model "$dir/none/a.gguf" --type q8
 expect 2 "wanted -o FILE" "$bin" calibrate
 expect 1 "cannot open" "$bin" calibrate $model --text "$dir/none" -o "$dir/i.gguf"
 expect 2 "reference" "$bin" eval $model
-expect 1 "a cache of \"q5\" is not known" "$bin" eval $model --reference $model --cache q5
+expect 2 "must be one of f32 f16 q8_0" "$bin" eval $model --reference $model --cache q5
 ls "$dir" | grep -q gguf && fail "files were left behind: $(ls "$dir")"
 
 works() {

@@ -5,6 +5,7 @@ set -u
 bin=${BUILD:-build}/jabbertts
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
+export XDG_CONFIG_HOME="$dir" XDG_DATA_HOME="$dir/data"
 bad=0
 
 fail() {
@@ -23,19 +24,19 @@ expect() { # expect CODE TEXT COMMAND...: exit code, and a text in what it says
 
 expect 0 "usage" "$bin" --help
 expect 2 "usage" "$bin"
-expect 2 "no command" "$bin" sing
+expect 2 "no command \"sya\"; did you mean say?" "$bin" sya
 expect 0 "jabbertts" "$bin" version
-expect 0 "amy .*default.* alloy" "$bin" voices
+expect 0 "^amy .*built in .*default .*alloy" "$bin" voices
 expect 2 "must be a number" "$bin" say hi --temperature warm
-expect 2 "must be a whole number" "$bin" say hi --threads 0
-expect 1 "no voice" "$bin" say hi --voice nobody
-expect 1 "nothing to say" "$bin" say "" -o "$dir/x.wav"
+expect 2 "must be a whole number" "$bin" say hi --threads 1.5
+expect 2 "no voice" "$bin" say hi --voice nobody
+expect 2 "nothing to say" "$bin" say "" -o "$dir/x.wav"
 expect 1 "cannot open" "$bin" say hi --model "$dir/none.gguf"
 expect 1 "not a gguf" "$bin" say hi --model "$0"
 expect 1 "cannot write" "$bin" say hi -o "$dir/none/x.wav"
 expect 1 "cannot open" "$bin" say hi --voice "$dir/none.wav" --voice-text hi
 expect 2 "goes with --voice FILE" "$bin" say hi --voice-text hi
-expect 2 "not known" "$bin" say hi --sing
+expect 2 "there is no option --sing" "$bin" say hi --sing
 expect 1 "not finished" "$bin" say "A long sentence that cannot be said so fast." --max-seconds 0.5 -o "$dir/cut.wav"
 expect 1 "cannot write /dev/full: No space left" "$bin" say hi -o /dev/full
 
@@ -68,8 +69,24 @@ expect 1 "prefix directory" "$bin" say hi --prefix-dir "$dir/none" -o "$dir/x.wa
 echo "Good morning. It is a fine day." | "$bin" say -o - -f pcm >"$dir/pipe.pcm" ||
     fail "text from a pipe, sound to a pipe"
 tail -c +45 "$dir/1.wav" | cmp - "$dir/pipe.pcm" || fail "a pipe gives another sound than a file"
+"$bin" say "Good morning. It is a fine day." -o - >"$dir/redirected.wav" || fail "sound to standard output"
+cmp "$dir/1.wav" "$dir/redirected.wav" || fail "standard output in a file gives another file than -o"
+"$bin" say "Good morning. It is a fine day." -o - | cat >"$dir/piped.wav"
+tail -c +45 "$dir/1.wav" >"$dir/1.pcm"
+tail -c +45 "$dir/piped.wav" | cmp - "$dir/1.pcm" || fail "a pipe gives another sound than a file"
 expect 2 "needs --voice-text" "$bin" say hi --voice "$dir/1.wav" -o "$dir/x.wav"
-for f in mp3 opus aac flac; do
+expect 0 "/h.wav, [0-9.]* s of sound in [0-9.]* s$" "$bin" say "Hello." -o "$dir/h.wav"
+expect 0 "seed 7" "$bin" say "Hello." --seed 7 -o "$dir/h.wav"
+"$bin" say "Hello." --quiet -o "$dir/h.wav" >"$dir/out" 2>&1
+[ -s "$dir/out" ] && fail "--quiet says: $(cat "$dir/out")"
+expect 2 "names no format" "$bin" say hi -o "$dir/x.xyz"
+expect 1 "it is a directory" "$bin" say -i "$dir"
+# the loudspeaker: one that takes everything, and none at all
+printf 'default_driver=null\n' >"$dir/.libao"
+HOME=$dir expect 0 "played, [0-9.]* s of sound" "$bin" say "Hello." --play
+printf 'default_driver=oss\ndev=%s/none\n' "$dir" >"$dir/.libao"
+HOME=$dir expect 1 "cannot open the sound device" "$bin" say "Hello." --play
+for f in mp3 opus ogg oga aac flac; do
     "$bin" say "Hello." -o "$dir/h.$f" && [ -s "$dir/h.$f" ] || fail "$f"
 done
 "$bin" say "Hello." --voice "$dir/1.wav" --voice-text "Good morning. It is a fine day." \
@@ -80,6 +97,6 @@ pid=$!
 sleep 1
 kill -INT $pid
 wait $pid
-[ $? = 1 ] || fail "an interrupt must end with exit code 1"
+[ $? = 130 ] || fail "an interrupt must end with exit code 130"
 ls "$dir" | grep -q -e tmp- -e long && fail "an interrupt leaves $(ls "$dir") behind"
 exit $bad

@@ -4,6 +4,7 @@ set -u
 bin=${BUILD:-build}/jabbertts
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
+export XDG_CONFIG_HOME="$dir" XDG_DATA_HOME="$dir/data"
 bad=0
 
 expect() { # expect CODE TEXT COMMAND...
@@ -23,19 +24,20 @@ voices() { # voices VERB ARGUMENT...: in a store of our own
 expect 0 "amy" voices list
 [ ! -e "$dir/store" ] || { echo "FAIL: listing makes a store"; bad=1; }
 expect 0 "me voice_" voices add me "$dir/clip.mp3" --text "This is somebody." --language en
-expect 0 "me  *voice_" voices
+expect 0 "^me  *en  *yours" voices
+expect 0 "kind *built in" voices show alloy
 expect 0 "transcript  *This is somebody" voices show me
 expect 0 "" "$bin" say "Good morning." --voice me --voice-dir "$dir/store" -o "$dir/me.wav"
 expect 0 "" voices export me "$dir/me.json"
 expect 0 "" voices rm me
 expect 1 "no voice" voices show me
-expect 1 "no voice" "$bin" say hi --voice me --voice-dir "$dir/store" -o "$dir/no.wav"
+expect 2 "no voice" "$bin" say hi --voice me --voice-dir "$dir/store" -o "$dir/no.wav"
 expect 0 "voice_" voices import "$dir/me.json"
 expect 0 "" "$bin" say "Good morning." --voice me --voice-dir "$dir/store" -o "$dir/again.wav"
 cmp "$dir/me.wav" "$dir/again.wav" || { echo "FAIL: another sound after export and import"; bad=1; }
-expect 1 "already" voices add me "$dir/clip.mp3"
-expect 1 "letters" voices add ../me "$dir/clip.mp3"
-expect 1 "the model has" voices add alloy "$dir/clip.mp3"
+expect 2 "already" voices add me "$dir/clip.mp3"
+expect 2 "letters" voices add ../me "$dir/clip.mp3"
+expect 2 "the model has" voices add alloy "$dir/clip.mp3"
 expect 1 "not a sound file" voices add you "$0"
 expect 1 "cannot read" voices add you "$dir/none.wav"
 expect 1 "not JSON" voices import "$dir/clip.mp3"

@@ -1,0 +1,316 @@
+/* The commands and their options.  What is said of an option stands here and nowhere else. */
+#include <stddef.h>
+#include <string.h>
+
+#include "cli/options.h"
+
+const struct command cli_commands[] = {
+    {SAY, "say", "speak a text to a file, to standard output or to the loudspeaker", "[TEXT]",
+     "Speak TEXT (or a file, or standard input) and write the sound to a file, by default "
+     "speech.wav.",
+     "jabbertts say \"Hello there.\" -o hello.wav\n"
+     "jabbertts say -i chapter.txt --voice bella --speed 1.1 -o chapter.mp3\n"
+     "echo \"From standard input.\" | jabbertts say --play\n"
+     "jabbertts say \"Guten Morgen.\" --model espeak-ng --voice de\n",
+     0, 1, cmd_say, NULL, 0},
+    {SERVE, "serve", "serve the OpenAI speech API over HTTP", "",
+     "Serve the OpenAI speech API over HTTP until SIGINT or SIGTERM: requests that run then may "
+     "end, a second signal ends them too.",
+     "jabbertts serve\n"
+     "jabbertts serve --host 0.0.0.0 --api-keys-file /etc/jabbertts/keys\n"
+     "jabbertts serve --model s1-mini.gguf --slots 8\n",
+     0, 0, cmd_serve, NULL, 0},
+    {TEXT, "text", "show what becomes of a text before it is spoken", "[TEXT]",
+     "Show what becomes of TEXT (or a file, or standard input) before it is spoken, stage by "
+     "stage.",
+     "jabbertts text \"It costs $3.50.\"\n"
+     "jabbertts text --stage sentences -i README.md\n",
+     0, 1, cmd_text, NULL, 0},
+    {VOICES, "voices", "list voices; add, show, delete, export and import your own", "",
+     "NAME may be an id. A recording holds 1 to 90 seconds of speech, in any common format. The "
+     "built-in model imitates it partly: a likeness, not a copy.",
+     "jabbertts voices\n"
+     "jabbertts voices add me recording.mp3 --text \"What is said in it.\"\n"
+     "jabbertts voices export me me.json\n"
+     "jabbertts voices --model espeak-ng\n",
+     0, 0, NULL, voices_verbs, 0},
+    {CONVERT, "convert", "turn a checkpoint directory into one model file", "[DIR]",
+     "Turn a checkpoint directory (config.json, model.pth, codec.pth, tokenizer.tiktoken, "
+     "special_tokens.json, and perhaps modded_dac_vq.yaml and voices/*.json) into one model file.",
+     "jabbertts convert openaudio-s1-mini -o s1-mini.gguf --type q8_0\n"
+     "jabbertts convert --random s1-mini -o random.gguf\n",
+     0, 1, cmd_convert, NULL, 0},
+    {INSPECT, "inspect", "show what is in a model file, and what it costs to run", "FILE",
+     "Show a model file's metadata and tensors, and what it costs to run.",
+     "jabbertts inspect s1-mini.gguf\n"
+     "jabbertts inspect s1-mini.gguf --context 2048 --json\n",
+     1, 1, cmd_inspect, NULL, 0},
+    {QUANTIZE, "quantize", "make a model file smaller and faster", "IN.gguf OUT.gguf",
+     "Make a model file smaller, and faster where its speed is that of memory.",
+     "jabbertts quantize s1-mini.gguf s1-mini-q8.gguf --type q8\n"
+     "jabbertts quantize s1-mini.gguf small.gguf --type mixed --imatrix s1-mini.imatrix\n",
+     2, 2, cmd_quantize, NULL, 0},
+    {CALIBRATE, "calibrate", "find out which inputs of a model matter, for quantize", "[MODEL]",
+     "Speak a text with MODEL and write how large the inputs of each matrix are, for jabbertts "
+     "quantize --imatrix. The file is laid out as llama.cpp's imatrix files.",
+     "jabbertts calibrate s1-mini.gguf -o s1-mini.imatrix\n", 0, 1, cmd_calibrate, NULL, 0},
+    {EVAL, "eval", "compare a quantized model with its original", "QUANTIZED",
+     "Compare a quantized model with its original: divergence and first choices of both "
+     "transformers along the original's own sentences, and the sound of both codecs for the same "
+     "codes.",
+     "jabbertts eval s1-mini-q8.gguf --reference s1-mini.gguf\n", 1, 1, cmd_eval, NULL, 0},
+    {BENCH, "bench", "measure a model's speed and memory on this machine", "[MODEL]",
+     "Measure a model on this machine: load time, prompt speed, time per frame of both "
+     "transformers for 1, 4 and 8 sequences at once and at two context lengths, codec and total "
+     "real-time factor (compute time / audio time), time to first audio (without a reference, "
+     "with 10 s of one, with one that is known), memory of one sequence with its context filled; "
+     "then whole requests: one, one of four sentences, 4 and 8 at once. Best and median of several "
+     "runs.",
+     "jabbertts bench\n"
+     "jabbertts bench s1-mini.gguf --threads 4 --json\n",
+     0, 1, cmd_bench, NULL, 0},
+    {CONFIG, "config", "show every option's value and where it comes from", "",
+     "Options can stand in a configuration file, jabbertts.conf, and in the environment.",
+     "jabbertts config show > jabbertts.conf\n"
+     "JABBERTTS_PORT=9000 jabbertts config show\n",
+     0, 0, NULL, config_verbs, 0},
+    {COMPLETION, "completion", "print what a shell needs to complete our words", "",
+     "Print a script that completes commands, options and their values.",
+     "source <(jabbertts completion bash)\n"
+     "jabbertts completion zsh > ~/.zfunc/_jabbertts\n"
+     "jabbertts completion fish > ~/.config/fish/completions/jabbertts.fish\n",
+     0, 0, NULL, completion_verbs, 1},
+    {VERSION, "version", "print the version", "", "Print the version.", "jabbertts version\n", 0, 0,
+     cmd_version, NULL, 1},
+    {0},
+};
+
+static const char *const log_words[] = {"text", "json", "none", NULL};
+static const char *const cache_words[] = {"f32", "f16", "q8_0", NULL};
+static const char *const isa_words[] = {"ref", "avx2", "avx512", "neon", NULL};
+static const char *const format_words[] = {"wav", "mp3", "opus", "aac", "flac", "pcm", NULL};
+static const char *const stage_words[] = {"clean",  "normalized", "sentences", "phonemes",
+                                          "tokens", "prompt",     NULL};
+static const char *const convert_words[] = {"f32", "f16", "bf16", "q8_0", "q4_0", NULL};
+static const char *const quantize_words[] = {"q8", "q4", "mixed", NULL};
+static const char *const random_words[] = {"s1-mini", NULL};
+
+#define AT(field)     .offset = offsetof(struct options, field)
+#define IN(low, high) .min = low, .max = high
+/* What a file and the environment may say, and what only a call's own words may. */
+#define SETTING(set) .commands = (set) | CONFIG
+#define OF_CALL(set) .commands = (set), .flag_only = true
+
+/* clang-format off */
+const struct option_row option_rows[] = {
+    {.section = "Text and sound",
+     .name = "output", .letter = 'o', OF_CALL(SAY), .type = STRING, AT(output),
+     .placeholder = "FILE",
+     .help = "the sound; its ending says the format, - is standard output (default: speech.wav)"},
+    {.name = "format", .letter = 'f', OF_CALL(SAY), .type = WORD, AT(format),
+     .words = format_words, .placeholder = "NAME",
+     .help = "of the sound, whatever the file's name (default: by its ending, else wav)"},
+    {.name = "input", .letter = 'i', OF_CALL(SAY | TEXT), .type = STRING, AT(input),
+     .placeholder = "FILE", .help = "read the text from FILE; - is standard input"},
+    {.name = "play", OF_CALL(SAY), .type = BOOLEAN, AT(play), .help = "play it while it is made"},
+    {.name = "ssml", OF_CALL(SAY), .type = BOOLEAN, AT(ssml),
+     .help = "the text is SSML (default: if it starts with <speak)"},
+    {.name = "stage", OF_CALL(TEXT), .type = WORD, AT(stage), .words = stage_words,
+     .placeholder = "NAME",
+     .help = "only this stage, in plain lines; prompt: the token ids that the model is given for "
+             "each piece (default: all but that, with headings)"},
+    {.name = "emoji", OF_CALL(TEXT), .type = BOOLEAN, AT(emoji),
+     .help = "say what emoji show (default: they are dropped)"},
+    {.name = "as_written", OF_CALL(TEXT), .type = BOOLEAN, AT(as_written),
+     .help = "do not write out numbers and the like"},
+    {.name = "instructions", OF_CALL(SAY | TEXT), .type = STRING, AT(request.instructions),
+     .placeholder = "TEXT",
+     .help = "how to speak; an emotion it names becomes a marker (S1 models)"},
+
+    {.section = "Voice",
+     .name = "voice", SETTING(SAY), .type = STRING, AT(request.voice), .placeholder = "NAME",
+     .help = "a voice (jabbertts voices), or a sound file to imitate (default: the model's)"},
+    {.name = "voice", OF_CALL(TEXT), .type = STRING, AT(request.voice), .placeholder = "NAME",
+     .help = "whose reference a prompt begins with (default: none)"},
+    {.name = "voice_text", OF_CALL(SAY), .type = STRING, AT(voice_text), .placeholder = "TEXT",
+     .help = "what is said in that sound file"},
+    {.name = "language", SETTING(SAY | TEXT), .type = STRING, AT(request.language),
+     .placeholder = "NAME",
+     .help = "of the text, as espeak-ng names it: en-us, de, pt-br (default: en-us)"},
+    {.name = "text", OF_CALL(VOICES), .type = STRING, AT(voice.transcript), .placeholder = "TEXT",
+     .help = "what is said in the recording: makes a better voice"},
+    {.name = "language", OF_CALL(VOICES), .type = STRING, AT(voice.language),
+     .placeholder = "TAG", .help = "of the recording, as en or de-AT"},
+    {.name = "description", OF_CALL(VOICES), .type = STRING, AT(voice.description),
+     .placeholder = "TEXT", .help = "of the voice, for the list"},
+    {.name = "trim", OF_CALL(VOICES), .type = BOOLEAN, AT(trim),
+     .help = "cut a recording that is too long at a pause (default: it is refused)"},
+    {.name = "voice_dir", SETTING(SAY | SERVE | VOICES), .type = STRING, AT(server.voice_dir),
+     .placeholder = "DIR",
+     .help = "where users' voices are kept (default: $XDG_DATA_HOME/jabbertts/voices)"},
+    {.name = "voice_aliases", SETTING(SAY | SERVE | VOICES), .type = STRING,
+     AT(server.engine.aliases), .placeholder = "LIST",
+     .help = "other names of voices, over the model's own, as alloy=zoe, nova=my-voice"},
+    {.name = "lexicon", SETTING(SAY | SERVE), .type = STRING, AT(server.engine.lexicon),
+     .placeholder = "FILE",
+     .help = "lines `word = reading` or `word = /ipa/`: words that are said otherwise"},
+
+    {.section = "Reading",
+     .name = "speed", SETTING(SAY), .type = PARAMETER, .placeholder = "X"},
+    {.name = "seed", SETTING(SAY), .type = PARAMETER, .placeholder = "N"},
+    {.name = "temperature", SETTING(SAY), .type = PARAMETER, .placeholder = "X"},
+    {.name = "top_p", SETTING(SAY), .type = PARAMETER, .placeholder = "X"},
+    {.name = "repetition_penalty", SETTING(SAY), .type = PARAMETER, .placeholder = "X"},
+    {.name = "max_seconds", OF_CALL(SAY), .type = PARAMETER, .placeholder = "S"},
+    {.name = "sample_rate", OF_CALL(SAY), .type = PARAMETER, .placeholder = "HZ"},
+
+    {.section = "Model",
+     .name = "model", SETTING(SAY | SERVE | TEXT | VOICES | BENCH | CALIBRATE), .type = STRING,
+     AT(server.engine.model), .placeholder = "FILE",
+     .help = "made by jabbertts convert; espeak-ng: a robot, in over a hundred languages "
+             "(default: the built-in voice)"},
+    {.name = "threads", SETTING(SAY | SERVE | QUANTIZE | CALIBRATE | EVAL | BENCH),
+     .type = INTEGER, AT(server.engine.threads), IN(0, 256), .preset = "0", .placeholder = "N",
+     .help = "that compute, with the same result; 0 is one for each core"},
+    {.name = "isa", SETTING(SAY | SERVE | BENCH), .type = WORD, AT(server.engine.isa),
+     .words = isa_words, .placeholder = "NAME",
+     .help = "instruction set (default: the best here)"},
+    {.name = "cache", SETTING(SAY | SERVE | EVAL | BENCH), .type = WORD, AT(server.engine.cache),
+     .words = cache_words, .placeholder = "TYPE",
+     .help = "how keys and values are kept (default: by the model's matrices)"},
+    {.name = "context", SETTING(SAY | SERVE | INSPECT | BENCH), .type = INTEGER,
+     AT(server.engine.context), IN(0, 65536), .preset = "0", .placeholder = "N",
+     .help = "tokens and frames of a sentence with its voice; 0 is the model's (bench: 1024)"},
+    {.name = "prefix_mb", SETTING(SAY | SERVE), .type = INTEGER, AT(server.engine.prefix_mb),
+     IN(0, 65536), .preset = "256", .placeholder = "N",
+     .help = "MiB for the prompts of voices, so that a voice's second request starts sooner"},
+    {.name = "prefix_dir", SETTING(SAY | SERVE), .type = STRING, AT(server.engine.prefix_dir),
+     .placeholder = "DIR",
+     .help = "keep them there for later runs, up to 1 GiB (default: nowhere)"},
+
+    {.section = "Model files",
+     .name = "output", .letter = 'o', OF_CALL(CONVERT | CALIBRATE), .type = STRING, AT(output),
+     .placeholder = "FILE", .help = "to write; it appears only when it is whole"},
+    {.name = "type", OF_CALL(CONVERT), .type = WORD, AT(type), .words = convert_words,
+     .placeholder = "TYPE",
+     .help = "of the matrices (default: as in DIR; q4_0 goes with --random only)"},
+    {.name = "type", OF_CALL(QUANTIZE), .type = WORD, AT(type), .words = quantize_words,
+     .placeholder = "TYPE",
+     .help = "q8: every matrix in 8 bits; q4: the language model's in 4 bits, the codec's in 8; "
+             "mixed: as q4, but what suffers most keeps 8 bits"},
+    {.name = "imatrix", OF_CALL(QUANTIZE), .type = STRING, AT(imatrix), .placeholder = "FILE",
+     .help = "importance of inputs, as jabbertts calibrate writes it: less error where it counts"},
+    {.name = "reference", OF_CALL(EVAL), .type = STRING, AT(reference), .placeholder = "FILE",
+     .help = "the original"},
+    {.name = "text", OF_CALL(CALIBRATE | EVAL), .type = STRING, AT(corpus), .placeholder = "FILE",
+     .help = "what is said (default: two dozen English sentences)"},
+    {.name = "name", OF_CALL(CONVERT), .type = STRING, AT(convert.name), .placeholder = "NAME",
+     .help = "of the model (default: the directory's)"},
+    {.name = "model_version", OF_CALL(CONVERT), .type = STRING, AT(convert.version),
+     .placeholder = "V", .help = "its version, as the file says it (default: none)"},
+    {.name = "default_voice", OF_CALL(CONVERT), .type = STRING, AT(convert.default_voice),
+     .placeholder = "NAME", .help = "the voice used when none is asked for"},
+    {.name = "alias", OF_CALL(CONVERT), .type = LIST, AT(aliases), .placeholder = "A=VOICE",
+     .help = "let VOICE answer to A too; may be repeated"},
+    {.name = "temperature", OF_CALL(CONVERT), .type = FLOAT, AT(convert.temperature), IN(0, 2),
+     .placeholder = "X", .help = "recommended, stored in the file"},
+    {.name = "top_p", OF_CALL(CONVERT), .type = FLOAT, AT(convert.top_p), IN(0.000001, 1),
+     .placeholder = "X", .help = "the same"},
+    {.name = "repetition_penalty", OF_CALL(CONVERT), .type = FLOAT,
+     AT(convert.repetition_penalty), IN(1, 2), .placeholder = "X", .help = "the same"},
+    {.name = "no_encoder", OF_CALL(CONVERT), .type = BOOLEAN, AT(no_encoder),
+     .help = "leave out what only imitating needs"},
+    {.name = "random", OF_CALL(CONVERT), .type = WORD, AT(convert.random), .words = random_words,
+     .placeholder = "SHAPE",
+     .help = "no DIR: this shape with random weights, for benchmarks (type q8_0)"},
+    {.name = "json", OF_CALL(INSPECT | EVAL | BENCH), .type = BOOLEAN, AT(json),
+     .help = "print JSON"},
+
+    {.section = "Server",
+     .name = "host", SETTING(SERVE), .type = STRING, AT(server.host), .preset = "127.0.0.1",
+     .placeholder = "ADDRESS",
+     .help = "name or address to listen on; 0.0.0.0 for every interface"},
+    {.name = "port", SETTING(SERVE), .type = INTEGER, AT(server.port), IN(0, 65535),
+     .preset = "8000", .placeholder = "N", .help = "to listen on; 0 takes any free one"},
+    {.name = "model_name", SETTING(SERVE), .type = STRING, AT(server.model_name),
+     .placeholder = "NAME", .help = "the model's id in the API (default: its file's name)"},
+    {.name = "slots", SETTING(SERVE), .type = INTEGER, AT(server.engine.slots), IN(1, 64),
+     .preset = "4", .placeholder = "N", .help = "requests spoken together"},
+    {.name = "queue", SETTING(SERVE), .type = INTEGER, AT(server.engine.queue), IN(0, 65536),
+     .preset = "64", .placeholder = "N", .help = "requests that may wait for a slot"},
+    {.name = "max_wait", SETTING(SERVE), .type = NUMBER, AT(server.engine.max_wait_s),
+     IN(0, 86400), .preset = "120", .placeholder = "S",
+     .help = "seconds: requests that would wait longer for their start are refused; 0 for no "
+             "limit"},
+    {.name = "idle_unload", SETTING(SERVE), .type = NUMBER, AT(server.engine.idle_s),
+     IN(0, 8640000), .preset = "0", .placeholder = "S",
+     .help = "seconds without a request, after which the model's memory is given back; 0 for "
+             "never"},
+    {.name = "workers", SETTING(SERVE), .type = INTEGER, AT(server.workers), IN(2, 64),
+     .preset = "4", .placeholder = "N", .help = "threads that read requests and encode sound"},
+    {.name = "max_connections", SETTING(SERVE), .type = INTEGER, AT(server.max_connections),
+     IN(1, 20000), .preset = "1000", .placeholder = "N", .help = "open at a time"},
+    {.name = "max_input_chars", SETTING(SERVE), .type = INTEGER, AT(server.max_input_chars),
+     IN(1, 1000000), .preset = "4096", .placeholder = "N",
+     .help = "characters of a request's text"},
+    {.name = "max_body_kib", SETTING(SERVE), .type = INTEGER, AT(server.max_body_kib),
+     IN(1, 65536), .preset = "1024", .placeholder = "N", .help = "KiB of a JSON request"},
+    {.name = "header_timeout", SETTING(SERVE), .type = NUMBER, AT(server.header_timeout_s),
+     IN(0.1, 3600), .preset = "15", .placeholder = "S",
+     .help = "seconds for a new connection to send its request's headers"},
+    {.name = "body_timeout", SETTING(SERVE), .type = NUMBER, AT(server.body_timeout_s),
+     IN(0.1, 3600), .preset = "60", .placeholder = "S",
+     .help = "seconds for a request's body to come"},
+    {.name = "idle_timeout", SETTING(SERVE), .type = NUMBER, AT(server.idle_timeout_s),
+     IN(1, 3600), .preset = "75", .placeholder = "S",
+     .help = "seconds without a byte moved, after which a connection is closed"},
+    {.name = "request_timeout", SETTING(SERVE), .type = NUMBER, AT(server.request_timeout_s),
+     IN(1, 86400), .preset = "600", .placeholder = "S",
+     .help = "seconds for a whole answer, unless the client announces less"},
+    {.name = "drain_timeout", SETTING(SERVE), .type = NUMBER, AT(drain_timeout_s), IN(0, 3600),
+     .preset = "30", .placeholder = "S",
+     .help = "seconds that running requests get to end when the server is told to stop"},
+    {.name = "strict", SETTING(SERVE), .type = BOOLEAN, AT(server.strict), .preset = "false",
+     .help = "refuse fields that are unknown; else they are ignored, and a header says so"},
+    {.name = "cors_origins", SETTING(SERVE), .type = STRING, AT(server.cors_origins),
+     .preset = "*", .placeholder = "LIST",
+     .help = "web origins whose pages may call: *, or a list with commas; empty for none"},
+    {.name = "api_keys_file", SETTING(SERVE), .type = STRING, AT(server.api_keys_file),
+     .placeholder = "FILE", .help = "a line `name: key` or `name: sha256:HEX` for each API key"},
+    {.name = "api_keys", SETTING(SERVE), .secret = true, .type = STRING, AT(server.api_keys),
+     .placeholder = "LIST",
+     .help = "API keys with commas, as key or name:key; without any key everyone may ask"},
+    {.name = "rate_limit", SETTING(SERVE), .type = INTEGER, AT(server.rate_limit), IN(0, 1000000),
+     .preset = "0", .placeholder = "N", .help = "requests a minute for each key; 0 is no limit"},
+    {.name = "public_lists", SETTING(SERVE), .type = BOOLEAN, AT(server.public_lists),
+     .preset = "true",
+     .help = "models and voices are listed without a key, as Open WebUI asks for them"},
+    {.name = "tls_cert", SETTING(SERVE), .type = STRING, AT(server.tls_cert),
+     .placeholder = "FILE", .help = "PEM: a certificate chain, to serve HTTPS; needs tls_key"},
+    {.name = "tls_key", SETTING(SERVE), .type = STRING, AT(server.tls_key), .placeholder = "FILE",
+     .help = "PEM: the certificate's private key"},
+    {.name = "log_text", SETTING(SERVE), .type = BOOLEAN, AT(server.log_text), .preset = "false",
+     .help = "log the texts of requests too"},
+    {.name = "log", SETTING(SERVE), .type = CHOICE, AT(server.log), .preset = "text",
+     .words = log_words, .placeholder = "FORM", .help = "of the log on standard error"},
+
+    {.section = "Every command",
+     .name = "quiet", SETTING(EVERY), .type = BOOLEAN, AT(quiet), .preset = "false",
+     .help = "say nothing but errors"},
+    {.name = "config", OF_CALL(EVERY & ~(VERSION | COMPLETION)), .type = STRING, AT(config),
+     .placeholder = "FILE", .help = "read this file instead of the usual ones"},
+    {.name = "help", .letter = 'h', OF_CALL(EVERY), .type = BOOLEAN, AT(help),
+     .help = "this text"},
+};
+/* clang-format on */
+const int n_option_row = (int)(sizeof option_rows / sizeof *option_rows);
+_Static_assert(sizeof option_rows / sizeof *option_rows <= OPTIONS_ROW_MAX,
+               "struct options has room for so many rows");
+
+const struct command *cli_find_command(const char *name)
+{
+    for (const struct command *c = cli_commands; c->name; c++)
+        if (!strcmp(c->name, name))
+            return c;
+    return NULL;
+}
