@@ -1,5 +1,5 @@
 /* Every stage of the text front end, as text to look at. */
-#include "engine/engine.h"
+#include "engine/dual_ar/dual_ar.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -56,7 +56,7 @@ static int add_pieces(struct show *s, const struct text_pieces *p, struct err *e
 static int stages_add_tokens(struct show *s, const char *text, struct err *e)
 {
     struct tokens t = {0};
-    int rc = tokenizer_encode(s->tts->model.tokenizer, text, strlen(text), false, &t, e);
+    int rc = tokenizer_encode(s->tts->model->tokenizer, text, strlen(text), false, &t, e);
     for (size_t i = 0; rc == 0 && i < t.n; i++)
         if ((rc = buf_add_format(&s->out, i ? " %d" : "%d", (int)t.id[i])) < 0)
             err_set(e, rc, "out of memory for a listing");
@@ -67,12 +67,12 @@ static int stages_add_tokens(struct show *s, const char *text, struct err *e)
 /* Row 0 of the matrix that the language model is given for a piece. */
 static int stages_add_prompt(struct show *s, const struct text_piece *piece, struct err *e)
 {
-    struct model *m = &s->tts->model;
+    const struct model *m = s->tts->model;
     const char *name = piece->voice ? piece->voice : s->voice;
     struct prompt_reference ref = {0};
     struct jabbertts_voice *stored = NULL;
     struct prompt p;
-    int rc = name ? engine_voice(s->tts, name, NULL, &ref, &stored, e) : 0;
+    int rc = name ? prepare_voice(s->tts, name, NULL, &ref, &stored, e) : 0;
     prompt_init(&p, m->spec.lm.n_codebook);
     if (rc == 0)
         rc = prompt_build(&p, m->tokenizer, &m->spec.lm, &ref, name != NULL, piece->text, false, e);
@@ -150,7 +150,7 @@ const char *jabbertts_marker(const char *instructions)
 
 static int stages_choose(struct show *s, const char *stage, struct err *e)
 {
-    bool known = !stage, model = s->tts && s->tts->has_model;
+    bool known = !stage, model = s->tts && s->tts->model != NULL;
     for (int i = 0; i < N_STAGE; i++) {
         s->wanted[i] = stage ? strcmp(stage, names[i]) == 0 : i < STAGE_TOKENS + model;
         known = known || s->wanted[i];
@@ -169,14 +169,11 @@ int jabbertts_text(struct jabbertts *tts, const struct jabbertts_text_options *o
                    char **ret, struct jabbertts_error *error)
 {
     struct err e = {0};
-    enum text_frontend frontend = !tts                         ? TEXT_IPA
-                                  : !tts->has_model            ? TEXT_WORDS
-                                  : tts->model.spec.espeak_ipa ? TEXT_IPA
-                                                               : TEXT_PLAIN;
+    enum text_frontend frontend = tts ? tts->frontend : TEXT_IPA;
     struct show s = {.tts = tts, .voice = o->voice, .headings = !o->stage};
     s.options = (struct text_options){.frontend = frontend,
                                       .language = o->language,
-                                      .lexicon = tts ? tts->lexicon : NULL,
+                                      .lexicon = tts ? tts->all->lexicon : NULL,
                                       .emoji = o->emoji,
                                       .as_written = o->as_written,
                                       .marker = marker_named(o->instructions)};
