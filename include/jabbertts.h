@@ -430,8 +430,8 @@ JABBERTTS_API int jabbertts_inspect(const char *path, int context, int json, cha
                                     struct jabbertts_error *e);
 
 struct jabbertts_text_options {
-    const char *stage;    /* clean, normalized, sentences, phonemes, tokens or prompt; NULL: all but
-                             the last, with headings */
+    const char *stage;    /* clean, normalized, sentences, phonemes, tokens, prompt or explained
+                             (which rule read what); NULL: all but the last two, with headings */
     const char *language; /* as in a request */
     const char *instructions;
     const char *voice; /* whose reference the prompt begins with; NULL: none, also where the model
@@ -443,6 +443,11 @@ JABBERTTS_API void jabbertts_text_options_init(struct jabbertts_text_options *o)
  * without tokens.  Free *ret with free(). */
 JABBERTTS_API int jabbertts_text(struct jabbertts *tts, const struct jabbertts_text_options *o,
                                  const char *text, char **ret, struct jabbertts_error *e);
+/* Run the tests in the text of a language's file (docs/TEXT.md); its name, "share/lang/sv.lang",
+ * gives the language.  How many failed, or < 0; *ret is a line for each of them, for each rule that
+ * no test reaches and for each that hides another.  Free *ret with free(). */
+JABBERTTS_API int jabbertts_check_language(const char *path, const char *text, char **ret,
+                                           struct jabbertts_error *e);
 /* The S1 marker that instructions name ("Whisper, please": "(whispering)"), NULL if none.  A
  * constant. */
 JABBERTTS_API const char *jabbertts_marker(const char *instructions);

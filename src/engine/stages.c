@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "text/clean.h"
+#include "text/lang_check.h"
 #include "text/ssml.h"
 
 enum stage {
@@ -15,10 +17,11 @@ enum stage {
     STAGE_PHONEMES,
     STAGE_TOKENS,
     STAGE_PROMPT,
+    STAGE_EXPLAINED,
     N_STAGE
 };
-static const char *const names[N_STAGE] = {"clean",    "normalized", "sentences",
-                                           "phonemes", "tokens",     "prompt"};
+static const char *const names[N_STAGE] = {"clean",  "normalized", "sentences", "phonemes",
+                                           "tokens", "prompt",     "explained"};
 
 struct show {
     struct jabbertts *tts;
@@ -105,6 +108,15 @@ static int show_pieces(struct show *s, struct text_pieces *p, struct err *e)
     return rc;
 }
 
+/* A line for each thing that a rule reads. */
+static void explain(struct show *s, const struct mapped *text)
+{
+    const char *language = s->options.language;
+    const struct text_language *l = language_find(language ? language : "en-us");
+    if (l)
+        lang_explain(l, buf_str(&text->text), text->text.len, &s->out);
+}
+
 static int show_text(struct show *s, const char *text, struct err *e)
 {
     struct mapped clean, respelled = {0}, normalized = {0};
@@ -114,6 +126,8 @@ static int show_text(struct show *s, const char *text, struct err *e)
         rc = add_line(s, buf_str(&clean.text), e);
     if (rc == 0)
         rc = text_respell(&clean, &s->options, &respelled, &n_ignored, e);
+    if (rc == 0 && s->wanted[STAGE_EXPLAINED])
+        explain(s, &respelled);
     if (rc == 0)
         rc = text_normalize(&respelled, &s->options, &normalized, e);
     if (rc == 0 && stages_begin(s, STAGE_NORMALIZED))
@@ -158,7 +172,7 @@ static int stages_choose(struct show *s, const char *stage, struct err *e)
     if (!known)
         return err_set(e, ERR_ARGUMENT,
                        "there is no stage \"%.32s\"; there are clean, normalized, "
-                       "sentences, phonemes, tokens and prompt",
+                       "sentences, phonemes, tokens, prompt and explained",
                        stage);
     if (stage && (s->wanted[STAGE_TOKENS] || s->wanted[STAGE_PROMPT]) && !model)
         return err_set(e, ERR_ARGUMENT, "tokens and prompts are a model's: open one");
@@ -188,4 +202,35 @@ int jabbertts_text(struct jabbertts *tts, const struct jabbertts_text_options *o
     if (rc == 0)
         *ret = listing;
     return engine_return(error, &e, rc);
+}
+
+/* The code of a language from the name of its file: "de" of "some/where/de.lang". */
+static void code_of(const char *path, char code[8])
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    size_t n = strcspn(name, ".");
+    memcpy(code, name, n < 8 ? n : 7);
+}
+
+int jabbertts_check_language(const char *path, const char *text, char **ret,
+                             struct jabbertts_error *error)
+{
+    struct err e = {0};
+    struct buf out;
+    char *code = mem_alloc(8);
+    int rc = 0;
+    code_of(path, code);
+    buf_init(&out, SIZE_MAX / 2);
+    struct lang *l = lang_load(code, text, strlen(text), &e);
+    if (l)
+        rc = lang_check(l, &out);
+    char *listing = l ? buf_take(&out) : NULL;
+    if (l && !listing)
+        err_set(&e, ERR_MEMORY, "out of memory for a listing");
+    lang_free(l);
+    mem_free(code);
+    buf_done(&out);
+    if (listing)
+        *ret = listing;
+    return listing ? rc : engine_return(error, &e, e.code);
 }
