@@ -10,7 +10,7 @@ static int convert_check(const struct options *o)
     if (o->n_argument)
         return cli_usage("convert", "--random takes no directory");
     if (c->name || c->version || c->default_voice || o->aliases.n || o->no_encoder ||
-        c->temperature >= 0 || c->top_p >= 0 || c->repetition_penalty >= 0)
+        c->temperature >= 0 || c->top_p >= 0 || c->repetition_penalty >= 0 || c->gain_db != 0)
         return cli_usage("convert", "of the other options --random takes only --type");
     return 0;
 }

@@ -87,10 +87,9 @@ struct options {
     struct jabbertts_convert_options convert; /* recommended sampling and names */
     struct jabbertts_stored voice;            /* that is added */
     struct option_list aliases;
-    const char *output, *format, *input, *voice_text, *stage, *type, *imatrix, *reference, *corpus,
-        *check;
+    const char *output, *format, *input, *voice_text, *stage, *type, *imatrix, *reference, *corpus;
     double drain_timeout_s;
-    bool play, ssml, emoji, as_written, explain, json, no_encoder, trim, quiet, help;
+    bool play, ssml, emoji, as_written, json, no_encoder, trim, quiet, help;
     const char *config; /* the file that was read; NULL: none */
 
     const struct command *command;

@@ -90,7 +90,7 @@ static const char *const cache_words[] = {"f32", "f16", "q8_0", NULL};
 static const char *const isa_words[] = {"ref", "avx2", "avx512", "neon", NULL};
 static const char *const format_words[] = {"wav", "mp3", "opus", "aac", "flac", "pcm", NULL};
 static const char *const stage_words[] = {"clean",  "normalized", "sentences", "phonemes",
-                                          "tokens", "prompt",     "explained", NULL};
+                                          "tokens", "prompt",     NULL};
 static const char *const convert_words[] = {"f32", "f16", "bf16", "q8_0", "q4_0", NULL};
 static const char *const quantize_words[] = {"q8", "q4", "mixed", NULL};
 static const char *const random_words[] = {"s1-mini", NULL};
@@ -118,12 +118,7 @@ const struct option_row option_rows[] = {
     {.name = "stage", OF_CALL(TEXT), .type = WORD, AT(stage), .words = stage_words,
      .placeholder = "NAME",
      .help = "only this stage, in plain lines; prompt: the token ids that the model is given for "
-             "each piece; explained: which rule reads what (default: all but these, with "
-             "headings)"},
-    {.name = "explain", OF_CALL(TEXT), .type = BOOLEAN, AT(explain),
-     .help = "the same as --stage explained"},
-    {.name = "check", OF_CALL(TEXT), .type = STRING, AT(check), .placeholder = "FILE",
-     .help = "run the tests in FILE, which holds the rules of a language, and read no text"},
+             "each piece (default: all but that, with headings)"},
     {.name = "emoji", OF_CALL(TEXT), .type = BOOLEAN, AT(emoji),
      .help = "say what emoji show (default: they are dropped)"},
     {.name = "as_written", OF_CALL(TEXT), .type = BOOLEAN, AT(as_written),
@@ -223,6 +218,10 @@ const struct option_row option_rows[] = {
      .placeholder = "X", .help = "the same"},
     {.name = "repetition_penalty", OF_CALL(CONVERT), .type = FLOAT,
      AT(convert.repetition_penalty), IN(1, 2), .placeholder = "X", .help = "the same"},
+    {.name = "gain", OF_CALL(CONVERT), .type = FLOAT, AT(convert.gain_db), IN(-40, 40),
+     .placeholder = "DB",
+     .help = "brings speech to -18 LUFS, stored in the file (default: 0); bench/quality sound "
+             "measures it"},
     {.name = "no_encoder", OF_CALL(CONVERT), .type = BOOLEAN, AT(no_encoder),
      .help = "leave out what only imitating needs"},
     {.name = "random", OF_CALL(CONVERT), .type = WORD, AT(convert.random), .words = random_words,

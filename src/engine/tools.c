@@ -30,6 +30,7 @@ static int tools_convert(const struct jabbertts_convert_options *o, int type, st
                                .output = o->output,
                                .name = o->name,
                                .version = o->version,
+                               .gain_db = o->gain_db,
                                .type = type,
                                .sampling = {o->temperature, o->top_p, o->repetition_penalty},
                                .default_voice = o->default_voice,

@@ -971,6 +971,7 @@ int import_convert(const struct import_options *o, struct err *e)
     struct import m = {.o = o, .plan = mem_try(MAX_PLAN, sizeof *m.plan)};
     struct spec_sampling *s = &m.spec.sampling;
     int rc = m.plan ? import_open(&m, e) : err_set(e, ERR_MEMORY, "out of memory for an import");
+    m.spec.codec.gain_db = o->gain_db;
     s->temperature = o->sampling.temperature >= 0 ? o->sampling.temperature : 0.8f;
     s->top_p = o->sampling.top_p >= 0 ? o->sampling.top_p : 0.8f;
     s->repetition_penalty =

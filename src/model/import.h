@@ -16,6 +16,7 @@ struct import_options {
     const char *version;           /* general.version; NULL: none */
     int type;                      /* of matrices: KERN_*; -1: as in the checkpoint */
     struct spec_sampling sampling; /* recommended; a negative field: S1-mini's value */
+    float gain_db;                 /* that brings its speech to -18 LUFS; 0: not known */
     const char *default_voice;     /* NULL: none */
     const char *const *aliases;    /* "alias=voice", n_alias of them */
     int n_alias;

@@ -7,12 +7,12 @@
 
 #define ARCH "openaudio-s1"
 
-enum field_type { INT, FLOAT, BOOL };
+enum field_type { INT, FLOAT, BOOL, GAIN };
 struct field {
     const char *key;
     enum field_type type;
     size_t offset;
-    int min, max; /* of INT */
+    int min, max; /* of INT; of GAIN, a FLOAT that may be missing and is 0 then */
 };
 
 #define T(key, type, field, min, max)                                                              \
@@ -60,6 +60,7 @@ static const struct field model_fields[] = {
     S("codec.residual_size", INT, codec.residual_size, 1, LIMIT_VOCAB),
     S("codec.codebook_dim", INT, codec.codebook_dim, 1, LIMIT_DIM),
     S("codec.has_encoder", BOOL, codec.has_encoder, 0, 0),
+    S("codec.gain_db", GAIN, codec.gain_db, -40, 40),
     S("sampling.temperature", FLOAT, sampling.temperature, 0, 0),
     S("sampling.top_p", FLOAT, sampling.top_p, 0, 0),
     S("sampling.repetition_penalty", FLOAT, sampling.repetition_penalty, 0, 0),
@@ -89,6 +90,13 @@ static int spec_read_field(const struct gguf *g, const char *prefix, const struc
     if (f->type == INT) {
         if ((rc = gguf_get_int(g, key, f->min, f->max, &i, e)) == 0)
             *(int *)(void *)(base + f->offset) = (int)i;
+    } else if (f->type == GAIN) {
+        if ((rc = gguf_get_float(g, key, &d, e)) == ERR_NOT_FOUND)
+            return 0;
+        if (rc == 0 && !(d >= f->min && d <= f->max))
+            return err_set(e, ERR_FORMAT, "%s is %g, must be %d to %d", key, d, f->min, f->max);
+        if (rc == 0)
+            *(float *)(void *)(base + f->offset) = (float)d;
     } else if (f->type == FLOAT) {
         if ((rc = gguf_get_float(g, key, &d, e)) == 0)
             *(float *)(void *)(base + f->offset) = (float)d;
@@ -106,7 +114,7 @@ static void write_field(struct gguf_writer *w, const char *prefix, const struct 
     snprintf(key, sizeof key, ARCH ".%s%s", prefix, f->key);
     if (f->type == INT)
         gguf_put_int(w, key, GGUF_U32, *(const int *)p);
-    else if (f->type == FLOAT)
+    else if (f->type == FLOAT || f->type == GAIN)
         gguf_put_float(w, key, *(const float *)p);
     else
         gguf_put_bool(w, key, *(const bool *)p);

@@ -50,6 +50,7 @@ struct spec_codec {
     struct spec_transformer post, pre;
     struct spec_transformer enc[SPEC_MAX_STAGES]; /* n_layer 0 where there is none */
     bool has_encoder;                             /* false: decoding only */
+    float gain_db; /* that brings its speech to FINISH_LUFS; 0: not known */
 };
 
 struct spec_sampling {

@@ -83,8 +83,6 @@ int text_normalize(const struct mapped *clean, const struct text_options *o, str
     if (l && o->frontend == TEXT_WORDS && strcmp(l->code, "ja") == 0)
         l = NULL; /* espeak-ng reads digits in Japanese, but no kanji, which ours would become */
     mapped_init(out, LIMIT_NORMALIZED_BYTES);
-    if (!l && language_is_file(o->language ? o->language : "en-us"))
-        return failed(ERR_MEMORY, "normalized", e);
     if (l && !o->as_written)
         normalize(buf_str(&clean->text), clean->text.len, l, out);
     else

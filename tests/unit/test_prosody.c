@@ -134,9 +134,9 @@ static void test_voices(void **state)
     struct sound amy = speak(NULL, "<speak>" WORDS "</speak>");
     struct sound both =
         speak(NULL, "<speak>" WORDS "<voice name='bella'>" WORDS "</voice></speak>");
-    assert_true(both.n > amy.n + 4000 && memcmp(both.pcm, amy.pcm, amy.n * sizeof *amy.pcm) == 0);
-    assert_true(both.n != 2 * amy.n ||
-                memcmp(both.pcm + amy.n, amy.pcm, amy.n * sizeof *amy.pcm) != 0);
+    size_t n = amy.n - (size_t)jabbertts_sample_rate(tts) / 5; /* the end of a text is cut there */
+    assert_true(both.n > amy.n + 4000 && memcmp(both.pcm, amy.pcm, n * sizeof *amy.pcm) == 0);
+    assert_true(both.n != 2 * amy.n || memcmp(both.pcm + amy.n, amy.pcm, n * sizeof *amy.pcm) != 0);
     done(&amy);
     done(&both);
     struct sound french = speak("espeak-ng", "<speak><lang xml:lang='fr'>99.</lang></speak>");
