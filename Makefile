@@ -83,7 +83,7 @@ CLI_OBJ := $(CLI:%.c=$(BUILD)/%.o)
 UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 
-.PHONY: all test test-clients check-isa lint fuzz bench coverage install uninstall clean FORCE
+.PHONY: all test test-clients check-isa lint fuzz bench coverage install uninstall clean
 all: $(BUILD)/jabbertts $(BUILD)/libjabbertts.a $(BUILD)/libjabbertts.so $(BUILD)/jabbertts.pc
 
 -include $(OBJ:.o=.d) $(SERVER_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
@@ -112,9 +112,12 @@ $(BUILD)/jabbertts: $(CLI_OBJ) $(BUILD)/libserver.a $(BUILD)/libjabbertts.a
 
 # Where things will be found is compiled into these, so they are made anew when it changes.
 PLACES := $(PREFIX) $(LIBDIR) $(INCLUDEDIR) $(DATADIR)
-$(BUILD)/places: FORCE
+ifneq ($(PLACES),$(shell cat $(BUILD)/places 2>/dev/null))
+.PHONY: $(BUILD)/places
+endif
+$(BUILD)/places:
 	@mkdir -p $(@D)
-	@echo '$(PLACES)' | cmp -s - $@ || echo '$(PLACES)' > $@
+	@echo '$(PLACES)' > $@
 $(patsubst %.c,$(BUILD)/%.o,$(shell grep -l JABBERTTS_DATA_DIR $(SRC))): $(BUILD)/places
 $(BUILD)/jabbertts.pc: packaging/jabbertts.pc.in Makefile $(BUILD)/places
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \

@@ -1,16 +1,83 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "cli/options.h"
 
-int cmd_serve(struct options *o)
+/* --- in the background: the caller's process ends when the server listens, or cannot --- */
+
+/* $XDG_STATE_HOME/jabbertts/serve.log, for its owner; the directories are made. */
+static int serve_log(char *path, size_t n)
+{
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    if (state && *state == '/')
+        snprintf(path, n, "%s/jabbertts/serve.log", state);
+    else
+        snprintf(path, n, "%s/.local/state/jabbertts/serve.log", home && *home ? home : "/var");
+    for (char *p = path + 1; (p = strchr(p, '/')); p++) {
+        *p = 0;
+        mkdir(path, 0700); /* what is wrong shows when the file is opened */
+        *p = '/';
+    }
+    return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+}
+
+/* The server's side: a child of which *ready is to be told.  The caller's side does not return. */
+static int serve_detach(int *ready)
+{
+    int fd[2], status;
+    char told = 0;
+    pid_t child;
+    if (pipe(fd) < 0 || (child = fork()) < 0)
+        return cli_fail("cannot start a process: %s", strerror(errno));
+    if (child == 0) {
+        close(fd[0]);
+        setsid();
+        *ready = fd[1];
+        return 0;
+    }
+    close(fd[1]);
+    if (read(fd[0], &told, 1) == 1)
+        _exit(CLI_OK);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    _exit(WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : CLI_FAILED);
+}
+
+/* It listens: from here on its messages go to the log. */
+static int serve_told(int ready)
+{
+    char path[PATH_MAX];
+    int log = serve_log(path, sizeof path), nothing = open("/dev/null", O_RDWR);
+    if (log < 0 || nothing < 0)
+        return cli_fail("cannot write %s: %s", path, strerror(errno));
+    cli_note("its log is %s; it ends with: kill %ld", path, (long)getpid());
+    dup2(nothing, 0);
+    dup2(nothing, 1);
+    dup2(log, 2);
+    close(nothing);
+    close(log);
+    if (write(ready, "", 1) != 1)
+        return CLI_FAILED;
+    close(ready);
+    return 0;
+}
+
+/* --- serving --- */
+
+static int serve_until_signal(const struct options *o, int ready)
 {
     struct server *server;
     struct err e = {0};
     sigset_t stop;
-    char dir[4096];
-    int sig;
-    o->server.voice_dir = cli_voice_dir(o->server.voice_dir, dir, sizeof dir);
+    int sig, code = 0;
     /* The server's threads have these blocked too, so they come to sigwait. */
     sigemptyset(&stop);
     sigaddset(&stop, SIGINT);
@@ -21,9 +88,21 @@ int cmd_serve(struct options *o)
         return rc == ERR_ARGUMENT ? cli_usage("serve", "%s", e.msg) : cli_fail("%s", e.msg);
     cli_note("jabbertts %s serves %s at %s/v1", jabbertts_version(), server_model(server),
              server_url(server));
-    sigwait(&stop, &sig);
-    cli_note("stopping; once more to stop at once");
+    if (ready < 0 || (code = serve_told(ready)) == 0) {
+        sigwait(&stop, &sig);
+        cli_note("stopping; once more to stop at once");
+    }
     pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
     server_stop(server, o->drain_timeout_s);
-    return CLI_OK;
+    return code;
+}
+
+int cmd_serve(struct options *o)
+{
+    char dir[4096];
+    int ready = -1, code = 0;
+    o->server.voice_dir = cli_voice_dir(o->server.voice_dir, dir, sizeof dir);
+    if (o->background && (code = serve_detach(&ready)))
+        return code;
+    return serve_until_signal(o, ready);
 }

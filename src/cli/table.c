@@ -18,7 +18,8 @@ const struct command cli_commands[] = {
      "end, a second signal ends them too.",
      "jabbertts serve\n"
      "jabbertts serve --host 0.0.0.0 --api-keys-file /etc/jabbertts/keys\n"
-     "jabbertts serve --model s1-mini.gguf --slots 8\n",
+     "jabbertts serve --model s1-mini.gguf --slots 8\n"
+     "jabbertts serve --background && curl http://localhost:8000/health\n",
      0, 0, cmd_serve, NULL, 0},
     {TEXT, "text", "show what becomes of a text before it is spoken", "[TEXT]",
      "Show what becomes of TEXT (or a file, or standard input) before it is spoken, stage by "
@@ -231,7 +232,10 @@ const struct option_row option_rows[] = {
      .help = "print JSON"},
 
     {.section = "Server",
-     .name = "host", SETTING(SERVE), .type = STRING, AT(server.host), .preset = "127.0.0.1",
+     .name = "background", OF_CALL(SERVE), .type = BOOLEAN, AT(background),
+     .help = "return when it listens, and leave it running; its log is "
+             "$XDG_STATE_HOME/jabbertts/serve.log"},
+    {.name = "host", SETTING(SERVE), .type = STRING, AT(server.host), .preset = "127.0.0.1",
      .placeholder = "ADDRESS",
      .help = "name or address to listen on; 0.0.0.0 for every interface"},
     {.name = "port", SETTING(SERVE), .type = INTEGER, AT(server.port), IN(0, 65535),

@@ -79,7 +79,7 @@ int engine_model_path(const char *given, char *path, size_t n, struct err *e)
         return 0;
     return err_set(e, ERR_NOT_FOUND,
                    "cannot find the built-in voice jabber-tiny.gguf (looked beside the program and "
-                   "in %s); name a model with --model",
+                   "in %s); name a model file",
                    JABBERTTS_DATA_DIR);
 }
 

@@ -113,7 +113,7 @@ int jabbertts_voice_from_pcm(struct jabbertts *tts, const float *pcm, size_t n_s
     struct err e = {0};
     int rc = text && *text ? voice_encode(tts, pcm, n_sample, text, ret, &e)
                            : err_set(&e, ERR_ARGUMENT,
-                                     "a reference clip needs its transcript (--voice-text): "
+                                     "a reference clip needs its transcript: "
                                      "what is said in it");
     return engine_return(error, &e, rc);
 }

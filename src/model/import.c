@@ -1,8 +1,9 @@
 #include "model/import.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -798,8 +799,11 @@ static int import_open(struct import *m, struct err *e)
     snprintf(path, sizeof path, "%s/config.json", m->o->directory);
     m->config = json_load_file(path, 0, &why);
     if (!json_is_object(m->config))
-        return err_set(e, access(path, F_OK) ? ERR_NOT_FOUND : ERR_FORMAT,
-                       "cannot read %s: %s (line %d)", path, why.text, why.line);
+        return access(path, R_OK) < 0
+                   ? err_set(e, ERR_NOT_FOUND,
+                             "%s: %s; a checkpoint is a directory with config.json in it", path,
+                             strerror(errno))
+                   : err_set(e, ERR_FORMAT, "%s is no JSON: line %d: %s", path, why.line, why.text);
     snprintf(path, sizeof path, "%s/tokenizer.tiktoken", m->o->directory);
     snprintf(special, sizeof special, "%s/special_tokens.json", m->o->directory);
     if ((rc = tokenizer_vocab_read(path, special, &m->vocab, e)) < 0 ||

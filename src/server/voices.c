@@ -191,7 +191,7 @@ static bool no_store(struct request *r)
     struct api_error e;
     if (r->server->store)
         return false;
-    api_fail(&e, FAULT_NOT_FOUND, NULL, "this server keeps no voices: start it with --voice-dir");
+    api_fail(&e, FAULT_NOT_FOUND, NULL, "this server keeps no voices: it has no voice_dir");
     http_reply_error(r, &e);
     return true;
 }

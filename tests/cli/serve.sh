@@ -1,0 +1,34 @@
+#!/bin/sh
+# serve --background returns when the server answers, says how to end it, and fails where it cannot serve.
+set -u
+bin=${BUILD:-build}/jabbertts
+dir=$(mktemp -d) || exit 1
+pid=
+trap 'rm -rf "$dir"; [ -z "$pid" ] || kill "$pid" 2>/dev/null' EXIT
+export XDG_CONFIG_HOME="$dir" XDG_DATA_HOME="$dir/data" XDG_STATE_HOME="$dir/state"
+bad=0
+
+fail() {
+    echo "FAIL: $*"
+    bad=1
+}
+
+answers() {
+    python3 -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + "/health")' "$1"
+}
+
+"$bin" serve --background --port 0 >"$dir/out" 2>&1 || fail "exit code $?: $(cat "$dir/out")"
+pid=$(sed -n 's/.*it ends with: kill \([0-9]*\)$/\1/p' "$dir/out")
+url=$(sed -n 's/.* at \(http:.*\)\/v1$/\1/p' "$dir/out")
+[ -n "$pid" ] && [ -n "$url" ] || fail "it says: $(cat "$dir/out")"
+answers "$url" || fail "it does not answer at once"
+"$bin" serve --background --port "${url##*:}" >"$dir/out" 2>&1
+[ $? = 1 ] && grep -q "${url##*:}" "$dir/out" || fail "a port in use: $(cat "$dir/out")"
+kill "$pid"
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    answers "$url" 2>/dev/null || break
+    sleep 0.2
+done
+answers "$url" 2>/dev/null && fail "it did not end"
+grep -q stopping "$dir/state/jabbertts/serve.log" || fail "log: $(cat "$dir/state/jabbertts/serve.log")"
+exit $bad
