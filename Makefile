@@ -93,7 +93,8 @@ $(BUILD)/%.o: %.c Makefile
 	$(if $(Q),@echo "  CC $<")
 	$(Q)$(CC) $(ALL_CFLAGS) $(if $(findstring src/kernels,$<),$(FLAGS_$(basename $(notdir $<)))) -MMD -MP -c $< -o $@
 
-# The page is built into the binary as it is.
+# The page and the table of languages are built into the binary as they are.
+$(BUILD)/src/text/latin.o: src/text/latin.table
 $(BUILD)/src/server/page.o: $(wildcard src/server/page/*)
 
 $(BUILD)/libjabbertts.a: $(OBJ)

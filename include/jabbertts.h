@@ -244,11 +244,13 @@ struct jabbertts_request {
     float top_p;              /* the same */
     float repetition_penalty; /* the same */
     double max_seconds;       /* of sound in all; 0: as long as the text needs */
-    const char *language;     /* espeak-ng voice for phonemes; NULL: en-us */
+    const char *language;     /* as espeak-ng names it; NULL: told sentence by sentence */
     const char *instructions; /* how to speak; a marker it names leads each sentence (S1 models) */
     double deadline_s;        /* from submit to the last sample made; 0: none */
     const char *model;        /* "espeak-ng" speaks with that; NULL: the engine's */
     int ssml;                 /* text is SSML: 1 yes, -1 no, 0 if it starts with <speak */
+    int normalize;            /* default 1; 0: the text goes to the model as it was written */
+    int carry_markers;        /* default 1: a marker leads the rest of its paragraph (S1 models) */
 };
 JABBERTTS_API void jabbertts_request_init(struct jabbertts_request *r);
 /* Everything in the request but the reference is copied. */
@@ -396,7 +398,8 @@ struct jabbertts_text_options {
     const char *instructions;
     const char *voice; /* whose reference the prompt begins with; NULL: none, also where the model
                           has a default voice */
-    int emoji, as_written;
+    int emoji;
+    int normalize, carry_markers; /* as in a request */
 };
 JABBERTTS_API void jabbertts_text_options_init(struct jabbertts_text_options *o);
 /* What becomes of a text before it is spoken, in lines.  tts NULL: as for the built-in voice,

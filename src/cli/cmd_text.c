@@ -20,7 +20,8 @@ int cmd_text(struct options *o)
     t.instructions = o->request.instructions;
     t.voice = o->request.voice;
     t.emoji = o->emoji;
-    t.as_written = o->as_written;
+    t.normalize = o->request.normalize;
+    t.carry_markers = o->request.carry_markers;
     engine.slots = 1;
     bool tokens = !t.stage || !strcmp(t.stage, "tokens") || !strcmp(t.stage, "prompt");
     if ((engine.model || tokens) && jabbertts_open(&engine, &tts, &e) < 0)

@@ -89,7 +89,7 @@ struct options {
     struct option_list aliases;
     const char *output, *format, *input, *voice_text, *stage, *type, *imatrix, *reference, *corpus;
     double drain_timeout_s;
-    bool play, ssml, emoji, as_written, json, no_encoder, trim, background, quiet, help;
+    bool play, ssml, emoji, json, no_encoder, trim, background, quiet, help;
     const char *config; /* the file that was read; NULL: none */
 
     const struct command *command;

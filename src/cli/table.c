@@ -94,6 +94,7 @@ static const char *const stage_words[] = {"clean",  "normalized", "sentences", "
                                           "tokens", "prompt",     NULL};
 static const char *const convert_words[] = {"f32", "f16", "bf16", "q8_0", "q4_0", NULL};
 static const char *const quantize_words[] = {"q8", "q4", "mixed", NULL};
+static const char *const switch_words[] = {"off", "on", NULL};
 static const char *const random_words[] = {"s1-mini", NULL};
 
 #define AT(field)     .offset = offsetof(struct options, field)
@@ -122,8 +123,12 @@ const struct option_row option_rows[] = {
              "each piece (default: all but that, with headings)"},
     {.name = "emoji", OF_CALL(TEXT), .type = BOOLEAN, AT(emoji),
      .help = "say what emoji show (default: they are dropped)"},
-    {.name = "as_written", OF_CALL(TEXT), .type = BOOLEAN, AT(as_written),
-     .help = "do not write out numbers and the like"},
+    {.name = "normalize", SETTING(SAY | TEXT), .type = CHOICE, AT(request.normalize),
+     .words = switch_words, .preset = "on", .placeholder = "ON",
+     .help = "off: the model gets the text as it is written, with Markdown and figures"},
+    {.name = "carry_markers", SETTING(SAY | TEXT), .type = CHOICE, AT(request.carry_markers),
+     .words = switch_words, .preset = "on", .placeholder = "ON",
+     .help = "off: an emotion like (sad) leads its own sentence only, not its paragraph"},
     {.name = "instructions", OF_CALL(SAY | TEXT), .type = STRING, AT(request.instructions),
      .placeholder = "TEXT",
      .help = "how to speak; an emotion it names becomes a marker (S1 models)"},
@@ -137,7 +142,8 @@ const struct option_row option_rows[] = {
      .help = "what is said in that sound file"},
     {.name = "language", SETTING(SAY | TEXT), .type = STRING, AT(request.language),
      .placeholder = "NAME",
-     .help = "of the text, as espeak-ng names it: en-us, de, pt-br (default: en-us)"},
+     .help = "of the text, as espeak-ng names it: en-us, de, pt-br (default: told sentence by "
+             "sentence)"},
     {.name = "text", OF_CALL(VOICES), .type = STRING, AT(voice.transcript), .placeholder = "TEXT",
      .help = "what is said in the recording: makes a better voice"},
     {.name = "language", OF_CALL(VOICES), .type = STRING, AT(voice.language),

@@ -137,6 +137,7 @@ int engine_espeak_fill(struct jabbertts_stream *s, const struct jabbertts_reques
     struct text_options text = {.frontend = TEXT_WORDS,
                                 .language = r->language,
                                 .markup = engine_markup(r),
+                                .as_written = !r->normalize,
                                 .lexicon = s->tts->lexicon};
     if ((rc = text_split(r->text, strlen(r->text), &text, &s->pieces, e)) < 0 ||
         (rc = choose_voices(s, r, e)) < 0)

@@ -44,6 +44,19 @@ static int add_line(struct show *s, const char *line, struct err *e)
     return rc < 0 ? err_set(e, rc, "out of memory for a listing") : 0;
 }
 
+/* A stage's text, its markers spelled out. */
+static int stages_add_spelled(struct show *s, const struct mapped *m, struct err *e)
+{
+    struct mapped spelled;
+    mapped_init(&spelled, m->text.max);
+    mapped_copy(&spelled, buf_str(&m->text), 0, m->text.len);
+    marker_spell(&spelled);
+    int rc = spelled.rc < 0 ? err_set(e, spelled.rc, "out of memory for a listing")
+                            : add_line(s, buf_str(&spelled.text), e);
+    mapped_done(&spelled);
+    return rc;
+}
+
 static int add_pieces(struct show *s, const struct text_pieces *p, struct err *e)
 {
     int rc = 0;
@@ -111,13 +124,13 @@ static int show_text(struct show *s, const char *text, struct err *e)
     int n_ignored = 0;
     int rc = text_clean(text, strlen(text), &s->options, &clean, e);
     if (rc == 0 && stages_begin(s, STAGE_CLEAN))
-        rc = add_line(s, buf_str(&clean.text), e);
+        rc = stages_add_spelled(s, &clean, e);
     if (rc == 0)
         rc = text_respell(&clean, &s->options, &respelled, &n_ignored, e);
     if (rc == 0)
         rc = text_normalize(&respelled, &s->options, &normalized, e);
     if (rc == 0 && stages_begin(s, STAGE_NORMALIZED))
-        rc = add_line(s, buf_str(&normalized.text), e);
+        rc = stages_add_spelled(s, &normalized, e);
     mapped_done(&clean);
     mapped_done(&respelled);
     mapped_done(&normalized);
@@ -140,7 +153,7 @@ static int show_all(struct show *s, const char *text, struct err *e)
 
 void jabbertts_text_options_init(struct jabbertts_text_options *o)
 {
-    *o = (struct jabbertts_text_options){0};
+    *o = (struct jabbertts_text_options){.normalize = 1, .carry_markers = 1};
 }
 
 const char *jabbertts_marker(const char *instructions)
@@ -178,7 +191,8 @@ int jabbertts_text(struct jabbertts *tts, const struct jabbertts_text_options *o
                                       .language = o->language,
                                       .lexicon = tts ? tts->lexicon : NULL,
                                       .emoji = o->emoji,
-                                      .as_written = o->as_written,
+                                      .as_written = !o->normalize,
+                                      .loose_markers = !o->carry_markers,
                                       .marker = marker_named(o->instructions)};
     buf_init(&s.out, SIZE_MAX / 2);
     int rc = text ? stages_choose(&s, o->stage, &e) : err_set(&e, ERR_ARGUMENT, "there is no text");

@@ -13,7 +13,11 @@
 
 void jabbertts_request_init(struct jabbertts_request *r)
 {
-    *r = (struct jabbertts_request){.temperature = -1, .top_p = -1, .repetition_penalty = -1};
+    *r = (struct jabbertts_request){.temperature = -1,
+                                    .top_p = -1,
+                                    .repetition_penalty = -1,
+                                    .normalize = 1,
+                                    .carry_markers = 1};
 }
 
 /* given, or what the model recommends where that is negative, within the parameter's range */
@@ -130,6 +134,8 @@ static int stream_fill(struct jabbertts *tts, const struct jabbertts_request *r,
                                 .language = r->language,
                                 .marker = marker_named(r->instructions),
                                 .markup = engine_markup(r),
+                                .as_written = !r->normalize,
+                                .loose_markers = !r->carry_markers,
                                 .lexicon = tts->lexicon};
     int rc;
     if ((rc = read_sampling(tts, r, &s->params, e)) < 0 || (rc = find_voice(tts, r, s, e)) < 0 ||

@@ -62,6 +62,8 @@ static const struct field fields[] = {
      ENGINE("language"),
      .type = PARAM_STRING,
      .help = "another name of language"},
+    {.name = "normalize", ENGINE("normalize"), .type = PARAM_BOOL},
+    {.name = "carry_markers", ENGINE("carry_markers"), .type = PARAM_BOOL},
 };
 #define N_FIELD (sizeof fields / sizeof *fields)
 

@@ -350,12 +350,14 @@ static size_t emoji(struct cleaner *k, size_t at)
 
 static size_t marker(struct cleaner *k, size_t at)
 {
-    size_t len = k->s[at] == '(' ? marker_at(k->s, k->n, at) : 0;
-    if (!len)
+    char code[4];
+    size_t len;
+    int i = k->s[at] == '(' ? marker_at(k->s, k->n, at, &len) : -1;
+    if (i < 0)
         return 0;
     if (k->options->markers) {
         write_gap(k);
-        mapped_copy(k->out, k->s, at, at + len);
+        mapped_put(k->out, code, marker_code(i, code), at, at + len);
     } else {
         drop(k, at, at + len);
     }
@@ -429,6 +431,26 @@ static size_t plain(const struct cleaner *k, size_t at)
     return end - at;
 }
 
+/* Special tokens and characters that nothing shows go, white space is as ever, the rest stays. */
+static size_t as_written(struct cleaner *k, size_t at)
+{
+    size_t len;
+    UChar32 c = scan_char(k->s, k->n, at, &len);
+    size_t token = special_token(k, at);
+    size_t marked = token ? 0 : marker(k, at);
+    if (line_breaks(c) || clean_is_space(c)) {
+        gap(k, at, at + len, line_breaks(c));
+    } else if (token || marked) {
+        if (token)
+            drop(k, at, at + token);
+        len = token ? token : marked;
+    } else if (!is_dropped(k, c, at, len) || c == 0xfe0f || c == 0xfe0e || c == 0x20e3) {
+        write_gap(k);
+        mapped_copy(k->out, k->s, at, at + len);
+    }
+    return len;
+}
+
 void clean_characters(const char *s, size_t n, const struct clean_options *o, struct mapped *out)
 {
     UErrorCode status = U_ZERO_ERROR;
@@ -443,7 +465,7 @@ void clean_characters(const char *s, size_t n, const struct clean_options *o, st
             write_gap(&k);
             mapped_copy(out, s, at, at + len);
         } else {
-            len = one(&k, at);
+            len = o->as_written ? as_written(&k, at) : one(&k, at);
         }
         at += len;
     }

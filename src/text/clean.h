@@ -15,12 +15,14 @@
 #define TEXT_CLEAN_H
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "text/mapped.h"
 
 struct clean_options {
     bool markers; /* keep S1's (excited); else they are dropped, for a model that would read them */
     bool emoji;   /* name them; else they are dropped */
-    bool marks;   /* keep private-use characters: they are ours (ssml.h) */
+    bool as_written; /* only what no model should see goes: control characters, special tokens */
+    bool marks;      /* keep private-use characters: they are ours (ssml.h) */
 };
 
 void clean_characters(const char *s, size_t n, const struct clean_options *o, struct mapped *out);
@@ -28,8 +30,22 @@ void clean_characters(const char *s, size_t n, const struct clean_options *o, st
 /* emoji.c.  The emoji (sequence) at s[at]: its bytes, 0: none.  name: "grinning face". */
 size_t emoji_at(const char *s, size_t n, size_t at, char *name, size_t room);
 
-/* marker.c.  S1's marker at s[at], which is '(': its bytes with the parentheses, 0: none. */
-size_t marker_at(const char *s, size_t n, size_t at);
+/* marker.c.  S1's markers pass the stages of text as single private-use characters, MARKER_FIRST
+ * and on, so that nothing reads or cuts what is between their parentheses; pieces have them spelled
+ * out. */
+#define MARKER_FIRST 0xf200
+/* The marker at s[at]: its number and bytes, parentheses included; < 0: none. */
+int marker_at(const char *s, size_t n, size_t at, size_t *len);
+size_t marker_code(int i, char utf8[4]); /* its character: the bytes */
+bool marker_is(int32_t c);
+void marker_spell(struct mapped *m); /* spelled out */
+struct text_pieces;
+struct text_piece;
+/* Emotions and tones that a piece starts with lead the later pieces of its paragraph, too, until
+ * others do.  0 or ERR_MEMORY. */
+int marker_carry(struct text_pieces *p);
+/* The marker in front of the piece, unless it starts with one. */
+int marker_lead(struct text_piece *p, const char *marker);
 /* The marker that free instructions name ("Whisper, please", "in an excited voice"):
  * "(whispering)", or NULL.  What is negated ("not angry") does not count; the first that is named
  * wins. */

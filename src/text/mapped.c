@@ -57,6 +57,20 @@ void mapped_put(struct mapped *m, const char *s, size_t n, size_t start, size_t 
     mapped_add(m, s, n, (struct mapped_run){m->text.len, start, end, false});
 }
 
+void mapped_append(struct mapped *m, const struct mapped *part)
+{
+    size_t at = m->text.len;
+    for (size_t i = 0; i < part->n_run && m->rc == 0; i++) {
+        struct mapped_run r = part->run[i];
+        r.at += at;
+        add_run(m, r);
+    }
+    if (part->rc < 0 && m->rc == 0)
+        m->rc = part->rc;
+    if (m->rc == 0)
+        m->rc = buf_add(&m->text, buf_str(&part->text), part->text.len);
+}
+
 /* The run that byte at is in; there is one. */
 static size_t mapped_run_of(const struct mapped *m, size_t at)
 {
@@ -112,9 +126,9 @@ static void compose_copy(struct mapped *to, const struct mapped_run *r, const st
 void mapped_compose(struct mapped *m, const struct mapped *before)
 {
     struct mapped joined = {0};
-    size_t k = 0;
-    if (m->rc < 0 || before->n_run == 0)
+    if (m->rc < 0 || before->n_run == 0 || m->n_run == 0)
         return;
+    size_t k = mapped_run_of(before, m->run[0].start);
     for (size_t i = 0; i < m->n_run && joined.rc == 0; i++) {
         struct mapped_run r = m->run[i];
         if (r.copy) {

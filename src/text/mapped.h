@@ -34,6 +34,7 @@ void mapped_init(struct mapped *m, size_t max_bytes);
 void mapped_done(struct mapped *m);
 void mapped_copy(struct mapped *m, const char *in, size_t start, size_t end);
 void mapped_put(struct mapped *m, const char *s, size_t n, size_t start, size_t end);
+void mapped_append(struct mapped *m, const struct mapped *part); /* of the same input, behind m */
 void mapped_source(const struct mapped *m, size_t at, size_t *start, size_t *end);
 /* Input bytes of the result's bytes [from, to), from < to. */
 void mapped_range(const struct mapped *m, size_t from, size_t to, size_t *start, size_t *end);

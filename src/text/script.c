@@ -6,7 +6,13 @@
 #include <unicode/uchar.h>
 #include <unicode/uscript.h>
 
+#include "text/latin.h"
 #include "text/scan.h"
+
+/* So much more must speak for another language than for the one before; more with fewer words. */
+#define LATIN_SWITCH_NATS       3.0f
+#define LATIN_SWITCH_NATS_WORDS 16.0f
+#define LATIN_FIRST_BYTES       1000
 
 /* For each script the language that most of its readers read. */
 static const struct {
@@ -86,40 +92,100 @@ const char *script_language(const char *s, size_t n)
     return kana > 0 && dense ? "ja" : refine(s, n, languages[best].language);
 }
 
+/* Is the word before the period at s[at] one that is often abbreviated so: a letter, "Dr"?
+ * What follows is taken to be the same sentence: it is in the same language. */
+static bool abbreviates(const char *s, size_t at)
+{
+    size_t start = at;
+    while (start && at - start < 4 && scan_is_alpha(s[start - 1]))
+        start--;
+    size_t n = at - start;
+    return n > 0 && n < 4 && (n == 1 || scan_is_upper(s[start]));
+}
+
 /* End of the sentence at s[at], as far as marks tell; a period inside a number or name is none. */
 static size_t sentence_end(const char *s, size_t n, size_t at)
 {
     while (at < n) {
         size_t len;
         int32_t c = scan_char(s, n, at, &len);
+        size_t mark = at;
         at += len;
         if (c == '\n' || c == 0x3002 || c == 0xff01 || c == 0xff1f || c == 0x964)
             return at;
-        if ((c == '.' || c == '!' || c == '?') && (at >= n || s[at] == ' ' || s[at] == '\n'))
+        if ((c == '.' || c == '!' || c == '?') && (at >= n || s[at] == ' ' || s[at] == '\n') &&
+            !(c == '.' && abbreviates(s, mark)))
             return at + scan_spaces(s, n, at);
     }
     return n;
 }
 
-size_t script_run(const char *s, size_t n, size_t at, const char **language)
+/* --- a walk --- */
+
+/* The language of a Latin sentence, given that of those before it. */
+static const char *walk_latin(struct script_walk *w, size_t at, size_t end)
 {
-    size_t end = at;
-    bool have = false;
-    *language = NULL;
-    while (end < n) {
-        size_t next = sentence_end(s, n, end), len;
-        bool letters = false;
-        for (size_t i = end; i < next && !letters; i += len)
-            letters = u_isalpha(scan_char(s, n, i, &len));
-        const char *here = script_language(s + end, next - end);
-        if (letters && have && here != *language &&
-            (!here || !*language || strcmp(here, *language) != 0))
-            return end;
+    struct latin_scores x;
+    if (!w->single) { /* else the walk began with it */
+        latin_score(w->s + at, end - at, &x);
+        int best = latin_best(&x);
+        float against = LATIN_SWITCH_NATS + LATIN_SWITCH_NATS_WORDS / (float)(x.n_word + 1);
+        if (x.nats[best] > x.nats[w->latin] + against)
+            w->latin = best;
+    }
+    const char *name = latin_name(w->latin);
+    return strcmp(name, "en") == 0 ? NULL : name;
+}
+
+void script_walk_init(struct script_walk *w, const char *s, size_t n, bool latin)
+{
+    *w = (struct script_walk){.s = s, .n = n, .latin = -1};
+    if (!latin)
+        return;
+    struct latin_scores x;
+    size_t first = n < LATIN_FIRST_BYTES ? n : LATIN_FIRST_BYTES;
+    while (first < n && ((unsigned char)s[first] & 0xc0) == 0x80)
+        first++;
+    latin_score(s, first, &x);
+    w->latin = latin_best(&x);
+    w->single = first == n && sentence_end(s, n, 0) == n;
+}
+
+/* The sentence at s[at]: its end; *letters: it has some, and *language is theirs. */
+static size_t walk_sentence(struct script_walk *w, size_t at, bool *letters, const char **language)
+{
+    size_t end = sentence_end(w->s, w->n, at), len;
+    *letters = false;
+    for (size_t i = at; i < end && !*letters; i += len)
+        *letters = u_isalpha(scan_char(w->s, w->n, i, &len));
+    *language = *letters ? script_language(w->s + at, end - at) : NULL;
+    if (*letters && !*language && w->latin >= 0)
+        *language = walk_latin(w, at, end);
+    return end;
+}
+
+bool script_walk_next(struct script_walk *w)
+{
+    bool have = w->next > 0, letters;
+    w->start = w->end;
+    w->language = w->next_language;
+    w->end = have ? w->next : w->end;
+    w->next = 0;
+    while (w->end < w->n) {
+        const char *here;
+        size_t end = walk_sentence(w, w->end, &letters, &here);
+        if (letters && have && here != w->language &&
+            (!here || !w->language || strcmp(here, w->language) != 0)) {
+            w->next = end;
+            w->next_language = here;
+            return true;
+        }
         if (letters) {
-            *language = here;
+            w->language = here;
             have = true;
         }
-        end = next;
+        w->end = end;
     }
-    return n;
+    w->next_language = NULL;
+    return w->end > w->start;
 }

@@ -11,15 +11,9 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "text/abbreviation.h"
+#include "text/clean.h"
 #include "text/ssml.h"
 #include "text/text.h"
-
-enum { /* milliseconds of silence after a piece that ends with ... */
-       PAUSE_PARAGRAPH = 350,
-       PAUSE_SENTENCE = 120,
-       PAUSE_CLAUSE = 60,
-       PAUSE_WORD = 20
-};
 
 #define MIN_PIECE_CHARS  20 /* smallest max_piece_chars that leaves room for words */
 #define TINY_CHARS       16 /* sentences shorter than this join the next one */
@@ -33,6 +27,7 @@ struct sentence {
     size_t line;       /* where its last line starts */
     int newlines;      /* seen after end */
     int pause;
+    bool markers; /* nothing but markers so far */
 };
 
 struct splitter {
@@ -136,12 +131,21 @@ static int split_out_of_memory(struct err *e)
     return err_set(e, ERR_MEMORY, "out of memory for the pieces of a text");
 }
 
-/* A stretch of the text on one line. */
+/* A stretch of the text on one line, its markers spelled out. */
 static char *line_text(const char *s, size_t start, size_t end)
 {
-    char *text = mem_try(end - start + 1, 1);
-    for (size_t i = start; text && i < end; i++)
-        text[i - start] = s[i] == '\n' ? ' ' : s[i];
+    struct mapped line;
+    mapped_init(&line, SIZE_MAX / 2);
+    mapped_copy(&line, s, start, end);
+    marker_spell(&line);
+    char *text = line.rc == 0 ? buf_take(&line.text) : NULL;
+    mapped_done(&line);
+    char *to = text; /* several are one space: a marker may stand on its own line */
+    for (const char *c = text; c && *c; c++)
+        if (*c != '\n' || to == text || to[-1] != ' ')
+            *to++ = *c == '\n' ? ' ' : *c;
+    if (text)
+        *to = 0;
     return text;
 }
 
@@ -165,6 +169,7 @@ static int piece_add(struct splitter *p, size_t start, size_t end, int pause)
         return split_out_of_memory(p->e);
     struct text_piece *piece = &p->pieces.piece[p->pieces.n++];
     *piece = (struct text_piece){.text = text, .pause_ms = pause, .rate = 1, .volume = 1};
+    piece->ends_paragraph = pause == TEXT_PAUSE_PARAGRAPH;
     mapped_range(p->in, start, end, &piece->start, &piece->end);
     return 0;
 }
@@ -199,6 +204,7 @@ static struct cut find_cut(const struct splitter *p, size_t start, size_t end, s
 {
     struct cut best[N_CUT] = {0};
     size_t at = start, cost = 0;
+    UChar32 last = 0; /* that is no space */
     while (at < end) {
         UChar32 c = char_at(p->s, &at, end);
         size_t ahead = at;
@@ -208,12 +214,14 @@ static struct cut find_cut(const struct splitter *p, size_t start, size_t end, s
             break;
         if (is_clause_mark(c, next) && 5 * cost >= 2 * target)
             consider(&best[CUT_CLAUSE], at, cost, target);
-        if (split_is_space(c))
+        bool marked = marker_is(last); /* which belongs to what follows */
+        last = split_is_space(c) ? last : c;
+        if (split_is_space(c) && !marked)
             consider(&best[CUT_WORD], at, cost, target);
         if ((!split_is_mark(next) && c != 0x200d) || !best[CUT_ANY].at)
             consider(&best[CUT_ANY], at, cost, target);
     }
-    *pause = best[CUT_CLAUSE].at ? PAUSE_CLAUSE : PAUSE_WORD;
+    *pause = best[CUT_CLAUSE].at ? TEXT_PAUSE_CLAUSE : TEXT_PAUSE_WORD;
     return best[CUT_CLAUSE].at ? best[CUT_CLAUSE]
            : best[CUT_WORD].at ? best[CUT_WORD]
                                : best[CUT_ANY];
@@ -241,7 +249,7 @@ static int add_sentence(struct splitter *p, const struct sentence *s)
     size_t start = s->start, left = char_costs(p->s, s->start, s->end);
     if (p->pieces.n == 0 && left > FIRST_LONG_CHARS) {
         struct cut cut = first_cut(p, start, s->end);
-        int rc = cut.at ? piece_add(p, start, cut.at, PAUSE_CLAUSE) : 0;
+        int rc = cut.at ? piece_add(p, start, cut.at, TEXT_PAUSE_CLAUSE) : 0;
         if (rc < 0)
             return rc;
         start = cut.at ? cut.at : start;
@@ -281,18 +289,38 @@ static bool ends_quoted(const char *s, size_t start, size_t end)
     return c == ')' || u_hasBinaryProperty(c, UCHAR_QUOTATION_MARK);
 }
 
+static bool says_markers_only(const struct splitter *p, size_t start, size_t end)
+{
+    bool marker = false;
+    for (size_t at = start; at < end;)
+        marker = marker_is(char_at(p->s, &at, end)) || marker;
+    return marker && !says_something(p->s, start, end);
+}
+
+/* Past the markers at `at`, and the white space behind them. */
+static size_t skip_markers(const struct splitter *p, size_t at)
+{
+    for (size_t next = at; next < p->n; at = next) {
+        UChar32 c = char_at(p->s, &next, p->n);
+        if (!marker_is(c) && !(split_is_space(c) && c != '\n'))
+            break;
+    }
+    return at;
+}
+
 /* Does the text go on at next, although ICU ends a sentence before it?  It does after "Dr.", and
  * over the ends of lines that an editor broke. */
 static bool goes_on(const struct splitter *p, const struct sentence *s, size_t next)
 {
+    next = skip_markers(p, next);
     size_t at = next;
-    bool lower = u_islower(char_at(p->s, &at, p->n));
+    bool lower = next < p->n && u_islower(char_at(p->s, &at, p->n));
     if (s->newlines > 1)
         return false;
     if (s->newlines == 0 && lower && ends_quoted(p->s, s->start, s->end))
         return true; /* "Is it?" she said. */
     if (p->s[s->end - 1] == '.')
-        return abbreviation_at(p->s, s->end - 1, p->s[next]) != ABBREVIATION_NONE;
+        return abbreviation_at(p->s, s->end - 1, next < p->n ? p->s[next] : 0) != ABBREVIATION_NONE;
     if (s->newlines == 0 || is_finished(p->s, s->start, s->end))
         return false;
     return p->s[s->end - 1] == ',' || s->end - s->line >= WRAPPED_CHARS || lower;
@@ -304,7 +332,7 @@ static int split_flush(struct splitter *p, struct sentence *s, size_t next)
     size_t cost = char_costs(p->s, s->start, s->end);
     bool paragraph = s->newlines > 1;
     if (p->held.end > p->held.start) {
-        bool joins = p->held.pause != PAUSE_PARAGRAPH && p->held_cost + cost <= p->max;
+        bool joins = p->held.pause != TEXT_PAUSE_PARAGRAPH && p->held_cost + cost <= p->max;
         if (joins) {
             s->start = p->held.start;
             cost += p->held_cost;
@@ -314,7 +342,7 @@ static int split_flush(struct splitter *p, struct sentence *s, size_t next)
                 return rc;
         }
     }
-    s->pause = paragraph ? PAUSE_PARAGRAPH : PAUSE_SENTENCE;
+    s->pause = paragraph ? TEXT_PAUSE_PARAGRAPH : TEXT_PAUSE_SENTENCE;
     p->held = (struct sentence){0};
     int rc = 0;
     if (cost < TINY_CHARS) {
@@ -325,6 +353,19 @@ static int split_flush(struct splitter *p, struct sentence *s, size_t next)
     }
     *s = (struct sentence){.start = next, .end = next, .line = next};
     return rc;
+}
+
+/* Is there an empty line, or nothing more, behind at? */
+static bool paragraph_ends(const struct splitter *p, size_t at)
+{
+    int newlines = 0;
+    while (at < p->n) {
+        UChar32 c = char_at(p->s, &at, p->n);
+        if (!split_is_space(c))
+            return newlines > 1;
+        newlines += c == '\n';
+    }
+    return true;
 }
 
 /* Take what ICU thinks is a sentence, [start, end) with the white space around it. */
@@ -340,14 +381,19 @@ static int split_take(struct splitter *p, struct sentence *s, size_t start, size
     s->newlines += before;
     if (from >= to)
         return 0;
+    bool markers = says_markers_only(p, from, to);
+    /* Markers belong to what follows, at the end of a paragraph to what was before. */
+    bool joins = s->markers || (markers && s->newlines <= 1 && paragraph_ends(p, to));
     if (s->end == s->start) {
-        *s = (struct sentence){.start = from, .line = from};
-    } else if (!goes_on(p, s, from)) {
+        *s = (struct sentence){.start = from, .line = from, .markers = markers};
+    } else if (!joins && !goes_on(p, s, from)) {
         int rc = split_flush(p, s, from);
         if (rc < 0)
             return rc;
-    } else if (s->newlines) {
-        s->line = from;
+        s->markers = markers;
+    } else {
+        s->line = s->newlines ? from : s->line;
+        s->markers = s->markers && markers;
     }
     s->end = to;
     s->newlines = after;

@@ -34,8 +34,6 @@
 #define PLACE(what) XML_GetCurrent##what
 #endif
 
-enum { PAUSE_PARAGRAPH = 350, PAUSE_SENTENCE = 120 }; /* as split.c */
-
 enum content {
     CONTENT_TEXT,    /* is read */
     CONTENT_SKIPPED, /* is not: another reading has been given */
@@ -247,6 +245,8 @@ static void ssml_flush(struct parser *p, const struct frame *f, int pause)
     mapped_init(&p->text, LIMIT_NORMALIZED_BYTES);
     if (p->rc < 0)
         return;
+    if (p->pieces->n && pause == TEXT_PAUSE_PARAGRAPH)
+        p->pieces->piece[p->pieces->n - 1].ends_paragraph = true;
     if (p->pieces->n > before)
         p->pieces->piece[p->pieces->n - 1].pause_ms = pause < 0 ? 0 : pause;
     else if (p->pieces->n && pause > p->pieces->piece[p->pieces->n - 1].pause_ms)
@@ -632,8 +632,8 @@ static void open_element(struct parser *p, struct frame *f, const char *name, co
     if (ssml_is_in(refused, name)) {
         refuse(p, ERR_UNSUPPORTED, "<%s> is not supported", name);
     } else if (strcmp(name, "p") == 0 || strcmp(name, "s") == 0) {
-        ssml_flush(p, top(p), name[0] == 'p' ? PAUSE_PARAGRAPH : PAUSE_SENTENCE);
-        f->pause = name[0] == 'p' ? PAUSE_PARAGRAPH : PAUSE_SENTENCE;
+        ssml_flush(p, top(p), name[0] == 'p' ? TEXT_PAUSE_PARAGRAPH : TEXT_PAUSE_SENTENCE);
+        f->pause = name[0] == 'p' ? TEXT_PAUSE_PARAGRAPH : TEXT_PAUSE_SENTENCE;
     } else if (ssml_is_in(styled, name)) {
         open_styled(p, f, name, atts);
         f->pause = -1;

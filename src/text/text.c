@@ -16,7 +16,7 @@
 #include "text/script.h"
 #include "text/ssml.h"
 
-#define PAUSE_MS 120 /* between sentences in different languages, as split.c */
+#define DEFAULT_LANGUAGE "en-us"
 
 static int failed(int rc, const char *stage, struct err *e)
 {
@@ -47,14 +47,18 @@ static int validate(const char *s, size_t n, struct err *e)
 int text_clean(const char *text, size_t n, const struct text_options *o, struct mapped *out,
                struct err *e)
 {
-    struct clean_options how = {.markers = o->frontend == TEXT_PLAIN, .emoji = o->emoji};
+    struct clean_options how = {
+        .markers = o->frontend == TEXT_PLAIN, .emoji = o->emoji, .as_written = o->as_written};
     struct mapped plain;
     mapped_init(out, LIMIT_NORMALIZED_BYTES);
     int rc = validate(text, n, e);
     if (rc < 0)
         return rc;
     mapped_init(&plain, LIMIT_NORMALIZED_BYTES);
-    markup_strip(text, n, &plain);
+    if (o->as_written)
+        mapped_copy(&plain, text, 0, n);
+    else
+        markup_strip(text, n, &plain);
     if (plain.rc == 0)
         clean_characters(buf_str(&plain.text), plain.text.len, &how, out);
     mapped_compose(out, &plain);
@@ -68,18 +72,19 @@ int text_respell(const struct mapped *clean, const struct text_options *o, struc
 {
     mapped_init(out, LIMIT_NORMALIZED_BYTES);
     if (o->lexicon)
-        lexicon_apply(o->lexicon, o->language ? o->language : "en-us", o->frontend == TEXT_IPA,
-                      clean, out, n_ignored);
+        lexicon_apply(o->lexicon, o->language ? o->language : DEFAULT_LANGUAGE,
+                      o->frontend == TEXT_IPA, clean, out, n_ignored);
     else
         mapped_copy(out, buf_str(&clean->text), 0, clean->text.len);
     mapped_compose(out, clean);
     return out->rc < 0 ? failed(out->rc, "respelled", e) : 0;
 }
 
-int text_normalize(const struct mapped *clean, const struct text_options *o, struct mapped *out,
-                   struct err *e)
+/* clean, in one language, into out, whose map leads to clean's input. */
+static void normalize_run(const struct mapped *clean, const struct text_options *o,
+                          const char *language, struct mapped *out)
 {
-    const struct text_language *l = language_find(o->language ? o->language : "en-us");
+    const struct text_language *l = language_find(language);
     if (l && o->frontend == TEXT_WORDS && strcmp(l->code, "ja") == 0)
         l = NULL; /* espeak-ng reads digits in Japanese, but no kanji, which ours would become */
     mapped_init(out, LIMIT_NORMALIZED_BYTES);
@@ -88,6 +93,34 @@ int text_normalize(const struct mapped *clean, const struct text_options *o, str
     else
         mapped_copy(out, buf_str(&clean->text), 0, clean->text.len);
     mapped_compose(out, clean);
+}
+
+/* The run of s that w is at, as a text of its own. */
+static void walk_copy(const struct script_walk *w, const struct mapped *clean, struct mapped *out)
+{
+    mapped_init(out, LIMIT_NORMALIZED_BYTES);
+    mapped_copy(out, w->s, w->start, w->end);
+    mapped_compose(out, clean);
+}
+
+int text_normalize(const struct mapped *clean, const struct text_options *o, struct mapped *out,
+                   struct err *e)
+{
+    struct mapped run, part;
+    struct script_walk w;
+    if (o->language) {
+        normalize_run(clean, o, o->language, out);
+        return out->rc < 0 ? failed(out->rc, "normalized", e) : 0;
+    }
+    mapped_init(out, LIMIT_NORMALIZED_BYTES);
+    script_walk_init(&w, buf_str(&clean->text), clean->text.len, o->frontend == TEXT_PLAIN);
+    while (out->rc == 0 && script_walk_next(&w)) {
+        walk_copy(&w, clean, &run);
+        normalize_run(&run, o, w.language ? w.language : DEFAULT_LANGUAGE, &part);
+        mapped_append(out, &part);
+        mapped_done(&run);
+        mapped_done(&part);
+    }
     return out->rc < 0 ? failed(out->rc, "normalized", e) : 0;
 }
 
@@ -100,8 +133,10 @@ static int text_append(struct text_pieces *ret, struct text_pieces *part, const 
         return grown ? err_set(e, ERR_LIMIT, "text has more than %d pieces", LIMIT_PIECES)
                      : err_set(e, ERR_MEMORY, "out of memory for the pieces of a text");
     ret->piece = grown;
-    if (ret->n)
-        ret->piece[ret->n - 1].pause_ms = PAUSE_MS; /* text_cut took it for the end */
+    if (ret->n) { /* text_cut took it for the end */
+        struct text_piece *last = &ret->piece[ret->n - 1];
+        last->pause_ms = last->ends_paragraph ? TEXT_PAUSE_PARAGRAPH : TEXT_PAUSE_SENTENCE;
+    }
     for (int i = 0; i < part->n; i++) {
         struct text_piece *p = &ret->piece[ret->n++];
         *p = part->piece[i];
@@ -128,26 +163,24 @@ static int split_run(const struct mapped *clean, const struct text_options *o,
     return rc;
 }
 
-/* Clean text in languages of several scripts, sentence by sentence. */
-static int split_scripts(const struct mapped *clean, const struct text_options *o,
-                         struct text_pieces *ret, int *n_ignored, struct err *e)
+/* Clean text sentence by sentence in the language of each. */
+static int split_languages(const struct mapped *clean, const struct text_options *o,
+                           struct text_pieces *ret, int *n_ignored, struct err *e)
 {
-    const char *s = buf_str(&clean->text), *language;
     size_t n = clean->text.len;
+    struct script_walk w;
     int rc = 0;
-    for (size_t at = 0, end; at < n && rc == 0; at = end) {
+    script_walk_init(&w, buf_str(&clean->text), n, o->frontend == TEXT_PLAIN);
+    while (rc == 0 && script_walk_next(&w)) {
         struct text_options here = *o;
         struct text_pieces part = {0};
         struct mapped run;
-        end = script_run(s, n, at, &language);
-        here.language = language ? language : o->language;
-        mapped_init(&run, LIMIT_NORMALIZED_BYTES);
-        mapped_copy(&run, s, at, end);
-        mapped_compose(&run, clean);
+        here.language = w.language ? w.language : DEFAULT_LANGUAGE;
+        walk_copy(&w, clean, &run);
         rc = run.rc < 0 ? failed(run.rc, "split", e) : split_run(&run, &here, &part, n_ignored, e);
         if (rc == 0) /* a model of English reads other letters romanized, by English phonemes */
-            rc = text_append(ret, &part, o->frontend == TEXT_IPA ? NULL : language, e);
-        else if (rc == ERR_ARGUMENT && end - at < n) /* nothing to say here */
+            rc = text_append(ret, &part, o->frontend == TEXT_IPA ? NULL : w.language, e);
+        else if (rc == ERR_ARGUMENT && w.end - w.start < n) /* nothing to say here */
             rc = 0;
         mapped_done(&run);
         text_pieces_done(&part);
@@ -157,52 +190,40 @@ static int split_scripts(const struct mapped *clean, const struct text_options *
     return rc;
 }
 
-int text_split(const char *text, size_t n, const struct text_options *o, struct text_pieces *ret,
-               struct err *e)
+static int split_plain(const char *text, size_t n, const struct text_options *o,
+                       struct text_pieces *ret, struct err *e)
 {
     struct mapped clean;
-    const char *language = NULL;
     int n_ignored = 0;
-    if (o->markup == TEXT_SSML || (o->markup == TEXT_BY_LOOK && ssml_is(text, n)))
-        return ssml_split(text, n, o, ret, e);
-    *ret = (struct text_pieces){0};
     int rc = text_clean(text, n, o, &clean, e);
-    size_t run = rc < 0 || o->language
-                     ? clean.text.len
-                     : script_run(buf_str(&clean.text), clean.text.len, 0, &language);
-    if (rc == 0 && (language || run < clean.text.len))
-        rc = split_scripts(&clean, o, ret, &n_ignored, e);
-    else if (rc == 0)
-        rc = split_run(&clean, o, ret, &n_ignored, e);
     if (rc == 0)
-        ret->n_ignored = n_ignored;
-    else
-        text_pieces_done(ret);
+        rc = o->language ? split_run(&clean, o, ret, &n_ignored, e)
+                         : split_languages(&clean, o, ret, &n_ignored, e);
     mapped_done(&clean);
+    ret->n_ignored = n_ignored;
     return rc;
 }
 
-/* The marker in front of the piece's own text. */
-static int add_marker(struct text_piece *p, const char *marker, struct err *e)
+int text_split(const char *text, size_t n, const struct text_options *o, struct text_pieces *ret,
+               struct err *e)
 {
-    size_t n_marker = strlen(marker), n = strlen(p->text);
-    char *text =
-        p->text[0] == '(' && marker_at(p->text, n, 0) ? NULL : mem_try(n_marker + n + 2, 1);
-    if (!text)
-        return p->text[0] == '(' ? 0 : err_set(e, ERR_MEMORY, "out of memory for a piece of text");
-    memcpy(text, marker, n_marker);
-    text[n_marker] = ' ';
-    memcpy(text + n_marker + 1, p->text, n + 1);
-    mem_free(p->text);
-    p->text = text;
-    return 0;
+    bool ssml = o->markup == TEXT_SSML || (o->markup == TEXT_BY_LOOK && ssml_is(text, n));
+    *ret = (struct text_pieces){0};
+    int rc = ssml ? ssml_split(text, n, o, ret, e) : split_plain(text, n, o, ret, e);
+    if (rc == 0 && o->frontend == TEXT_PLAIN && !o->loose_markers && marker_carry(ret) < 0)
+        rc = err_set(e, ERR_MEMORY, "out of memory for the pieces of a text");
+    if (rc < 0)
+        text_pieces_done(ret);
+    return rc;
 }
 
 int text_piece_read(struct text_piece *p, const struct text_options *o, struct err *e)
 {
     char *ipa;
     if (o->frontend != TEXT_IPA)
-        return o->marker && o->frontend == TEXT_PLAIN ? add_marker(p, o->marker, e) : 0;
+        return !o->marker || o->frontend != TEXT_PLAIN || marker_lead(p, o->marker) == 0
+                   ? 0
+                   : err_set(e, ERR_MEMORY, "out of memory for a piece of text");
     int rc = text_phonemes(p->text, p->language ? p->language : o->language, &ipa, e);
     if (rc == ERR_ARGUMENT) { /* letters that are never spoken */
         p->text[0] = 0;

@@ -26,6 +26,13 @@
 #include "base/err.h"
 #include "text/mapped.h"
 
+enum { /* milliseconds of silence after a piece that ends with ... */
+       TEXT_PAUSE_PARAGRAPH = 350,
+       TEXT_PAUSE_SENTENCE = 120,
+       TEXT_PAUSE_CLAUSE = 60,
+       TEXT_PAUSE_WORD = 20
+};
+
 enum text_frontend {
     TEXT_PLAIN, /* the model reads letters (S1-mini) */
     TEXT_IPA,   /* the model reads IPA (built-in voice) */
@@ -44,16 +51,18 @@ struct text_options {
     const char *language; /* as espeak-ng names it; NULL: by script (script.h), Latin is en-us */
     int max_piece_chars;  /* aim for pieces no longer than this; 0 = 110 for IPA, 300 for plain */
     bool emoji;           /* say what emoji show; else they are dropped */
-    bool as_written;      /* no normalization: numbers and the like are left to the model */
+    bool as_written;      /* nothing is cleaned away or written out; the lexicon still counts */
     enum text_markup markup;
     struct lexicon *lexicon; /* lexicon.h; NULL: none */
+    bool loose_markers; /* they lead the piece they stand in, and are not carried on (clean.h) */
     const char *marker; /* clean.h: in front of each piece, for models that read letters; or NULL */
 };
 
 struct text_piece {
-    char *text;          /* normalized; what the model reads after text_piece_read */
-    int pause_ms;        /* silence after this piece */
-    size_t start, end;   /* bytes of the input it came from */
+    char *text;        /* normalized; what the model reads after text_piece_read */
+    int pause_ms;      /* silence after this piece */
+    size_t start, end; /* bytes of the input it came from */
+    bool ends_paragraph;
     double rate, volume; /* factors of speed and amplitude; 1: as it is */
     char *voice;         /* another voice than the request's; NULL: that */
     char *language;      /* the same; NULL: text_options' */

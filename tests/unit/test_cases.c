@@ -18,6 +18,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "text/clean.h"
 #include "text/text.h"
 
 struct table {
@@ -77,13 +78,16 @@ static void make(const struct table *t, const char *input, size_t n, struct mapp
         o = (struct text_options){.frontend = TEXT_IPA, .emoji = true};
     assert_int_equal(text_clean(input, n, &o, &clean, &e), 0);
     if (strcmp(t->stage, "clean") == 0) {
+        marker_spell(&clean);
         *out = clean;
         return;
     }
     assert_int_equal(text_normalize(&clean, &o, out, &e), 0);
     mapped_done(&clean);
-    if (strcmp(t->stage, "sentences") != 0)
+    if (strcmp(t->stage, "sentences") != 0) {
+        marker_spell(out);
         return;
+    }
     assert_int_equal(text_cut(out, &o, &pieces, &e), 0);
     mapped_done(out);
     mapped_init(out, LIMIT_NORMALIZED_BYTES);
