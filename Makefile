@@ -2,7 +2,7 @@
 #
 #   make                 build/jabbertts and the libraries
 #   make test            unit, kernel and golden tests
-#   make check-isa       kernels of other instruction sets: neon in qemu, avx512 emulated
+#   make check-isa       kernels of other instruction sets: neon in qemu, avxvnni and avx512 emulated
 #   make test-clients    OpenAI's clients and a browser against a live server (installs them)
 #   make fuzz            every fuzz target for FUZZ_SECONDS (clang)
 #   make lint            banned functions, layering, function lengths, format
@@ -57,15 +57,17 @@ endif
 CROSS_CC  := aarch64-linux-gnu-gcc
 QEMU      := $(firstword $(shell command -v qemu-aarch64-static qemu-aarch64))
 ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)
-ISA_x86_64  := avx2 avx512
+ISA_x86_64  := avx2 avxvnni avx512
 ISA_aarch64 := neon
-ISA_ALL     := avx2 avx512 neon
+ISA_ALL     := avx2 avxvnni avx512 neon
 # Only these files may use instructions beyond the baseline; fused multiply-add is theirs alone.
 FLAGS_ref    := -O3
 FLAGS_avx2   := -O3 -ffp-contract=fast -mavx2 -mfma -mf16c
+FLAGS_avxvnni := $(FLAGS_avx2) -mavxvnni
 FLAGS_avx512 := -O3 -ffp-contract=fast -mprefer-vector-width=512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
 FLAGS_neon   := -O3 -ffp-contract=fast -march=armv8.2-a+dotprod+fp16
-ifneq ($(SIMDE),) # avx512.c on a machine that has avx2 only: see src/kernels/x86.h
+ifneq ($(SIMDE),) # on a machine that has avx2 only: see src/kernels/x86.h
+FLAGS_avxvnni := $(FLAGS_avx2)
 FLAGS_avx512 := $(FLAGS_avx2)
 ALL_CFLAGS += -DKERN_SIMDE
 endif
@@ -156,7 +158,7 @@ check-isa:
 	$(QEMU) build-neon/check_kernels neon
 	$(MAKE) SIMDE=1 SANITIZER=undefined BUILD=build-simde PACKAGES= CFLAGS="-O2 -g0" \
 	    build-simde/check_kernels
-	build-simde/check_kernels avx512
+	build-simde/check_kernels avxvnni avx512
 
 # Fuzz targets: tests/fuzz/fuzz_X.c, seeds in tests/fuzz/corpus/X; findings and new inputs stay in
 # the build directory.

@@ -72,7 +72,7 @@ struct jabbertts_options {
     const char *model; /* path of a GGUF made by `jabbertts convert`; NULL: the built-in voice;
                         * "espeak-ng": no neural model at all */
     int threads;       /* 1..256; 0: one per core */
-    const char *isa;   /* instruction set: NULL for the best, or "ref", "avx2", "avx512", "neon" */
+    const char *isa;   /* NULL for the best, or "ref", "avx2", "avxvnni", "avx512", "neon" */
     int slots;         /* requests decoded together, 1..64 (default 4) */
     int queue;         /* requests open beyond those in slots, 0..65536 (default 64) */
     struct jabbertts_store *store; /* requests may name its voices too; borrowed.  NULL: none */

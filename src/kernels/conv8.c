@@ -30,6 +30,8 @@ static const struct conv8_ops *ops_of(const struct kern_exec *x, const struct co
 #if defined(__x86_64__)
         &conv8_fir_avx2,
         &conv8_ops_avx2,
+        &conv8_fir_avxvnni,
+        &conv8_ops_avxvnni,
         &conv8_fir_avx512,
         &conv8_ops_avx512,
 #elif defined(__aarch64__)

@@ -2,6 +2,9 @@
 #include "kernels/kern.h"
 
 #include <assert.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -26,6 +29,17 @@ struct kern_exec {
 /* --- executor --- */
 
 #if defined(__x86_64__)
+/* AVX-VNNI, which compilers have no name for in __builtin_cpu_supports: cpuid 7.1, EAX bit 4. */
+static bool has_avxvnni(void)
+{
+#ifdef KERN_SIMDE
+    return true;
+#else
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> 4 & 1;
+#endif
+}
+
 static bool has_avx512(void)
 {
 #ifdef KERN_SIMDE /* emulated, see x86.h */
@@ -40,12 +54,14 @@ static bool has_avx512(void)
 
 static const struct kern_ops *usable(int i)
 {
-    const struct kern_ops *list[4] = {&kern_ops_ref};
+    const struct kern_ops *list[5] = {&kern_ops_ref};
     int n = 1;
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) /* with f16c */
         list[n++] = &kern_ops_avx2;
-    if (n == 2 && has_avx512())
+    if (n == 2 && has_avxvnni())
+        list[n++] = &kern_ops_avxvnni;
+    if (n >= 2 && has_avx512())
         list[n++] = &kern_ops_avx512;
 #elif defined(__aarch64__)
     list[n++] = &kern_ops_neon;

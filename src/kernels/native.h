@@ -135,9 +135,14 @@ INLINE vf dot_block(const int8_t *k, const int16_t *q)
     const __m128i *p = (const __m128i *)(const void *)k;
     const __m256i *x = (const __m256i *)(const void *)q;
     __m256i a = _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128(p)), _mm256_loadu_si256(x));
+#ifdef VNNI_BITS
+    a = x86_dpwssd256(a, _mm256_cvtepi8_epi16(_mm_loadu_si128(p + 1)), _mm256_loadu_si256(x + 1));
+    return (vf)_mm256_cvtepi32_ps(a);
+#else
     __m256i b =
         _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128(p + 1)), _mm256_loadu_si256(x + 1));
     return (vf)_mm256_cvtepi32_ps(_mm256_add_epi32(a, b));
+#endif
 }
 #else
 INLINE vf dot_block(const int8_t *k, const int16_t *q)

@@ -70,7 +70,7 @@ struct kern_ops {
 
 extern const struct kern_ops kern_ops_ref;
 #if defined(__x86_64__)
-extern const struct kern_ops kern_ops_avx2, kern_ops_avx512;
+extern const struct kern_ops kern_ops_avx2, kern_ops_avxvnni, kern_ops_avx512;
 #elif defined(__aarch64__)
 extern const struct kern_ops kern_ops_neon;
 #endif
