@@ -33,7 +33,7 @@ Q         := $(if $(V),,@)
 
 CFLAGS    ?= -O2 -g
 PACKAGES  := jansson yaml-0.1 libzip libpcre2-8 icu-uc icu-i18n expat libavformat libavcodec \
-             libavutil libswresample sqlite3
+             libavutil libswresample libebur128 sqlite3
 SERVER_PACKAGES := libmicrohttpd gnutls
 CLI_PACKAGES := ao
 WARN      := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \

@@ -19,6 +19,11 @@ int audio_decode_memory(const void *data, size_t n_bytes, int hz, double max_sec
 int audio_check_speech(const float *pcm, size_t n, int hz, double min_s, double max_s,
                        struct err *e);
 
+/* Make a recording of speech what a model was trained on, in place: no direct current, at most a
+ * tenth of a second of silence around it, and lufs loud (BS.1770; 0: as loud as it is).  Of *n
+ * samples at least half a second stays; silence is left alone. */
+int audio_prepare_speech(float *pcm, size_t *n, int hz, double lufs, struct err *e);
+
 /* How many of n samples to keep, at most max_s seconds: up to the middle of the quietest fifth of a
  * second in the last half of that time. */
 size_t audio_cut_at_pause(const float *pcm, size_t n, int hz, double max_s);

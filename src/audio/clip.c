@@ -1,6 +1,8 @@
 /* clip.c - is this a recording of speech, good enough to be a voice? */
+#include <ebur128.h>
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 #include "audio/audio.h"
 #include "base/mem.h"
 
@@ -13,6 +15,7 @@
                         */
 #define ACTIVE_DB 20.0 /* below the loudest frames still counts as speech */
 #define ACTIVE_S  0.5
+#define SILENT_DB 40.0 /* below the loudest frames is no speech */
 
 /* A histogram of frame levels, one bin a decibel, serves for ranks and counts. */
 struct levels {
@@ -91,6 +94,71 @@ int audio_check_speech(const float *pcm, size_t n, int hz, double min_s, double 
             "are expected",
             active, loud - soft, ACTIVE_S, SWING_DB);
     return check_clipping(pcm, n, e);
+}
+
+static void remove_dc(float *pcm, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)pcm[i];
+    float mean = (float)(sum / (double)n);
+    for (size_t i = 0; i < n; i++)
+        pcm[i] -= mean;
+}
+
+/* From the first to the last frame that is not far below the loud ones, and a margin. */
+static void find_speech(const float *pcm, size_t n, int hz, size_t *first, size_t *end)
+{
+    struct levels l = {.n = 0};
+    size_t frame = (size_t)(hz * FRAME_MS / 1000), margin = (size_t)hz / 10, seen = 0;
+    clip_measure(pcm, n, frame, &l);
+    double least = rank(&l, 0.95) - SILENT_DB;
+    *first = n;
+    *end = 0;
+    for (size_t at = 0; at + frame <= n; at += frame) {
+        double sum = 0;
+        for (size_t i = at; i < at + frame; i++)
+            sum += (double)pcm[i] * (double)pcm[i];
+        if (decibel(sum / (double)frame) < least)
+            continue;
+        *first = *first == n ? at : *first;
+        *end = at + frame;
+        seen++;
+    }
+    *first = *first > margin ? *first - margin : 0;
+    *end = *end + margin < n ? *end + margin : n;
+    if (seen == 0 || *end - *first < (size_t)hz / 2) {
+        *first = 0;
+        *end = n;
+    }
+}
+
+static int set_loudness(float *pcm, size_t n, int hz, double lufs, struct err *e)
+{
+    double now;
+    ebur128_state *s = ebur128_init(1, (unsigned long)hz, EBUR128_MODE_I);
+    if (!s || ebur128_add_frames_float(s, pcm, n) || ebur128_loudness_global(s, &now)) {
+        if (s)
+            ebur128_destroy(&s);
+        return err_set(e, ERR_MEMORY, "out of memory to measure loudness");
+    }
+    ebur128_destroy(&s);
+    if (!isfinite(now)) /* silent, or shorter than a block of 400 ms */
+        return 0;
+    float gain = (float)pow(10, (lufs - now) / 20);
+    for (size_t i = 0; i < n; i++)
+        pcm[i] *= gain;
+    return 0;
+}
+
+int audio_prepare_speech(float *pcm, size_t *n, int hz, double lufs, struct err *e)
+{
+    size_t first, end;
+    remove_dc(pcm, *n);
+    find_speech(pcm, *n, hz, &first, &end);
+    *n = end - first;
+    memmove(pcm, pcm + first, *n * sizeof *pcm);
+    return lufs < 0 ? set_loudness(pcm, *n, hz, lufs, e) : 0;
 }
 
 size_t audio_cut_at_pause(const float *pcm, size_t n, int hz, double max_s)

@@ -58,7 +58,15 @@ static int voice_text(const struct jabbertts *tts, const char *text, char **ret,
     return *ret ? 0 : err_set(e, ERR_MEMORY, "out of memory for a transcript");
 }
 
-static int voice_make(struct jabbertts *tts, const float *pcm, size_t n_sample, const char *text,
+/* As loud as what the model was trained on, which its gain tells; a model without one leaves it. */
+static double voice_lufs(const struct jabbertts *tts)
+{
+    float gain_db = tts->model.spec.codec.gain_db;
+    return gain_db != 0 ? FINISH_LUFS - (double)gain_db : 0;
+}
+
+/* pcm is changed. */
+static int voice_make(struct jabbertts *tts, float *pcm, size_t n_sample, const char *text,
                       struct jabbertts_voice *v, struct err *e)
 {
     int hz = jabbertts_sample_rate(tts), rc;
@@ -70,6 +78,8 @@ static int voice_make(struct jabbertts *tts, const float *pcm, size_t n_sample, 
     if (n_sample > (size_t)hz * LIMIT_REFERENCE_SECONDS)
         return err_set(e, ERR_LIMIT, "the clip is %.1f s long, the limit is %d s",
                        (double)n_sample / hz, LIMIT_REFERENCE_SECONDS);
+    if ((rc = audio_prepare_speech(pcm, &n_sample, hz, voice_lufs(tts), e)) < 0)
+        return rc;
     size_t frame = (size_t)tts->model.spec.codec.frame_samples;
     v->n_frame = (int)((n_sample + frame - 1) / frame);
     v->codes =
@@ -85,8 +95,15 @@ int voice_encode(struct jabbertts *tts, const float *pcm, size_t n, const char *
                  struct jabbertts_voice **ret, struct err *e)
 {
     struct jabbertts_voice *v = mem_try(1, sizeof *v);
-    int rc = v ? voice_make(tts, pcm, n, text, v, e)
-               : err_set(e, ERR_MEMORY, "out of memory for a voice");
+    float *copy = mem_try(n + 1, sizeof *copy);
+    int rc;
+    if (v && copy) {
+        memcpy(copy, pcm, n * sizeof *copy);
+        rc = voice_make(tts, copy, n, text, v, e);
+    } else {
+        rc = err_set(e, ERR_MEMORY, "out of memory for a voice");
+    }
+    mem_free(copy);
     if (rc < 0)
         jabbertts_voice_free(v);
     else

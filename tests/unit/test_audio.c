@@ -625,6 +625,50 @@ static void test_out_of_memory(void **state)
     mem_free(in);
 }
 
+/* Two seconds of bursts at this level, with silence and direct current around. */
+static size_t recording(float *x, int hz, double level)
+{
+    size_t n = 4 * (size_t)hz;
+    for (size_t i = 0; i < n; i++) {
+        double t = (double)i / hz, on = t > 1 && t < 3 && fmod(t, 0.5) < 0.4;
+        x[i] = (float)(0.05 * level + on * level * sin(TAU * TONE_HZ * t));
+    }
+    return n;
+}
+
+/* A reference of any level, with silence and direct current, becomes the same one. */
+static void test_prepared(void **state)
+{
+    enum { HZ = 16000 };
+    float *first = mem_alloc(4 * HZ * sizeof *first), *x = mem_alloc(4 * HZ * sizeof *x);
+    struct err e;
+    size_t n_first = recording(first, HZ, 0.3), n;
+    (void)state;
+    assert_int_equal(audio_prepare_speech(first, &n_first, HZ, -24, &e), 0);
+    assert_in_range(n_first, 2 * HZ, 22 * HZ / 10); /* 1.9 s, and a tenth before and after */
+    double mean = 0, level = rms(first, n_first);
+    for (size_t i = 0; i < n_first; i++)
+        mean += (double)first[i] / (double)n_first;
+    assert_true(fabs(mean) < 0.01 * level);
+    /* A burst at -24 LUFS: the tone's power is within 1.5 dB of it, the pauses take 1 dB. */
+    assert_true(fabs(20 * log10(level) + 25) < 2);
+    for (double gain = 0.01; gain < 4; gain *= 5) {
+        n = recording(x, HZ, 0.3 * gain);
+        assert_int_equal(audio_prepare_speech(x, &n, HZ, -24, &e), 0);
+        assert_int_equal(n, n_first);
+        assert_true(fabs(rms(x, n) - level) < 0.01 * level);
+    }
+    n = recording(x, HZ, 0.3); /* no level asked for */
+    assert_int_equal(audio_prepare_speech(x, &n, HZ, 0, &e), 0);
+    assert_true(n == n_first && fabs(level_at(x, n, HZ, TONE_HZ) - 0.24) < 0.03);
+    memset(x, 0, HZ * sizeof *x); /* silence stays */
+    n = HZ;
+    assert_int_equal(audio_prepare_speech(x, &n, HZ, -24, &e), 0);
+    assert_true(n == HZ && rms(x, n) == 0);
+    mem_free(first);
+    mem_free(x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -637,6 +681,7 @@ int main(void)
         cmocka_unit_test(test_wav_sizes),
         cmocka_unit_test(test_not_a_number),
         cmocka_unit_test(test_speed),
+        cmocka_unit_test(test_prepared),
         cmocka_unit_test(test_progressive),
         cmocka_unit_test(test_refusing_sink),
         cmocka_unit_test(test_arguments),
