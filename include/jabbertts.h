@@ -377,8 +377,10 @@ struct jabbertts_convert_options {
     const char *const *aliases; /* n_alias of "ALIAS=VOICE" */
     int n_alias;
     float temperature, top_p, repetition_penalty; /* recommended, stored; < 0: S1-mini's */
-    float gain_db;  /* -40 to 40, brings speech to -18 LUFS, stored; 0: as the codec gives it */
-    int no_encoder; /* leave out what only cloning needs */
+    float gain_db;   /* -40 to 40, brings speech to -18 LUFS, stored; 0: as the codec gives it */
+    int no_encoder;  /* leave out what only cloning needs */
+    int no_equalize; /* type q8_0: leave channel sizes as they are */
+    void (*note)(void *cookie, const char *line);   /* what was decided; NULL: not said */
     int (*progress)(void *cookie, double fraction); /* NULL: none; not 0 stops the conversion */
     void *cookie;
 };
@@ -421,7 +423,11 @@ struct jabbertts_quantize_options {
     const char *input, *output;
     const char *type;    /* "q8", "q4", "mixed" */
     const char *imatrix; /* made by jabbertts_calibrate; NULL: every input counts the same */
-    int threads;         /* 0: one per core; so below */
+    double target_bits;  /* "mixed": mean bits a value of the language model's matrices, 4.5 to
+                            8.5, spent where they help most; 0: a fixed choice */
+    int no_equalize;     /* leave channel sizes as they are */
+    void (*note)(void *cookie, const char *line);    /* what was decided, and why; NULL: not said */
+    int threads;                                     /* 0: one per core; so below */
     void (*progress)(void *cookie, double fraction); /* NULL: none; so below */
     void *cookie;
 };

@@ -60,6 +60,8 @@ int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_error(const char *command, const struct jabbertts_error *e);
 /* What was done, one line on standard error; nothing with --quiet. */
 void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* A line of a tool that says what it decided; the cookie is not used. */
+void cli_said(void *cookie, const char *line);
 /* The same for a file that was written: its name and size. */
 void cli_wrote(const char *path);
 void cli_set_quiet(int quiet);

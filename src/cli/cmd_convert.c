@@ -27,6 +27,8 @@ int cmd_convert(struct options *o)
     c.aliases = o->aliases.item;
     c.n_alias = o->aliases.n;
     c.no_encoder = o->no_encoder;
+    c.no_equalize = o->no_equalize;
+    c.note = cli_said;
     c.progress = cli_progress_or_stop;
     cli_catch_signals();
     if (jabbertts_convert(&c, &e) < 0)

@@ -8,6 +8,9 @@ int cmd_quantize(struct options *o)
                                            .type = o->type,
                                            .imatrix = o->imatrix,
                                            .threads = o->server.engine.threads,
+                                           .target_bits = o->target_bits,
+                                           .no_equalize = o->no_equalize,
+                                           .note = cli_said,
                                            .progress = cli_progress};
     if (!o->type)
         return cli_usage("quantize", "wanted --type q8, q4 or mixed");

@@ -99,6 +99,12 @@ void cli_status(const char *format, ...)
     line_open = 1;
 }
 
+void cli_said(void *cookie, const char *line)
+{
+    (void)cookie;
+    cli_note("%s", line);
+}
+
 void cli_progress(void *cookie, double fraction)
 {
     enum { WIDTH = 40 };

@@ -88,8 +88,8 @@ struct options {
     struct jabbertts_stored voice;            /* that is added */
     struct option_list aliases;
     const char *output, *format, *input, *voice_text, *stage, *type, *imatrix, *reference, *corpus;
-    double drain_timeout_s;
-    bool play, ssml, emoji, json, no_encoder, trim, background, quiet, help;
+    double drain_timeout_s, target_bits;
+    bool play, ssml, emoji, json, no_encoder, no_equalize, trim, background, quiet, help;
     const char *config; /* the file that was read; NULL: none */
 
     const struct command *command;

@@ -207,6 +207,11 @@ const struct option_row option_rows[] = {
              "mixed: as q4, but what suffers most keeps 8 bits"},
     {.name = "imatrix", OF_CALL(QUANTIZE), .type = STRING, AT(imatrix), .placeholder = "FILE",
      .help = "importance of inputs, as jabbertts calibrate writes it: less error where it counts"},
+    {.name = "target_bits", OF_CALL(QUANTIZE), .type = NUMBER, AT(target_bits), IN(4.5, 8.5),
+     .placeholder = "X",
+     .help = "mixed: so many bits a value of the language model, where they help this model most"},
+    {.name = "no_equalize", OF_CALL(CONVERT | QUANTIZE), .type = BOOLEAN, AT(no_equalize),
+     .help = "do not move channel sizes between neighbouring weights (convert: type q8_0 does)"},
     {.name = "reference", OF_CALL(EVAL), .type = STRING, AT(reference), .placeholder = "FILE",
      .help = "the original"},
     {.name = "text", OF_CALL(CALIBRATE | EVAL), .type = STRING, AT(corpus), .placeholder = "FILE",
@@ -233,7 +238,8 @@ const struct option_row option_rows[] = {
      .help = "leave out what only imitating needs"},
     {.name = "random", OF_CALL(CONVERT), .type = WORD, AT(convert.random), .words = random_words,
      .placeholder = "SHAPE",
-     .help = "no DIR: this shape with random weights, for benchmarks (type q8_0)"},
+     .help = "no DIR: this shape with random weights, for benchmarks (default type: as "
+             "published, bf16 and f32)"},
     {.name = "json", OF_CALL(INSPECT | EVAL | BENCH), .type = BOOLEAN, AT(json),
      .help = "print JSON"},
 

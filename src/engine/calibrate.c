@@ -15,6 +15,9 @@ int jabbertts_quantize(const struct jabbertts_quantize_options *o, struct jabber
     struct quantize_options q = {.input = o->input,
                                  .output = o->output,
                                  .imatrix = o->imatrix,
+                                 .target_bits = o->target_bits,
+                                 .equalize = !o->no_equalize,
+                                 .note = o->note,
                                  .n_thread = o->threads,
                                  .progress = o->progress,
                                  .cookie = o->cookie};

@@ -37,6 +37,9 @@ static int tools_convert(const struct jabbertts_convert_options *o, int type, st
                                .aliases = o->aliases,
                                .n_alias = o->n_alias,
                                .no_encoder = o->no_encoder != 0,
+                               .trim_head = true,
+                               .equalize = type == KERN_Q8_0 && !o->no_equalize,
+                               .note = o->note,
                                .progress = o->progress,
                                .cookie = o->cookie};
     if (!o->output || !o->directory == !o->random)

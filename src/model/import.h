@@ -20,12 +20,17 @@ struct import_options {
     const char *default_voice;     /* NULL: none */
     const char *const *aliases;    /* "alias=voice", n_alias of them */
     int n_alias;
-    bool no_encoder;                                /* leave out what only encoding needs */
+    bool no_encoder; /* leave out what only encoding needs */
+    bool trim_head;  /* of an output matrix of its own (untied): only the rows that can be
+                      * generated, semantic tokens and <|im_end|> in this order */
+    bool equalize;   /* channel sizes, for few bits: equalize.h */
+    void (*note)(void *cookie, const char *line);   /* what was decided; may be NULL */
     int (*progress)(void *cookie, double fraction); /* may be NULL; not 0: stop, ERR_CANCELLED */
     void *cookie;
 };
 int import_convert(const struct import_options *o, struct err *e);
-/* S1-mini's shape with random weights, for benchmarks; type of the matrices, -1: q8_0. */
+/* S1-mini's shape with random weights, for benchmarks.  type of the matrices; -1: as published,
+ * bf16 and the codec f32. */
 int import_random(const char *output, int type, int (*progress)(void *, double), void *cookie,
                   struct err *e);
 

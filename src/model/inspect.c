@@ -21,7 +21,7 @@ static const struct part {
     {"codec decoder", "codec.post."},   {"codec decoder", "codec.up."},
     {"codec quantizers", "codec.rvq."}, {"codec encoder", "codec."},
     {"embeddings", "token_embd."},      {"embeddings", "codebook_embd."},
-    {"slow transformer", ""},
+    {"output head", "output."},         {"slow transformer", ""},
 };
 #define N_PART (sizeof parts / sizeof *parts)
 

@@ -36,19 +36,39 @@ struct lm_slot {
 
 /* --- loading --- */
 
+/* An output matrix of its own has all rows, or only those that can be generated (import.h). */
+static const struct gguf_tensor *find_head(const struct lm *m, const struct load *l, bool *trimmed,
+                                           struct err *e)
+{
+    const struct spec_lm *s = &m->s;
+    int64_t all[2] = {s->slow.dim, s->n_vocab};
+    int64_t some[2] = {s->slow.dim, s->semantic_end - s->semantic_begin + 2};
+    const struct gguf_tensor *t = s->tied ? NULL : load_find(l, "output.weight", some, 2, NULL);
+    *trimmed = t != NULL;
+    if (!t)
+        return load_find(l, s->tied ? "token_embd.weight" : "output.weight", all, 2, e);
+    if (!m->full_head)
+        return t;
+    err_set(e, ERR_UNSUPPORTED, "%s keeps only the rows that can be generated", t->name);
+    return NULL;
+}
+
 /* Head: the rows that can be generated, copied together out of the output matrix. */
 static int load_head(struct lm *m, const struct load *l, struct err *e)
 {
     const struct spec_lm *s = &m->s;
-    int64_t ne[2] = {s->slow.dim, s->n_vocab};
-    const struct gguf_tensor *t =
-        load_find(l, s->tied ? "token_embd.weight" : "output.weight", ne, 2, e);
+    bool trimmed;
+    const struct gguf_tensor *t = find_head(m, l, &trimmed, e);
     if (!t)
         return ERR_FORMAT;
-    struct kern_source src = {s->n_vocab, s->slow.dim, 1,      (enum kern_type)t->type,
-                              t->data,    NULL,        t->name};
-    if (m->full_head)
-        return kern_linear_init(&m->head, l->exec, &src, l->type, l->arena, e);
+    struct kern_source src = {(int)t->ne[1], s->slow.dim, 1,      (enum kern_type)t->type,
+                              t->data,       NULL,        t->name};
+    if (m->full_head || trimmed) {
+        int made = kern_linear_init(&m->head, l->exec, &src, l->type, l->arena, e);
+        if (trimmed)
+            gguf_drop(l->g, t);
+        return made;
+    }
     size_t row = kern_type_row_bytes((enum kern_type)t->type, (size_t)s->slow.dim);
     int n_semantic = s->semantic_end - s->semantic_begin + 1;
     char *rows = mem_try((size_t)n_semantic + 1, row);

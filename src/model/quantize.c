@@ -6,7 +6,9 @@
 
 #include "base/mem.h"
 #include "base/pool.h"
+#include "model/equalize.h"
 #include "model/imatrix.h"
+#include "model/recipe.h"
 
 #define B     QUANTIZE_BLOCK
 #define CHUNK ((size_t)1 << 18) /* values in work: 1 MiB of floats */
@@ -149,56 +151,6 @@ void quantize_blocks(enum kern_type t, const float *in, const float *importance,
     }
 }
 
-/* --- which tensor gets which type --- */
-
-static bool has(const char *name, const char *part)
-{
-    return strstr(name, part) != NULL;
-}
-
-/* Vectors, codebooks and depthwise weights are few, and are read as floats. */
-static bool is_matrix(const struct gguf_tensor *t)
-{
-    return t->n_dim > 1 && !has(t->name, ".codebook.") && !has(t->name, ".dw.");
-}
-
-static bool known(int type)
-{
-    return type == KERN_F32 || type == KERN_F16 || type == KERN_BF16 || type == KERN_Q8_0 ||
-           type == KERN_Q4_0;
-}
-
-/* By bench/sensitivity and bench/wer: what hurts most.  Embeddings are looked up, and of the tied
- * one only the head's rows are computed.  The fast transformer is read once per codebook, but 4
- * bits there are what listeners notice. */
-static enum kern_type mixed_type(const struct spec *s, const char *name)
-{
-    static const char *const careful[] = {"codec.", "token_embd.", "output.", "fast.", "blk.0."};
-    char last[32];
-    for (size_t i = 0; i < sizeof careful / sizeof *careful; i++)
-        if (!strncmp(name, careful[i], strlen(careful[i])))
-            return KERN_Q8_0;
-    snprintf(last, sizeof last, "blk.%d.", s->lm.slow.n_layer - 1);
-    return strncmp(name, last, strlen(last)) ? KERN_Q4_0 : KERN_Q8_0;
-}
-
-enum kern_type quantize_type(enum quantize_scheme scheme, const struct spec *s,
-                             const struct gguf_tensor *t)
-{
-    enum kern_type own = (enum kern_type)t->type, want = KERN_Q8_0;
-    bool codec = !strncmp(t->name, "codec.", 6);
-    if (!is_matrix(t) || !known(t->type))
-        return own;
-    if (scheme == QUANTIZE_Q4 && !codec)
-        want = KERN_Q4_0;
-    else if (scheme == QUANTIZE_MIXED)
-        want = mixed_type(s, t->name);
-    if (t->ne[0] % B)
-        want = KERN_F16;
-    /* Bits that are gone do not come back. */
-    return kern_type_row_bytes(want, B) < kern_type_row_bytes(own, B) ? want : own;
-}
-
 /* --- a file --- */
 
 struct job { /* one tensor */
@@ -206,10 +158,11 @@ struct job { /* one tensor */
     enum kern_type type;
     const float *importance; /* [ne0] or NULL */
     size_t n;                /* values of the chunk in work */
-    size_t column;           /* of its first value */
+    size_t at;               /* of its first value */
     float *values, *weights; /* [CHUNK] */
     uint8_t *out;            /* [CHUNK] in the new type */
     const uint8_t *in;
+    const struct equalize *equalize;
 };
 
 struct run {
@@ -217,12 +170,19 @@ struct run {
     struct gguf *g;
     struct spec spec;
     struct imatrix *imatrix;
+    struct recipe *recipe;
+    struct equalize *equalize;
     struct pool *pool;
     struct gguf_writer *w;
     float *row; /* [LIMIT_DIM] importance of the tensor in work */
     struct job job;
     size_t n_value, n_done;
 };
+
+static bool is_half(enum kern_type t)
+{
+    return t != KERN_F32 && t != KERN_BF16;
+}
 
 static bool in_range(const float *v, size_t n)
 {
@@ -239,14 +199,15 @@ static void quantize_task(void *arg, int i, int i_thread)
     (void)i_thread;
     kern_to_f32((enum kern_type)j->t->type,
                 j->in + kern_type_row_bytes((enum kern_type)j->t->type, from), j->values + from, n);
-    if (!in_range(j->values + from, n))
+    equalize_values(j->equalize, j->t->name, j->at + from, j->values + from, n);
+    if (is_half(j->type) && !in_range(j->values + from, n))
         return; /* quantize_tensor says so */
     void *out = j->out + kern_type_row_bytes(j->type, from);
     if (j->type != KERN_Q8_0 && j->type != KERN_Q4_0) {
         kern_from_f32(j->type, j->values + from, out, n);
         return;
     }
-    size_t width = (size_t)j->t->ne[0], column = (j->column + from) % width;
+    size_t width = (size_t)j->t->ne[0], column = (j->at + from) % width;
     for (size_t k = 0; j->importance && k < n; k++, column = column + 1 == width ? 0 : column + 1)
         j->weights[from + k] = j->importance[column];
     quantize_blocks(j->type, j->values + from, j->importance ? j->weights + from : NULL, n, out);
@@ -254,7 +215,7 @@ static void quantize_task(void *arg, int i, int i_thread)
 
 static int check_values(const struct job *j, struct err *e)
 {
-    for (size_t i = 0; i < j->n; i++)
+    for (size_t i = 0; is_half(j->type) && i < j->n; i++)
         if (!(fabsf(j->values[i]) <= QUANTIZE_MAX))
             return err_set(e, ERR_FORMAT, "tensor %s holds %g, the limit of %s is %g", j->t->name,
                            (double)j->values[i], kern_type_name(j->type), (double)QUANTIZE_MAX);
@@ -293,15 +254,15 @@ static int quantize_tensor(struct run *r, const struct gguf_tensor *t, struct er
     j->t = t;
     j->importance = NULL;
     if (r->imatrix && t->ne[0] <= LIMIT_DIM) {
-        rc = imatrix_find(r->imatrix, t->name, t->ne[0], r->row, e);
+        rc = recipe_importance(t, r->imatrix, r->equalize, r->row, e);
         j->importance = rc == 0 ? r->row : NULL;
-        if (rc == ERR_NOT_FOUND) /* an embedding, say: its rows are looked up */
+        if (rc == ERR_NOT_FOUND)
             rc = 0;
     }
     for (size_t at = 0; at < n && rc == 0; at += j->n) {
         struct gguf_tensor part = *t;
         j->n = n - at < CHUNK ? n - at : CHUNK;
-        j->column = at % (size_t)t->ne[0];
+        j->at = at;
         j->in = (const uint8_t *)t->data + kern_type_row_bytes((enum kern_type)t->type, at);
         pool_run(r->pool, quantize_task, j, (int)((j->n + TASK - 1) / TASK));
         if ((rc = check_values(j, e)) == 0)
@@ -316,8 +277,8 @@ static int quantize_tensor(struct run *r, const struct gguf_tensor *t, struct er
 
 static enum kern_type type_of(const struct run *r, const struct gguf_tensor *t)
 {
-    enum kern_type type = quantize_type(r->o->scheme, &r->spec, t);
-    if (r->o->choose && is_matrix(t) && t->ne[0] % B == 0)
+    enum kern_type type = recipe_type(r->recipe, t);
+    if (r->o->choose && recipe_is_matrix(t) && t->ne[0] % B == 0)
         type = r->o->choose(r->o->cookie, t, type);
     return type;
 }
@@ -358,9 +319,51 @@ static int quantize_write_file(struct run *r, struct err *e)
     for (int i = 0; i < n && rc == 0; i++) {
         const struct gguf_tensor *t = gguf_tensor_at(r->g, i);
         r->job.type = type_of(r, t);
-        rc = (int)r->job.type == t->type ? copy_tensor(r, t, e) : quantize_tensor(r, t, e);
+        bool same = (int)r->job.type == t->type && !equalize_changes(r->equalize, t->name);
+        rc = same ? copy_tensor(r, t, e) : quantize_tensor(r, t, e);
     }
     return rc < 0 ? rc : gguf_writer_finish(r->w, e);
+}
+
+/* --- channels --- */
+
+static bool quantize_shape(void *cookie, const char *name, int64_t ne[3])
+{
+    const struct gguf_tensor *t = gguf_find(cookie, name);
+    if (!t || t->n_bytes == 0 ||
+        (t->type != KERN_F32 && t->type != KERN_F16 && t->type != KERN_BF16) || t->n_dim > 3)
+        return false;
+    for (int i = 0; i < 3; i++)
+        ne[i] = i < t->n_dim ? t->ne[i] : 1;
+    return true;
+}
+
+static int quantize_read(void *cookie, const char *name, float *out, struct err *e)
+{
+    const struct gguf_tensor *t = gguf_find(cookie, name);
+    (void)e;
+    kern_to_f32((enum kern_type)t->type, t->data, out, n_values(t));
+    gguf_drop(cookie, t);
+    return 0;
+}
+
+/* Channels, then types: what a matrix loses depends on how its channels are. */
+static int quantize_plan(struct run *r, struct err *e)
+{
+    const struct quantize_options *o = r->o;
+    const struct equalize_tensors tensors = {r->g, quantize_shape, quantize_read};
+    int rc = spec_read(r->g, &r->spec, e);
+    if (rc == 0 && o->imatrix)
+        rc = imatrix_open(o->imatrix, &r->imatrix, e);
+    if (rc == 0 && o->equalize)
+        rc = equalize_new(&r->spec, &tensors, r->imatrix, &r->equalize, e);
+    struct recipe_of of = {r->g, &r->spec, o->scheme, o->target_bits, r->imatrix, r->equalize};
+    if (rc == 0)
+        rc = recipe_new(&of, &r->recipe, e);
+    if (rc == 0 && o->note)
+        recipe_say(r->recipe, o->note, o->cookie);
+    r->job.equalize = r->equalize;
+    return rc;
 }
 
 int quantize_file(const struct quantize_options *o, struct err *e)
@@ -375,13 +378,14 @@ int quantize_file(const struct quantize_options *o, struct err *e)
     r.job.out = mem_try(CHUNK, sizeof(float));
     if (!r.row || !r.job.values || !r.job.weights || !r.job.out)
         rc = err_set(e, ERR_MEMORY, "out of memory for quantizing");
-    if (rc == 0 && (rc = spec_read(r.g, &r.spec, e)) == 0 && o->imatrix)
-        rc = imatrix_open(o->imatrix, &r.imatrix, e);
-    if (rc == 0 && (rc = pool_new(o->n_thread, &r.pool, e)) == 0 &&
+    if (rc == 0 && (rc = quantize_plan(&r, e)) == 0 &&
+        (rc = pool_new(o->n_thread, &r.pool, e)) == 0 &&
         (rc = gguf_writer_new(o->output, &r.w, e)) == 0)
         rc = quantize_write_file(&r, e);
     gguf_writer_free(r.w);
     pool_free(r.pool);
+    recipe_free(r.recipe);
+    equalize_free(r.equalize);
     imatrix_free(r.imatrix);
     mem_free(r.row);
     mem_free(r.job.values);

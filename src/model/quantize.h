@@ -9,7 +9,7 @@
 #define MODEL_QUANTIZE_H
 #include "formats/gguf.h"
 #include "kernels/kern.h"
-#include "model/spec.h"
+#include "model/recipe.h"
 
 #define QUANTIZE_BLOCK 32 /* values that share a scale */
 
@@ -20,26 +20,20 @@
 void quantize_blocks(enum kern_type t, const float *in, const float *importance, size_t n,
                      void *out);
 
-enum quantize_scheme {                /* tables in docs/MODEL.md */
-                       QUANTIZE_Q8,   /* every matrix q8_0 */
-                       QUANTIZE_Q4,   /* the language model's q4_0, the codec's q8_0 */
-                       QUANTIZE_MIXED /* what suffers most keeps more bits */
-};
-/* What a scheme makes of a tensor: KERN_*; the tensor's own type where it stays as it is. */
-enum kern_type quantize_type(enum quantize_scheme scheme, const struct spec *s,
-                             const struct gguf_tensor *t);
-
 struct quantize_options {
     const char *input, *output; /* GGUF; the output appears when it is whole */
     enum quantize_scheme scheme;
+    double target_bits;  /* QUANTIZE_MIXED: recipe.h; 0: the scheme's own choice */
+    bool equalize;       /* move channel sizes between neighbouring weights first: equalize.h */
     const char *imatrix; /* a file of imatrix.h, or NULL */
     int n_thread;        /* 0: one per core; the bytes do not depend on it */
     void (*progress)(void *cookie, double fraction); /* may be NULL */
     void *cookie;
+    void (*note)(void *cookie, const char *line); /* what was decided, and why; may be NULL */
     /* May overrule the scheme, for experiments: returns the type wanted.  NULL: nothing. */
     enum kern_type (*choose)(void *cookie, const struct gguf_tensor *t, enum kern_type planned);
 };
-/* Memory does not grow with the model. */
+/* Memory grows with the largest matrix alone. */
 int quantize_file(const struct quantize_options *o, struct err *e);
 
 #endif

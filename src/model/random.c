@@ -1,6 +1,8 @@
 /* random.c - a model file of S1-mini's shape with random weights, for benchmarks.
  *
- * Names and shapes are those that import.c writes; the layer lists follow lm.c, transformer.c and
+ * Names and shapes are those that an import of the published checkpoint writes, whose language
+ * model is in bf16 with an output matrix of its own, and whose codec is in f32; the layer lists
+ * follow lm.c, transformer.c and
  * codec_weights.c.  Values are uniform and made in chunks, so memory does not grow with the model.
  */
 #include <math.h>
@@ -124,9 +126,10 @@ static void language_model(struct plan *p, const struct spec_lm *s)
 {
     int type = p->type;
     random_at(p, "%s", "");
-    p->type = type == KERN_Q4_0 ? KERN_Q8_0 : type; /* the head is tied to them */
+    p->type = type == KERN_Q4_0 ? KERN_Q8_0 : type; /* what is looked up, and the head */
     embedding(p, "token_embd", s->n_vocab, s->slow.dim);
     embedding(p, "codebook_embd", s->codebook_size * s->n_codebook, s->slow.dim);
+    embedding(p, "output", s->semantic_end - s->semantic_begin + 2, s->slow.dim); /* trimmed */
     embedding(p, "fast.token_embd", s->codebook_size, s->fast.dim);
     p->type = type;
     matrix(p, "fast.output", s->codebook_size, 0, s->fast.dim);
@@ -225,9 +228,17 @@ static void encoder(struct plan *p, const struct spec_codec *c)
 
 /* --- the tokenizer: every byte is a token, and the special ones behind --- */
 
-static void put_tokenizer(struct gguf_writer *w, struct spec_lm *s)
+static const char *const fixed[] = {"<|im_start|>", "<|im_end|>", "<|interleave|>"};
+
+static void number_tokens(struct spec_lm *s)
 {
-    static const char *const fixed[] = {"<|im_start|>", "<|im_end|>", "<|interleave|>"};
+    s->im_end = 257;
+    s->semantic_begin = 256 + (int)(sizeof fixed / sizeof *fixed);
+    s->semantic_end = s->semantic_begin + s->codebook_size - 1;
+}
+
+static void put_tokenizer(struct gguf_writer *w, const struct spec_lm *s)
+{
     int n_fixed = (int)(sizeof fixed / sizeof *fixed);
     struct tokenizer_vocab v = {.n_rank = 256, .n_special = n_fixed + s->codebook_size};
     size_t n = (size_t)v.n_rank + (size_t)v.n_special;
@@ -244,9 +255,6 @@ static void put_tokenizer(struct gguf_writer *w, struct spec_lm *s)
         v.token[i] = mem_strndup(text, sizeof text - 1);
         v.token_bytes[i] = i < 256 ? 1 : strlen(text);
     }
-    s->im_end = 257;
-    s->semantic_begin = 256 + n_fixed;
-    s->semantic_end = s->semantic_begin + s->codebook_size - 1;
     tokenizer_write(&v, w);
     tokenizer_vocab_done(&v);
 }
@@ -282,6 +290,10 @@ static int write_items(struct gguf_writer *w, const struct plan *p, int (*progre
         while (left > 0 && rc == 0) {
             size_t n = left < CHUNK ? left : CHUNK;
             fill(v, n, t, &state);
+            if (strncmp(t->name, "codec.", 6)) { /* no more than the source would hold */
+                kern_from_f32(KERN_BF16, v, out, n);
+                kern_to_f32(KERN_BF16, out, v, n);
+            }
             kern_from_f32((enum kern_type)t->type, v, out, n);
             rc = gguf_writer_data(w, out, kern_type_row_bytes((enum kern_type)t->type, n), e);
             left -= n;
@@ -294,7 +306,7 @@ static int write_items(struct gguf_writer *w, const struct plan *p, int (*progre
     return rc;
 }
 
-static int random_write_file(const char *output, struct spec *s, const struct plan *p,
+static int random_write_file(const char *output, const struct spec *s, const struct plan *p,
                              int (*progress)(void *, double), void *cookie, struct err *e)
 {
     struct gguf_writer *w;
@@ -318,14 +330,16 @@ int import_random(const char *output, int type, int (*progress)(void *, double),
                   struct err *e)
 {
     struct spec s;
-    struct plan p = {.type = type < 0 ? KERN_Q8_0 : type,
+    struct plan p = {.type = type < 0 ? KERN_BF16 : type,
                      .item = mem_try(MAX_TENSORS, sizeof *p.item)};
     if (!p.item)
         return err_set(e, ERR_MEMORY, "out of memory for a list of tensors");
     spec_s1_mini(&s);
+    number_tokens(&s.lm);
     language_model(&p, &s.lm);
-    if (p.type == KERN_Q4_0)
-        p.type = KERN_Q8_0; /* the codec needs more */
+    p.type = type < 0            ? KERN_F32  /* as published */
+             : type == KERN_Q4_0 ? KERN_Q8_0 /* the codec needs more */
+                                 : type;
     quantizers(&p, &s.codec);
     decoder(&p, &s.codec);
     encoder(&p, &s.codec);

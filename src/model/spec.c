@@ -280,7 +280,7 @@ void spec_s1_mini(struct spec *s)
                .n_vocab = 155776,
                .n_codebook = 10,
                .codebook_size = 4096,
-               .tied = true,
+               .tied = false,
                .scale_codebook_embd = true},
         .codec = {.sample_rate = 44100,
                   .frame_samples = 2048,

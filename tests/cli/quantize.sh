@@ -30,6 +30,8 @@ expect 1 "cannot open" "$bin" quantize "$dir/none" "$dir/a.gguf" --type q8
 expect 1 "not a gguf" "$bin" quantize $model "$dir/a.gguf" --type q8 --imatrix "$0"
 expect 1 "not an importance matrix" "$bin" quantize $model "$dir/a.gguf" --type q8 --imatrix $model
 expect 1 "cannot write" "$bin" quantize $model "$dir/none/a.gguf" --type q8
+expect 2 "target-bits" "$bin" quantize $model "$dir/a.gguf" --type mixed --target-bits 4
+expect 2 "go with type mixed" "$bin" quantize $model "$dir/a.gguf" --type q8 --target-bits 6
 expect 2 "wanted -o FILE" "$bin" calibrate
 expect 1 "cannot open" "$bin" calibrate $model --text "$dir/none" -o "$dir/i.gguf"
 expect 2 "reference" "$bin" eval $model
@@ -45,6 +47,11 @@ for type in q8 q4 mixed; do
     works "$bin" quantize $model "$dir/$type.gguf" --type $type --imatrix "$dir/i.imatrix"
     works "$bin" say "Yes." --model "$dir/$type.gguf" --threads 1 -o "$dir/$type.wav"
 done
+expect 0 "equalized, by factors up to .*what calibration saw" "$bin" quantize $model "$dir/t.gguf" \
+    --type mixed --target-bits 6 --imatrix "$dir/i.imatrix"
+expect 0 "language model: .* 5.9[0-9] bits a value" "$bin" quantize $model "$dir/t.gguf" --type mixed --target-bits 6
+expect 0 "channels: as they are" "$bin" quantize $model "$dir/t.gguf" --type q8 --no-equalize
+works "$bin" say "Yes." --model "$dir/t.gguf" --threads 1 -o "$dir/t.wav"
 value() { # value FILE PATTERN: the number behind a pattern in a report
     sed -n "s/.*$2 \([0-9.einf]*\).*/\1/p" "$1" | head -n 1
 }
