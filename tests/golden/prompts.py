@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """prompts.py - a second implementation of the tokenizer and the prompt, and the golden prompts it makes.
 
-    prompts.py              write prompts/ anew: a vocabulary that joins marks across the seam between the speaker
+    prompts.py              write ../cases/prompts anew: a vocabulary that joins marks across the seam between the speaker
                             mark and the text, and prompts of every kind of first character
     prompts.py --check      compute every prompt of every set here and compare; says how many differ
 
@@ -16,6 +16,7 @@ import numpy as np
 import regex
 
 HERE = pathlib.Path(__file__).parent
+PROMPTS = HERE.parent / "cases/prompts"
 SPEAKER = "<|speaker:0|>"
 SPACE = r"[\t\n\x0b\x0c\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 NOT_SPACE = SPACE.replace("[", "[^", 1)
@@ -79,7 +80,7 @@ def make():
     tokens += [b"|>", b"|>(", b">((", b"Hello", b" Hello"]
     tokens = list(dict.fromkeys(tokens))
     special = ["<|im_end|>", "<|interleave|>"] + ["<|semantic:%d|>" % i for i in range(8)]
-    folder = HERE / "prompts"
+    folder = PROMPTS
     (folder / "tokenizer.tiktoken").write_text("".join("%s %d\n" % (base64.b64encode(t).decode(), i) for i, t in enumerate(tokens)))
     (folder / "special_tokens.json").write_text(json.dumps({s: len(tokens) + i for i, s in enumerate(special)}, indent=0) + "\n")
     t, rng, cases = Tokenizer(folder), np.random.default_rng(1), []
@@ -99,8 +100,8 @@ def make():
 
 def check():
     n, bad = 0, []
-    t = Tokenizer(HERE / "prompts")
-    for c in json.loads((HERE / "prompts/prompts.json").read_text()):
+    t = Tokenizer(PROMPTS)
+    for c in json.loads((PROMPTS / "prompts.json").read_text()):
         refs = [(r["text"], np.array(r["codes"])) for r in c["references"]]
         n, bad = n + 1, bad + [c["text"]] * (prompt(t, c["text"], refs, 3).tolist() != c["matrix"])
     for s in sorted(HERE.glob("s1-*")):

@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "model/ar.h"
 
-#define DIR            "tests/golden/prompts/"
+#define DIR            "tests/cases/prompts/"
 #define N_CODEBOOK     3
 #define MAX_REFERENCES 8
 
