@@ -1,20 +1,14 @@
-/* access.c - who may ask: API keys, rates, and which web pages (CORS). */
+#include "server/access.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#include "server/access.h"
 #include "server/daemon.h"
+#include "server/origin.h"
 
-/* Fetch does not take "*" for Authorization, so headers are listed: what OpenAI's clients send. */
-static const char allowed_headers[] =
-    "Authorization, Content-Type, Accept, OpenAI-Organization, OpenAI-Project, OpenAI-Beta, "
-    "X-Client-Request-Id, Idempotency-Key, traceparent, tracestate, X-Stainless-Lang, "
-    "X-Stainless-Package-Version, X-Stainless-OS, X-Stainless-Arch, ";
-static const char allowed_headers_too[] =
-    "X-Stainless-Runtime, X-Stainless-Runtime-Version, X-Stainless-Retry-Count, "
-    "X-Stainless-Timeout, X-Stainless-Async, X-Stainless-Helper-Method, X-Stainless-Raw-Response, "
-    "X-Stainless-Read-Timeout";
+#define HEADER_NAMES_BYTES 2000
+
 static const char exposed_headers[] =
     "x-request-id, retry-after, retry-after-ms, x-should-retry, openai-processing-ms, "
     "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
@@ -22,17 +16,26 @@ static const char exposed_headers[] =
 
 /* --- keys --- */
 
+/* The key that was shown: as OpenAI's clients send it, or those of Azure and others. */
+static const char *find_token(const struct request *r)
+{
+    const char *header = http_header(r, "Authorization"), *s;
+    if (header && strncasecmp(header, "Bearer ", 7) == 0)
+        return header + 7 + strspn(header + 7, " ");
+    if ((s = http_header(r, "api-key")) || (s = http_header(r, "x-api-key")))
+        return s;
+    return NULL;
+}
+
 static int check_key(struct request *r, struct api_error *e)
 {
     struct server *s = r->server;
-    const char *header = http_header(r, "Authorization");
-    bool bearer = header && strncasecmp(header, "Bearer ", 7) == 0;
-    r->key = keys_find(&s->keys, bearer ? header + 7 + strspn(header + 7, " ") : "");
-    if (r->key || r->route->access == ACCESS_PUBLIC ||
+    const char *token = find_token(r);
+    if (keys_find(&s->keys, token ? token : "", &r->key) || r->route->access == ACCESS_PUBLIC ||
         (r->route->access == ACCESS_LIST && s->o.public_lists))
         return 0;
     http_reply_header(r, "WWW-Authenticate", "Bearer");
-    if (!bearer)
+    if (!token)
         return api_fail(e, FAULT_NO_KEY, NULL,
                         "this server wants an API key; send the header Authorization: Bearer KEY");
     return api_fail(e, FAULT_BAD_KEY, NULL, "this API key is not known here");
@@ -42,7 +45,8 @@ int access_check(struct request *r, struct api_error *e)
 {
     if (check_key(r, e) < 0)
         return -1;
-    if (r->route->kind == ROUTE_QUICK || !r->key || keys_take(&r->server->keys, r->key, &r->quota))
+    if (r->route->kind == ROUTE_QUICK || !r->key.is_known ||
+        keys_take(&r->server->keys, &r->key, &r->quota))
         return 0;
     api_fail(e, FAULT_RATE, NULL, "more than %d requests a minute; try again in %.1f seconds",
              r->quota.limit, r->quota.retry_s);
@@ -52,57 +56,84 @@ int access_check(struct request *r, struct api_error *e)
 
 bool access_has_key(const struct request *r)
 {
-    return r->key && r->server->keys.n_key > 0;
+    return r->key.is_known && r->key.name[0];
 }
 
 const char *access_owner(const struct request *r)
 {
-    if (r->server->keys.n_key == 0 || (r->key && r->key->is_admin))
-        return NULL;
-    return r->key ? r->key->name : "";
+    return r->key.is_admin ? NULL : r->key.name;
 }
 
 /* --- web pages --- */
 
-static bool listed(const char *list, const char *origin)
+int access_check_host(struct request *r, struct api_error *e)
 {
-    size_t n = strlen(origin);
-    while (*list) {
-        list += strspn(list, ", ");
-        size_t len = strcspn(list, ", ");
-        if (len == n && n > 0 && strncasecmp(list, origin, n) == 0)
-            return true;
-        list += len;
-    }
-    return false;
+    const struct server *s = r->server;
+    const char *listed = s->o.hosts, *host = http_header(r, "Host");
+    if (!r->authority[0])
+        snprintf(r->authority, sizeof r->authority, "%s", host ? host : "");
+    bool any = !listed[0] && !s->check_host;
+    /* No browser leaves it out. */
+    if (any || !r->authority[0] || origin_is_loopback(r->authority) ||
+        origin_host_listed(listed, r->authority) || origin_host_listed(s->o.host, r->authority))
+        return 0;
+    return api_fail(e, FAULT_HOST, NULL,
+                    "this server does not answer for the host '%.64s'; the option hosts "
+                    "(--hosts %.64s) names those it is known by",
+                    r->authority, r->authority);
 }
 
-void access_origin(struct request *r)
+void access_find_origin(struct request *r)
 {
     const char *allowed = r->server->o.cors_origins, *origin = http_header(r, "Origin");
     if (strcmp(allowed, "*") == 0)
         snprintf(r->origin, sizeof r->origin, "*");
-    else if (origin && strlen(origin) < sizeof r->origin && listed(allowed, origin))
+    else if (origin && strlen(origin) < sizeof r->origin &&
+             origin_allowed(allowed, origin, r->authority))
         snprintf(r->origin, sizeof r->origin, "%s", origin);
 }
 
-void access_preflight(struct request *r)
+/* Of a page that is not allowed, whatever changes or costs something is refused.  What it reads it
+ * cannot see without the headers that are not sent to it. */
+int access_check_origin(struct request *r, struct api_error *e)
 {
-    char methods[64];
-    struct api_error e;
-    if (!route_methods(r->path, methods, sizeof methods)) {
-        api_fail(&e, FAULT_NO_URL, NULL, "there is nothing at %s", r->path);
-        http_reply_error(r, &e);
-        return;
-    }
+    const char *origin = http_header(r, "Origin"), *site = http_header(r, "Sec-Fetch-Site");
+    bool reads = strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0;
+    bool foreign =
+        origin ? !r->origin[0]
+               : site && (strcmp(site, "cross-site") == 0 || strcmp(site, "same-site") == 0);
+    if (reads || !foreign || strcmp(r->origin, "*") == 0)
+        return 0;
+    return api_fail(e, FAULT_ORIGIN, NULL,
+                    "pages of %.128s may not call this server; the option cors_origins names those "
+                    "that may",
+                    origin ? origin : "other sites");
+}
+
+/* A browser asks before it lets a page call.  It gets back the headers that it asks for: the list
+ * of what clients send is not ours to know. */
+int access_preflight(struct request *r, const char *path, struct api_error *e)
+{
+    char methods[64] = "GET, HEAD, POST, DELETE, OPTIONS";
+    const char *wanted = http_header(r, "Access-Control-Request-Method");
+    const char *names = http_header(r, "Access-Control-Request-Headers");
+    if (strcmp(path, "*") != 0 && !route_methods(path, methods, sizeof methods))
+        return api_fail(e, FAULT_NO_URL, NULL, "there is nothing at %s", path);
+    if (wanted && !r->origin[0])
+        return api_fail(e, FAULT_ORIGIN, NULL,
+                        "pages of this origin may not call this server; the option cors_origins "
+                        "names those that may");
     r->reply.status = 204;
     http_reply_header(r, "Allow", "%s", methods);
     if (!r->origin[0])
-        return;
+        return 0;
     http_reply_header(r, "Access-Control-Allow-Methods", "%s", methods);
-    http_reply_header(r, "Access-Control-Allow-Headers", "%s%s", allowed_headers,
-                      allowed_headers_too);
+    if (names && strlen(names) < HEADER_NAMES_BYTES)
+        http_reply_header(r, "Access-Control-Allow-Headers", "%s", names);
+    if (http_header(r, "Access-Control-Request-Private-Network"))
+        http_reply_header(r, "Access-Control-Allow-Private-Network", "true");
     http_reply_header(r, "Access-Control-Max-Age", "86400");
+    return 0;
 }
 
 void access_headers(struct request *r)
@@ -115,10 +146,11 @@ void access_headers(struct request *r)
         http_reply_header(r, "x-ratelimit-remaining-requests", "%d", r->quota.remaining);
         http_reply_header(r, "x-ratelimit-reset-requests", "%.3gs", r->quota.reset_s);
     }
+    http_reply_header(r, "X-Content-Type-Options", "nosniff");
+    if (strcmp(r->server->o.cors_origins, "*") != 0)
+        http_reply_header(r, "Vary", "Origin");
     if (!r->origin[0])
         return;
     http_reply_header(r, "Access-Control-Allow-Origin", "%s", r->origin);
     http_reply_header(r, "Access-Control-Expose-Headers", "%s", exposed_headers);
-    if (strcmp(r->origin, "*") != 0)
-        http_reply_header(r, "Vary", "Origin");
 }

@@ -12,9 +12,12 @@ struct request;
 const char *access_owner(const struct request *r);
 /* Was a key of ours presented?  Not so on a server without keys. */
 bool access_has_key(const struct request *r);
+/* In this order, before a byte of the body is kept. */
+int access_check_host(struct request *r, struct api_error *e);
+void access_find_origin(struct request *r); /* which web page asks, and may */
+int access_preflight(struct request *r, const char *path, struct api_error *e); /* OPTIONS */
+int access_check_origin(struct request *r, struct api_error *e);
 int access_check(struct request *r, struct api_error *e); /* key and rate */
-void access_origin(struct request *r);                    /* which web page asks */
-void access_preflight(struct request *r);                 /* OPTIONS */
 void access_headers(struct request *r);                   /* of every reply */
 
 #endif

@@ -10,21 +10,26 @@
 #include <time.h>
 #include "base/buf.h"
 #include "server/keys.h"
+#include "server/listen.h"
+#include "server/logger.h"
 #include "server/metrics.h"
 #include "server/queue.h"
 #include "server/request.h"
 #include "server/server.h"
+#include "server/spool.h"
+#include "server/tls.h"
 
 struct MHD_Daemon;
 
 struct conn {                  /* one TCP connection */
-    struct conn *next, **link; /* (server's lock) */
+    struct conn *next, **link; /* (server's lock) newest first */
     int fd;
-    uint64_t serial;
+    bool closed;             /* (server's lock) it is shut down, and the library will find out */
     struct request *request; /* (server's lock) NULL: between requests */
     struct timespec since;   /* (server's lock) when it was accepted or fell idle */
     bool used;               /* (server's lock) a request has come */
-    bool peer_gone;          /* (server's lock) it has closed its side */
+    int peer_gone;           /* (server's lock) it has closed its side; ticks of the watch since */
+    char *target;            /* of its last request, as it came */
 };
 
 struct server {
@@ -35,24 +40,31 @@ struct server {
     struct queue queue;
     struct metrics metrics;
     struct keys keys;
-    struct buf tls_cert, tls_key;
-    char url[128], model_id[128];
+    struct logger logger;
+    struct spool_budget spool;
+    struct tls tls;
+    struct listen listen;
+    bool check_host; /* only for loopback's own names */
+    char model_id[128];
     long model_created; /* seconds since 1970 */
     int watch_fd;
     pthread_t watch;
     bool has_watch;
 
     pthread_mutex_t lock;
-    struct conn *conns; /* (lock) */
-    uint64_t n_serial;  /* (lock) */
-    int n_request;      /* (lock) in progress */
-    bool stopping;      /* (lock) */
-    bool closing;       /* (lock) the watch thread ends */
+    struct conn *conns;  /* (lock) */
+    struct conn **by_fd; /* (lock) [n_fd] */
+    int n_fd;            /* (lock) */
+    int n_conn;          /* (lock) of conns, those that are not closed */
+    uint64_t n_evicted;  /* (lock) connections closed to make room for others */
+    int n_request;       /* (lock) in progress */
+    bool stopping;       /* (lock) */
+    bool closing;        /* (lock) the watch thread ends */
 };
 
 int server_connections(struct server *s);
+double server_evicted(struct server *s);
 int http_start(struct server *s, int listen_fd, struct err *e); /* http.c: the HTTP library */
-int tls_read(struct server *s, struct err *e);                  /* tls.c */
 
 /* models.c: true when the model answers to this id. */
 bool models_known(const struct server *s, const char *id);

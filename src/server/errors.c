@@ -13,6 +13,11 @@ static const struct {
     const char *type, *code;
 } faults[N_FAULT] = {
     [FAULT_NONE] = {200, NULL, NULL},
+    [FAULT_BAD_HTTP] = {400, invalid, "invalid_http"},
+    [FAULT_EXPECT] = {417, invalid, "expectation_failed"},
+    [FAULT_ENCODING] = {415, invalid, "unsupported_content_encoding"},
+    [FAULT_HOST] = {403, invalid, "host_not_allowed"},
+    [FAULT_ORIGIN] = {403, invalid, "origin_not_allowed"},
     [FAULT_BAD_JSON] = {400, invalid, "invalid_json"},
     [FAULT_MISSING] = {400, invalid, "missing_required_parameter"},
     [FAULT_WRONG_TYPE] = {400, invalid, "invalid_type"},
@@ -38,6 +43,7 @@ static const struct {
     [FAULT_CANCELLED] = {499, server, "cancelled"},
     [FAULT_INCOMPLETE] = {500, server, "incomplete_audio"},
     [FAULT_MEMORY] = {503, server, "out_of_memory"},
+    [FAULT_STORAGE] = {503, server, "out_of_storage"},
     [FAULT_INTERNAL] = {500, server, "internal_error"},
 };
 

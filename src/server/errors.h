@@ -11,6 +11,11 @@
 /* What went wrong, as a client sees it; the table in errors.c gives status, type and code. */
 enum fault {
     FAULT_NONE,
+    FAULT_BAD_HTTP, /* two programs might read it differently */
+    FAULT_EXPECT,
+    FAULT_ENCODING, /* of the body */
+    FAULT_HOST,     /* a name that is not ours */
+    FAULT_ORIGIN,   /* a web page that may not call */
     FAULT_BAD_JSON,
     FAULT_MISSING, /* a required field */
     FAULT_WRONG_TYPE,
@@ -36,6 +41,7 @@ enum fault {
     FAULT_CANCELLED,
     FAULT_INCOMPLETE, /* a limit ended the sound before the text was spoken */
     FAULT_MEMORY,
+    FAULT_STORAGE, /* no room to keep a body or an answer */
     FAULT_INTERNAL,
     N_FAULT
 };

@@ -40,6 +40,12 @@ static int print_engine(struct request *r, struct buf *to)
         {"jabbertts_truncated_total", "counter", "Sentences that a limit cut short.",
          (double)l.n_truncated},
         {"jabbertts_connections", "gauge", "Open connections.", server_connections(s)},
+        {"jabbertts_connections_evicted_total", "counter",
+         "Connections closed to make room for others.", server_evicted(s)},
+        {"jabbertts_spool_bytes", "gauge", "Bytes of bodies and answers kept in files.",
+         (double)spool_budget_used(&s->spool)},
+        {"jabbertts_log_dropped_total", "counter",
+         "Lines of the log lost, standard error being slow.", (double)logger_dropped(&s->logger)},
     };
     int rc = 0;
     for (size_t i = 0; i < sizeof rows / sizeof *rows && rc == 0; i++)

@@ -1,6 +1,7 @@
 /* http.c - requests and replies over libmicrohttpd; its types end here and in watch.c. */
 #include "server/access.h"
 #include "server/daemon.h"
+#include "server/head.h"
 #include "server/log.h"
 #include "server/watch.h"
 
@@ -17,13 +18,8 @@
 
 #define CONNECTION_MEMORY (64 << 10) /* request line and headers, and a reply's next bytes */
 #define BODY_HARD_FACTOR  4          /* so many times the limit and the connection is cut */
-
-double http_seconds_since(const struct timespec *t)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - t->tv_sec) + (double)(now.tv_nsec - t->tv_nsec) * 1e-9;
-}
+#define TARGET_BYTES      (16 << 10)
+#define SPARE_CONNECTIONS 16 /* accepted over the limit while older ones are closed for them */
 
 const char *http_header(const struct request *r, const char *name)
 {
@@ -33,57 +29,6 @@ const char *http_header(const struct request *r, const char *name)
 const char *http_query(const struct request *r, const char *name)
 {
     return MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, name);
-}
-
-/* --- replies --- */
-
-static void reply_body(struct request *r, int status, const char *type, const char *s, size_t n)
-{
-    r->reply.status = status;
-    r->reply.type = type;
-    buf_clear(&r->reply.body);
-    if (buf_add(&r->reply.body, s, n) < 0)
-        r->reply.status = 500;
-}
-
-void http_reply_text(struct request *r, int status, const char *type, const char *text)
-{
-    reply_body(r, status, type, text, strlen(text));
-}
-
-void http_reply_json(struct request *r, int status, json_t *json)
-{
-    char *s = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    reply_body(r, s ? status : 500, "application/json", s ? s : "", s ? strlen(s) : 0);
-    free(s);
-    json_decref(json);
-}
-
-void http_reply_error(struct request *r, const struct api_error *e)
-{
-    r->error = *e;
-    http_reply_json(r, api_status(e->fault), api_error_json(e));
-    if (e->retry_after_s > 0) {
-        http_reply_header(r, "retry-after", "%.0f", e->retry_after_s < 1 ? 1 : e->retry_after_s);
-        http_reply_header(r, "retry-after-ms", "%.0f", e->retry_after_s * 1000);
-        http_reply_header(r, "x-should-retry", "true");
-    } else if (r->reply.status >= 500) {
-        /* What failed for a reason of its own will fail again. */
-        http_reply_header(r, "x-should-retry", "false");
-    }
-}
-
-void http_reply_header(struct request *r, const char *name, const char *format, ...)
-{
-    struct reply *p = &r->reply;
-    va_list args;
-    if (p->n_header == HTTP_HEADERS)
-        return;
-    snprintf(p->header[p->n_header].name, sizeof p->header->name, "%s", name);
-    va_start(args, format);
-    vsnprintf(p->header[p->n_header].value, sizeof p->header->value, format, args);
-    va_end(args);
-    p->n_header++;
 }
 
 /* --- what handlers on workers tell the HTTP thread --- */
@@ -142,6 +87,21 @@ bool http_gone(struct request *r)
     return gone;
 }
 
+bool http_late(struct request *r)
+{
+    pthread_mutex_lock(&r->lock);
+    bool late = r->late;
+    pthread_mutex_unlock(&r->lock);
+    return late;
+}
+
+void http_answer_by(struct request *r, double seconds)
+{
+    pthread_mutex_lock(&r->lock);
+    r->answer_by_s = seconds;
+    pthread_mutex_unlock(&r->lock);
+}
+
 /* With r's lock held: once queued, r may run and be freed. */
 static void schedule(struct request *r)
 {
@@ -195,17 +155,22 @@ static ssize_t read_out(void *cookie, uint64_t pos, char *to, size_t max)
     return n;
 }
 
+static ssize_t read_body(void *cookie, uint64_t pos, char *to, size_t max)
+{
+    const struct request *r = cookie;
+    ssize_t n = spool_read(&r->reply.body, (size_t)pos, to, max);
+    return n > 0 ? n : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
 static struct MHD_Response *make_response(struct request *r)
 {
-    struct reply *p = &r->reply;
-    struct MHD_Response *m;
-    if (p->stream)
+    struct spool *body = &r->reply.body;
+    if (r->reply.stream)
         return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32 << 10, read_out, r, NULL);
-    r->n_sent = p->body.len;
-    m = MHD_create_response_from_buffer_with_free_callback(p->body.len, p->body.data, mem_free);
-    if (m)
-        p->body = (struct buf){.max = p->body.max}; /* the response owns the bytes now */
-    return m;
+    r->n_sent = body->len;
+    if (body->len > 0)
+        return MHD_create_response_from_callback(body->len, 32 << 10, read_body, r, NULL);
+    return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 }
 
 static enum MHD_Result send_reply(struct request *r)
@@ -219,9 +184,14 @@ static enum MHD_Result send_reply(struct request *r)
         return MHD_NO;
     if (p->type)
         MHD_add_response_header(m, "Content-Type", p->type);
+    if (p->close)
+        MHD_add_response_header(m, "Connection", "close");
     access_headers(r);
-    for (int i = 0; i < p->n_header; i++)
-        MHD_add_response_header(m, p->header[i].name, p->header[i].value);
+    for (size_t at = 0; at < p->headers.len;) {
+        const char *name = p->headers.data + at, *value = name + strlen(name) + 1;
+        MHD_add_response_header(m, name, value);
+        at = (size_t)(value + strlen(value) + 1 - p->headers.data);
+    }
     r->first_byte_s = http_seconds_since(&r->started);
     enum MHD_Result ok = MHD_queue_response(r->connection, (unsigned)p->status, m);
     MHD_destroy_response(m);
@@ -274,7 +244,7 @@ static void read_ids(struct request *r)
 }
 
 static struct request *request_new(struct server *s, struct MHD_Connection *connection,
-                                   const char *method, const char *path)
+                                   const char *method)
 {
     struct request *r = mem_try(1, sizeof *r);
     if (!r)
@@ -285,13 +255,12 @@ static struct request *request_new(struct server *s, struct MHD_Connection *conn
     r->first_byte_s = -1;
     clock_gettime(CLOCK_MONOTONIC, &r->started);
     pthread_mutex_init(&r->lock, NULL);
-    buf_init(&r->reply.body, HTTP_WHOLE_BYTES);
+    spool_init(&r->body, &s->spool, 0);
+    spool_init(&r->reply.body, &s->spool, HTTP_WHOLE_BYTES);
+    buf_init(&r->reply.headers, HTTP_HEADER_BYTES);
     buf_init(&r->out, 2 * HTTP_OUT_BYTES);
     http_make_id(r->id);
     snprintf(r->method, sizeof r->method, "%s", method);
-    snprintf(r->path, sizeof r->path, "%s", path);
-    read_ids(r);
-    access_origin(r);
     pthread_mutex_lock(&s->lock);
     r->conn->request = r;
     r->conn->used = true;
@@ -306,8 +275,9 @@ void request_free(struct request *r)
     log_request(r);
     if (r->state)
         r->state->free(r->state);
-    buf_done(&r->body);
-    buf_done(&r->reply.body);
+    spool_done(&r->body);
+    spool_done(&r->reply.body);
+    buf_done(&r->reply.headers);
     buf_done(&r->out);
     pthread_mutex_destroy(&r->lock);
     mem_free(r);
@@ -330,64 +300,92 @@ static bool server_stopping(struct server *s)
     return stopping;
 }
 
-/* What can be refused before the body is read; 0: nothing. */
-static int check_head(struct request *r, const char *path, struct api_error *e)
+/* Why the body is not kept. */
+static int fail_body(const struct request *r, int rc, const char *length, struct api_error *e)
+{
+    if (rc == ERR_LIMIT)
+        return api_fail(e, FAULT_BODY_TOO_LARGE, NULL, "the body is %s bytes, the limit is %d KiB",
+                        length, body_limit_kib(r));
+    if (rc == ERR_BUSY) {
+        api_fail(e, FAULT_BUSY, NULL,
+                 "there is no room for the body beside those of other requests; try again later");
+        e->retry_after_s = 5;
+        return -1;
+    }
+    return api_fail(e, FAULT_STORAGE, NULL, "the body cannot be kept: no room on the disk?");
+}
+
+static int check_route(struct request *r, const char *path, struct api_error *e)
 {
     char methods[64];
-    const char *length = http_header(r, "Content-Length");
-    if (strlen(path) >= HTTP_PATH_BYTES)
-        return api_fail(e, FAULT_URL_TOO_LONG, NULL, "the path is %zu bytes, the limit is %d",
-                        strlen(path), HTTP_PATH_BYTES - 1);
-    r->route = route_find(r->method, r->path, &r->argument);
-    if (!r->route && route_methods(r->path, methods, sizeof methods)) {
+    r->route = route_find(r->method, path, &r->argument);
+    if (!r->route && route_methods(path, methods, sizeof methods)) {
         http_reply_header(r, "Allow", "%s", methods);
-        return api_fail(e, FAULT_METHOD, NULL, "%s does not answer to %s, only to %s", r->path,
+        return api_fail(e, FAULT_METHOD, NULL, "%s does not answer to %s, only to %s", path,
                         r->method, methods);
     }
     if (!r->route)
-        return api_fail(e, FAULT_NO_URL, NULL, "there is nothing at %s %s", r->method, r->path);
+        return api_fail(e, FAULT_NO_URL, NULL, "there is nothing at %s %s", r->method, path);
     if (server_stopping(r->server)) {
         api_fail(e, FAULT_STOPPING, NULL, "the server is stopping; try again in a moment");
         e->retry_after_s = 5;
         return -1;
     }
-    if (access_check(r, e) < 0)
-        return -1;
-    if (length && strtoull(length, NULL, 10) > (unsigned long long)body_limit_kib(r) << 10)
-        return api_fail(e, FAULT_BODY_TOO_LARGE, NULL, "the body is %s bytes, the limit is %d KiB",
-                        length, body_limit_kib(r));
-    buf_init(&r->body, (size_t)body_limit_kib(r) << 10);
     return 0;
+}
+
+/* What can be refused before the body is read. */
+static int check_head(struct request *r, struct api_error *e)
+{
+    const char *length = http_header(r, "Content-Length");
+    const char *path = route_below(r->server->o.base_path, r->path);
+    if (access_check_host(r, e) < 0)
+        return -1;
+    access_find_origin(r);
+    if (strcmp(r->method, "OPTIONS") == 0)
+        return access_preflight(r, path, e);
+    if (check_route(r, path, e) < 0 || access_check_origin(r, e) < 0 || access_check(r, e) < 0)
+        return -1;
+    r->body.max = (size_t)body_limit_kib(r) << 10;
+    unsigned long long n = length ? strtoull(length, NULL, 10) : 0;
+    int rc = n > r->body.max ? ERR_LIMIT : spool_reserve(&r->body, (size_t)n);
+    return rc < 0 ? fail_body(r, rc, length, e) : 0;
 }
 
 /* More than this is not read only to be thrown away. */
 static size_t hard_limit(const struct request *r)
 {
-    return (size_t)r->server->o.max_body_kib * 1024 * BODY_HARD_FACTOR;
+    size_t n = (size_t)r->server->o.max_body_kib * 1024 * BODY_HARD_FACTOR;
+    size_t of_route = (size_t)body_limit_kib(r) << 10;
+    return n > of_route ? n : of_route;
 }
 
 /* The request's head has come.  When it is refused the body is read all the same and the answer
  * sent behind it: a client that still writes may not see an answer that is followed by a reset.  A
- * huge body is not read: answer at once, the connection is closed. */
-static enum MHD_Result on_head(struct request *r, const char *path)
+ * huge body is not read, nor anything behind a head that is no HTTP: answer at once, the connection
+ * is closed. */
+static enum MHD_Result on_head(struct request *r, const char *target, const char *version)
 {
     struct api_error e = {0};
-    const char *length = http_header(r, "Content-Length");
-    if (strcmp(r->method, "OPTIONS") == 0 && strlen(path) < HTTP_PATH_BYTES)
-        access_preflight(r);
-    else if (check_head(r, path, &e) == 0)
-        return MHD_YES;
-    else
+    bool sound = head_read(r, target, version, &e) == 0;
+    if (sound) {
+        read_ids(r);
+        if (check_head(r, &e) == 0 && r->reply.status == 0)
+            return MHD_YES;
+    }
+    if (e.fault)
         http_reply_error(r, &e);
     r->ready = r->running = true;
-    if (length && strtoull(length, NULL, 10) > hard_limit(r))
-        return send_reply(r);
-    return MHD_YES;
+    const char *length = http_header(r, "Content-Length");
+    r->reply.close = !sound || (length && strtoull(length, NULL, 10) > hard_limit(r));
+    return r->reply.close ? send_reply(r) : MHD_YES;
 }
 
 static enum MHD_Result on_body(struct request *r, const char *data, size_t n)
 {
-    if (r->ready || r->body_dropped > 0 || buf_add(&r->body, data, n) < 0)
+    if (!r->ready && r->body_rc == 0)
+        r->body_rc = spool_add(&r->body, data, n);
+    if (r->ready || r->body_rc < 0)
         r->body_dropped += n;
     return r->body_dropped > hard_limit(r) ? MHD_NO : MHD_YES;
 }
@@ -397,9 +395,8 @@ static bool http_start_(struct request *r)
 {
     struct api_error e;
     bool quick = r->route->kind == ROUTE_QUICK;
-    if (r->body_dropped > 0) {
-        api_fail(&e, FAULT_BODY_TOO_LARGE, NULL, "the body is larger than the limit of %d KiB",
-                 body_limit_kib(r));
+    if (r->body_rc < 0) {
+        fail_body(r, r->body_rc, "too many", &e);
         http_reply_error(r, &e);
         return true;
     }
@@ -437,15 +434,25 @@ static enum MHD_Result on_complete(struct request *r)
     return http_start_(r) ? send_reply(r) : MHD_YES;
 }
 
+/* The target as it came; the library decodes it before it tells. */
+static void *on_target(void *cookie, const char *target, struct MHD_Connection *connection)
+{
+    struct conn *c = conn_of(connection);
+    (void)cookie;
+    mem_free(c->target);
+    c->target = mem_strndup(target, TARGET_BYTES);
+    return NULL;
+}
+
 static enum MHD_Result on_access(void *cookie, struct MHD_Connection *connection, const char *path,
                                  const char *method, const char *version, const char *data,
                                  size_t *n_data, void **state)
 {
     struct request *r = *state;
-    (void)version;
+    (void)path;
     if (!r) {
-        r = *state = request_new(cookie, connection, method, path);
-        return r ? on_head(r, path) : MHD_NO;
+        r = *state = request_new(cookie, connection, method);
+        return r ? on_head(r, r->conn->target ? r->conn->target : "", version) : MHD_NO;
     }
     if (*n_data > 0) {
         size_t n = *n_data;
@@ -491,41 +498,41 @@ static void on_connection(void *cookie, struct MHD_Connection *connection, void 
         watch_add(s, c);
         return;
     }
-    pthread_mutex_lock(&s->lock);
-    *c->link = c->next;
-    if (c->next)
-        c->next->link = c->link;
-    pthread_mutex_unlock(&s->lock);
+    watch_remove(s, c);
+    mem_free(c->target);
     mem_free(c);
 }
 
 static void on_log(void *cookie, const char *format, va_list args)
 {
     struct server *s = cookie;
+    char line[512] = "http: ";
     if (s->o.log == SERVER_LOG_NONE)
         return;
-    fputs("http: ", stderr);
-    vfprintf(stderr, format, args);
+    vsnprintf(line + 6, sizeof line - 6, format, args);
+    line[strcspn(line, "\r\n")] = 0;
+    logger_line(&s->logger, line);
 }
 
 int http_start(struct server *s, int listen_fd, struct err *e)
 {
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-    int rc = tls_read(s, e);
-    if (rc < 0)
-        return rc;
-    struct MHD_OptionItem tls[] = {
-        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)buf_str(&s->tls_cert)},
-        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)buf_str(&s->tls_key)},
+    /* The library only reads these; certificates come by the callback, so that they can change. */
+    struct MHD_OptionItem more[] = {
+        {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, (void *)(intptr_t)tls_retrieve},
         {MHD_OPTION_END, 0, NULL}};
     if (s->o.tls_cert)
         flags |= MHD_USE_TLS;
     else
-        tls[0].option = MHD_OPTION_END;
+        more[0].option = MHD_OPTION_END;
     s->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_ARRAY,
-        tls, MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)s->o.max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
+        flags, 0, NULL, NULL, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s,
+        MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_ARRAY, more,
+#if MHD_VERSION >= 0x01000000 /* before, it means other things; head.c checks */
+        MHD_OPTION_STRICT_FOR_CLIENT, 1,
+#endif
+        MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)s->o.max_connections + SPARE_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)(s->o.idle_timeout_s < 1 ? 1 : s->o.idle_timeout_s),
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED,
         on_done, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);

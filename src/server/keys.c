@@ -64,15 +64,15 @@ static int keys_add(struct keys *k, const char *name, const char *secret, int pe
     if (k->n_key == KEYS_MAX)
         return err_set(e, ERR_LIMIT, "%s: more than %d keys", where, KEYS_MAX);
     for (int i = 0; i < k->n_key; i++)
-        if (strcmp(k->key[i].name, name) == 0)
+        if (strcmp(k->key[i].id.name, name) == 0)
             return err_set(e, ERR_FORMAT, "%s: there are two keys named %s", where, name);
     struct key *grown = mem_grow(k->key, (size_t)k->n_key + 1, sizeof *grown);
     if (!grown)
         return err_set(e, ERR_MEMORY, "out of memory for keys");
     k->key = grown;
     struct key *key = &k->key[k->n_key];
-    *key = (struct key){.per_minute = per_minute, .tokens = per_minute};
-    snprintf(key->name, sizeof key->name, "%s", name);
+    *key = (struct key){.id = {.is_known = true}, .per_minute = per_minute, .tokens = per_minute};
+    snprintf(key->id.name, sizeof key->id.name, "%s", name);
     clock_gettime(CLOCK_MONOTONIC, &key->filled);
     int rc = keys_read_hash(secret, where, key->hash, e);
     k->n_key += rc == 0;
@@ -131,7 +131,7 @@ static int keys_read_line(struct keys *k, char *text, int per_minute, const char
     if (rc == 0)
         rc = keys_add(k, name, secret, per_minute, where, e);
     if (rc == 0)
-        k->key[k->n_key - 1].is_admin = is_admin;
+        k->key[k->n_key - 1].id.is_admin = is_admin;
     return rc;
 }
 
@@ -183,48 +183,93 @@ static int read_list(struct keys *k, const char *list, int per_minute, struct er
     return rc;
 }
 
+/* (lock) A key that stays goes on where it was, so that reading the file again lifts no limit. */
+static void keys_carry_over(const struct keys *from, struct keys *to)
+{
+    for (int i = 0; i < to->n_key; i++)
+        for (int j = 0; j < from->n_key; j++)
+            if (strcmp(to->key[i].id.name, from->key[j].id.name) == 0 &&
+                to->key[i].per_minute == from->key[j].per_minute) {
+                to->key[i].tokens = from->key[j].tokens;
+                to->key[i].filled = from->key[j].filled;
+            }
+}
+
 int keys_load(struct keys *k, const char *file, const char *list, int per_minute, struct err *e)
 {
+    struct keys next = {.anyone = {.id = {.is_known = true, .is_admin = true},
+                                   .per_minute = per_minute,
+                                   .tokens = per_minute}};
     int rc = 0;
-    *k = (struct keys){.anyone = {.per_minute = per_minute, .tokens = per_minute}};
-    clock_gettime(CLOCK_MONOTONIC, &k->anyone.filled);
-    pthread_mutex_init(&k->lock, NULL);
+    if (!k->ready)
+        pthread_mutex_init(&k->lock, NULL);
+    k->ready = true;
+    clock_gettime(CLOCK_MONOTONIC, &next.anyone.filled);
     if (file)
-        rc = keys_read_file(k, file, per_minute, e);
+        rc = keys_read_file(&next, file, per_minute, e);
     if (rc == 0 && list)
-        rc = read_list(k, list, per_minute, e);
-    return rc;
+        rc = read_list(&next, list, per_minute, e);
+    if (rc < 0) {
+        mem_free(next.key);
+        return rc;
+    }
+    pthread_mutex_lock(&k->lock);
+    keys_carry_over(k, &next);
+    mem_free(k->key);
+    k->key = next.key;
+    k->n_key = next.n_key;
+    k->anyone = next.anyone;
+    pthread_mutex_unlock(&k->lock);
+    return 0;
 }
 
 void keys_done(struct keys *k)
 {
     mem_free(k->key);
-    pthread_mutex_destroy(&k->lock);
+    if (k->ready)
+        pthread_mutex_destroy(&k->lock);
+    *k = (struct keys){.n_key = 0};
+}
+
+bool keys_wanted(struct keys *k)
+{
+    pthread_mutex_lock(&k->lock);
+    bool wanted = k->n_key > 0;
+    pthread_mutex_unlock(&k->lock);
+    return wanted;
 }
 
 /* The time it takes must not tell how much of a key was right: all hashes are compared in full. */
-struct key *keys_find(struct keys *k, const char *token)
+bool keys_find(struct keys *k, const char *token, struct key_id *ret)
 {
     unsigned char hash[KEYS_HASH];
-    struct key *found = NULL;
+    *ret = (struct key_id){.is_known = false};
+    bool good = gnutls_hash_fast(GNUTLS_DIG_SHA256, token, strlen(token), hash) == 0;
+    pthread_mutex_lock(&k->lock);
     if (k->n_key == 0)
-        return &k->anyone;
-    if (gnutls_hash_fast(GNUTLS_DIG_SHA256, token, strlen(token), hash) != 0)
-        return NULL;
-    for (int i = 0; i < k->n_key; i++)
+        *ret = k->anyone.id;
+    for (int i = 0; i < k->n_key && good; i++)
         if (gnutls_memcmp(k->key[i].hash, hash, KEYS_HASH) == 0)
-            found = &k->key[i];
-    return found;
+            *ret = k->key[i].id;
+    pthread_mutex_unlock(&k->lock);
+    return ret->is_known;
 }
 
-/* A bucket of per_minute tokens that fills in a minute. */
-bool keys_take(struct keys *k, struct key *key, struct quota *ret)
+/* (lock) NULL: it has been taken out of the file meanwhile. */
+static struct key *keys_named(struct keys *k, const char *name)
+{
+    if (!*name)
+        return &k->anyone;
+    for (int i = 0; i < k->n_key; i++)
+        if (strcmp(k->key[i].id.name, name) == 0)
+            return &k->key[i];
+    return NULL;
+}
+
+/* (lock) A bucket of per_minute tokens that fills in a minute. */
+static bool keys_take_token(struct key *key, struct quota *ret)
 {
     struct timespec now;
-    *ret = (struct quota){.limit = key->per_minute};
-    if (key->per_minute == 0)
-        return true;
-    pthread_mutex_lock(&k->lock);
     clock_gettime(CLOCK_MONOTONIC, &now);
     double per_second = key->per_minute / 60.0;
     double passed = (double)(now.tv_sec - key->filled.tv_sec) +
@@ -236,9 +281,19 @@ bool keys_take(struct keys *k, struct key *key, struct quota *ret)
     bool good = key->tokens >= 1;
     if (good)
         key->tokens -= 1;
+    ret->limit = key->per_minute;
     ret->remaining = (int)key->tokens;
     ret->reset_s = (key->per_minute - key->tokens) / per_second;
     ret->retry_s = good ? 0 : (1 - key->tokens) / per_second;
+    return good;
+}
+
+bool keys_take(struct keys *k, const struct key_id *id, struct quota *ret)
+{
+    *ret = (struct quota){.limit = 0};
+    pthread_mutex_lock(&k->lock);
+    struct key *key = keys_named(k, id->name);
+    bool good = !key || key->per_minute == 0 || keys_take_token(key, ret);
     pthread_mutex_unlock(&k->lock);
     return good;
 }

@@ -1,13 +1,15 @@
 /* keys.h - API keys: names, hashes, and how often each may ask.
  *
  *     if (keys_load(&k, file, list, per_minute, &e) < 0) ...
- *     struct key *key = keys_find(&k, token);        NULL: no such key
- *     if (!keys_take(&k, key, &quota)) ...           over its rate: quota says when to come again
+ *     if (!keys_find(&k, token, &id)) ...            no such key
+ *     if (!keys_take(&k, &id, &quota)) ...           over its rate: quota says when to come again
+ *     if (keys_load(&k, ...) < 0) ...                again: the old ones stay if the new are bad
  *
  * A file has a line `name: key` or `name: sha256:HEX` for each, and may end it with `rate=N`
  * (requests a minute) and `admin` (sees and changes what others stored); # starts a comment.
  * The list, from the environment, is `key` or `name:key`, with commas. Only hashes are kept.
- * Without any key everyone may ask, as one key named "". Threads: any, after keys_load. */
+ * Without any key everyone may ask, as one key named "". Threads: any, after the
+ * first keys_load. */
 #ifndef SERVER_KEYS_H
 #define SERVER_KEYS_H
 #include <pthread.h>
@@ -19,20 +21,26 @@
 #define KEYS_NAME_MAX 64
 #define KEYS_HASH     32
 
+struct key_id {               /* what a request remembers of its key */
+    char name[KEYS_NAME_MAX]; /* "": none is wanted, or none was shown */
+    bool is_known;            /* it may ask */
+    bool is_admin;
+};
+
 struct key {
-    char name[KEYS_NAME_MAX];
+    struct key_id id;
     unsigned char hash[KEYS_HASH];
     int per_minute; /* 0: no limit */
-    bool is_admin;
-    double tokens;          /* (lock) of the bucket: one each request */
-    struct timespec filled; /* (lock) */
+    double tokens;  /* of the bucket: one each request */
+    struct timespec filled;
 };
 
 struct keys {
-    struct key *key;
-    int n_key;         /* 0: none wanted */
-    struct key anyone; /* when none is wanted */
     pthread_mutex_t lock;
+    bool ready;        /* the lock is made */
+    struct key *key;   /* (lock) [n_key] */
+    int n_key;         /* (lock) 0: none wanted */
+    struct key anyone; /* (lock) when none is wanted */
 };
 
 struct quota {            /* for the x-ratelimit headers */
@@ -43,7 +51,8 @@ struct quota {            /* for the x-ratelimit headers */
 
 int keys_load(struct keys *k, const char *file, const char *list, int per_minute, struct err *e);
 void keys_done(struct keys *k);
-struct key *keys_find(struct keys *k, const char *token);
-bool keys_take(struct keys *k, struct key *key, struct quota *ret);
+bool keys_find(struct keys *k, const char *token, struct key_id *ret);
+bool keys_take(struct keys *k, const struct key_id *id, struct quota *ret);
+bool keys_wanted(struct keys *k); /* are there any? */
 
 #endif

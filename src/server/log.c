@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "server/daemon.h"
 #include "server/log.h"
 
@@ -20,18 +20,6 @@ static void time_string(char *to, size_t n)
     snprintf(to + len, n - len, ".%03ldZ", now.tv_nsec / 1000000);
 }
 
-/* A whole line in one write, so that lines of several threads do not mix. */
-static void log_put(const char *s, size_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(STDERR_FILENO, s, n);
-        if (done <= 0)
-            return;
-        s += done;
-        n -= (size_t)done;
-    }
-}
-
 static void log_set(json_t *o, const char *name, json_t *value)
 {
     json_object_set_new(o, name, value);
@@ -39,8 +27,16 @@ static void log_set(json_t *o, const char *name, json_t *value)
 
 void log_set_string(json_t *o, const char *name, const char *s)
 {
-    if (s && *s)
-        log_set(o, name, json_string(s));
+    char clean[1024];
+    if (!s || !*s)
+        return;
+    if (utf8_check(s, strlen(s)) < strlen(s)) { /* what a client sent, to be seen all the same */
+        snprintf(clean, sizeof clean, "%s", s);
+        for (char *p = clean; *p; p++)
+            *p = (unsigned char)*p < 128 ? *p : '?';
+        s = clean;
+    }
+    log_set(o, name, json_string(s));
 }
 
 /* Thousandths are enough, and keep the lines short. */
@@ -67,7 +63,7 @@ static json_t *fields(const struct request *r)
     log_set_seconds(o, "seconds", http_seconds_since(&r->started));
     log_set_seconds(o, "first_byte_seconds", r->first_byte_s);
     log_set(o, "bytes", json_integer((json_int_t)r->n_sent));
-    log_set_string(o, "key", r->key ? r->key->name : NULL);
+    log_set_string(o, "key", r->key.name);
     log_set_string(o, "client_request_id", r->client_id);
     log_set_string(o, "trace_id", r->trace_id);
     log_set_string(o, "parent_id", r->parent_id);
@@ -82,34 +78,55 @@ static json_t *fields(const struct request *r)
     return o;
 }
 
-/* 2026-11-24T06:00:00.000Z POST /v1/audio/speech 200 name=value... */
-static void put_text(json_t *o)
+/* A value that could be taken for another field is quoted, and what ends a quotation is escaped:
+ * paths, texts and ids are the client's. */
+static void add_quoted(struct buf *b, const char *s)
 {
+    s = s ? s : "";
+    bool plain = *s && !s[strcspn(s, " =\"\\")];
+    if (plain) {
+        buf_add_str(b, s);
+        return;
+    }
+    buf_add_str(b, "\"");
+    for (; *s; s++) {
+        if (*s == '"' || *s == '\\')
+            buf_add_str(b, "\\");
+        buf_add(b, s, 1);
+    }
+    buf_add_str(b, "\"");
+}
+
+/* 2026-11-24T06:00:00.000Z POST /v1/audio/speech 200 name=value... */
+static void put_text(struct logger *l, json_t *o)
+{
+    static const char *const leading[] = {"time", "method", "path", "status", "level"};
     struct buf b;
     const char *name;
     json_t *v;
     buf_init(&b, 64 << 10);
-    buf_add_format(&b, "%s %s %s %d", json_string_value(json_object_get(o, "time")),
-                   json_string_value(json_object_get(o, "method")),
-                   json_string_value(json_object_get(o, "path")),
-                   (int)json_integer_value(json_object_get(o, "status")));
+    for (int i = 0; i < 3; i++) {
+        add_quoted(&b, json_string_value(json_object_get(o, leading[i])));
+        buf_add_str(&b, " ");
+    }
+    buf_add_format(&b, "%d", (int)json_integer_value(json_object_get(o, "status")));
     json_object_foreach(o, name, v)
     {
-        if (strcmp(name, "time") == 0 || strcmp(name, "method") == 0 || strcmp(name, "path") == 0 ||
-            strcmp(name, "status") == 0 || strcmp(name, "level") == 0)
+        bool is_leading = false;
+        for (size_t i = 0; i < sizeof leading / sizeof *leading; i++)
+            is_leading = is_leading || strcmp(name, leading[i]) == 0;
+        if (is_leading)
             continue;
+        buf_add_format(&b, " %s=", name);
         if (json_is_string(v))
-            buf_add_format(&b, " %s=%s%s%s", name, strchr(json_string_value(v), ' ') ? "\"" : "",
-                           json_string_value(v), strchr(json_string_value(v), ' ') ? "\"" : "");
+            add_quoted(&b, json_string_value(v));
         else
-            buf_add_format(&b, " %s=%.10g", name, json_number_value(v));
+            buf_add_format(&b, "%.10g", json_number_value(v));
     }
-    /* Paths and texts are the client's: nothing of them may look like another line. */
     for (size_t i = 0; i < b.len; i++)
         if ((unsigned char)b.data[i] < ' ' || b.data[i] == 127)
             b.data[i] = '?';
-    buf_add_str(&b, "\n");
-    log_put(buf_str(&b), b.len);
+    logger_line(l, buf_str(&b));
     buf_done(&b);
 }
 
@@ -142,14 +159,11 @@ void log_request(const struct request *r)
     json_t *o = fields(r);
     if (r->server->o.log == SERVER_LOG_JSON) {
         char *s = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(6));
-        size_t n = s ? strlen(s) : 0;
-        if (s) {
-            s[n] = '\n'; /* in the place of its NUL */
-            log_put(s, n + 1);
-        }
+        if (s)
+            logger_line(&r->server->logger, s);
         free(s);
     } else {
-        put_text(o);
+        put_text(&r->server->logger, o);
     }
     json_decref(o);
 }

@@ -42,7 +42,8 @@ void page_file(struct request *r)
             http_reply_header(r, "Content-Security-Policy",
                               "default-src 'self'; media-src blob:; img-src data:; "
                               "frame-ancestors 'none'; base-uri 'none'");
-            http_reply_header(r, "X-Content-Type-Options", "nosniff");
+            http_reply_header(r, "X-Frame-Options", "DENY");
+            http_reply_header(r, "Referrer-Policy", "no-referrer");
             http_reply_header(r, "Cache-Control", "no-cache");
             return;
         }

@@ -19,11 +19,12 @@
 #include "server/errors.h"
 #include "server/keys.h"
 #include "server/route.h"
+#include "server/spool.h"
 
-#define HTTP_OUT_BYTES   (256 << 10) /* encoded sound waiting for a slow client */
-#define HTTP_WHOLE_BYTES (256 << 20) /* a body that is sent whole */
-#define HTTP_PATH_BYTES  1024
-#define HTTP_HEADERS     24 /* of a reply */
+#define HTTP_OUT_BYTES    (64 << 10)  /* encoded sound waiting for a slow client */
+#define HTTP_WHOLE_BYTES  (256 << 20) /* a body that is sent whole */
+#define HTTP_PATH_BYTES   1024
+#define HTTP_HEADER_BYTES (16 << 10) /* of a reply, all its headers */
 
 struct MHD_Connection;
 struct metrics;
@@ -32,12 +33,10 @@ struct server;
 struct reply {
     int status;       /* 0: not set */
     const char *type; /* static; NULL: no body */
-    struct buf body;
-    struct {
-        char name[40], value[768];
-    } header[HTTP_HEADERS];
-    int n_header;
-    bool stream; /* the body is what http_write adds, as it comes */
+    struct spool body;
+    struct buf headers; /* name NUL value NUL ... */
+    bool stream;        /* the body is what http_write adds, as it comes */
+    bool close;         /* the connection is not used again */
 };
 
 /* What a handler keeps with its request: the first member of a structure of its own. */
@@ -58,14 +57,16 @@ struct request {
     char method[16], path[HTTP_PATH_BYTES];
     const char *argument; /* rest of the path after the route's '*' */
     char id[40];
-    struct key *key; /* NULL: not known */
+    struct key_id key;
     struct quota quota;
-    char origin[128];                                /* of a web page that may call; "" */
+    char authority[256];                             /* the host that was asked for; "" */
+    char origin[256];                                /* of a web page that may call; "" */
     char client_id[64], trace_id[33], parent_id[17]; /* as the client sent them; "" */
     int n_retry;
     struct timespec started;
-    struct buf body;
-    size_t body_dropped; /* bytes over the limit, not kept */
+    struct spool body;
+    int body_rc;         /* < 0: why it is not kept */
+    size_t body_dropped; /* bytes that came all the same */
     bool running;        /* the handler has been started */
     struct reply reply;
     struct api_error error; /* of the reply, for logs and metrics */
@@ -74,12 +75,14 @@ struct request {
     struct request_state *state; /* the handler's own; NULL: none */
 
     pthread_mutex_t lock;
-    bool ready;     /* (lock) the reply is set: send it */
-    bool suspended; /* (lock) the connection sleeps */
-    bool complete;  /* (lock) the body is here */
-    bool gone;      /* (lock) the client has left or the server stops: give up */
-    bool over;      /* (lock) HTTP has finished with it: free it */
-    struct buf out; /* (lock) of a streaming reply, not yet sent; sent up to out_head */
+    bool ready;         /* (lock) the reply is set: send it */
+    bool suspended;     /* (lock) the connection sleeps */
+    bool complete;      /* (lock) the body is here */
+    bool gone;          /* (lock) the client has left or the server stops: give up */
+    bool late;          /* (lock) the answer has not begun in answer_by_s */
+    double answer_by_s; /* (lock) since started; 0: no limit */
+    bool over;          /* (lock) HTTP has finished with it: free it */
+    struct buf out;     /* (lock) of a streaming reply, not yet sent; sent up to out_head */
     size_t out_head;
     bool out_end, out_broken; /* (lock) no more will come; not all of it */
     bool out_full;            /* (lock) the writer waits for room */
@@ -105,7 +108,11 @@ void http_ready(struct request *r);
 int http_write(struct request *r, const void *data, size_t n); /* 0, ERR_LIMIT or ERR_MEMORY */
 void http_write_end(struct request *r, bool broken);
 bool http_has_room(struct request *r); /* false: run again when there is */
-bool http_gone(struct request *r);     /* give up: nobody will read it */
+bool http_gone(struct request *r);     /* give up: the client has left */
+/* Run the handler once more if the answer has not begun so many seconds after the request came;
+ * http_late says so then. */
+void http_answer_by(struct request *r, double seconds);
+bool http_late(struct request *r);
 
 /* Free a request that HTTP has finished with and no worker runs. */
 void request_free(struct request *r);

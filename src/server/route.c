@@ -48,6 +48,16 @@ static const char *routes_match(const char *pattern, const char *path)
     return !path[n] || (path[n] == '/' && !path[n + 1] && n > 1) ? path + n : NULL;
 }
 
+const char *route_below(const char *base, const char *path)
+{
+    size_t n = strlen(base);
+    while (n > 0 && base[n - 1] == '/')
+        n--;
+    if (n == 0 || strncmp(path, base, n) != 0 || (path[n] && path[n] != '/'))
+        return path;
+    return path[n] ? path + n : "/";
+}
+
 /* HEAD is GET without the body, which the HTTP library leaves out. */
 const struct route *route_find(const char *method, const char *path, const char **argument)
 {

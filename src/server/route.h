@@ -34,6 +34,8 @@ struct route {
     bool is_quiet; /* not logged unless it fails */
 };
 const struct route *route_find(const char *method, const char *path, const char **argument);
+/* The path below the option base_path; a path that is not below it stays as it is. */
+const char *route_below(const char *base, const char *path);
 /* "GET, POST": what a path answers to; false: there is no such path. */
 bool route_methods(const char *path, char *ret, size_t n);
 

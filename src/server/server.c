@@ -2,11 +2,9 @@
 #include <ctype.h>
 #include <errno.h>
 #include <microhttpd.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,7 +14,7 @@
 #include "server/watch.h"
 
 /* With its default the kernel would keep megabytes of sound for a client that does not read. */
-#define SEND_BYTES (128 << 10)
+#define OTHER_FILES 64
 
 void server_options_init(struct server_options *o)
 {
@@ -30,7 +28,10 @@ void server_options_init(struct server_options *o)
                                  .body_timeout_s = 60,
                                  .idle_timeout_s = 75,
                                  .request_timeout_s = 600,
-                                 .cors_origins = "*",
+                                 .cors_origins = "local",
+                                 .hosts = "",
+                                 .base_path = "",
+                                 .spool_mb = 512,
                                  .public_lists = true};
     jabbertts_options_init(&o->engine);
 }
@@ -51,73 +52,94 @@ static void name_model(struct server *s)
     s->model_created = path && stat(path, &st) == 0 ? st.st_mtime : time(NULL);
 }
 
-static int listen_on(const struct addrinfo *a, int *ret)
+/* Keys and certificates: at the start, and again when told to. */
+static int server_load(struct keys *keys, struct tls *tls, const struct server_options *o,
+                       struct err *e)
 {
-    int on = 1, ahead = SEND_BYTES,
-        fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol);
-    if (fd < 0)
-        return -1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &ahead, sizeof ahead); /* connections inherit it */
-    if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0) {
-        *ret = fd;
-        return 0;
+    int rc = keys_load(keys, o->api_keys_file, o->api_keys, o->rate_limit, e);
+    return rc < 0 ? rc : tls_load(tls, o->tls_cert, o->tls_key, e);
+}
+
+int server_check(const struct server_options *o, struct err *e)
+{
+    struct keys keys = {.n_key = 0};
+    struct tls tls = {.ready = false};
+    int rc = server_load(&keys, &tls, o, e);
+    keys_done(&keys);
+    tls_done(&tls);
+    return rc;
+}
+
+int server_reload(struct server *s, struct err *e)
+{
+    struct jabbertts_error why;
+    int rc = server_check(&s->o, e); /* all or nothing */
+    if (rc == 0)
+        rc = server_load(&s->keys, &s->tls, &s->o, e);
+    if (rc == 0 && jabbertts_lexicon_problem(s->tts, &why) < 0)
+        rc = err_set(e, why.code, "%s", why.message);
+    return rc;
+}
+
+void server_note(struct server *s, const char *line)
+{
+    logger_line(&s->logger, line);
+}
+
+/* Files for connections, and for what the rest of the program has open. */
+static void raise_limits(struct server *s)
+{
+    struct rlimit files;
+    char line[200];
+    rlim_t want = (rlim_t)s->o.max_connections * 2 + OTHER_FILES;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return;
+    if (files.rlim_cur < want) {
+        files.rlim_cur = files.rlim_max < want ? files.rlim_max : want;
+        setrlimit(RLIMIT_NOFILE, &files);
     }
-    int why = errno;
-    close(fd);
-    errno = why;
-    return -1;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= want)
+        return;
+    /* A connection may have a body or an answer in a file. */
+    long most = ((long)files.rlim_cur - OTHER_FILES) / 2;
+    s->o.max_connections = most < 1 ? 1 : (int)most;
+    snprintf(line, sizeof line,
+             "the limit of open files is %ld: at most %d connections instead of those asked for",
+             (long)files.rlim_cur, s->o.max_connections);
+    server_note(s, line);
 }
 
-static int open_socket(const struct server_options *o, int *ret, struct err *e)
+static int server_open_engine(struct server *s, struct err *e)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list;
-    char port[16];
-    snprintf(port, sizeof port, "%d", o->port);
-    int rc = getaddrinfo(o->host, port, &hints, &list);
-    if (rc != 0)
-        return err_set(e, ERR_ARGUMENT, "cannot listen on \"%.128s\": %s", o->host,
-                       gai_strerror(rc));
-    rc = -1;
-    for (const struct addrinfo *a = list; a && rc < 0; a = a->ai_next)
-        rc = listen_on(a, ret);
-    freeaddrinfo(list);
-    return rc == 0 ? 0
-                   : err_set(e, ERR_IO, "cannot listen on %.128s port %d: %s", o->host, o->port,
-                             strerror(errno));
-}
-
-static void name_url(struct server *s, int fd)
-{
-    struct sockaddr_storage a = {0};
-    socklen_t n = sizeof a;
-    bool six = strchr(s->o.host, ':') != NULL;
-    int port = s->o.port;
-    if (getsockname(fd, (struct sockaddr *)&a, &n) == 0)
-        port = ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port
-                                             : ((struct sockaddr_in *)&a)->sin_port);
-    snprintf(s->url, sizeof s->url, "http%s://%s%.64s%s:%d", s->o.tls_cert ? "s" : "",
-             six ? "[" : "", s->o.host, six ? "]" : "", port);
+    struct jabbertts_error why;
+    int rc = 0;
+    if (s->o.voice_dir && (rc = jabbertts_store_open(s->o.voice_dir, &s->store, &why)) < 0)
+        return err_set(e, rc, "%s", why.message);
+    s->o.engine.store = s->store;
+    if ((rc = jabbertts_open(&s->o.engine, &s->tts, &why)) < 0)
+        return err_set(e, rc, "%s", why.message);
+    return 0;
 }
 
 static int server_start_(struct server *s, struct err *e)
 {
-    struct jabbertts_error why;
-    int fd = -1, rc;
-    if ((rc = open_socket(&s->o, &fd, e)) < 0)
+    int rc;
+    if ((rc = logger_start(&s->logger, e)) < 0 ||
+        (rc = listen_open(s->o.host, s->o.port, s->o.systemd, s->o.tls_cert != NULL, &s->listen,
+                          e)) < 0)
         return rc;
-    name_url(s, fd);
+    raise_limits(s);
     name_model(s);
-    rc = keys_load(&s->keys, s->o.api_keys_file, s->o.api_keys, s->o.rate_limit, e);
-    if (rc == 0 && s->o.voice_dir &&
-        (rc = jabbertts_store_open(s->o.voice_dir, &s->store, &why)) < 0)
-        err_set(e, rc, "%s", why.message);
-    s->o.engine.store = s->store;
-    if (rc == 0 && (rc = jabbertts_open(&s->o.engine, &s->tts, &why)) < 0)
-        err_set(e, rc, "%s", why.message);
-    if (rc < 0 || (rc = queue_start(&s->queue, s->o.workers, e)) < 0 ||
-        (rc = watch_start(s, e)) < 0 || (rc = http_start(s, fd, e)) < 0)
-        close(fd);
+    tls_use(&s->tls);
+    if ((rc = server_load(&s->keys, &s->tls, &s->o, e)) < 0 || (rc = server_open_engine(s, e)) < 0)
+        return rc;
+    /* Who has no key is told apart from this machine's programs by nothing else. */
+    s->check_host = s->listen.is_loopback && !keys_wanted(&s->keys);
+    if ((rc = queue_start(&s->queue, s->o.workers, e)) < 0 || (rc = watch_start(s, e)) < 0)
+        return rc;
+    rc = http_start(s, s->listen.fd, e);
+    if (rc == 0)
+        s->listen.fd = -1; /* the library's now */
     return rc;
 }
 
@@ -128,8 +150,10 @@ int server_start(const struct server_options *o, struct server **ret, struct err
         return err_set(e, ERR_MEMORY, "out of memory for the server");
     s->o = *o;
     s->watch_fd = -1;
+    s->listen.fd = -1;
     pthread_mutex_init(&s->lock, NULL);
     metrics_init(&s->metrics);
+    spool_budget_init(&s->spool, (size_t)o->spool_mb << 20, o->spool_dir);
     int rc = server_start_(s, e);
     if (rc < 0)
         server_stop(s, 0);
@@ -140,7 +164,7 @@ int server_start(const struct server_options *o, struct server **ret, struct err
 
 const char *server_url(const struct server *s)
 {
-    return s->url;
+    return s->listen.url;
 }
 
 const char *server_model(const struct server *s)
@@ -150,10 +174,16 @@ const char *server_model(const struct server *s)
 
 int server_connections(struct server *s)
 {
-    int n = 0;
     pthread_mutex_lock(&s->lock);
-    for (const struct conn *c = s->conns; c; c = c->next)
-        n++;
+    int n = s->n_conn;
+    pthread_mutex_unlock(&s->lock);
+    return n;
+}
+
+double server_evicted(struct server *s)
+{
+    pthread_mutex_lock(&s->lock);
+    double n = (double)s->n_evicted;
     pthread_mutex_unlock(&s->lock);
     return n;
 }
@@ -194,10 +224,14 @@ void server_stop(struct server *s, double drain_s)
     queue_stop(&s->queue);
     jabbertts_close(s->tts);
     jabbertts_store_close(s->store);
+    if (s->listen.fd >= 0)
+        close(s->listen.fd);
+    listen_done(&s->listen);
     keys_done(&s->keys);
     metrics_done(&s->metrics);
-    buf_done(&s->tls_cert);
-    buf_done(&s->tls_key);
+    tls_done(&s->tls);
+    spool_budget_done(&s->spool);
+    logger_stop(&s->logger);
     pthread_mutex_destroy(&s->lock);
     mem_free(s);
 }

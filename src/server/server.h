@@ -18,7 +18,8 @@ enum server_log { SERVER_LOG_TEXT, SERVER_LOG_JSON, SERVER_LOG_NONE };
 
 struct server_options {
     struct jabbertts_options engine;
-    const char *host;       /* name or address to listen on */
+    const char *host;       /* to listen on: listen.h */
+    const char *systemd[2]; /* of the environment: LISTEN_PID, LISTEN_FDS; NULL */
     int port;               /* 0: any free one */
     const char *voice_dir;  /* of users' voices; NULL: none are kept */
     const char *model_name; /* id in the API; NULL: the model file's name */
@@ -31,7 +32,12 @@ struct server_options {
     double idle_timeout_s;    /* no byte moved, either way */
     double request_timeout_s; /* a whole request, when its client names no shorter time */
     bool strict;              /* unknown fields are errors */
-    const char *cors_origins; /* "*", or origins separated by commas; "": no CORS */
+    const char *cors_origins; /* whose pages may call, beside our own: origin.h */
+    const char *hosts;        /* names the server is known by, with commas; "": on loopback without
+                                 keys those of loopback, elsewhere any */
+    const char *base_path;    /* "/tts": also answer below this path; "" */
+    int spool_mb;             /* MiB of bodies and answers kept in files, all together */
+    const char *spool_dir;    /* of those files; NULL: /var/tmp */
     enum server_log log;
     bool log_text;             /* the texts too */
     const char *api_keys_file; /* keys.h has the form; NULL: none */
@@ -45,8 +51,13 @@ struct server;
 void server_options_init(struct server_options *o);
 /* Strings in o are borrowed until server_stop. */
 int server_start(const struct server_options *o, struct server **ret, struct err *e);
-const char *server_url(const struct server *s);   /* http://127.0.0.1:8000 */
-const char *server_model(const struct server *s); /* its id in the API */
+/* Can keys and certificates be read?  Nothing is started. */
+int server_check(const struct server_options *o, struct err *e);
+/* Read keys, certificate and lexicon again; when something is bad, what was there stays. */
+int server_reload(struct server *s, struct err *e);
+void server_note(struct server *s, const char *line); /* to the log, without waiting */
+const char *server_url(const struct server *s);       /* http://127.0.0.1:8000 */
+const char *server_model(const struct server *s);     /* its id in the API */
 /* Refuse new requests, give those that run drain_s seconds, cancel the rest, free everything. */
 void server_stop(struct server *s, double drain_s);
 

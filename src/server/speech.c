@@ -26,8 +26,8 @@ struct speech {
     struct speech_params params;
     struct jabbertts_format format;
     struct pump *pump;
-    struct buf whole; /* with stream false: the sound so far */
-    bool started;     /* the reply is on its way */
+    struct spool whole; /* with stream false: the sound so far */
+    bool started;       /* the reply is on its way */
     bool done;
 
     /* Of a request that has ended, for the log. */
@@ -87,7 +87,7 @@ static void speech_free(struct request_state *state)
     struct speech *sp = (struct speech *)state;
     pump_free(sp->pump);
     params_done(&sp->params);
-    buf_done(&sp->whole);
+    spool_done(&sp->whole);
     mem_free(sp->text);
     mem_free(sp);
 }
@@ -98,12 +98,13 @@ static int check_content_type(const struct request *r, struct api_error *e)
 {
     const char *type = http_header(r, "Content-Type");
     size_t n = type ? strcspn(type, "; \t") : 0;
-    if (!type || (n == 16 && strncasecmp(type, "application/json", 16) == 0))
+    /* A page of another site can send anything but JSON without asking. */
+    if (n == 16 && strncasecmp(type, "application/json", 16) == 0)
         return 0;
     return api_fail(e, FAULT_CONTENT_TYPE, NULL,
                     "the body is %.64s, must be JSON; send the header Content-Type: "
                     "application/json",
-                    type);
+                    type ? type : "of no type");
 }
 
 /* How long the client is going to wait, at most the server's own limit. */
@@ -238,7 +239,7 @@ static int speech_write(void *cookie, const void *data, size_t n)
 {
     struct speech *sp = cookie;
     if (!sp->params.stream)
-        return buf_add(&sp->whole, data, n);
+        return spool_add(&sp->whole, data, n);
     speech_start(sp->request, sp);
     return sp->params.stream_format ? write_delta(sp->request, data, n)
                                     : http_write(sp->request, data, n);
@@ -269,22 +270,31 @@ static int speech_submit(struct request *r, struct speech *sp, struct api_error 
     return 0;
 }
 
-static int speech_begin(struct request *r, struct api_error *e)
+static int parse_body(struct request *r, struct speech *sp, struct api_error *e)
 {
     struct param_limits limits = {r->server->o.max_input_chars, r->server->o.strict};
+    const char *body = spool_data(&r->body);
+    if (!body)
+        return api_fail(e, FAULT_MEMORY, NULL, "out of memory for the body");
+    if (r->body.len == 0)
+        return api_fail(e, FAULT_BAD_JSON, NULL, "the body is empty, must be a JSON object");
+    return params_parse(body, r->body.len, &limits, &sp->params, e);
+}
+
+static int speech_begin(struct request *r, struct api_error *e)
+{
     struct speech *sp = mem_try(1, sizeof *sp);
     if (!sp)
         return api_fail(e, FAULT_MEMORY, NULL, "out of memory for a request");
     sp->state = (struct request_state){speech_free, speech_log, speech_count};
     sp->request = r;
-    buf_init(&sp->whole, HTTP_WHOLE_BYTES);
-    if (check_content_type(r, e) < 0 ||
-        params_parse(r->body.data, r->body.len, &limits, &sp->params, e) < 0 ||
+    spool_init(&sp->whole, &r->server->spool, HTTP_WHOLE_BYTES);
+    if (check_content_type(r, e) < 0 || parse_body(r, sp, e) < 0 ||
         check_model(r->server, sp->params.model, e) < 0 || speech_submit(r, sp, e) < 0) {
         speech_free(&sp->state);
         return -1;
     }
-    buf_done(&r->body);
+    spool_done(&r->body);
     jabbertts_format_find(sp->params.encoder.format, &sp->format);
     snprintf(sp->voice, sizeof sp->voice, "%s",
              sp->params.request.voice ? sp->params.request.voice : "default");
@@ -322,13 +332,15 @@ static void end_events(struct request *r, const struct speech *sp)
 
 static void send_whole(struct request *r, struct speech *sp)
 {
-    if (strcmp(sp->format.name, "wav") == 0)
-        jabbertts_wav_header(pump_rate(sp->pump), (sp->whole.len - WAV_HEADER) / 2,
-                             (unsigned char *)sp->whole.data);
+    unsigned char header[WAV_HEADER];
+    if (strcmp(sp->format.name, "wav") == 0) {
+        jabbertts_wav_header(pump_rate(sp->pump), (sp->whole.len - WAV_HEADER) / 2, header);
+        spool_rewrite(&sp->whole, header, sizeof header);
+    }
     set_headers(r, sp);
-    buf_done(&r->reply.body);
+    spool_done(&r->reply.body);
     r->reply.body = sp->whole;
-    buf_init(&sp->whole, HTTP_WHOLE_BYTES);
+    spool_init(&sp->whole, &r->server->spool, HTTP_WHOLE_BYTES);
     http_ready(r);
 }
 

@@ -66,13 +66,15 @@ static int voices_take(struct upload *u, int i, const char *data, size_t n, stru
     return 0;
 }
 
-static int read_multipart(const struct request *r, const char *type, struct upload *u,
+static int read_multipart(struct request *r, const char *type, struct upload *u,
                           struct api_error *e)
 {
     struct multipart m;
     const struct part *p;
-    const char *why;
-    if (multipart_parse(type, r->body.data ? r->body.data : "", r->body.len, &m, &why) < 0)
+    const char *why, *body = spool_data(&r->body);
+    if (!body)
+        return voices_out_of_memory(e);
+    if (multipart_parse(type, body, r->body.len, &m, &why) < 0)
         return api_fail(e, FAULT_INVALID_VALUE, NULL, "the form cannot be read: %s", why);
     for (int i = 0; i < N_FIELD; i++)
         for (int k = 0; k < N_SPELLING && spellings[i][k] && !u->field[i]; k++)
@@ -98,10 +100,13 @@ static int take_base64(struct upload *u, const char *s, struct api_error *e)
     return rc;
 }
 
-static int read_json(const struct request *r, struct upload *u, struct api_error *e)
+static int read_json(struct request *r, struct upload *u, struct api_error *e)
 {
     json_error_t why;
-    json_t *j = json_loadb(r->body.data ? r->body.data : "", r->body.len, 0, &why);
+    const char *body = spool_data(&r->body);
+    if (!body)
+        return voices_out_of_memory(e);
+    json_t *j = json_loadb(body, r->body.len, 0, &why);
     int rc =
         json_is_object(j) ? 0 : api_fail(e, FAULT_BAD_JSON, NULL, "the body is not a JSON object");
     for (int i = 0; i < N_FIELD && rc == 0; i++)
@@ -124,7 +129,7 @@ static int read_json(const struct request *r, struct upload *u, struct api_error
     return rc;
 }
 
-static int read_upload(const struct request *r, struct upload *u, struct api_error *e)
+static int read_upload(struct request *r, struct upload *u, struct api_error *e)
 {
     const char *type = http_header(r, "Content-Type");
     if (type && strncasecmp(type, "multipart/form-data", 19) == 0)

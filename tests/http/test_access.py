@@ -70,16 +70,19 @@ def pages():
     with live.Server("--threads", "1", "--cors-origins", "https://a.example, https://b.example") as s:
         for origin, allowed in [("https://b.example", True), ("https://c.example", False)]:
             r = s.call("OPTIONS", "/v1/audio/speech", headers={
-                "Origin": origin, "Access-Control-Request-Method": "POST"})
+                "Origin": origin, "Access-Control-Request-Method": "POST",
+                "Access-Control-Request-Headers": "authorization,user-agent,x-anything-new"})
             got = r.headers["Access-Control-Allow-Origin"]
-            check(r.status == 204 and got == (origin if allowed else None), origin, got)
+            check(r.status == (204 if allowed else 403) and got == (origin if allowed else None),
+                  origin, (r.status, got))
             if allowed:
-                names = r.headers["Access-Control-Allow-Headers"].lower()
-                check("authorization" in names and "x-stainless-os" in names, "headers", names)
+                names = r.headers["Access-Control-Allow-Headers"]
+                check(names == "authorization,user-agent,x-anything-new", "headers are echoed", names)
                 check("POST" in r.headers["Access-Control-Allow-Methods"], "methods", "")
             r = s.call("POST", "/v1/audio/speech", json={}, headers={"Origin": origin})
             got = r.headers["Access-Control-Expose-Headers"]
-            check(r.status == 400 and (("x-request-id" in got) if allowed else got is None), origin, got)
+            check(r.status == (400 if allowed else 403) and
+                  (("x-request-id" in got) if allowed else got is None), origin, (r.status, got))
         check(s.call("OPTIONS", "/v1/nothing").status == 404, "OPTIONS of nothing", "")
 
 

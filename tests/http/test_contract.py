@@ -86,7 +86,7 @@ def fields(s):
 
 
 def bodies(s):
-    for body, text in [(b"", "not valid JSON"), (b"{", "not valid JSON"), (b"[]", "got an array"),
+    for body, text in [(b"", "the body is empty"), (b"{", "not valid JSON"), (b"[]", "got an array"),
                        (b'{"input":"\xff\xfe"}', "decode"), (b'{"input":"a\\u0000b"}', "NUL"),
                        (b'{"input":"\\ud800"}', "unicode"), (b"\x00" * 100, "not valid JSON"),
                        (b"[" * 100000, "not valid JSON")]:

@@ -16,7 +16,7 @@ LONG = "The quick brown fox jumps over the lazy dog, and then it goes home to sl
 
 def request(body, extra=""):
     data = json.dumps(body).encode()
-    return (f"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{extra}"
+    return (f"POST /v1/audio/speech HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{extra}"
             f"Content-Length: {len(data)}\r\n\r\n").encode() + data
 
 
@@ -73,7 +73,7 @@ def slow_ones():
     with live.Server("--threads", "1", "--header-timeout", "1", "--body-timeout", "1",
                      "--idle-timeout", "3") as s:
         silent, drip, body = s.socket(), s.socket(), s.socket()
-        body.sendall(b"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        body.sendall(b"POST /v1/audio/speech HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
 
         def dripping():
             try:
@@ -117,7 +117,7 @@ def floods():
                    headers={"Content-Type": "application/json"})
         check(r.status == 413 and r.error()["code"] == "body_too_large", "a body too large", r.status)
         c = s.socket()
-        c.sendall(b"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        c.sendall(b"POST /v1/audio/speech HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         sent = 0
         try:
             while sent < 1 << 27:
