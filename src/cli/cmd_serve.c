@@ -72,27 +72,50 @@ static int serve_told(int ready)
 
 /* --- serving --- */
 
+static void serve_reload(struct server *server)
+{
+    struct err e = {0};
+    char line[sizeof e.msg + 64];
+    if (server_reload(server, &e) < 0) {
+        snprintf(line, sizeof line, "reload: %s; what was there stays", e.msg);
+        server_note(server, line);
+    } else {
+        server_note(server, "reload: keys, certificate and lexicon were read again");
+    }
+}
+
+/* Until a signal says to stop. */
+static void serve_wait(struct server *server, const sigset_t *signals)
+{
+    int sig;
+    while (sigwait(signals, &sig) == 0 && sig == SIGHUP)
+        serve_reload(server);
+}
+
 static int serve_until_signal(const struct options *o, int ready)
 {
     struct server *server;
     struct err e = {0};
-    sigset_t stop;
-    int sig, code = 0;
+    sigset_t signals;
+    int code = 0;
     /* The server's threads have these blocked too, so they come to sigwait. */
-    sigemptyset(&stop);
-    sigaddset(&stop, SIGINT);
-    sigaddset(&stop, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &stop, NULL);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN); /* a reader of the log that is gone, */
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow: failed writes, not our end */
     int rc = server_start(&o->server, &server, &e);
     if (rc < 0)
         return rc == ERR_ARGUMENT ? cli_usage("serve", "%s", e.msg) : cli_fail("%s", e.msg);
     cli_note("jabbertts %s serves %s at %s/v1", jabbertts_version(), server_model(server),
              server_url(server));
     if (ready < 0 || (code = serve_told(ready)) == 0) {
-        sigwait(&stop, &sig);
-        cli_note("stopping; once more to stop at once");
+        serve_wait(server, &signals);
+        server_note(server, "stopping; once more to stop at once");
     }
-    pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
+    pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
     server_stop(server, o->drain_timeout_s);
     return code;
 }
@@ -102,6 +125,8 @@ int cmd_serve(struct options *o)
     char dir[4096];
     int ready = -1, code = 0;
     o->server.voice_dir = cli_voice_dir(o->server.voice_dir, dir, sizeof dir);
+    o->server.systemd[0] = getenv("LISTEN_PID");
+    o->server.systemd[1] = getenv("LISTEN_FDS");
     if (o->background && (code = serve_detach(&ready)))
         return code;
     return serve_until_signal(o, ready);

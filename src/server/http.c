@@ -87,14 +87,6 @@ bool http_gone(struct request *r)
     return gone;
 }
 
-bool http_late(struct request *r)
-{
-    pthread_mutex_lock(&r->lock);
-    bool late = r->late;
-    pthread_mutex_unlock(&r->lock);
-    return late;
-}
-
 void http_answer_by(struct request *r, double seconds)
 {
     pthread_mutex_lock(&r->lock);

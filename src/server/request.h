@@ -109,10 +109,8 @@ int http_write(struct request *r, const void *data, size_t n); /* 0, ERR_LIMIT o
 void http_write_end(struct request *r, bool broken);
 bool http_has_room(struct request *r); /* false: run again when there is */
 bool http_gone(struct request *r);     /* give up: the client has left */
-/* Run the handler once more if the answer has not begun so many seconds after the request came;
- * http_late says so then. */
+/* Run the handler once more if the answer has not begun so many seconds after the request came. */
 void http_answer_by(struct request *r, double seconds);
-bool http_late(struct request *r);
 
 /* Free a request that HTTP has finished with and no worker runs. */
 void request_free(struct request *r);

@@ -64,21 +64,25 @@ int server_check(const struct server_options *o, struct err *e)
 {
     struct keys keys = {.n_key = 0};
     struct tls tls = {.ready = false};
+    struct jabbertts *tts = NULL;
+    struct jabbertts_options lexicon = o->engine;
+    struct jabbertts_error why;
     int rc = server_load(&keys, &tls, o, e);
     keys_done(&keys);
     tls_done(&tls);
+    lexicon.model = "espeak-ng"; /* no weights are loaded to read a lexicon */
+    lexicon.aliases = NULL;
+    lexicon.store = NULL;
+    if (rc == 0 && lexicon.lexicon && (rc = jabbertts_open(&lexicon, &tts, &why)) < 0)
+        err_set(e, rc, "%s", why.message);
+    jabbertts_close(tts);
     return rc;
 }
 
 int server_reload(struct server *s, struct err *e)
 {
-    struct jabbertts_error why;
-    int rc = server_check(&s->o, e); /* all or nothing */
-    if (rc == 0)
-        rc = server_load(&s->keys, &s->tls, &s->o, e);
-    if (rc == 0 && jabbertts_lexicon_problem(s->tts, &why) < 0)
-        rc = err_set(e, why.code, "%s", why.message);
-    return rc;
+    int rc = server_check(&s->o, e); /* all or nothing; the engine reads its lexicon itself */
+    return rc < 0 ? rc : server_load(&s->keys, &s->tls, &s->o, e);
 }
 
 void server_note(struct server *s, const char *line)

@@ -19,6 +19,7 @@
 
 #define WAV_HEADER     44
 #define LOG_TEXT_BYTES 4096
+#define CHARS_PER_S    16.0 /* of English, read aloud: about 150 words a minute */
 
 struct speech {
     struct request_state state;
@@ -27,6 +28,7 @@ struct speech {
     struct jabbertts_format format;
     struct pump *pump;
     struct spool whole; /* with stream false: the sound so far */
+    int spool_rc;       /* < 0: why there is no room for it */
     bool started;       /* the reply is on its way */
     bool done;
 
@@ -107,12 +109,43 @@ static int check_content_type(const struct request *r, struct api_error *e)
                     type ? type : "of no type");
 }
 
-/* How long the client is going to wait, at most the server's own limit. */
-static double deadline(const struct request *r)
+/* For how long the client waits for the answer to begin, as OpenAI's clients announce it; its sound
+ * may take longer.  0: it does not say. */
+static double client_patience(const struct request *r)
 {
     const char *s = http_header(r, "X-Stainless-Timeout");
-    double limit = r->server->o.request_timeout_s, t = s ? strtod(s, NULL) : 0;
-    return t > 0 && t < limit ? t : limit;
+    double t = s ? strtod(s, NULL) : 0;
+    return t > 0 && t < 1e6 ? t : 0;
+}
+
+/* What cannot be spoken in time is refused before it is begun: at once by its own length, which no
+ * retry changes, or for now because of what waits before it.  As fast as the engine was recently;
+ * it may be faster, so a third is allowed for. */
+static int check_time(const struct request *r, const struct speech_params *p, struct api_error *e)
+{
+    const struct server *s = r->server;
+    double patience = client_patience(r);
+    struct jabbertts_load l;
+    jabbertts_load(s->tts, &l);
+    double needs = (double)p->n_char / CHARS_PER_S * l.rtf * (p->request.model ? 0 : 1);
+    double limit = s->o.request_timeout_s;
+    if (!p->stream && patience > 0 && patience < limit)
+        limit = patience; /* then the answer begins at its end */
+    if (needs > limit * 4 / 3)
+        return api_fail(e, FAULT_TOO_LONG, "input",
+                        "speaking %zu characters takes about %.0f s here, and the request may take "
+                        "%.0f s; split the text%s",
+                        p->n_char, needs, limit,
+                        limit < s->o.request_timeout_s ? ", or ask for a stream" : "");
+    if (patience > 0 && l.wait_s > patience * 4 / 3) {
+        api_fail(e, FAULT_BUSY, NULL,
+                 "the sound would begin in about %.0f s, later than the %.3g s that the client "
+                 "waits",
+                 l.wait_s, patience);
+        e->retry_after_s = l.wait_s - patience;
+        return -1;
+    }
+    return 0;
 }
 
 static void ignore(void *cookie, const struct jabbertts_stored *v)
@@ -239,7 +272,7 @@ static int speech_write(void *cookie, const void *data, size_t n)
 {
     struct speech *sp = cookie;
     if (!sp->params.stream)
-        return spool_add(&sp->whole, data, n);
+        return sp->spool_rc = spool_add(&sp->whole, data, n);
     speech_start(sp->request, sp);
     return sp->params.stream_format ? write_delta(sp->request, data, n)
                                     : http_write(sp->request, data, n);
@@ -264,7 +297,7 @@ static int speech_submit(struct request *r, struct speech *sp, struct api_error 
         p->request.voice = NULL;
     p->request.model = models_engine(p->model);
     p->request.owner = access_owner(r);
-    p->request.deadline_s = deadline(r);
+    p->request.deadline_s = r->server->o.request_timeout_s;
     if (pump_new(r->server->tts, &p->request, &p->encoder, &sink, &sp->pump, &why) < 0)
         return fail_submit(r->server, p, &why, e);
     return 0;
@@ -290,7 +323,8 @@ static int speech_begin(struct request *r, struct api_error *e)
     sp->request = r;
     spool_init(&sp->whole, &r->server->spool, HTTP_WHOLE_BYTES);
     if (check_content_type(r, e) < 0 || parse_body(r, sp, e) < 0 ||
-        check_model(r->server, sp->params.model, e) < 0 || speech_submit(r, sp, e) < 0) {
+        check_model(r->server, sp->params.model, e) < 0 || check_time(r, &sp->params, e) < 0 ||
+        speech_submit(r, sp, e) < 0) {
         speech_free(&sp->state);
         return -1;
     }
@@ -301,6 +335,7 @@ static int speech_begin(struct request *r, struct api_error *e)
     if (r->server->o.log_text)
         sp->text = mem_strndup(sp->params.request.text, LOG_TEXT_BYTES);
     r->state = &sp->state;
+    http_answer_by(r, client_patience(r));
     return 0;
 }
 
@@ -357,6 +392,21 @@ static void speech_finish(struct request *r, struct speech *sp)
     http_write_end(r, false);
 }
 
+/* The whole sound finds no room. */
+static void fail_room(int rc, struct api_error *e)
+{
+    if (rc == ERR_BUSY) {
+        api_fail(e, FAULT_BUSY, NULL,
+                 "there is no room for the whole sound beside other answers; try again later, or "
+                 "ask for it as a stream");
+        e->retry_after_s = 5;
+    } else {
+        api_fail(e, FAULT_STORAGE, NULL,
+                 "the whole sound cannot be kept: %s; ask for it as a stream",
+                 rc == ERR_LIMIT ? "it is over 256 MiB" : "no room on the disk?");
+    }
+}
+
 static void speech_pump(struct request *r, struct speech *sp)
 {
     struct jabbertts_error why = {0};
@@ -373,9 +423,18 @@ static void speech_pump(struct request *r, struct speech *sp)
                  p.n_truncated, p.n_piece);
         speech_fail(r, sp, &e);
     } else if (step < 0) {
-        api_fail_engine(&e, NULL, &why);
+        if (sp->spool_rc < 0)
+            fail_room(sp->spool_rc, &e);
+        else
+            api_fail_engine(&e, NULL, &why);
         speech_fail(r, sp, &e);
     }
+}
+
+static bool speech_is_late(const struct request *r, const struct speech *sp)
+{
+    double patience = client_patience(r);
+    return !sp->started && patience > 0 && http_seconds_since(&r->started) > patience;
 }
 
 void speech_run(struct request *r)
@@ -388,6 +447,14 @@ void speech_run(struct request *r)
     struct speech *sp = (struct speech *)r->state;
     if (!sp || sp->done)
         return;
+    if (!http_gone(r) && speech_is_late(r, sp)) {
+        pump_cancel(sp->pump);
+        api_fail(&e, FAULT_TIMEOUT, NULL,
+                 "the answer did not begin in the %.3g s that the client waits",
+                 client_patience(r));
+        speech_fail(r, sp, &e);
+        return;
+    }
     if (!http_gone(r)) {
         speech_pump(r, sp);
         return;
