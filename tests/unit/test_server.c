@@ -11,10 +11,13 @@
 
 #include "base/mem.h"
 #include "base/near.h"
+#include "server/head.h"
 #include "server/keys.h"
 #include "server/metrics.h"
+#include "server/origin.h"
 #include "server/params.h"
 #include "server/route.h"
+#include "server/spool.h"
 
 static const struct param_limits limits = {20, false};
 
@@ -109,6 +112,7 @@ static void params_table(void **state)
 
 static int load(const char *list, struct keys *k, struct err *e)
 {
+    *k = (struct keys){.n_key = 0};
     int rc = keys_load(k, NULL, list, 60, e);
     if (rc < 0)
         keys_done(k);
@@ -127,20 +131,28 @@ static void keys_lists(void **state)
              &k, &e),
         0);
     assert_int_equal(k.n_key, 3);
-    assert_string_equal(keys_find(&k, "ijklmnop")->name, "bob");
-    assert_ptr_equal(keys_find(&k, "abcdefgh"), &k.key[2]); /* also by its hash: the last wins */
-    assert_null(keys_find(&k, "abcdefg"));
-    assert_null(keys_find(&k, ""));
-    struct key *bob = keys_find(&k, "ijklmnop");
+    struct key_id bob, other;
+    assert_true(keys_find(&k, "ijklmnop", &bob));
+    assert_string_equal(bob.name, "bob");
+    assert_true(keys_find(&k, "abcdefgh", &other)); /* also by its hash: the last wins */
+    assert_string_equal(other.name, k.key[2].id.name);
+    assert_false(keys_find(&k, "abcdefg", &other));
+    assert_false(keys_find(&k, "", &other));
     for (int i = 0; i < 60; i++)
-        assert_true(keys_take(&k, bob, &q));
-    assert_false(keys_take(&k, bob, &q));
+        assert_true(keys_take(&k, &bob, &q));
+    assert_false(keys_take(&k, &bob, &q));
     assert_true(q.limit == 60 && q.remaining == 0 && q.retry_s > 0 && q.retry_s <= 1);
-    bob->filled.tv_sec -= 2; /* two seconds later */
-    assert_true(keys_take(&k, bob, &q));
+    /* Read again, and bad: nothing changes; good: the key goes on where it was. */
+    assert_true(keys_load(&k, NULL, "short", 60, &e) < 0);
+    assert_true(keys_find(&k, "ijklmnop", &bob));
+    assert_int_equal(keys_load(&k, NULL, "carol:qrstuvwx,bob:ijklmnop", 60, &e), 0);
+    assert_false(keys_find(&k, "abcdefgh", &other));
+    assert_false(keys_take(&k, &bob, &q));
+    k.key[1].filled.tv_sec -= 2; /* two seconds later */
+    assert_true(keys_take(&k, &bob, &q));
     keys_done(&k);
     assert_int_equal(load(NULL, &k, &e), 0);
-    assert_non_null(keys_find(&k, "")); /* none wanted: everyone may ask */
+    assert_true(keys_find(&k, "", &other) && other.is_admin); /* none wanted: everyone may ask */
     keys_done(&k);
     assert_true(load("short", &k, &e) < 0);
     assert_true(load("sha256:12", &k, &e) < 0);
@@ -163,7 +175,8 @@ static void keys_files(void **state)
         {"a: abcdefgh rate=1 administrator\n", "\"administrator\""},
     };
     char path[] = "/tmp/test_server_XXXXXX";
-    struct keys k;
+    struct keys k = {.n_key = 0};
+    struct key_id id;
     struct err e;
     int fd = mkstemp(path);
     (void)state;
@@ -177,13 +190,134 @@ static void keys_files(void **state)
         if (rc < 0 && !strstr(e.msg, cases[i].says))
             fail_msg("case %zu says: %s", i, e.msg);
         if (rc == 0)
-            assert_int_equal(keys_find(&k, "ijklmnop")->per_minute, 3);
+            assert_true(keys_find(&k, "ijklmnop", &id) && k.key[1].per_minute == 3);
         keys_done(&k);
     }
     close(fd);
     unlink(path);
     assert_int_equal(keys_load(&k, path, NULL, 0, &e), ERR_NOT_FOUND);
     keys_done(&k);
+}
+
+/* --- targets, hosts and origins --- */
+
+static void targets(void **state)
+{
+    static const struct {
+        const char *target, *path, *authority; /* path NULL: refused */
+    } cases[] = {
+        {"/a", "/a", ""},
+        {"/", "/", ""},
+        {"//a///b/", "/a/b/", ""},
+        {"/a?b=//c%00", "/a", ""},
+        {"/a#b", "/a", ""},
+        {"/%61%2Fb", "/a/b", ""},
+        {"/%20", "/ ", ""},
+        {"http://h", "/", "h"},
+        {"http://h:1/a", "/a", "h:1"},
+        {"HTTPS://h?x", "/", "h"},
+        {"*", "*", ""},
+        {"", NULL, ""},
+        {"a", NULL, ""},
+        {"http:///a", NULL, ""},
+        {"/%", NULL, ""},
+        {"/%4", NULL, ""},
+        {"/%4g", NULL, ""},
+        {"/%00", NULL, ""},
+        {"/%0a", NULL, ""},
+        {"/%7f", NULL, ""},
+        {"/ ", NULL, ""},
+        {"/%c3", NULL, ""},
+        {"/%c0%af", NULL, ""},
+        {"/%c3%a9", "/\xc3\xa9", ""},
+        {"/12345678901234567890", NULL, ""}, /* no room */
+    };
+    char path[20], authority[16];
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *wrong =
+            head_path(cases[i].target, path, sizeof path, authority, sizeof authority);
+        if (!wrong != !!cases[i].path ||
+            (!wrong && (strcmp(path, cases[i].path) || strcmp(authority, cases[i].authority))))
+            fail_msg("\"%s\": \"%s\" of \"%s\": %s", cases[i].target, path, authority,
+                     wrong ? wrong : "good");
+    }
+    assert_string_equal(route_below("/tts", "/tts/v1"), "/v1");
+    assert_string_equal(route_below("/tts/", "/tts"), "/");
+    assert_string_equal(route_below("/tts", "/ttsx"), "/ttsx");
+    assert_string_equal(route_below("", "/v1"), "/v1");
+}
+
+static void origins(void **state)
+{
+    static const struct {
+        const char *allowed, *origin, *host;
+        bool good;
+    } cases[] = {
+        {"", "http://a:1", "a:1", true},
+        {"", "http://a:1", "a:2", false},
+        {"", "http://localhost", "x", false},
+        {"local", "http://localhost", "x", true},
+        {"local", "https://[::1]:9", "x", true},
+        {"local", "http://[::2]", "x", false},
+        {"local", "http://127.1.2.3:4", "x", true},
+        {"local", "ftp://localhost", "x", false},
+        {"local", "null", "x", false},
+        {"local", "", "", false},
+        {"local", "http://", "", false},
+        {"*", "null", "x", true},
+        {"local, https://b.c", "https://b.c", "x", true},
+        {"local, https://b.c", "https://b.c.d", "x", false},
+        {"local", "local", "x", true}, /* a page cannot have it */
+        {"https://b.c", "http://localhost", "x", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (origin_allowed(cases[i].allowed, cases[i].origin, cases[i].host) != cases[i].good)
+            fail_msg("%s for %s at %s", cases[i].origin, cases[i].allowed, cases[i].host);
+    assert_true(origin_host_listed("a.b, c", "C:80") && !origin_host_listed("a.b, c", "b"));
+    assert_false(origin_is_loopback("[::1") || origin_is_loopback("") || origin_is_loopback(":80"));
+}
+
+static void spools(void **state)
+{
+    static char block[5000];
+    struct spool_budget b;
+    struct spool s, other;
+    char back[100];
+    (void)state;
+    spool_budget_init(&b, 200000, NULL);
+    spool_init(&s, &b, 150000);
+    spool_init(&other, &b, 150000);
+    for (int i = 0; i < 20; i++) {
+        memset(block, 'a' + i, sizeof block);
+        assert_int_equal(spool_add(&s, block, sizeof block), 0);
+        assert_int_equal(spool_budget_used(&b) > 0, i >= 3); /* 16 KiB stay in memory */
+    }
+    assert_int_equal(spool_rewrite(&s, "head", 4), 0);
+    const char *data = spool_data(&s);
+    assert_true(data && s.len == 100000 && !memcmp(data, "headaa", 6) && data[99999] == 't');
+    assert_int_equal(spool_read(&s, 99990, back, sizeof back), 10);
+    assert_memory_equal(back, "tttttttttt", 10);
+    assert_int_equal(spool_reserve(&other, 149000), ERR_BUSY);
+    assert_int_equal(spool_reserve(&other, 150001), ERR_LIMIT);
+    assert_int_equal(spool_add(&s, block, 5000), 0);
+    while (s.len + 5000 <= 150000)
+        assert_int_equal(spool_add(&s, block, 5000), 0);
+    assert_int_equal(spool_add(&s, block, 1), ERR_LIMIT);
+    spool_done(&s);
+    assert_int_equal(spool_budget_used(&b), 0);
+    assert_int_equal(spool_add(&s, "again", 5), 0);
+    assert_string_equal(spool_data(&s), "again");
+    spool_done(&s);
+    b.dir = "/nonexistent";
+    assert_int_equal(spool_add(&other, block, 5000), 0);
+    assert_int_equal(spool_reserve(&other, 149000), 0);
+    for (int i = 0, rc = 0; i < 4; i++, assert_true(rc == 0 || rc == ERR_IO))
+        rc = spool_add(&other, block, 5000);
+    assert_int_equal(spool_add(&other, block, 5000), ERR_IO);
+    spool_done(&other);
+    spool_budget_done(&b);
 }
 
 /* --- the rest --- */
@@ -264,7 +398,8 @@ int main(void)
         cmocka_unit_test(params_unknown),  cmocka_unit_test(params_table),
         cmocka_unit_test(keys_lists),      cmocka_unit_test(keys_files),
         cmocka_unit_test(routes_match),    cmocka_unit_test(near_words),
-        cmocka_unit_test(metrics_text),
+        cmocka_unit_test(metrics_text),    cmocka_unit_test(targets),
+        cmocka_unit_test(origins),         cmocka_unit_test(spools),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
