@@ -75,7 +75,7 @@ $(foreach i,ref $(ISA_ALL),$(eval FLAGS_conv8_$(i) := $(FLAGS_$(i))))
 
 SRC := $(filter-out $(foreach i,$(filter-out $(ISA_$(ARCH)),$(ISA_ALL)),src/kernels/$(i).c src/kernels/conv8_$(i).c), \
        $(wildcard src/base/*.c src/kernels/*.c src/formats/*.c src/model/*.c src/text/*.c \
-                  src/audio/*.c src/store/*.c src/engine/*.c))
+                  src/audio/*.c src/store/*.c src/engine/*.c src/engine/*/*.c))
 SERVER := $(wildcard src/server/*.c)
 CLI := $(wildcard src/cli/*.c)
 OBJ := $(SRC:%.c=$(BUILD)/%.o)
@@ -98,6 +98,8 @@ $(BUILD)/%.o: %.c Makefile
 # The page and the table of languages are built into the binary as they are.
 $(BUILD)/src/text/latin.o: src/text/latin.table
 $(BUILD)/src/server/page.o: $(wildcard src/server/page/*)
+# So are the languages.
+$(BUILD)/src/text/lang.o: $(wildcard share/lang/*.lang)
 
 $(BUILD)/libjabbertts.a: $(OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
@@ -190,6 +192,7 @@ print-cflags:
 # What is installed: source:mode:place
 INSTALLED := $(BUILD)/jabbertts:755:$(BINDIR)/jabbertts \
     models/jabber-tiny.gguf:644:$(DATADIR)/jabbertts/jabber-tiny.gguf \
+    $(foreach f,$(wildcard share/lang/*.lang),$(f):644:$(DATADIR)/jabbertts/lang/$(notdir $(f))) \
     $(BUILD)/jabbertts.1:644:$(MANDIR)/man1/jabbertts.1 \
     $(BUILD)/completion.bash:644:$(DATADIR)/bash-completion/completions/jabbertts \
     $(BUILD)/completion.zsh:644:$(DATADIR)/zsh/site-functions/_jabbertts \
@@ -210,7 +213,7 @@ install: all $(foreach i,$(INSTALLED),$(firstword $(subst :, ,$(i))))
 # Voices of users and configuration stay.
 uninstall:
 	rm -f $(foreach i,$(INSTALLED),$(DESTDIR)$(lastword $(subst :, ,$(i)))) $(DESTDIR)$(LIBDIR)/libjabbertts.so
-	-rmdir $(DESTDIR)$(DATADIR)/jabbertts $(DESTDIR)$(DOCDIR)
+	-rmdir $(DESTDIR)$(DATADIR)/jabbertts/lang $(DESTDIR)$(DATADIR)/jabbertts $(DESTDIR)$(DOCDIR)
 
 clean:
 	rm -rf build build-*

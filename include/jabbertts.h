@@ -68,13 +68,25 @@ struct jabbertts_error {
 struct jabbertts;
 struct jabbertts_store;
 
+/* One of several models of an engine. */
+struct jabbertts_model {
+    const char *name; /* by which a request chooses it; NULL: its file's name without ".gguf" */
+    const char *path; /* as `model` below */
+};
+
 struct jabbertts_options {
     const char *model; /* path of a GGUF made by `jabbertts convert`; NULL: the built-in voice;
                         * "espeak-ng": no neural model at all */
-    int threads;       /* 1..256; 0: one per core */
-    const char *isa;   /* NULL for the best, or "ref", "avx2", "avxvnni", "avx512", "neon" */
-    int slots;         /* requests decoded together, 1..64 (default 4) */
-    int queue;         /* requests open beyond those in slots, 0..65536 (default 64) */
+    const struct jabbertts_model *models; /* [n_model] several models instead of that one; the first
+                                           * is the default.  Those behind it are loaded when a
+                                           * request asks for them. */
+    int n_model;                          /* 0..64; 0: `model` alone */
+    size_t memory_budget; /* bytes that the weights, slots and caches in memory take at most, all
+                           * models together; who was not used for longest makes room.  0: none */
+    int threads;          /* 1..256; 0: one per core */
+    const char *isa; /* NULL for the best, or "ref", "avx2", "avxvnni", "avx512", "neon" */
+    int slots;       /* sentences decoded together, 1..64 (default 4); of each model, as below */
+    int queue;       /* requests open beyond those in slots, 0..65536 (default 64) */
     struct jabbertts_store *store; /* requests may name its voices too; borrowed.  NULL: none */
     const char *aliases; /* other names of voices, "alloy=zoe, nova=my-own", over the model's own
                           * aliases and names; NULL: only those */
@@ -99,6 +111,15 @@ JABBERTTS_API int jabbertts_open(const struct jabbertts_options *o, struct jabbe
 /* Cancels what runs; all streams must have been freed.  NULL is fine. */
 JABBERTTS_API void jabbertts_close(struct jabbertts *tts);
 
+/* The models of an engine.  Each is a struct jabbertts of its own: functions that ask for the rate,
+ * the voices, a stream or a text of one speak of that model, what jabbertts_open returned being the
+ * first.  They live as long as the engine; only what jabbertts_open returned is to be closed. */
+JABBERTTS_API struct jabbertts *jabbertts_model_at(struct jabbertts *tts, int i); /* or NULL */
+/* By its name, by a name of OpenAI's (jabbertts_model_alias; NULL too), which is the first one, or
+ * "espeak-ng", which every engine has, listed or not.  NULL: there is no such model. */
+JABBERTTS_API struct jabbertts *jabbertts_model_named(struct jabbertts *tts, const char *name);
+JABBERTTS_API const char *jabbertts_model_alias(int i); /* "tts-1", ...; NULL after the last */
+
 JABBERTTS_API const char *jabbertts_version(void);
 JABBERTTS_API int jabbertts_sample_rate(const struct jabbertts *tts);   /* Hz, of its own model */
 JABBERTTS_API int jabbertts_frame_samples(const struct jabbertts *tts); /* samples per frame */
@@ -106,22 +127,37 @@ JABBERTTS_API int jabbertts_n_codebook(const struct jabbertts *tts);
 JABBERTTS_API const char *jabbertts_isa(const struct jabbertts *tts); /* in use */
 JABBERTTS_API int jabbertts_threads(const struct jabbertts *tts);     /* in use */
 
-/* What the engine is doing: a consistent snapshot, cheap, from any thread. */
+/* What the engine is doing, all its models together: a consistent snapshot, cheap, from any
+ * thread. */
 struct jabbertts_load {
     int slots, active, queued; /* sequences at once at most; streams begun; waiting to begin */
     int batch;                 /* sequences in the last turn */
-    int loaded;                /* the weights are in memory */
+    int loaded;                /* models whose weights are in memory */
     int draining;              /* no more requests are taken */
-    double wait_s;             /* a request submitted now is predicted to start after so long */
+    double wait_s;             /* a request to tts submitted now is predicted to start then */
     double rtf;                /* compute time per second of sound, all streams together; recent */
     double busy_s;             /* compute time since the engine was opened */
     uint64_t n_frame;          /* and what came of it: frames, */
     double audio_s;            /* seconds of sound handed over, pauses included, */
     uint64_t n_submitted, n_refused, n_finished, n_cancelled, n_failed; /* streams, */
-    uint64_t n_truncated; /* pieces that a limit ended before the model did */
-    size_t memory_bytes;  /* of this process, resident */
+    uint64_t n_truncated;              /* pieces that a limit ended before the model did */
+    size_t memory_bytes;               /* of this process, resident */
+    size_t budget_bytes, in_use_bytes; /* memory_budget; what the models in memory take of it */
 };
 JABBERTTS_API void jabbertts_load(struct jabbertts *tts, struct jabbertts_load *l);
+
+/* One model of an engine.  Strings live as long as it does. */
+struct jabbertts_model_info {
+    const char *name, *path;
+    const char *engine;  /* what speaks: "dual-ar" or "espeak-ng" */
+    const char *licence; /* as its file says, or "" */
+    size_t file_bytes;
+    size_t memory_bytes; /* that it takes when it is loaded: weights, slots, caches at their most */
+    double idle_s;       /* since its last work */
+    struct jabbertts_load load; /* of this model alone, without memory */
+};
+JABBERTTS_API void jabbertts_model_info(struct jabbertts *tts, struct jabbertts_model_info *info);
+
 /* Refuse every further request, and wait until those open have ended or timeout_s has passed.
  * Returns how many have not.  Their readers must go on reading meanwhile. */
 JABBERTTS_API int jabbertts_drain(struct jabbertts *tts, double timeout_s);
@@ -145,7 +181,7 @@ JABBERTTS_API const char *jabbertts_espeak_voice(int i, const char **name);
 /* Seconds of the longest clip that a voice can be made from; 0: this engine cannot clone. */
 JABBERTTS_API double jabbertts_clip_seconds(const struct jabbertts *tts);
 
-/* A voice made from a clip: its codes and transcript. */
+/* A voice made from a clip: its codes and transcript, for the model that made it. */
 struct jabbertts_voice;
 /* Any sound file libav can read, at most jabbertts_clip_seconds; text: what is said in it. */
 JABBERTTS_API int jabbertts_voice_from_file(struct jabbertts *tts, const char *path,
@@ -154,6 +190,11 @@ JABBERTTS_API int jabbertts_voice_from_file(struct jabbertts *tts, const char *p
 JABBERTTS_API int jabbertts_voice_from_pcm(struct jabbertts *tts, const float *pcm, size_t n_sample,
                                            const char *text, struct jabbertts_voice **ret,
                                            struct jabbertts_error *e);
+/* From codes [codebooks, n_frame] that the model knows, which are copied; text: as it reads it. */
+JABBERTTS_API int jabbertts_voice_from_codes(struct jabbertts *tts, const int32_t *codes,
+                                             int n_frame, const char *text,
+                                             struct jabbertts_voice **ret,
+                                             struct jabbertts_error *e);
 /* Not while a request that uses it runs.  NULL is fine. */
 JABBERTTS_API void jabbertts_voice_free(struct jabbertts_voice *v);
 
@@ -247,7 +288,7 @@ struct jabbertts_request {
     const char *language;     /* as espeak-ng names it; NULL: told sentence by sentence */
     const char *instructions; /* how to speak; a marker it names leads each sentence (S1 models) */
     double deadline_s;        /* from submit to the last sample made; 0: none */
-    const char *model;        /* "espeak-ng" speaks with that; NULL: the engine's */
+    const char *model;        /* as jabbertts_model_named takes it; NULL: the one submitted to */
     int ssml;                 /* text is SSML: 1 yes, -1 no, 0 if it starts with <speak */
     int normalize;            /* default 1; 0: the text goes to the model as it was written */
     int carry_markers;        /* default 1: a marker leads the rest of its paragraph (S1 models) */
@@ -394,8 +435,8 @@ JABBERTTS_API int jabbertts_inspect(const char *path, int context, int json, cha
                                     struct jabbertts_error *e);
 
 struct jabbertts_text_options {
-    const char *stage;    /* clean, normalized, sentences, phonemes, tokens or prompt; NULL: all but
-                             the last, with headings */
+    const char *stage;    /* clean, normalized, sentences, phonemes, tokens, prompt or explained
+                             (which rule read what); NULL: all but the last two, with headings */
     const char *language; /* as in a request */
     const char *instructions;
     const char *voice; /* whose reference the prompt begins with; NULL: none, also where the model
@@ -408,6 +449,11 @@ JABBERTTS_API void jabbertts_text_options_init(struct jabbertts_text_options *o)
  * without tokens.  Free *ret with free(). */
 JABBERTTS_API int jabbertts_text(struct jabbertts *tts, const struct jabbertts_text_options *o,
                                  const char *text, char **ret, struct jabbertts_error *e);
+/* Run the tests in the text of a language's file (docs/TEXT.md); its name, "share/lang/sv.lang",
+ * gives the language.  How many failed, or < 0; *ret is a line for each of them, for each rule that
+ * no test reaches and for each that hides another.  Free *ret with free(). */
+JABBERTTS_API int jabbertts_check_language(const char *path, const char *text, char **ret,
+                                           struct jabbertts_error *e);
 /* The S1 marker that instructions name ("Whisper, please": "(whispering)"), NULL if none.  A
  * constant. */
 JABBERTTS_API const char *jabbertts_marker(const char *instructions);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define ARENA_ALIGN ((size_t)64)
 #define HUGE_PAGE   ((size_t)2 << 20)
@@ -113,6 +114,7 @@ struct chunk {
 struct mem_arena {
     struct chunk *chunks; /* newest first */
     size_t chunk_bytes, total;
+    bool failed;
 };
 
 struct mem_arena *mem_arena_new(size_t chunk_bytes)
@@ -160,6 +162,19 @@ void *mem_arena_alloc(struct mem_arena *a, size_t n_bytes)
     return p;
 }
 
+void *mem_arena_array(struct mem_arena *a, size_t n, size_t size)
+{
+    void *p = a && (size == 0 || n <= SIZE_MAX / size) ? mem_arena_alloc(a, n * size) : NULL;
+    if (a && !p)
+        a->failed = true;
+    return p;
+}
+
+bool mem_arena_failed(const struct mem_arena *a)
+{
+    return !a || a->failed;
+}
+
 size_t mem_arena_bytes(const struct mem_arena *a)
 {
     return a->total;
@@ -175,4 +190,18 @@ void mem_arena_free(struct mem_arena *a)
         mem_free(c);
     }
     mem_free(a);
+}
+
+/* --- this process --- */
+
+size_t mem_resident_bytes(void)
+{
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f)
+        return 0;
+    if (fscanf(f, "%*d %ld", &pages) != 1)
+        pages = 0;
+    fclose(f);
+    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
 }

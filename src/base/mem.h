@@ -7,6 +7,7 @@
  * Threads: the plain functions any; an arena belongs to one thread at a time. */
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
+#include <stdbool.h>
 #include <stddef.h>
 
 void *mem_alloc(size_t n_bytes);      /* zeroed; aborts when out of memory */
@@ -21,13 +22,19 @@ void mem_free(void *p);                         /* NULL is fine */
 struct mem_arena;
 struct mem_arena *mem_arena_new(size_t chunk_bytes);        /* NULL when out of memory */
 void *mem_arena_alloc(struct mem_arena *a, size_t n_bytes); /* zeroed, 64-byte aligned, or NULL */
-size_t mem_arena_bytes(const struct mem_arena *a);          /* handed out so far */
+/* Many arrays with one check behind them: n * size bytes as above; what fails (a NULL too) makes
+ * mem_arena_failed true for good. */
+void *mem_arena_array(struct mem_arena *a, size_t n, size_t size);
+bool mem_arena_failed(const struct mem_arena *a);
+size_t mem_arena_bytes(const struct mem_arena *a); /* handed out so far */
 void mem_arena_free(struct mem_arena *a);
 
 /* One large zeroed block, page aligned, backed lazily (KV caches); NULL when it cannot be had. */
 void *mem_pages_new(size_t n_bytes);
 void mem_pages_free(void *p, size_t n_bytes);
 void mem_pages_drop(void *p, size_t n_bytes); /* give the backing back; reads as zero again */
+
+size_t mem_resident_bytes(void); /* of this process; 0 where that is not known */
 
 /* Tests: let the n-th next mem_try, mem_grow, mem_strndup, arena or pages call fail (and all
  * later ones); -1 switches it off. */

@@ -276,11 +276,17 @@ static void *work(void *arg)
 
 /* --- public --- */
 
+int pool_default_threads(void)
+{
+    int cores = physical_cores();
+    return cores > POOL_MAX_THREADS ? POOL_MAX_THREADS : cores;
+}
+
 int pool_new(int n_thread, struct pool **ret, struct err *e)
 {
     int cores = physical_cores();
     if (n_thread == 0)
-        n_thread = cores > POOL_MAX_THREADS ? POOL_MAX_THREADS : cores;
+        n_thread = pool_default_threads();
     if (n_thread < 1 || n_thread > POOL_MAX_THREADS)
         return err_set(e, ERR_ARGUMENT, "threads is %d, must be 1 to %d", n_thread,
                        POOL_MAX_THREADS);

@@ -28,6 +28,7 @@ typedef void (*pool_task)(void *arg, int i_task, int i_thread);
 struct pool;
 /* n_thread in [1, POOL_MAX_THREADS]; 0 = one per physical core this process may use. */
 int pool_new(int n_thread, struct pool **ret, struct err *e);
+int pool_default_threads(void);
 void pool_free(struct pool *p);
 int pool_threads(const struct pool *p);
 void pool_run(struct pool *p, pool_task task, void *arg, int n_task);

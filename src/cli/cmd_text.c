@@ -4,6 +4,24 @@
 
 #include "cli/options.h"
 
+/* The tests of a language's file. */
+static int text_check(const struct options *o)
+{
+    struct jabbertts_error e;
+    char *text = NULL, *listing = NULL;
+    size_t n;
+    if (cli_read_file(o->check, 1 << 20, &text, &n))
+        return CLI_FAILED;
+    int failed = jabbertts_check_language(o->check, text, &listing, &e);
+    free(text);
+    if (failed < 0)
+        return cli_error("text", &e);
+    fputs(listing, stdout);
+    free(listing);
+    printf("%d failed\n", failed);
+    return failed ? CLI_FAILED : CLI_OK;
+}
+
 int cmd_text(struct options *o)
 {
     struct jabbertts_options engine = o->server.engine;
@@ -11,11 +29,13 @@ int cmd_text(struct options *o)
     struct jabbertts_error e;
     struct jabbertts *tts = NULL;
     char *text = NULL, *listing = NULL;
+    if (o->check)
+        return text_check(o);
     int code = cli_read_text(o, &text);
     if (code)
         return code;
     jabbertts_text_options_init(&t);
-    t.stage = o->stage;
+    t.stage = o->explain ? "explained" : o->stage;
     t.language = o->request.language;
     t.instructions = o->request.instructions;
     t.voice = o->request.voice;

@@ -87,9 +87,10 @@ struct options {
     struct jabbertts_convert_options convert; /* recommended sampling and names */
     struct jabbertts_stored voice;            /* that is added */
     struct option_list aliases;
-    const char *output, *format, *input, *voice_text, *stage, *type, *imatrix, *reference, *corpus;
+    const char *output, *format, *input, *voice_text, *stage, *type, *imatrix, *reference, *corpus,
+        *check;
     double drain_timeout_s, target_bits;
-    bool play, ssml, emoji, json, no_encoder, no_equalize, trim, background, quiet, help;
+    bool play, ssml, emoji, explain, json, no_encoder, no_equalize, trim, background, quiet, help;
     const char *config; /* the file that was read; NULL: none */
 
     const struct command *command;

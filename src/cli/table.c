@@ -91,7 +91,7 @@ static const char *const cache_words[] = {"f32", "f16", "q8_0", NULL};
 static const char *const isa_words[] = {"ref", "avx2", "avxvnni", "avx512", "neon", NULL};
 static const char *const format_words[] = {"wav", "mp3", "opus", "aac", "flac", "pcm", NULL};
 static const char *const stage_words[] = {"clean",  "normalized", "sentences", "phonemes",
-                                          "tokens", "prompt",     NULL};
+                                          "tokens", "prompt",     "explained", NULL};
 static const char *const convert_words[] = {"f32", "f16", "bf16", "q8_0", "q4_0", NULL};
 static const char *const quantize_words[] = {"q8", "q4", "mixed", NULL};
 static const char *const switch_words[] = {"off", "on", NULL};
@@ -120,7 +120,12 @@ const struct option_row option_rows[] = {
     {.name = "stage", OF_CALL(TEXT), .type = WORD, AT(stage), .words = stage_words,
      .placeholder = "NAME",
      .help = "only this stage, in plain lines; prompt: the token ids that the model is given for "
-             "each piece (default: all but that, with headings)"},
+             "each piece; explained: which rule reads what (default: all but these, with "
+             "headings)"},
+    {.name = "explain", OF_CALL(TEXT), .type = BOOLEAN, AT(explain),
+     .help = "the same as --stage explained"},
+    {.name = "check", OF_CALL(TEXT), .type = STRING, AT(check), .placeholder = "FILE",
+     .help = "run the tests in FILE, which holds the rules of a language, and read no text"},
     {.name = "emoji", OF_CALL(TEXT), .type = BOOLEAN, AT(emoji),
      .help = "say what emoji show (default: they are dropped)"},
     {.name = "normalize", SETTING(SAY | TEXT), .type = CHOICE, AT(request.normalize),

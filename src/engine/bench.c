@@ -118,8 +118,8 @@ static int bench_alloc(struct bench *b, struct err *e)
     b->fast_logits = mem_try(batch * (size_t)s->lm.codebook_size, sizeof *b->fast_logits);
     b->probs = mem_try((size_t)b->n_logit, sizeof *b->probs);
     b->scratch = mem_try(2 * (size_t)b->n_logit, sizeof *b->scratch);
-    b->codes = mem_try(n_codebook * ENGINE_CHUNK_FRAMES, sizeof *b->codes);
-    b->pcm = mem_try((size_t)s->codec.frame_samples * ENGINE_CHUNK_FRAMES, sizeof *b->pcm);
+    b->codes = mem_try(n_codebook * POLICY_CHUNK_FRAMES, sizeof *b->codes);
+    b->pcm = mem_try((size_t)s->codec.frame_samples * POLICY_CHUNK_FRAMES, sizeof *b->pcm);
     b->saved = mem_try(lm_slot_bytes(b->slots[0], b->capacity), 1);
     if (!b->columns || !b->hidden || !b->logits || !b->fast_logits || !b->probs || !b->scratch ||
         !b->codes || !b->pcm || !b->saved)
@@ -235,15 +235,15 @@ static void run_frames(struct bench *b, struct frames *f)
 static void bench_run_codec(struct bench *b)
 {
     double run[N_CODEC_RUN];
-    int n = b->model.spec.lm.n_codebook * ENGINE_CHUNK_FRAMES;
+    int n = b->model.spec.lm.n_codebook * POLICY_CHUNK_FRAMES;
     double t;
     for (int i = 0; i < n; i++)
         b->codes[i] = (i * 37) % 64;
     for (int i = 0; i < N_CODEC_RUN; i++) {
         t = engine_now();
-        codec_decode(b->model.codec, b->stream, b->codes, ENGINE_CHUNK_FRAMES, b->pcm,
+        codec_decode(b->model.codec, b->stream, b->codes, POLICY_CHUNK_FRAMES, b->pcm,
                      b->model.exec);
-        run[i] = (engine_now() - t) / ENGINE_CHUNK_FRAMES;
+        run[i] = (engine_now() - t) / POLICY_CHUNK_FRAMES;
     }
     b->codec_s = summarize(run, N_CODEC_RUN);
 }

@@ -4,6 +4,7 @@
 #define ENGINE_BENCH_H
 #include <jansson.h>
 #include "engine/engine.h"
+#include "model/model.h"
 
 /* Best (smallest) and median of n values, times factor; v is sorted. */
 json_t *bench_stat(double *v, int n, double factor);

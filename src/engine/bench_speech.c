@@ -87,19 +87,27 @@ static int run_case(struct jabbertts *tts, const struct speech *c,
     return rc;
 }
 
-/* All cases, with the model's default voice.  Where it has none, as with random weights, any codes
- * do: that they are in the prompt is all that matters. */
+/* Any codes: that they are in the prompt is all that matters. */
+static int some_voice(struct jabbertts *tts, struct jabbertts_voice **ret,
+                      struct jabbertts_error *error)
+{
+    int n = jabbertts_n_codebook(tts) * REFERENCE;
+    int32_t *codes = mem_alloc((size_t)n * sizeof *codes);
+    for (int i = 0; i < n; i++)
+        codes[i] = i * 37 % 64;
+    int rc = jabbertts_voice_from_codes(tts, codes, REFERENCE, "And so on.", ret, error);
+    mem_free(codes);
+    return rc;
+}
+
+/* All cases, with the model's default voice, or some where it has none, as with random weights. */
 static int run_cases(struct jabbertts *tts, json_t *list, struct jabbertts_error *error)
 {
-    int n_codebook = jabbertts_n_codebook(tts), rc = 0;
-    int32_t *codes = mem_alloc((size_t)(n_codebook * REFERENCE) * sizeof *codes);
-    char said[] = "And so on.";
-    struct jabbertts_voice voice = {.text = said, .codes = codes, .n_frame = REFERENCE};
-    for (int i = 0; i < n_codebook * REFERENCE; i++)
-        codes[i] = i * 37 % 64;
+    struct jabbertts_voice *voice = NULL;
+    int rc = jabbertts_voice_default(tts) ? 0 : some_voice(tts, &voice, error);
     for (size_t i = 0; i < sizeof cases / sizeof *cases && rc == 0; i++)
-        rc = run_case(tts, &cases[i], jabbertts_voice_default(tts) ? NULL : &voice, list, error);
-    mem_free(codes);
+        rc = run_case(tts, &cases[i], voice, list, error);
+    jabbertts_voice_free(voice);
     return rc;
 }
 

@@ -1,26 +1,24 @@
-/* engine.c - open, close, and what the engine says about itself. */
+/* engine.c - open and close an engine: its models, one after the other. */
 #include "engine/engine.h"
 
 #include <errno.h>
 #include <limits.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/pool.h"
+#include "model/model.h"
 #include "text/lexicon.h"
-#include "text/libespeak.h"
 
 /* The two lists of codes are one list under two names. */
 #define SAME(name) ((int)JABBERTTS_##name == (int)name)
 _Static_assert(SAME(ERR_ARGUMENT) && SAME(ERR_NOT_FOUND) && SAME(ERR_FORMAT) &&
                    SAME(ERR_UNSUPPORTED) && SAME(ERR_LIMIT) && SAME(ERR_MEMORY) && SAME(ERR_IO) &&
                    SAME(ERR_BUSY) && SAME(ERR_CANCELLED) && SAME(ERR_INTERNAL) &&
-                   SAME(ERR_DEADLINE),
+                   SAME(ERR_DEADLINE) && SAME(ERR_DENIED),
                "jabbertts.h and err.h disagree");
 
 int engine_return(struct jabbertts_error *to, const struct err *from, int rc)
@@ -33,16 +31,16 @@ int engine_return(struct jabbertts_error *to, const struct err *from, int rc)
     return rc;
 }
 
-double engine_frame_s(const struct jabbertts *tts)
-{
-    return (double)tts->model.spec.codec.frame_samples / tts->model.spec.codec.sample_rate;
-}
-
 double engine_now(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+struct timespec engine_clock(double t)
+{
+    return (struct timespec){.tv_sec = (time_t)t, .tv_nsec = (long)((t - floor(t)) * 1e9)};
 }
 
 const char *jabbertts_version(void)
@@ -104,54 +102,125 @@ static int engine_check_options(const struct jabbertts_options *o, struct err *e
                        o->max_wait_s, o->idle_s);
     if (o->context < 0)
         return err_set(e, ERR_ARGUMENT, "context is %d, must not be negative", o->context);
+    if (o->n_model < 0 || o->n_model > LIMIT_MODELS)
+        return err_set(e, ERR_ARGUMENT, "n_model is %d, must be 0 to %d", o->n_model, LIMIT_MODELS);
     return 0;
 }
 
-int engine_load(struct jabbertts *tts, struct err *e)
+/* The name that a request chooses it by: given, or the file's. */
+static char *engine_name(const char *given, const char *path)
 {
-    int rc = model_load(&tts->model, &tts->model_options, e);
-    if (rc == 0)
-        rc = speak_init(tts, e);
+    const char *slash = strrchr(path, '/'), *from = slash ? slash + 1 : path;
+    size_t n = strlen(from);
+    if (given)
+        return mem_strndup(given, LIMIT_VOICE_NAME_BYTES);
+    if (n > 5 && strcmp(from + n - 5, ".gguf") == 0)
+        n -= 5;
+    return mem_strndup(from, n < LIMIT_VOICE_NAME_BYTES ? n : LIMIT_VOICE_NAME_BYTES);
+}
+
+static int engine_check_model(const struct models *all, const struct jabbertts *tts, struct err *e)
+{
+    for (int i = 0; i < all->n; i++)
+        if (all->model[i] != tts && strcmp(all->model[i]->name, tts->name) == 0)
+            return err_set(e, ERR_ARGUMENT, "two models have the name \"%.64s\": %.128s and %.128s",
+                           tts->name, all->model[i]->path, tts->path);
+    if (all->budget > 0 && tts->cost > all->budget)
+        return err_set(e, ERR_LIMIT,
+                       "the model \"%.64s\" takes %zu MiB (weights, slots and caches), the memory "
+                       "budget is %zu MiB; raise it, or use fewer slots, a shorter context or a "
+                       "smaller type",
+                       tts->name, (tts->cost >> 20) + 1, all->budget >> 20);
+    return 0;
+}
+
+/* A model without its weights, and its thread. */
+static int engine_add(struct models *all, const struct jabbertts_options *o,
+                      const struct jabbertts_model *m, struct err *e)
+{
+    char path[PATH_MAX];
+    bool espeak = m->path && strcmp(m->path, ENGINE_ESPEAK) == 0;
+    int rc = espeak ? 0 : engine_model_path(m->path, path, sizeof path, e);
     if (rc < 0)
-        engine_unload(tts);
-    return rc;
-}
-
-void engine_unload(struct jabbertts *tts)
-{
-    speak_done(tts);
-    model_unload(&tts->model);
-#ifdef __GLIBC__
-    malloc_trim(0); /* what free keeps goes back to the system too */
-#endif
-}
-
-/* The names of instruction set and cache must outlive the caller's options and the weights. */
-static void remember_options(struct jabbertts *tts, const struct jabbertts_options *o)
-{
-    tts->n_thread = pool_threads(tts->model.pool);
-    tts->isa = kern_exec_isa(tts->model.exec);
-    tts->model_options.isa = tts->isa;
-    tts->model_options.cache = kern_type_name(lm_kv_type(tts->model.lm));
-    tts->n_slot = o->slots;
+        return rc;
+    struct jabbertts *tts = mem_try(1, sizeof *tts);
+    if (!tts)
+        return err_set(e, ERR_MEMORY, "out of memory for a model");
+    pthread_condattr_t clock;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&tts->wake, &clock);
+    pthread_condattr_destroy(&clock);
+    all->model[all->n++] = tts;
+    tts->all = all;
+    tts->kind = espeak ? &engine_espeak : &engine_dual_ar;
+    tts->path = mem_strndup(espeak ? ENGINE_ESPEAK : path, PATH_MAX);
+    tts->name = tts->path ? engine_name(m->name, tts->path) : NULL;
+    tts->licence = "";
     tts->n_queue_max = o->queue;
-    tts->prefix_mb = o->prefix_mb;
-    tts->prefix_dir = o->prefix_dir ? mem_strdup(o->prefix_dir) : NULL;
-    tts->store = o->store;
     tts->max_wait_s = o->max_wait_s;
     tts->idle_s = o->idle_s;
-    tts->last_work = engine_now();
-    tts->n_free = o->slots;
+    tts->guarded.last_work = engine_now();
+    if (!tts->path || !tts->name)
+        return err_set(e, ERR_MEMORY, "out of memory for a model");
+    if ((rc = tts->kind->open(tts, o, e)) < 0)
+        return all->n > 1 ? err_wrap(e, "model \"%.64s\"", tts->name) : rc;
+    return engine_check_model(all, tts, e);
 }
 
-static void nothing(void *cookie, const struct jabbertts_stored *v)
+/* The first model's weights are loaded here, so that what is wrong with them is known at once. */
+static int engine_load_first(struct jabbertts *tts, struct err *e)
+{
+    double begin = engine_now();
+    int rc = tts->kind->load ? tts->kind->load(tts, e) : 0;
+    if (rc < 0)
+        return rc;
+    struct front *f = engine_lock(tts);
+    f->loaded = true;
+    f->last_work = f->loaded_at = engine_now();
+    f->load_s = f->loaded_at - begin;
+    tts->all->in_use += tts->cost;
+    engine_unlock(tts);
+    return 0;
+}
+
+static int engine_start_threads(struct models *all, struct err *e)
+{
+    for (int i = 0; i < all->n; i++) {
+        struct jabbertts *tts = all->model[i];
+        if ((errno = pthread_create(&tts->thread, NULL, engine_main, tts)) != 0)
+            return err_set(e, ERR_IO, "cannot start an engine thread: %s", strerror(errno));
+        tts->has_thread = true;
+    }
+    return 0;
+}
+
+static void engine_ignore(void *cookie, const struct jabbertts_stored *v)
 {
     (void)cookie;
     (void)v;
 }
 
-/* "alias=name, ...": each name must be a voice, of the model or of the store. */
-static int engine_read_aliases(struct jabbertts *tts, const char *list, struct err *e)
+/* alias=name in every model that knows the name; some model or the store must. */
+static int engine_set_alias(struct models *all, const char *alias, const char *name, struct err *e)
+{
+    const struct jabbertts_which which = {.kind = JABBERTTS_VOICE, .id = name};
+    bool stored =
+        all->store && jabbertts_store_get(all->store, &which, engine_ignore, NULL, NULL) == 0;
+    int n = 0, rc = 0;
+    for (int i = 0; i < all->n && rc >= 0; i++) {
+        const struct voice_engine *kind = all->model[i]->kind;
+        rc = kind->set_alias ? kind->set_alias(all->model[i], alias, name, stored, e) : 0;
+        n += rc > 0;
+    }
+    if (rc >= 0 && n == 0)
+        rc = err_set(e, ERR_NOT_FOUND, "the alias \"%s\" stands for \"%s\", which is no voice",
+                     alias, name);
+    return rc < 0 ? rc : 0;
+}
+
+/* "alias=name, ..." */
+static int engine_read_aliases(struct models *all, const char *list, struct err *e)
 {
     char alias[LIMIT_VOICE_NAME_BYTES + 1], name[LIMIT_VOICE_NAME_BYTES + 1];
     int n, rc;
@@ -159,182 +228,124 @@ static int engine_read_aliases(struct jabbertts *tts, const char *list, struct e
         if (sscanf(list, "%128[^=, ]=%128[^=, ]%n", alias, name, &n) != 2 ||
             (list[n] && !strchr(", ", list[n])))
             return err_set(e, ERR_ARGUMENT, "\"%.64s\" in the aliases, must be ALIAS=VOICE", list);
-        if (!voices_find(tts->model.voices, name) &&
-            (!tts->store ||
-             jabbertts_store_get(tts->store,
-                                 &(struct jabbertts_which){.kind = JABBERTTS_VOICE, .id = name},
-                                 nothing, NULL, NULL) < 0))
-            return err_set(e, ERR_NOT_FOUND,
-                           "the alias \"%s\" stands for \"%s\", which is no voice", alias, name);
-        if ((rc = voices_set_alias(tts->model.voices, alias,
-                                   voices_resolve(tts->model.voices, name), e)) < 0)
+        if ((rc = engine_set_alias(all, alias, name, e)) < 0)
             return rc;
         list += n;
     }
     return 0;
 }
 
-/* A reference leaves a quarter of the context to the text and its sound. */
-static int engine_clip_frames(const struct jabbertts *tts)
+static int engine_open(struct models *all, const struct jabbertts_options *o, struct err *e)
 {
-    const struct spec_codec *c = &tts->model.spec.codec;
-    int most = tts->n_context - tts->n_context / 4, rows = c->frame_samples;
-    if (!c->has_encoder)
-        return 0;
-    for (int i = 0; i < c->n_encoder_rate; i++) {
-        rows /= c->encoder_rate[i]; /* positions that a frame takes in the block's transformer */
-        if (c->enc[i].n_layer > 0 && c->enc[i].n_position / rows < most)
-            most = c->enc[i].n_position / rows;
+    const struct jabbertts_model one = {.path = o->model}, espeak = {.path = ENGINE_ESPEAK};
+    const struct jabbertts_model *models = o->n_model > 0 ? o->models : &one;
+    int n = o->n_model > 0 ? o->n_model : 1, rc;
+    bool has_espeak = false;
+    if ((rc = engine_check_options(o, e)) < 0 ||
+        (o->lexicon && (rc = lexicon_open(o->lexicon, &all->lexicon, e)) < 0))
+        return rc;
+    all->store = o->store;
+    all->budget = o->memory_budget;
+    for (int i = 0; i < n && rc == 0; i++) {
+        rc = engine_add(all, o, &models[i], e);
+        has_espeak = has_espeak || (rc == 0 && all->model[i]->kind == &engine_espeak);
     }
-    return c->pre.n_layer > 0 && c->pre.n_position < most ? c->pre.n_position : most;
+    all->n_listed = all->n;
+    if (rc == 0 && !has_espeak)
+        rc = engine_add(all, o, &espeak, e);
+    if (rc == 0 && o->aliases)
+        rc = engine_read_aliases(all, o->aliases, e);
+    if (rc == 0)
+        rc = engine_load_first(all->model[0], e);
+    return rc < 0 ? rc : engine_start_threads(all, e);
 }
 
-static int engine_start(struct jabbertts *tts, const struct jabbertts_options *o, struct err *e)
+static void engine_free_model(struct jabbertts *tts)
 {
-    char path[PATH_MAX];
-    double begin = engine_now();
-    int rc;
-    tts->model_options = (struct model_options){
-        .n_thread = o->threads, .isa = o->isa, .cache = o->cache, .max_batch = o->slots};
-    if ((rc = engine_check_options(o, e)) < 0 ||
-        (o->lexicon && (rc = lexicon_open(o->lexicon, &tts->lexicon, e)) < 0))
-        return rc;
-    if (o->model && strcmp(o->model, ENGINE_ESPEAK) == 0)
-        return 0;
-    if ((rc = engine_model_path(o->model, path, sizeof path, e)) < 0 ||
-        (rc = model_open(&tts->model, path, &tts->model_options, e)) < 0)
-        return rc;
-    tts->has_model = true;
-    int longest = tts->model.spec.lm.slow.n_position;
-    if (o->context > longest)
-        return err_set(e, ERR_ARGUMENT, "context is %d, this model's is %d", o->context, longest);
-    tts->n_context = o->context ? o->context : longest;
-    tts->max_clip_frames = engine_clip_frames(tts);
-    remember_options(tts, o);
-    if (o->aliases && (rc = engine_read_aliases(tts, o->aliases, e)) < 0)
-        return rc;
-    if ((rc = speak_init(tts, e)) < 0)
-        return rc;
-    tts->loaded = true;
-    tts->load_s = engine_now() - begin;
-    if ((errno = pthread_create(&tts->thread, NULL, engine_main, tts)) != 0)
-        return err_set(e, ERR_IO, "cannot start the engine thread: %s", strerror(errno));
-    tts->has_thread = true;
-    return 0;
+    tts->kind->close(tts);
+    pthread_cond_destroy(&tts->wake);
+    mem_free(tts->name);
+    mem_free(tts->path);
+    mem_free(tts);
+}
+
+static void engine_free(struct models *all)
+{
+    pthread_mutex_lock(&all->lock);
+    for (int i = 0; i < all->n; i++) {
+        all->model[i]->guarded.closing = true;
+        pthread_cond_signal(&all->model[i]->wake);
+    }
+    pthread_mutex_unlock(&all->lock);
+    for (int i = 0; i < all->n; i++)
+        if (all->model[i]->has_thread)
+            pthread_join(all->model[i]->thread, NULL);
+    for (int i = 0; i < all->n; i++)
+        engine_free_model(all->model[i]);
+    lexicon_free(all->lexicon);
+    pthread_cond_destroy(&all->changed);
+    pthread_mutex_destroy(&all->lock);
+    mem_free(all);
 }
 
 int jabbertts_open(const struct jabbertts_options *o, struct jabbertts **ret,
                    struct jabbertts_error *error)
 {
     struct err e = {0};
-    struct jabbertts *tts = mem_try(1, sizeof *tts);
-    if (!tts)
+    struct models *all = mem_try(1, sizeof *all);
+    if (!all)
         return engine_return(error, &e, err_set(&e, ERR_MEMORY, "out of memory"));
     pthread_condattr_t clock;
-    pthread_mutex_init(&tts->lock, NULL);
+    pthread_mutex_init(&all->lock, NULL);
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&tts->wake, &clock);
-    pthread_cond_init(&tts->changed, &clock);
+    pthread_cond_init(&all->changed, &clock);
     pthread_condattr_destroy(&clock);
-    int rc = engine_start(tts, o, &e);
+    int rc = engine_open(all, o, &e);
     if (rc < 0)
-        jabbertts_close(tts);
+        engine_free(all);
     else
-        *ret = tts;
+        *ret = all->model[0];
     return engine_return(error, &e, rc);
 }
 
 void jabbertts_close(struct jabbertts *tts)
 {
-    if (!tts)
-        return;
-    if (tts->has_thread) {
-        pthread_mutex_lock(&tts->lock);
-        tts->closing = true;
-        pthread_cond_signal(&tts->wake);
-        pthread_mutex_unlock(&tts->lock);
-        pthread_join(tts->thread, NULL);
-    }
-    speak_done(tts);
-    model_close(&tts->model);
-    lexicon_free(tts->lexicon);
-    pthread_cond_destroy(&tts->changed);
-    pthread_cond_destroy(&tts->wake);
-    pthread_mutex_destroy(&tts->lock);
-    mem_free(tts->prefix_dir);
-    mem_free(tts);
+    if (tts)
+        engine_free(tts->all);
 }
+
+/* --- what it is --------------------------------------------------------------------------------
+ */
 
 int jabbertts_lexicon_problem(struct jabbertts *tts, struct jabbertts_error *error)
 {
     struct err e = {0};
-    return tts->lexicon ? engine_return(error, &e, lexicon_problem(tts->lexicon, &e)) : 0;
+    struct lexicon *l = tts->all->lexicon;
+    return l ? engine_return(error, &e, lexicon_problem(l, &e)) : 0;
 }
 
 int jabbertts_sample_rate(const struct jabbertts *tts)
 {
-    return tts->has_model ? tts->model.spec.codec.sample_rate : libespeak_rate();
+    return tts->rate;
 }
 
 int jabbertts_frame_samples(const struct jabbertts *tts)
 {
-    return tts->model.spec.codec.frame_samples;
+    return tts->frame_samples;
 }
 
 int jabbertts_n_codebook(const struct jabbertts *tts)
 {
-    return tts->model.spec.lm.n_codebook;
+    return tts->model ? tts->model->spec.lm.n_codebook : 0;
 }
 
 const char *jabbertts_isa(const struct jabbertts *tts)
 {
-    return tts->has_model ? tts->isa : "none";
+    return tts->isa;
 }
 
 int jabbertts_threads(const struct jabbertts *tts)
 {
-    return tts->has_model ? tts->n_thread : 1;
-}
-
-/* --- load --- */
-
-static size_t resident_bytes(void)
-{
-    long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (!f)
-        return 0;
-    if (fscanf(f, "%*d %ld", &pages) != 1)
-        pages = 0;
-    fclose(f);
-    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
-void jabbertts_load(struct jabbertts *tts, struct jabbertts_load *l)
-{
-    pthread_mutex_lock(&tts->lock);
-    *l = tts->load;
-    l->slots = tts->n_slot;
-    l->queued = tts->n_queued;
-    l->active = tts->n_open - tts->n_queued;
-    l->loaded = tts->loaded;
-    l->draining = tts->draining;
-    l->wait_s = engine_wait(tts);
-    l->rtf = tts->recent_sound > 0 ? tts->recent_busy / tts->recent_sound : 0;
-    pthread_mutex_unlock(&tts->lock);
-    l->memory_bytes = resident_bytes();
-}
-
-int jabbertts_drain(struct jabbertts *tts, double timeout_s)
-{
-    double end = engine_now() + fmin(fmax(timeout_s, 0), 1e9);
-    struct timespec t = {.tv_sec = (time_t)end, .tv_nsec = (long)((end - floor(end)) * 1e9)};
-    pthread_mutex_lock(&tts->lock);
-    tts->draining = true;
-    while (tts->n_open > 0 && pthread_cond_timedwait(&tts->changed, &tts->lock, &t) == 0)
-        ;
-    int n = tts->n_open;
-    pthread_mutex_unlock(&tts->lock);
-    return n;
+    return tts->n_thread;
 }

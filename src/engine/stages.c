@@ -1,11 +1,13 @@
 /* Every stage of the text front end, as text to look at. */
-#include "engine/engine.h"
+#include "engine/dual_ar/dual_ar.h"
 
 #include <stdint.h>
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "text/clean.h"
+#include "text/lang_check.h"
 #include "text/ssml.h"
 
 enum stage {
@@ -15,10 +17,11 @@ enum stage {
     STAGE_PHONEMES,
     STAGE_TOKENS,
     STAGE_PROMPT,
+    STAGE_EXPLAINED,
     N_STAGE
 };
-static const char *const names[N_STAGE] = {"clean",    "normalized", "sentences",
-                                           "phonemes", "tokens",     "prompt"};
+static const char *const names[N_STAGE] = {"clean",  "normalized", "sentences", "phonemes",
+                                           "tokens", "prompt",     "explained"};
 
 struct show {
     struct jabbertts *tts;
@@ -69,7 +72,7 @@ static int add_pieces(struct show *s, const struct text_pieces *p, struct err *e
 static int stages_add_tokens(struct show *s, const char *text, struct err *e)
 {
     struct tokens t = {0};
-    int rc = tokenizer_encode(s->tts->model.tokenizer, text, strlen(text), false, &t, e);
+    int rc = tokenizer_encode(s->tts->model->tokenizer, text, strlen(text), false, &t, e);
     for (size_t i = 0; rc == 0 && i < t.n; i++)
         if ((rc = buf_add_format(&s->out, i ? " %d" : "%d", (int)t.id[i])) < 0)
             err_set(e, rc, "out of memory for a listing");
@@ -80,12 +83,12 @@ static int stages_add_tokens(struct show *s, const char *text, struct err *e)
 /* Row 0 of the matrix that the language model is given for a piece. */
 static int stages_add_prompt(struct show *s, const struct text_piece *piece, struct err *e)
 {
-    struct model *m = &s->tts->model;
+    const struct model *m = s->tts->model;
     const char *name = piece->voice ? piece->voice : s->voice;
     struct prompt_reference ref = {0};
     struct jabbertts_voice *stored = NULL;
     struct prompt p;
-    int rc = name ? engine_voice(s->tts, name, NULL, &ref, &stored, e) : 0;
+    int rc = name ? prepare_voice(s->tts, name, NULL, &ref, &stored, e) : 0;
     prompt_init(&p, m->spec.lm.n_codebook);
     if (rc == 0)
         rc = prompt_build(&p, m->tokenizer, &m->spec.lm, &ref, name != NULL, piece->text, false, e);
@@ -118,6 +121,15 @@ static int show_pieces(struct show *s, struct text_pieces *p, struct err *e)
     return rc;
 }
 
+/* A line for each thing that a rule reads. */
+static void explain(struct show *s, const struct mapped *text)
+{
+    const char *language = s->options.language;
+    const struct text_language *l = language_find(language ? language : "en-us");
+    if (l)
+        lang_explain(l, buf_str(&text->text), text->text.len, &s->out);
+}
+
 static int show_text(struct show *s, const char *text, struct err *e)
 {
     struct mapped clean, respelled = {0}, normalized = {0};
@@ -127,6 +139,8 @@ static int show_text(struct show *s, const char *text, struct err *e)
         rc = stages_add_spelled(s, &clean, e);
     if (rc == 0)
         rc = text_respell(&clean, &s->options, &respelled, &n_ignored, e);
+    if (rc == 0 && s->wanted[STAGE_EXPLAINED])
+        explain(s, &respelled);
     if (rc == 0)
         rc = text_normalize(&respelled, &s->options, &normalized, e);
     if (rc == 0 && stages_begin(s, STAGE_NORMALIZED))
@@ -163,7 +177,7 @@ const char *jabbertts_marker(const char *instructions)
 
 static int stages_choose(struct show *s, const char *stage, struct err *e)
 {
-    bool known = !stage, model = s->tts && s->tts->has_model;
+    bool known = !stage, model = s->tts && s->tts->model != NULL;
     for (int i = 0; i < N_STAGE; i++) {
         s->wanted[i] = stage ? strcmp(stage, names[i]) == 0 : i < STAGE_TOKENS + model;
         known = known || s->wanted[i];
@@ -171,7 +185,7 @@ static int stages_choose(struct show *s, const char *stage, struct err *e)
     if (!known)
         return err_set(e, ERR_ARGUMENT,
                        "there is no stage \"%.32s\"; there are clean, normalized, "
-                       "sentences, phonemes, tokens and prompt",
+                       "sentences, phonemes, tokens, prompt and explained",
                        stage);
     if (stage && (s->wanted[STAGE_TOKENS] || s->wanted[STAGE_PROMPT]) && !model)
         return err_set(e, ERR_ARGUMENT, "tokens and prompts are a model's: open one");
@@ -182,14 +196,11 @@ int jabbertts_text(struct jabbertts *tts, const struct jabbertts_text_options *o
                    char **ret, struct jabbertts_error *error)
 {
     struct err e = {0};
-    enum text_frontend frontend = !tts                         ? TEXT_IPA
-                                  : !tts->has_model            ? TEXT_WORDS
-                                  : tts->model.spec.espeak_ipa ? TEXT_IPA
-                                                               : TEXT_PLAIN;
+    enum text_frontend frontend = tts ? tts->frontend : TEXT_IPA;
     struct show s = {.tts = tts, .voice = o->voice, .headings = !o->stage};
     s.options = (struct text_options){.frontend = frontend,
                                       .language = o->language,
-                                      .lexicon = tts ? tts->lexicon : NULL,
+                                      .lexicon = tts ? tts->all->lexicon : NULL,
                                       .emoji = o->emoji,
                                       .as_written = !o->normalize,
                                       .loose_markers = !o->carry_markers,
@@ -205,4 +216,35 @@ int jabbertts_text(struct jabbertts *tts, const struct jabbertts_text_options *o
     if (rc == 0)
         *ret = listing;
     return engine_return(error, &e, rc);
+}
+
+/* The code of a language from the name of its file: "de" of "some/where/de.lang". */
+static void code_of(const char *path, char code[8])
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    size_t n = strcspn(name, ".");
+    memcpy(code, name, n < 8 ? n : 7);
+}
+
+int jabbertts_check_language(const char *path, const char *text, char **ret,
+                             struct jabbertts_error *error)
+{
+    struct err e = {0};
+    struct buf out;
+    char *code = mem_alloc(8);
+    int rc = 0;
+    code_of(path, code);
+    buf_init(&out, SIZE_MAX / 2);
+    struct lang *l = lang_load(code, text, strlen(text), &e);
+    if (l)
+        rc = lang_check(l, &out);
+    char *listing = l ? buf_take(&out) : NULL;
+    if (l && !listing)
+        err_set(&e, ERR_MEMORY, "out of memory for a listing");
+    lang_free(l);
+    mem_free(code);
+    buf_done(&out);
+    if (listing)
+        *ret = listing;
+    return listing ? rc : engine_return(error, &e, e.code);
 }

@@ -1,15 +1,14 @@
-/* stream.c - a request's life on the caller's side: submit, read, cancel, free. */
-#include "engine/voice_store.h"
+/* stream.c - a request's life on the caller's side: submit, read, cancel, free; and the sound that
+ * engines give it. */
+#include "engine/stream.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "text/clean.h"
-#include "text/libespeak.h"
 
-#define SAME_VOICE_WITHIN 16 /* pieces; a dialogue comes back to its voices soon */
-
-/* --- submit --- */
+/* --- submit ------------------------------------------------------------------------------------
+ */
 
 void jabbertts_request_init(struct jabbertts_request *r)
 {
@@ -20,92 +19,20 @@ void jabbertts_request_init(struct jabbertts_request *r)
                                     .carry_markers = 1};
 }
 
-/* given, or what the model recommends where that is negative, within the parameter's range */
-static int read_parameter(const char *name, float given, float recommended, float *ret,
-                          struct err *e)
+struct text_options stream_text_options(const struct jabbertts_stream *s,
+                                        const struct jabbertts_request *r)
 {
-    const struct jabbertts_parameter *p = jabbertts_parameter_find(name);
-    float v = given < 0 ? recommended : given;
-    if (!(v >= (float)p->min && v <= (float)p->max))
-        return err_set(e, ERR_ARGUMENT, "%s is %g, must be %g to %g", name, (double)v, p->min,
-                       p->max);
-    *ret = v;
-    return 0;
-}
-
-static int read_sampling(const struct jabbertts *tts, const struct jabbertts_request *r,
-                         struct ar_params *p, struct err *e)
-{
-    const struct spec_sampling *d = &tts->model.spec.sampling;
-    struct sampler_params *to = &p->sampling;
-    int rc;
-    p->seed = r->seed;
-    if ((rc = read_parameter("temperature", r->temperature, d->temperature, &to->temperature, e)) <
-            0 ||
-        (rc = read_parameter("top_p", r->top_p, d->top_p, &to->top_p, e)) < 0)
-        return rc;
-    return read_parameter("repetition_penalty", r->repetition_penalty, d->repetition_penalty,
-                          &to->repetition_penalty, e);
-}
-
-int engine_voice(struct jabbertts *tts, const char *name, const char *owner,
-                 struct prompt_reference *ref, struct jabbertts_voice **stored, struct err *e)
-{
-    const struct voice *v = voices_find(tts->model.voices, name);
-    name = voices_resolve(tts->model.voices, name);
-    int rc = v || !tts->store ? 0 : store_voice(tts, name, owner, stored, e);
-    if (rc < 0 && rc != ERR_NOT_FOUND)
-        return rc;
-    if (!v && !*stored)
-        return err_set(e, ERR_NOT_FOUND,
-                       "there is no voice \"%.64s\"; `jabbertts voices` lists them", name);
-    *ref = v ? (struct prompt_reference){v->text, v->codes, v->n_frame}
-             : (struct prompt_reference){(*stored)->text, (*stored)->codes, (*stored)->n_frame};
-    return 0;
-}
-
-static int find_voice(struct jabbertts *tts, const struct jabbertts_request *r,
-                      struct jabbertts_stream *s, struct err *e)
-{
-    if (r->reference) {
-        s->reference = (struct prompt_reference){r->reference->text, r->reference->codes,
-                                                 r->reference->n_frame};
-        s->has_reference = true;
-        return 0;
-    }
-    const char *name = r->voice ? r->voice : voices_default(tts->model.voices);
-    if (!name)
-        return 0;
-    int rc = engine_voice(tts, name, r->owner, &s->reference, &s->stored, e);
-    if (rc < 0)
-        return rc;
-    s->has_reference = true;
-    return 0;
-}
-
-/* The voices of pieces that have their own. */
-static int find_voices(struct jabbertts *tts, const char *owner, struct jabbertts_stream *s,
-                       struct err *e)
-{
-    for (int i = 0; i < s->pieces.n; i++) {
-        const char *name = s->pieces.piece[i].voice;
-        struct piece *p = &s->piece[i];
-        if (!name)
-            continue;
-        for (int j = i - 1; j >= 0 && j >= i - SAME_VOICE_WITHIN && !p->reference.codes; j--)
-            if (s->pieces.piece[j].voice && strcmp(name, s->pieces.piece[j].voice) == 0)
-                p->reference = s->piece[j].reference;
-        int rc =
-            p->reference.codes ? 0 : engine_voice(tts, name, owner, &p->reference, &p->stored, e);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
-}
-
-enum text_markup engine_markup(const struct jabbertts_request *r)
-{
-    return r->ssml > 0 ? TEXT_SSML : r->ssml < 0 ? TEXT_NO_SSML : TEXT_BY_LOOK;
+    const struct jabbertts *tts = s->ask.tts;
+    return (struct text_options){
+        .frontend = tts->frontend,
+        .language = r->language,
+        .marker = tts->frontend == TEXT_WORDS ? NULL : marker_named(r->instructions),
+        .markup = r->ssml > 0   ? TEXT_SSML
+                  : r->ssml < 0 ? TEXT_NO_SSML
+                                : TEXT_BY_LOOK,
+        .as_written = !r->normalize,
+        .loose_markers = !r->carry_markers,
+        .lexicon = tts->all->lexicon};
 }
 
 static int check_request(const struct jabbertts_request *r, struct err *e)
@@ -118,101 +45,98 @@ static int check_request(const struct jabbertts_request *r, struct err *e)
     if (!(r->deadline_s >= 0))
         return err_set(e, ERR_ARGUMENT, "deadline_s is %g, must be 0 (none) or more",
                        r->deadline_s);
-    if (r->model && strcmp(r->model, ENGINE_ESPEAK) != 0)
-        return err_set(e, ERR_NOT_FOUND,
-                       "a request's model is \"%.64s\", must be NULL (the "
-                       "engine's own) or " ENGINE_ESPEAK,
-                       r->model);
     return 0;
 }
 
-static int stream_fill(struct jabbertts *tts, const struct jabbertts_request *r,
-                       struct jabbertts_stream *s, struct err *e)
+/* The model that a request wants. */
+static int stream_find_model(struct jabbertts *tts, const struct jabbertts_request *r,
+                             struct jabbertts **ret, struct err *e)
 {
-    const struct spec_codec *c = &tts->model.spec.codec;
-    struct text_options text = {.frontend = tts->model.spec.espeak_ipa ? TEXT_IPA : TEXT_PLAIN,
-                                .language = r->language,
-                                .marker = marker_named(r->instructions),
-                                .markup = engine_markup(r),
-                                .as_written = !r->normalize,
-                                .loose_markers = !r->carry_markers,
-                                .lexicon = tts->lexicon};
+    *ret = r->model ? jabbertts_model_named(tts, r->model) : tts;
+    if (*ret)
+        return 0;
+    return err_set(e, ERR_NOT_FOUND, "there is no model \"%.64s\"; the default one is \"%.64s\"",
+                   r->model, tts->all->model[0]->name);
+}
+
+static int stream_fill(struct jabbertts_stream *s, const struct jabbertts_request *r, struct err *e)
+{
+    struct ask *a = &s->ask;
+    struct out *o = &s->guarded; /* nobody else knows it yet */
     int rc;
-    if ((rc = read_sampling(tts, r, &s->params, e)) < 0 || (rc = find_voice(tts, r, s, e)) < 0 ||
-        (rc = text_split(r->text, strlen(r->text), &text, &s->pieces, e)) < 0 ||
-        (rc = text_pieces_read(&s->pieces, &text, e)) < 0)
+    a->submitted = engine_now();
+    a->deadline = r->deadline_s > 0 ? a->submitted + r->deadline_s : INFINITY;
+    a->max_samples = SIZE_MAX;
+    s->sound.since = -1;
+    if ((rc = a->tts->kind->prepare(s, r, e)) < 0)
         return rc;
-    if (r->max_seconds > 0)
-        s->max_frames = (int)ceil(r->max_seconds * c->sample_rate / c->frame_samples);
-    s->deadline = r->deadline_s > 0 ? s->submitted + r->deadline_s : INFINITY;
-    s->piece = mem_try((size_t)s->pieces.n, sizeof *s->piece);
-    if (!s->piece)
+    o->progress = (struct jabbertts_progress){.n_piece = a->pieces.n,
+                                              .n_ignored = a->pieces.n_ignored,
+                                              .wait_s = -1,
+                                              .first_audio_s = -1};
+    if (a->pieces.n_mark == 0)
+        return 0;
+    o->mark_s = mem_try((size_t)a->pieces.n_mark, sizeof *o->mark_s);
+    if (!o->mark_s)
         return err_set(e, ERR_MEMORY, "out of memory for a request");
-    if ((rc = find_voices(tts, r->owner, s, e)) < 0)
-        return rc;
-    s->n_chunk = 1; /* sound as early as possible, then larger chunks */
-    s->progress.n_piece = s->pieces.n;
-    s->progress.n_ignored = s->pieces.n_ignored;
-    s->progress.wait_s = s->progress.first_audio_s = -1;
+    for (int i = 0; i < a->pieces.n_mark; i++)
+        o->mark_s[i] = -1;
     return 0;
 }
 
 static void stream_delete(struct jabbertts_stream *s)
 {
-    engine_espeak_free(s);
-    jabbertts_voice_free(s->stored);
-    for (int i = 0; s->piece && i < s->pieces.n; i++) {
-        mem_free(s->piece[i].codes);
-        jabbertts_voice_free(s->piece[i].stored);
-    }
-    mem_free(s->piece);
-    text_pieces_done(&s->pieces);
-    mem_free(s->sound);
+    s->ask.tts->kind->forget(s);
+    effect_free(s->sound.effect);
+    text_pieces_done(&s->ask.pieces);
+    mem_free(s->guarded.sound);
+    mem_free(s->guarded.mark_s);
     pthread_cond_destroy(&s->readable);
     mem_free(s);
 }
 
-/* (lock) May it come in? */
-static int admit(const struct jabbertts *tts, const struct jabbertts_stream *s, struct err *e)
+static int stream_enqueue(struct jabbertts_stream *s, struct front *f, double *retry_after_s,
+                          struct err *e)
 {
-    double wait = engine_wait(tts);
-    if (tts->draining)
-        return err_set(e, ERR_BUSY, "the engine is shutting down");
-    if (s->espeak)
-        return 0;
-    if (tts->n_open >= tts->n_queue_max + tts->n_slot)
-        return err_set(e, ERR_BUSY, "%d requests are open, the limit is %d; try again in %.0f s",
-                       tts->n_open, tts->n_queue_max + tts->n_slot, ceil(wait));
-    if (tts->max_wait_s > 0 && wait > tts->max_wait_s)
-        return err_set(e, ERR_BUSY,
-                       "it would start in %.1f s, the limit is %.6g s; try again later", wait,
-                       tts->max_wait_s);
-    if (s->submitted + wait > s->deadline)
-        return err_set(e, ERR_BUSY, "it would start in %.1f s, after its deadline of %.6g s", wait,
-                       s->deadline - s->submitted);
+    struct jabbertts_stream **p = &f->open;
+    struct policy_queue q = engine_queue(s->ask.tts, f);
+    int rc = policy_admit(&q, s->ask.deadline - s->ask.submitted, e);
+    f->load.n_submitted++;
+    if (rc < 0) {
+        f->load.n_refused++;
+        *retry_after_s = fmax(1, policy_wait_s(&q));
+        return rc;
+    }
+    while (*p)
+        p = &stream_out(*p, f)->next;
+    *p = s;
+    f->n_open++;
+    f->n_queued++;
+    pthread_cond_signal(&s->ask.tts->wake);
     return 0;
 }
 
-/* (lock) */
-static int enqueue(struct jabbertts *tts, struct jabbertts_stream *s, double *retry_after_s,
-                   struct err *e)
+static int stream_submit(struct jabbertts *tts, const struct jabbertts_request *r,
+                         struct jabbertts_stream **ret, double *retry_after_s, struct err *e)
 {
-    struct jabbertts_stream **p = &tts->open;
-    int rc = admit(tts, s, e);
-    tts->load.n_submitted += !s->espeak; /* which has counted itself */
-    if (rc < 0) {
-        tts->load.n_refused++;
-        *retry_after_s = fmax(1, engine_wait(tts));
-    }
-    if (rc < 0 || s->espeak)
+    struct jabbertts *model;
+    int rc;
+    if ((rc = check_request(r, e)) < 0 || (rc = stream_find_model(tts, r, &model, e)) < 0)
         return rc;
-    while (*p)
-        p = &(*p)->next;
-    *p = s;
-    tts->n_open++;
-    tts->n_queued++;
-    pthread_cond_signal(&tts->wake);
-    return 0;
+    struct jabbertts_stream *s = mem_try(1, sizeof *s);
+    if (!s)
+        return err_set(e, ERR_MEMORY, "out of memory");
+    s->ask.tts = model;
+    pthread_cond_init(&s->readable, NULL);
+    if ((rc = stream_fill(s, r, e)) == 0) {
+        rc = stream_enqueue(s, engine_lock(model), retry_after_s, e);
+        engine_unlock(model);
+    }
+    if (rc < 0)
+        stream_delete(s);
+    else
+        *ret = s;
+    return rc;
 }
 
 int jabbertts_submit(struct jabbertts *tts, const struct jabbertts_request *r,
@@ -220,61 +144,45 @@ int jabbertts_submit(struct jabbertts *tts, const struct jabbertts_request *r,
 {
     struct err e = {0};
     double retry_after_s = 0;
-    struct jabbertts_stream *s = mem_try(1, sizeof *s);
-    if (!s)
-        return engine_return(error, &e, err_set(&e, ERR_MEMORY, "out of memory"));
-    s->tts = tts;
-    pthread_cond_init(&s->readable, NULL);
-    s->submitted = engine_now();
-    int rc = check_request(r, &e);
-    if (rc == 0)
-        rc =
-            engine_wants_espeak(tts, r) ? engine_espeak_fill(s, r, &e) : stream_fill(tts, r, s, &e);
-    if (rc == 0) {
-        pthread_mutex_lock(&tts->lock);
-        rc = enqueue(tts, s, &retry_after_s, &e);
-        pthread_mutex_unlock(&tts->lock);
-    }
-    if (rc < 0)
-        stream_delete(s);
-    else
-        *ret = s;
-    engine_return(error, &e, rc);
+    int rc = engine_return(error, &e, stream_submit(tts, r, ret, &retry_after_s, &e));
     if (error && rc < 0)
         error->retry_after_s = retry_after_s;
     return rc;
 }
 
-/* --- read --- */
+/* --- read --------------------------------------------------------------------------------------
+ */
 
 int jabbertts_stream_rate(const struct jabbertts_stream *s)
 {
-    return s->espeak ? libespeak_rate() : jabbertts_sample_rate(s->tts);
+    return s->ask.tts->rate;
 }
 
-void stream_tell(struct jabbertts_stream *s)
+void stream_tell(struct jabbertts_stream *s, struct out *o)
 {
     pthread_cond_broadcast(&s->readable);
-    if (s->on_ready)
-        s->on_ready(s->ready_cookie);
+    if (o->on_ready)
+        o->on_ready(o->ready_cookie);
 }
 
-/* (lock) What is there: samples, 0 at the end, the failure, or JABBERTTS_AGAIN. */
-static int stream_take(struct jabbertts_stream *s, float *pcm, int n_max, struct err *e)
+/* What is there: samples, 0 at the end, the failure, or JABBERTTS_AGAIN. */
+static int stream_take(struct jabbertts_stream *s, struct out *o, float *pcm, int n_max,
+                       struct err *e)
 {
-    int n = 0;
-    if (s->failure.code) {
-        *e = s->failure;
+    if (o->failure.code) {
+        *e = o->failure;
         return e->code;
     }
-    if (s->n_sound == 0)
-        return s->state == STREAM_DONE ? 0 : JABBERTTS_AGAIN;
-    n = s->n_sound < (size_t)n_max ? (int)s->n_sound : n_max;
-    memcpy(pcm, s->sound + s->sound_head, (size_t)n * sizeof *pcm);
-    s->sound_head += (size_t)n;
-    s->n_sound -= (size_t)n;
-    if (s->state == STREAM_ACTIVE && !s->decoder)
-        pthread_cond_signal(&s->tts->wake);
+    if (n_max <= 0)
+        return err_set(e, ERR_ARGUMENT, "room for %d samples, wanted at least 1", n_max);
+    if (o->n == 0)
+        return o->state == STREAM_DONE ? 0 : JABBERTTS_AGAIN;
+    int n = o->n < (size_t)n_max ? (int)o->n : n_max;
+    memcpy(pcm, o->sound + o->head, (size_t)n * sizeof *pcm);
+    o->head += (size_t)n;
+    o->n -= (size_t)n;
+    if (o->state == STREAM_ACTIVE)
+        pthread_cond_signal(&s->ask.tts->wake);
     return n;
 }
 
@@ -282,118 +190,69 @@ int jabbertts_try_read(struct jabbertts_stream *s, float *pcm, int n_max,
                        struct jabbertts_error *error)
 {
     struct err e = {0};
-    if (s->espeak)
-        return engine_return(error, &e, engine_espeak_read(s, pcm, n_max, &e));
-    pthread_mutex_lock(&s->tts->lock);
-    int n = stream_take(s, pcm, n_max, &e);
-    pthread_mutex_unlock(&s->tts->lock);
+    int n = stream_take(s, stream_out(s, engine_lock(s->ask.tts)), pcm, n_max, &e);
+    engine_unlock(s->ask.tts);
     return n == JABBERTTS_AGAIN ? n : engine_return(error, &e, n);
 }
 
 int jabbertts_read(struct jabbertts_stream *s, float *pcm, int n_max, struct jabbertts_error *error)
 {
     struct err e = {0};
+    struct out *o = stream_out(s, engine_lock(s->ask.tts));
     int n;
-    if (s->espeak)
-        return engine_return(error, &e, engine_espeak_read(s, pcm, n_max, &e));
-    pthread_mutex_lock(&s->tts->lock);
-    while ((n = stream_take(s, pcm, n_max, &e)) == JABBERTTS_AGAIN)
-        pthread_cond_wait(&s->readable, &s->tts->lock);
-    pthread_mutex_unlock(&s->tts->lock);
+    while ((n = stream_take(s, o, pcm, n_max, &e)) == JABBERTTS_AGAIN)
+        pthread_cond_wait(&s->readable, &s->ask.tts->all->lock);
+    engine_unlock(s->ask.tts);
     return engine_return(error, &e, n);
 }
 
 void jabbertts_stream_on_ready(struct jabbertts_stream *s, void (*fn)(void *cookie), void *cookie)
 {
-    pthread_mutex_lock(&s->tts->lock);
-    s->on_ready = fn;
-    s->ready_cookie = cookie;
-    if (fn && (s->n_sound > 0 || s->state == STREAM_DONE))
+    struct out *o = stream_out(s, engine_lock(s->ask.tts));
+    o->on_ready = fn;
+    o->ready_cookie = cookie;
+    if (fn && (o->n > 0 || o->state == STREAM_DONE))
         fn(cookie);
-    pthread_mutex_unlock(&s->tts->lock);
-}
-
-/* --- marks --- */
-
-void stream_mark_piece(struct jabbertts_stream *s, int i_piece, size_t first, bool after_pause)
-{
-    int hz = jabbertts_stream_rate(s);
-    for (int i = 0; i < s->pieces.n_mark; i++) {
-        struct text_mark *m = &s->pieces.mark[i];
-        if (m->piece != i_piece || (m->share > 1) != after_pause)
-            continue;
-        double n = (double)(s->progress.n_sample - first);
-        m->seconds = ((double)first + (m->share > 1 ? n : m->share * n)) / hz;
-    }
+    engine_unlock(s->ask.tts);
 }
 
 int jabbertts_stream_mark(const struct jabbertts_stream *s, int i, const char **name,
                           double *seconds)
 {
-    if (i < 0 || i >= s->pieces.n_mark)
+    struct jabbertts *tts = s->ask.tts;
+    if (i < 0 || i >= s->ask.pieces.n_mark)
         return JABBERTTS_ERR_NOT_FOUND;
-    pthread_mutex_lock(&s->tts->lock);
-    *name = s->pieces.mark[i].name;
-    *seconds = s->pieces.mark[i].seconds;
-    pthread_mutex_unlock(&s->tts->lock);
+    engine_lock(tts);
+    *name = s->ask.pieces.mark[i].name;
+    *seconds = s->guarded.mark_s[i];
+    engine_unlock(tts);
     return 0;
 }
 
-/* --- what the engine thread does to a stream --- */
-
-int stream_reserve(struct jabbertts_stream *s, size_t n, struct err *e)
+void jabbertts_stream_progress(const struct jabbertts_stream *s, struct jabbertts_progress *p)
 {
-    if (s->sound_head + s->n_sound + n <= s->sound_cap)
-        return 0;
-    if (s->sound_head > 0) {
-        memmove(s->sound, s->sound + s->sound_head, s->n_sound * sizeof *s->sound);
-        s->sound_head = 0;
-    }
-    if (s->n_sound + n <= s->sound_cap)
-        return 0;
-    float *sound = mem_grow(s->sound, s->n_sound + n, sizeof *sound);
-    if (!sound)
-        return err_set(e, ERR_MEMORY, "out of memory for %zu samples", s->n_sound + n);
-    s->sound = sound;
-    s->sound_cap = s->n_sound + n;
-    return 0;
+    engine_lock(s->ask.tts);
+    *p = s->guarded.progress;
+    if (s->guarded.state != STREAM_DONE)
+        p->elapsed_s = engine_now() - s->ask.submitted;
+    engine_unlock(s->ask.tts);
 }
 
-void stream_end(struct jabbertts_stream *s, const struct err *why)
-{
-    struct jabbertts *tts = s->tts;
-    struct jabbertts_stream **p = &tts->open;
-    while (*p != s)
-        p = &(*p)->next;
-    *p = s->next;
-    tts->n_open--;
-    tts->n_queued -= s->state == STREAM_QUEUED;
-    s->state = STREAM_DONE;
-    s->progress.elapsed_s = engine_now() - s->submitted;
-    if (why)
-        s->failure = *why;
-    if (!why)
-        tts->load.n_finished++;
-    else if (why->code == ERR_CANCELLED)
-        tts->load.n_cancelled++;
-    else
-        tts->load.n_failed++;
-    pthread_cond_broadcast(&tts->changed);
-}
-
-/* --- cancel, free, progress --- */
+/* --- cancel, free ------------------------------------------------------------------------------
+ */
 
 void jabbertts_cancel(struct jabbertts_stream *s)
 {
     static const struct err cancelled = {ERR_CANCELLED, "cancelled"};
-    pthread_mutex_lock(&s->tts->lock);
-    s->cancel = true;
-    if (s->state == STREAM_QUEUED) {
-        stream_end(s, &cancelled);
+    struct front *f = engine_lock(s->ask.tts);
+    struct out *o = stream_out(s, f);
+    o->cancel = true;
+    if (o->state == STREAM_QUEUED) {
+        stream_end(s, f, &cancelled);
         pthread_cond_broadcast(&s->readable);
     }
-    pthread_cond_signal(&s->tts->wake);
-    pthread_mutex_unlock(&s->tts->lock);
+    pthread_cond_signal(&s->ask.tts->wake);
+    engine_unlock(s->ask.tts);
 }
 
 void jabbertts_stream_free(struct jabbertts_stream *s)
@@ -402,18 +261,185 @@ void jabbertts_stream_free(struct jabbertts_stream *s)
         return;
     jabbertts_stream_on_ready(s, NULL, NULL);
     jabbertts_cancel(s);
-    pthread_mutex_lock(&s->tts->lock);
-    while (s->state != STREAM_DONE)
-        pthread_cond_wait(&s->readable, &s->tts->lock);
-    pthread_mutex_unlock(&s->tts->lock);
+    struct out *o = stream_out(s, engine_lock(s->ask.tts));
+    while (o->state != STREAM_DONE)
+        pthread_cond_wait(&s->readable, &s->ask.tts->all->lock);
+    engine_unlock(s->ask.tts);
     stream_delete(s);
 }
 
-void jabbertts_stream_progress(const struct jabbertts_stream *s, struct jabbertts_progress *p)
+/* --- what the engine thread does to a stream ---------------------------------------------------
+ */
+
+void stream_begin(struct jabbertts_stream *s, struct front *f, double now)
 {
-    pthread_mutex_lock(&s->tts->lock);
-    *p = s->progress;
-    if (s->state != STREAM_DONE)
-        p->elapsed_s = engine_now() - s->submitted;
-    pthread_mutex_unlock(&s->tts->lock);
+    struct out *o = stream_out(s, f);
+    if (o->state != STREAM_QUEUED)
+        return;
+    f->n_queued--;
+    o->progress.wait_s = now - s->ask.submitted;
+    o->state = STREAM_ACTIVE;
+}
+
+double stream_runs_dry(const struct jabbertts_stream *s)
+{
+    const struct sound *d = &s->sound;
+    return d->since < 0 ? s->ask.submitted : d->since + (double)d->n_sample / s->ask.tts->rate;
+}
+
+double stream_unread_s(const struct jabbertts_stream *s, const struct out *o)
+{
+    return (double)o->n / s->ask.tts->rate;
+}
+
+int stream_reserve(struct out *o, size_t n, struct err *e)
+{
+    if (o->head + o->n + n <= o->cap)
+        return 0;
+    if (o->head > 0) {
+        memmove(o->sound, o->sound + o->head, o->n * sizeof *o->sound);
+        o->head = 0;
+    }
+    if (o->n + n <= o->cap)
+        return 0;
+    float *sound = mem_grow(o->sound, o->n + n, sizeof *sound);
+    if (!sound)
+        return err_set(e, ERR_MEMORY, "out of memory for %zu samples", o->n + n);
+    o->sound = sound;
+    o->cap = o->n + n;
+    return 0;
+}
+
+/* To the reader: n samples (NULL: silence), as many as the request's limit allows. */
+static void stream_hand_over(struct jabbertts_stream *s, const float *pcm, size_t n, int n_frame)
+{
+    struct sound *d = &s->sound;
+    struct front *f = engine_lock(s->ask.tts);
+    struct out *o = stream_out(s, f);
+    bool none = o->n == 0;
+    if (n > s->ask.max_samples - d->n_sample) {
+        n = s->ask.max_samples - d->n_sample;
+        d->cut = true;
+    }
+    if (stream_reserve(o, n, &d->broken) < 0)
+        n = 0;
+    if (n > 0 && d->since < 0) {
+        d->since = engine_now();
+        o->progress.first_audio_s = d->since - s->ask.submitted;
+    }
+    float *to = o->sound + o->head + o->n;
+    if (n > 0 && pcm)
+        memcpy(to, pcm, n * sizeof *pcm);
+    else if (n > 0)
+        memset(to, 0, n * sizeof *to);
+    o->n += n;
+    o->progress.n_sample = d->n_sample += n;
+    o->progress.n_frame = d->n_frame += n_frame;
+    f->load.n_frame += (uint64_t)n_frame;
+    f->load.audio_s += (double)n / s->ask.tts->rate;
+    if (none && n > 0)
+        stream_tell(s, o);
+    engine_unlock(s->ask.tts);
+}
+
+/* What the effect has ready; none of it counts as frames, which were counted before. */
+static void stream_drain_effect(struct jabbertts_stream *s)
+{
+    float pcm[2048];
+    int n;
+    while ((n = effect_read(s->sound.effect, pcm, 2048)) > 0)
+        stream_hand_over(s, pcm, (size_t)n, 0);
+}
+
+static int stream_begin_piece(struct jabbertts_stream *s)
+{
+    struct sound *d = &s->sound;
+    const struct text_piece *p = &s->ask.pieces.piece[d->i_head];
+    d->begun = true;
+    d->first = d->n_sample;
+    if (p->rate == 1 && p->volume == 1)
+        return 0;
+    int rc = d->effect ? 0 : effect_new(s->ask.tts->rate, &d->effect, &d->broken);
+    if (rc < 0)
+        return rc;
+    d->changed = true;
+    effect_begin(d->effect, p->rate, p->volume);
+    return 0;
+}
+
+void stream_write(struct jabbertts_stream *s, const float *pcm, size_t n, int n_frame)
+{
+    struct sound *d = &s->sound;
+    if (!d->begun && stream_begin_piece(s) < 0)
+        return;
+    if (!d->changed) {
+        stream_hand_over(s, pcm, n, n_frame);
+        return;
+    }
+    if (effect_write(d->effect, pcm, (int)n, &d->broken) < 0)
+        return;
+    stream_hand_over(s, NULL, 0, n_frame);
+    stream_drain_effect(s);
+}
+
+/* The sound of the head piece ended with the last sample; after_pause: and the pause behind it. */
+static void stream_mark_piece(struct jabbertts_stream *s, struct out *o, bool after_pause)
+{
+    const struct sound *d = &s->sound;
+    double n = (double)(d->n_sample - d->first);
+    for (int i = 0; i < s->ask.pieces.n_mark; i++) {
+        const struct text_mark *m = &s->ask.pieces.mark[i];
+        if (m->piece == d->i_head && (m->share > 1) == after_pause)
+            o->mark_s[i] =
+                ((double)d->first + (m->share > 1 ? n : m->share * n)) / s->ask.tts->rate;
+    }
+}
+
+void stream_end_piece(struct jabbertts_stream *s, const struct piece_end *end)
+{
+    struct sound *d = &s->sound;
+    struct jabbertts *tts = s->ask.tts;
+    if (d->changed) {
+        effect_end(d->effect);
+        stream_drain_effect(s);
+    }
+    if (!d->begun)
+        d->first = d->n_sample;
+    struct front *f = engine_lock(tts);
+    struct out *o = stream_out(s, f);
+    o->progress.piece += end->spoken;
+    o->progress.n_truncated += end->n_truncated;
+    f->load.n_truncated += (uint64_t)end->n_truncated;
+    stream_mark_piece(s, o, false);
+    engine_unlock(tts);
+    size_t pause = (size_t)s->ask.pieces.piece[d->i_head].pause_ms * (size_t)tts->rate / 1000;
+    if (!end->last && pause > 0)
+        stream_hand_over(s, NULL, pause, 0);
+    stream_mark_piece(s, stream_out(s, engine_lock(tts)), true);
+    engine_unlock(tts);
+    d->i_head++;
+    d->begun = d->changed = false;
+    d->complete = end->last;
+}
+
+void stream_end(struct jabbertts_stream *s, struct front *f, const struct err *why)
+{
+    struct out *o = stream_out(s, f);
+    struct jabbertts_stream **p = &f->open;
+    while (*p != s)
+        p = &stream_out(*p, f)->next;
+    *p = o->next;
+    f->n_open--;
+    f->n_queued -= o->state == STREAM_QUEUED;
+    o->state = STREAM_DONE;
+    o->progress.elapsed_s = engine_now() - s->ask.submitted;
+    if (why)
+        o->failure = *why;
+    if (!why)
+        f->load.n_finished++;
+    else if (why->code == ERR_CANCELLED)
+        f->load.n_cancelled++;
+    else
+        f->load.n_failed++;
+    pthread_cond_broadcast(&s->ask.tts->all->changed);
 }

@@ -1,47 +1,42 @@
-/* voice.c - the voices of the model, and voices made from clips. */
+/* voice.c - the voices of a model, and voices made from clips. */
 #include "engine/voice_store.h"
 
 #include <string.h>
 
 #include "audio/audio.h"
-
-/* --- voices --- */
+#include "audio/finish.h"
 
 const char *jabbertts_voice_name(const struct jabbertts *tts, int i)
 {
-    if (!tts->has_model)
-        return jabbertts_espeak_voice(i, NULL);
-    const struct voice *v = voices_at(tts->model.voices, i);
-    return v ? v->name : NULL;
+    return tts->kind->voice(tts, i);
 }
 
 const char *jabbertts_voice_alias(const struct jabbertts *tts, int i, const char **name)
 {
-    if (tts->has_model)
-        return voices_alias(tts->model.voices, i, name);
-    *name = ENGINE_ESPEAK_VOICE;
-    return engine_espeak_alias(i);
+    return tts->kind->alias(tts, i, name);
 }
 
 const char *jabbertts_voice_default(const struct jabbertts *tts)
 {
-    return tts->has_model ? voices_default(tts->model.voices) : ENGINE_ESPEAK_VOICE;
+    return tts->kind->default_voice(tts);
 }
+
+/* --- from a clip --- */
 
 /* Run codec_encode on the engine thread and wait for it. */
 static int voice_encode_clip(struct jabbertts *tts, const float *pcm, size_t n_sample,
                              int32_t *codes, struct err *e)
 {
-    struct job j = {.pcm = pcm, .n_sample = n_sample, .codes = codes};
-    pthread_mutex_lock(&tts->lock);
-    struct job **p = &tts->jobs;
+    struct encode_job j = {.pcm = pcm, .n_sample = n_sample, .codes = codes};
+    struct front *f = engine_lock(tts);
+    struct encode_job **p = &f->jobs;
     while (*p)
         p = &(*p)->next;
     *p = &j;
     pthread_cond_signal(&tts->wake);
     while (!j.done)
-        pthread_cond_wait(&tts->changed, &tts->lock);
-    pthread_mutex_unlock(&tts->lock);
+        pthread_cond_wait(&tts->all->changed, &tts->all->lock);
+    engine_unlock(tts);
     if (j.rc < 0)
         *e = j.err;
     return j.rc;
@@ -52,7 +47,7 @@ static int voice_text(const struct jabbertts *tts, const char *text, char **ret,
     if (strlen(text) > LIMIT_VOICE_TEXT_BYTES)
         return err_set(e, ERR_LIMIT, "the transcript has %zu bytes, the limit is %d", strlen(text),
                        LIMIT_VOICE_TEXT_BYTES);
-    if (tts->model.spec.espeak_ipa && *text)
+    if (tts->model->spec.espeak_ipa && *text)
         return text_phonemes(text, NULL, ret, e);
     *ret = mem_strndup(text, LIMIT_VOICE_TEXT_BYTES);
     return *ret ? 0 : err_set(e, ERR_MEMORY, "out of memory for a transcript");
@@ -61,7 +56,7 @@ static int voice_text(const struct jabbertts *tts, const char *text, char **ret,
 /* As loud as what the model was trained on, which its gain tells; a model without one leaves it. */
 static double voice_lufs(const struct jabbertts *tts)
 {
-    float gain_db = tts->model.spec.codec.gain_db;
+    float gain_db = tts->model->spec.codec.gain_db;
     return gain_db != 0 ? FINISH_LUFS - (double)gain_db : 0;
 }
 
@@ -70,7 +65,7 @@ static int voice_make(struct jabbertts *tts, float *pcm, size_t n_sample, const 
                       struct jabbertts_voice *v, struct err *e)
 {
     int hz = jabbertts_sample_rate(tts), rc;
-    if (!tts->has_model)
+    if (!tts->model)
         return err_set(e, ERR_UNSUPPORTED, "espeak-ng cannot clone a voice");
     if (n_sample < (size_t)hz / 2)
         return err_set(e, ERR_ARGUMENT, "the clip is %.2f s long, at least 0.5 s are needed",
@@ -80,10 +75,10 @@ static int voice_make(struct jabbertts *tts, float *pcm, size_t n_sample, const 
                        (double)n_sample / hz, LIMIT_REFERENCE_SECONDS);
     if ((rc = audio_prepare_speech(pcm, &n_sample, hz, voice_lufs(tts), e)) < 0)
         return rc;
-    size_t frame = (size_t)tts->model.spec.codec.frame_samples;
+    size_t frame = (size_t)tts->model->spec.codec.frame_samples;
     v->n_frame = (int)((n_sample + frame - 1) / frame);
     v->codes =
-        mem_try((size_t)v->n_frame * (size_t)tts->model.spec.lm.n_codebook, sizeof *v->codes);
+        mem_try((size_t)v->n_frame * (size_t)tts->model->spec.lm.n_codebook, sizeof *v->codes);
     if (!v->codes)
         return err_set(e, ERR_MEMORY, "out of memory for a voice");
     if ((rc = voice_text(tts, text, &v->text, e)) < 0)
@@ -98,6 +93,7 @@ int voice_encode(struct jabbertts *tts, const float *pcm, size_t n, const char *
     float *copy = mem_try(n + 1, sizeof *copy);
     int rc;
     if (v && copy) {
+        v->tts = tts;
         memcpy(copy, pcm, n * sizeof *copy);
         rc = voice_make(tts, copy, n, text, v, e);
     } else {
@@ -113,8 +109,8 @@ int voice_encode(struct jabbertts *tts, const float *pcm, size_t n, const char *
 
 double jabbertts_clip_seconds(const struct jabbertts *tts)
 {
-    double seconds = tts->max_clip_frames * engine_frame_s(tts);
-    return !tts->has_model || seconds < LIMIT_REFERENCE_SECONDS ? seconds : LIMIT_REFERENCE_SECONDS;
+    double seconds = (double)tts->max_clip_frames * tts->frame_samples / tts->rate;
+    return seconds < LIMIT_REFERENCE_SECONDS ? seconds : LIMIT_REFERENCE_SECONDS;
 }
 
 int voice_decode(struct jabbertts *tts, const void *data, size_t n_bytes, double max_seconds,
@@ -148,6 +144,46 @@ int jabbertts_voice_from_file(struct jabbertts *tts, const char *path, const cha
     rc = jabbertts_voice_from_pcm(tts, pcm, n, text, ret, error);
     mem_free(pcm);
     return rc;
+}
+
+static int voice_from_codes(struct jabbertts *tts, const int32_t *codes, int n_frame,
+                            const char *text, struct jabbertts_voice *v, struct err *e)
+{
+    if (!tts->model)
+        return err_set(e, ERR_UNSUPPORTED, "espeak-ng cannot clone a voice");
+    const struct spec_lm *lm = &tts->model->spec.lm;
+    if (!text || n_frame < 1 || n_frame > lm->slow.n_position)
+        return err_set(e, ERR_ARGUMENT, "a voice of %d frames, must be 1 to %d, and a text",
+                       n_frame, lm->slow.n_position);
+    size_t n = (size_t)n_frame * (size_t)lm->n_codebook;
+    v->tts = tts;
+    v->n_frame = n_frame;
+    v->text = mem_strndup(text, LIMIT_VOICE_TEXT_BYTES * 4);
+    v->codes = mem_try(n, sizeof *codes);
+    if (!v->text || !v->codes)
+        return err_set(e, ERR_MEMORY, "out of memory for a voice");
+    for (size_t i = 0; i < n; i++) {
+        if (codes[i] < 0 || codes[i] >= lm->codebook_size)
+            return err_set(e, ERR_ARGUMENT, "code %zu is %d, must be 0 to %d", i, (int)codes[i],
+                           lm->codebook_size - 1);
+        v->codes[i] = codes[i];
+    }
+    return 0;
+}
+
+int jabbertts_voice_from_codes(struct jabbertts *tts, const int32_t *codes, int n_frame,
+                               const char *text, struct jabbertts_voice **ret,
+                               struct jabbertts_error *error)
+{
+    struct err e = {0};
+    struct jabbertts_voice *v = mem_try(1, sizeof *v);
+    int rc = v ? voice_from_codes(tts, codes, n_frame, text, v, &e)
+               : err_set(&e, ERR_MEMORY, "out of memory for a voice");
+    if (rc < 0)
+        jabbertts_voice_free(v);
+    else
+        *ret = v;
+    return engine_return(error, &e, rc);
 }
 
 void jabbertts_voice_free(struct jabbertts_voice *v)

@@ -137,8 +137,8 @@ int jabbertts_store_rename(struct jabbertts_store *s, const struct jabbertts_whi
 static int64_t store_fingerprint(const struct jabbertts *tts)
 {
     uint64_t hash = 14695981039346656037u;
-    for (int i = 0; i < gguf_n_tensors(tts->model.file); i++) {
-        const struct gguf_tensor *t = gguf_tensor_at(tts->model.file, i);
+    for (int i = 0; i < gguf_n_tensors(tts->model->file); i++) {
+        const struct gguf_tensor *t = gguf_tensor_at(tts->model->file, i);
         if (strncmp(t->name, "codec.", 6) != 0)
             continue;
         for (size_t k = 0; k < t->n_bytes && k < 64; k++)
@@ -153,7 +153,7 @@ static int store_decode(struct jabbertts *tts, enum jabbertts_kind kind,
                         struct err *e)
 {
     int hz = jabbertts_sample_rate(tts);
-    bool voice = kind == JABBERTTS_VOICE && tts->has_model;
+    bool voice = kind == JABBERTTS_VOICE && tts->model;
     double longest = voice ? jabbertts_clip_seconds(tts) : LIMIT_REFERENCE_SECONDS;
     if (voice && longest == 0)
         return err_set(e, ERR_UNSUPPORTED,
@@ -180,7 +180,7 @@ static int store_decode(struct jabbertts *tts, enum jabbertts_kind kind,
 static struct store_codes store_codes_of(const struct jabbertts *tts,
                                          const struct jabbertts_voice *v)
 {
-    size_t n = (size_t)v->n_frame * (size_t)tts->model.spec.lm.n_codebook;
+    size_t n = (size_t)v->n_frame * (size_t)tts->model->spec.lm.n_codebook;
     return (struct store_codes){store_fingerprint(tts), v->text, v->n_frame, v->codes,
                                 n * sizeof *v->codes};
 }
@@ -200,7 +200,7 @@ static int store_add_recording(struct jabbertts_store *s, struct jabbertts *tts,
     if ((rc = check_input(tts, kind, v, e)) < 0 || (rc = store_make_id(kind, made, e)) < 0 ||
         (rc = store_decode(tts, kind, v, &pcm, &n, &cut, e)) < 0)
         return rc;
-    if (kind == JABBERTTS_VOICE && tts->has_model)
+    if (kind == JABBERTTS_VOICE && tts->model)
         rc = voice_encode(tts, pcm, n, v->transcript && !cut ? v->transcript : "", &voice, e);
     mem_free(pcm);
     row.id = made;
@@ -233,7 +233,7 @@ struct store_loading {
 static int store_load_codes(void *cookie, const struct store_codes *c, struct err *e)
 {
     struct store_loading *l = cookie;
-    const struct spec_lm *lm = &l->tts->model.spec.lm;
+    const struct spec_lm *lm = &l->tts->model->spec.lm;
     struct jabbertts_voice *v = l->voice;
     size_t n = c->n_bytes / sizeof *v->codes;
     bool good = c->n_frame >= 1 &&
@@ -291,7 +291,8 @@ static int store_encode_again(struct jabbertts *tts, const struct store_copy *c,
     if (rc < 0)
         return rc;
     struct store_codes codes = store_codes_of(tts, *ret);
-    store_add_codes(tts->store, c->id, &codes, NULL); /* else the next request encodes it again */
+    store_add_codes(tts->all->store, c->id, &codes,
+                    NULL); /* else the next request encodes it again */
     return 0;
 }
 
@@ -303,14 +304,16 @@ int store_voice(struct jabbertts *tts, const char *id, const char *owner,
     struct store_copy c = {.n = 0};
     if (!l.voice)
         return err_set(e, ERR_MEMORY, "out of memory for a voice");
-    int rc = store_get_codes(tts->store, &which, store_fingerprint(tts), store_load_codes, &l, e);
+    l.voice->tts = tts;
+    int rc =
+        store_get_codes(tts->all->store, &which, store_fingerprint(tts), store_load_codes, &l, e);
     if (rc == 1) {
         *ret = l.voice;
         return 0;
     }
     jabbertts_voice_free(l.voice);
     if (rc == 0)
-        rc = store_get(tts->store, &which, store_take_copy, &c, e);
+        rc = store_get(tts->all->store, &which, store_take_copy, &c, e);
     if (rc == 0)
         rc = store_encode_again(tts, &c, ret, e);
     mem_free(c.data);

@@ -5,7 +5,7 @@
 #ifndef ENGINE_VOICE_STORE_H
 #define ENGINE_VOICE_STORE_H
 #include "audio/audio.h"
-#include "engine/engine.h"
+#include "engine/dual_ar/dual_ar.h"
 
 /* The voice with this id or name that the owner (NULL: anyone) may use, as tts speaks it; free *ret
  * with jabbertts_voice_free. */

@@ -68,13 +68,21 @@ void model_unload(struct model *m)
         gguf_drop(m->file, gguf_tensor_at(m->file, i));
 }
 
-int model_open(struct model *m, const char *path, const struct model_options *o, struct err *e)
+int model_open_file(struct model *m, const char *path, struct err *e)
 {
     int rc;
     memset(m, 0, sizeof *m);
     if ((rc = gguf_open(path, &m->file, e)) < 0 || (rc = spec_read(m->file, &m->spec, e)) < 0 ||
         (rc = tokenizer_from_gguf(m->file, &m->tokenizer, e)) < 0 ||
-        (rc = voices_read(m->file, &m->spec, &m->voices, e)) < 0 || (rc = model_load(m, o, e)) < 0)
+        (rc = voices_read(m->file, &m->spec, &m->voices, e)) < 0)
+        model_close(m);
+    return rc;
+}
+
+int model_open(struct model *m, const char *path, const struct model_options *o, struct err *e)
+{
+    int rc = model_open_file(m, path, e);
+    if (rc == 0 && (rc = model_load(m, o, e)) < 0)
         model_close(m);
     return rc;
 }

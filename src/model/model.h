@@ -36,6 +36,7 @@ struct model {
 };
 
 /* m is filled in place; on failure nothing is left behind. */
+int model_open_file(struct model *m, const char *path, struct err *e); /* all but what loads */
 int model_open(struct model *m, const char *path, const struct model_options *o, struct err *e);
 /* The weights, lm, codec and executor go and come back; spec, tokenizer and voices stay where they
  * are.  Unload also after a failed load, or twice. */

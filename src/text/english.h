@@ -10,8 +10,8 @@
 #define TEXT_ENGLISH_H
 #include "text/language.h"
 
-extern const struct text_language language_en;
-extern const struct language_abbreviation english_abbreviations[];
+extern struct text_language language_en; /* of share/lang/en.lang */
+size_t english_match(const char *s, size_t n, size_t at, struct words *w);
 
 size_t english_number(const char *s, size_t n, size_t at, struct words *w);
 size_t english_money(const char *s, size_t n, size_t at, struct words *w);

@@ -1,30 +1,78 @@
 /* The registry of languages, and what their tables say by default. */
 #include "text/language.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "text/english.h"
+#include "text/lang.h"
 #include "text/scan.h"
 #include "text/words.h"
 
-extern const struct text_language language_de, language_en, language_es, language_fr, language_it,
-    language_ja, language_ko, language_nl, language_pl, language_pt, language_ru, language_zh;
+extern const struct text_language language_de, language_es, language_fr, language_it, language_ja,
+    language_ko, language_nl, language_pl, language_pt, language_ru, language_zh;
+
+#define MAX_LANGUAGE_FILES 64
 
 static const struct text_language *const languages[] = {
-    &language_en, &language_de, &language_es, &language_fr, &language_it, &language_nl,
-    &language_pt, &language_pl, &language_ru, &language_zh, &language_ja, &language_ko,
+    &language_de, &language_es, &language_fr, &language_it, &language_nl, &language_pt,
+    &language_pl, &language_ru, &language_zh, &language_ja, &language_ko,
 };
+
+/* Languages that are files, each loaded when it is first asked for and kept. */
+static const struct text_language *language_from_file(const char *code)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static struct lang *loaded[MAX_LANGUAGE_FILES];
+    struct err e;
+    int i = 0;
+    pthread_mutex_lock(&lock);
+    while (i < MAX_LANGUAGE_FILES && loaded[i] && strcmp(loaded[i]->table.code, code) != 0)
+        i++;
+    const char *text = lang_builtin(code, strlen(code));
+    if (i < MAX_LANGUAGE_FILES && !loaded[i] && text)
+        loaded[i] = lang_load(code, text, strlen(text), &e);
+    struct lang *l = i < MAX_LANGUAGE_FILES ? loaded[i] : NULL;
+    if (l && strcmp(code, "en") == 0 && !language_en.code) {
+        l->table.match = english_match;
+        l->table.say_date = english_say_date;
+        l->table.say_time = english_say_time;
+        language_en = l->table;
+    }
+    pthread_mutex_unlock(&lock);
+    return l ? &l->table : NULL;
+}
+
+/* "en" of "en-us", "EN_gb"; "" when it is too long for a code. */
+static void language_code(const char *name, char code[4])
+{
+    size_t n = strcspn(name, "-_+");
+    code[0] = 0;
+    if (scan_match(name, n, 0, "cmn", true)) { /* as espeak-ng calls Mandarin */
+        memcpy(code, "zh", 3);
+        return;
+    }
+    for (size_t i = 0; n < 4 && i <= n; i++)
+        code[i] = (char)(i == n ? 0 : scan_is_upper(name[i]) ? name[i] | 32 : name[i]);
+}
+
+bool language_is_file(const char *name)
+{
+    char code[4];
+    language_code(name, code);
+    return lang_builtin(code, strlen(code)) != NULL;
+}
 
 const struct text_language *language_find(const char *name)
 {
-    size_t n = strcspn(name, "-_+");
-    if (scan_match(name, n, 0, "cmn", true)) { /* as espeak-ng calls Mandarin */
-        name = "zh";
-        n = 2;
-    }
+    char code[4];
+    language_code(name, code);
+    if (lang_builtin(code, strlen(code)))
+        return language_from_file(code);
     for (size_t i = 0; i < sizeof languages / sizeof *languages; i++)
-        if (strlen(languages[i]->code) == n && scan_match(name, n, 0, languages[i]->code, true))
+        if (strcmp(languages[i]->code, code) == 0)
             return languages[i];
     return NULL;
 }

@@ -111,6 +111,8 @@ struct text_language {
     const struct language_currency *currencies;
     const struct language_abbreviation *abbreviations;
     const struct language_symbol *symbols;
+    int n_units, n_currencies, n_abbreviations, n_symbols, n_months; /* of a .lang file's tables */
+    struct rules *rules; /* of a .lang file (rules.h); NULL: none */
 
     /* Functions for what the table cannot say; each may be NULL.
      *
@@ -131,6 +133,8 @@ struct text_language {
 /* The language of "en", "en-us", "en_GB" or an espeak-ng name; NULL: one that we have no table for.
  */
 const struct text_language *language_find(const char *name);
+/* Is it one of the built-in files?  Then NULL from language_find is a lack of memory. */
+bool language_is_file(const char *name);
 
 /* --- what match and say_* are made of (language.c) --- */
 

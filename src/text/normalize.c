@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "text/rules.h"
 #include "text/scan.h"
 #include "text/words.h"
 
@@ -14,6 +15,8 @@ struct normalizer {
     size_t n;
     struct mapped *out;
     struct words words;
+    struct reading *reading; /* NULL: the language has no rules */
+    const struct normalize_trace *trace;
 };
 
 /* --- abbreviations and symbols --- */
@@ -188,11 +191,15 @@ static size_t as_it_is(const struct normalizer *z, size_t at)
     return len;
 }
 
-static size_t read_one(struct normalizer *z, size_t at)
+/* The readers of things in the order that they are asked. */
+static size_t read_one(struct normalizer *z, size_t at, int *reading)
 {
     const struct text_language *l = z->l;
     bool word = scan_letter(z->s, z->n, at) > 0;
-    size_t used = l->match ? l->match(z->s, z->n, at, &z->words) : 0;
+    size_t used = z->reading ? reading_at(z->reading, at, &z->words) : 0;
+    *reading = used ? reading_index(z->reading) : -1;
+    if (!used)
+        used = l->match ? l->match(z->s, z->n, at, &z->words) : 0;
     if (!used)
         used = addresses_read(l, z->s, z->n, at, &z->words);
     if (!used)
@@ -205,23 +212,64 @@ static size_t read_one(struct normalizer *z, size_t at)
     return used || !sign ? used : read_symbol(z, at); /* a lone π is a sign, one in a word is not */
 }
 
-void normalize(const char *s, size_t n, const struct text_language *l, struct mapped *out)
+static void normalize_tell(const struct normalizer *z, int reading, size_t at, size_t len)
 {
-    struct normalizer z = {.l = l, .s = s, .n = n, .out = out};
-    words_init(&z.words, l->unspaced);
-    for (size_t at = 0; at < n && out->rc == 0;) {
-        size_t len = plain_run(&z, at);
+    struct normalize_event event = {reading < 0 ? "built-in" : reading_rule(z->reading), reading,
+                                    at, len, buf_str(&z->words.text)};
+    if (z->trace)
+        z->trace->tell(z->trace->cookie, &event);
+}
+
+static void normalize_all(struct normalizer *z)
+{
+    for (size_t at = 0; at < z->n && z->out->rc == 0;) {
+        int reading;
+        size_t len = plain_run(z, at);
         if (len == 0)
-            len = closing_run(&z, at);
-        if (len == 0 && (len = read_one(&z, at)) > 0) {
-            put_words(&z, at, len);
+            len = closing_run(z, at);
+        if (len == 0 && (len = read_one(z, at, &reading)) > 0) {
+            normalize_tell(z, reading, at, len);
+            put_words(z, at, len);
             at += len;
             continue;
         }
         if (len == 0)
-            len = as_it_is(&z, at);
-        mapped_copy(out, s, at, at + len);
+            len = as_it_is(z, at);
+        mapped_copy(z->out, z->s, at, at + len);
         at += len;
     }
+}
+
+static void normalize_how(const char *s, size_t n, const struct text_language *l, int depth,
+                          const struct normalize_trace *t, struct mapped *out)
+{
+    struct normalizer z = {.l = l, .s = s, .n = n, .out = out, .trace = t};
+    z.reading = l->rules ? reading_new(l, s, n, depth) : NULL;
+    if (l->rules && !z.reading) {
+        out->rc = ERR_MEMORY;
+        return;
+    }
+    if (z.reading && t)
+        reading_watch(z.reading, t->fired);
+    words_init(&z.words, l->unspaced);
+    normalize_all(&z);
     words_done(&z.words);
+    reading_free(z.reading);
+}
+
+void normalize(const char *s, size_t n, const struct text_language *l, struct mapped *out)
+{
+    normalize_how(s, n, l, 0, NULL, out);
+}
+
+void normalize_within(const char *s, size_t n, const struct text_language *l, int depth,
+                      struct mapped *out)
+{
+    normalize_how(s, n, l, depth, NULL, out);
+}
+
+void normalize_traced(const char *s, size_t n, const struct text_language *l,
+                      const struct normalize_trace *t, struct mapped *out)
+{
+    normalize_how(s, n, l, 0, t, out);
 }

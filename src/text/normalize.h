@@ -14,6 +14,26 @@
 
 void normalize(const char *s, size_t n, const struct text_language *l, struct mapped *out);
 
+/* The same for a part of a text that a rule found in it: depth levels down. */
+void normalize_within(const char *s, size_t n, const struct text_language *l, int depth,
+                      struct mapped *out);
+
+/* The same, telling of each thing that was read.  fired: a byte for each reading of the language's
+ * file, set when it says something; may be NULL. */
+struct normalize_event {
+    const char *rule; /* "built-in" when none of the file's did */
+    int reading;      /* its number in the file, -1 */
+    size_t at, len;
+    const char *said;
+};
+struct normalize_trace {
+    void (*tell)(void *cookie, const struct normalize_event *event);
+    void *cookie;
+    unsigned char *fired;
+};
+void normalize_traced(const char *s, size_t n, const struct text_language *l,
+                      const struct normalize_trace *t, struct mapped *out);
+
 /* numbers.c, for normalize.c: what starts with a digit, a sign, a currency or a month.  Bytes read,
  * 0: nothing here. */
 size_t numbers_read(const struct text_language *l, const char *s, size_t n, size_t at,

@@ -88,6 +88,8 @@ static void normalize_run(const struct mapped *clean, const struct text_options 
     if (l && o->frontend == TEXT_WORDS && strcmp(l->code, "ja") == 0)
         l = NULL; /* espeak-ng reads digits in Japanese, but no kanji, which ours would become */
     mapped_init(out, LIMIT_NORMALIZED_BYTES);
+    if (!l && language_is_file(language))
+        out->rc = ERR_MEMORY;
     if (l && !o->as_written)
         normalize(buf_str(&clean->text), clean->text.len, l, out);
     else

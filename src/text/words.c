@@ -30,6 +30,14 @@ void words_clear(struct words *w)
     buf_clear(&w->text);
 }
 
+void words_back(struct words *w, size_t len)
+{
+    if (len < w->text.len) {
+        w->text.len = len;
+        w->text.data[len] = 0;
+    }
+}
+
 static void words_append(struct words *w, const char *s, size_t n)
 {
     if (w->rc == 0)

@@ -22,6 +22,7 @@ struct words {
 void words_init(struct words *w, bool unspaced);
 void words_done(struct words *w);
 void words_clear(struct words *w);
+void words_back(struct words *w, size_t len);   /* forget what is beyond the first len bytes */
 void words_add(struct words *w, const char *s); /* with a space before it; NULL or "": nothing */
 void words_add_n(struct words *w, const char *s, size_t n);
 void words_join(struct words *w, const char *s); /* without the space: commas, endings */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/prefix_file.h"
+#include "engine/dual_ar/prefix_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

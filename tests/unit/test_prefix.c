@@ -15,8 +15,8 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "engine/prefix_file.h"
-#include "engine/prefix.h"
+#include "engine/dual_ar/prefix_file.h"
+#include "engine/dual_ar/prefix.h"
 #include "jabbertts.h"
 #include "model/model.h"
 

@@ -1,4 +1,4 @@
-#include "engine/prefix_file.h"
+#include "engine/dual_ar/prefix_file.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "engine/prefix.h"
+#include "engine/dual_ar/prefix.h"
 
 #include <errno.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "engine/prefix_file.h"
+#include "engine/dual_ar/prefix_file.h"
 
 struct entry {
     int32_t *columns; /* [n_column, width] */

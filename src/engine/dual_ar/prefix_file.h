@@ -13,7 +13,7 @@
  * Threads: any. */
 #ifndef ENGINE_PREFIX_FILE_H
 #define ENGINE_PREFIX_FILE_H
-#include "engine/prefix.h"
+#include "engine/dual_ar/prefix.h"
 
 #define PREFIX_FILE_VERSION 1
 #define PREFIX_DIR_BYTES    ((size_t)1 << 30) /* of all files in a directory; the oldest go */

@@ -1,0 +1,125 @@
+/* dual_ar.h - the engine of S1 and its kind: text to codes to sound, many requests at once.
+ *
+ *   piece:  WAITING --> SPEAKING (has a slot) --> MADE (all codes there) --> decoded, in order
+ *
+ * The pieces of a stream are its sentences.  Each is generated on its own, so several of one stream
+ * may be in slots at once; sound is decoded and handed over in their order.  Each turn (turn.c)
+ * gives slots and decoders to pieces, makes one frame for all sequences that step in one pass over
+ * the weights, and decodes what is due; policy.h decides, piece.c does.  What a stream gets never
+ * depends on its neighbours or on when it gets it.
+ *
+ * A reader that does not read never holds a slot: room is asked for when a piece starts, and what
+ * waits for the reader is codes, a thousandth of the size of sound.
+ *
+ * Threads: all of struct dual_ar and struct work is the engine thread's, but for the model's spec,
+ * tokenizer and voices, which never change. */
+#ifndef DUAL_AR_DUAL_AR_H
+#define DUAL_AR_DUAL_AR_H
+#include "audio/finish.h"
+#include "engine/dual_ar/prefix.h"
+#include "engine/stream.h"
+#include "model/model.h"
+
+struct jabbertts_voice {
+    char *text;     /* as the model reads it */
+    int32_t *codes; /* [Q, n_frame] */
+    int n_frame;
+    const struct jabbertts *tts; /* whose codes they are */
+};
+
+struct piece {
+    enum { PIECE_WAITING, PIECE_SPEAKING, PIECE_MADE } state;
+    int32_t *codes; /* [cap, Q], n_frame of them made, n_decoded decoded */
+    int cap, n_frame, n_decoded;
+    bool truncated;
+    struct prompt_reference reference; /* of another voice than the stream's; codes NULL: none */
+    struct jabbertts_voice *stored;    /* that voice, if it came from the store */
+};
+
+struct work { /* of a stream */
+    struct ar_params params;
+    struct prompt_reference reference;
+    struct jabbertts_voice *stored; /* the reference's, if it comes from the store */
+    bool has_reference;             /* else the first piece is the later ones' */
+    int max_frames;                 /* of the whole request; 0: none */
+
+    struct piece *piece;     /* [pieces.n] */
+    int i_next;              /* first piece that has not had a slot */
+    int n_speaking;          /* pieces in slots */
+    int n_ahead;             /* frames made and not decoded */
+    int n_chunk;             /* decode when so many frames wait; grows after the first sound */
+    struct decoder *decoder; /* of the head piece, or NULL */
+};
+static inline struct work *work_of(const struct jabbertts_stream *s)
+{
+    return s->work;
+}
+
+struct slot {                        /* generates the codes of one piece */
+    struct jabbertts_stream *stream; /* NULL: free */
+    int i_piece;
+    struct ar *ar;
+    double since; /* engine_now when it was taken */
+};
+
+struct decoder { /* turns the codes of one piece into sound, a chunk at a time */
+    struct dual_ar *d;
+    struct jabbertts_stream *stream; /* NULL: free, or its stream left while it decodes */
+    struct codec_stream *codec;
+    struct finish *finish;
+    int32_t *codes;  /* [Q, n_frame] the chunk, codebook first */
+    float *pcm;      /* [POLICY_CHUNK_FRAMES * frame_samples] its sound */
+    float *finished; /* what the listener gets of it */
+    int n_frame;    /* of the chunk */
+    double seconds; /* that decoding it took */
+};
+
+struct dual_ar {
+    struct jabbertts *tts;
+    struct model model;
+    struct model_options options;
+    char *isa, *cache, *prefix_dir; /* as the options said; NULL: nothing */
+    int n_context, prefix_mb;
+    double frame_s;
+
+    struct mem_arena *arena;    /* slots, decoders and what the turns need */
+    struct slot *slots;         /* [n_slot]; NULL: unloaded */
+    struct decoder *decoders;   /* [n_slot] */
+    struct policy_stream *view; /* [n_queue_max + n_slot] */
+    struct jabbertts_stream **viewed;
+    struct prefix_cache *prefix;
+    struct decoder *decoding; /* its chunk is with the pool's job, or waits to be handed over */
+    double beside_s;          /* seconds of steps meanwhile */
+    /* Recent means, in seconds of the whole engine: what goes on beside something else has half of
+     * it. */
+    double step_s[LIMIT_SLOTS + 1]; /* one frame for n sequences; 0: not known */
+    double codec_s;                 /* one frame decoded */
+};
+static inline struct dual_ar *dual_ar_of(const struct jabbertts *tts)
+{
+    return tts->state;
+}
+
+/* turn.c */
+bool turn_run(struct jabbertts *tts, struct front *f);
+bool turn_has_work(const struct jabbertts *tts, struct front *f);
+void turn_drop(struct jabbertts *tts, struct jabbertts_stream *s);
+
+/* piece.c: the engine thread, without the lock; failures go to the stream's broken.
+ * One chunk is decoded at a time, beside the steps. */
+void piece_start(struct dual_ar *d, struct slot *s);
+void piece_step(struct dual_ar *d, struct slot *const *slots, int n);
+/* End the head piece of c where all of it is decoded, or the request's limit is reached. */
+void piece_settle(struct decoder *c);
+int piece_ready(const struct decoder *c); /* frames of its next chunk; 0: not enough yet */
+void piece_decode(struct dual_ar *d, struct decoder *c); /* starts it, as the pool's job */
+void piece_hand_over(struct dual_ar *d); /* what is decoding, when it is done; waits for that */
+
+/* prepare.c */
+/* A voice of the model, or of the store: then *stored is to be freed.  ERR_NOT_FOUND. */
+int prepare_voice(struct jabbertts *tts, const char *name, const char *owner,
+                  struct prompt_reference *ref, struct jabbertts_voice **stored, struct err *e);
+int prepare_stream(struct jabbertts_stream *s, const struct jabbertts_request *r, struct err *e);
+void prepare_forget(struct jabbertts_stream *s);
+
+#endif

@@ -1,0 +1,254 @@
+/* piece.c - from a piece of text to its sound: prompt, frames, decoding, handing over. */
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+#include "engine/dual_ar/dual_ar.h"
+
+#define REFERENCE_MAX_SECONDS 20  /* of the first sentence, as a voice for the later ones */
+#define RECENT                0.9 /* weight of the past in a running mean */
+
+static void piece_mean(double *m, double v)
+{
+    *m = *m > 0 ? RECENT * *m + (1 - RECENT) * v : v;
+}
+
+/* --- codes -------------------------------------------------------------------------------------
+ */
+
+/* n frames of codes [n, Q] as the codec takes them, codebook first. */
+static void piece_transpose(const int32_t *frames, int n, int n_codebook, int32_t *codes)
+{
+    for (int t = 0; t < n; t++)
+        for (int q = 0; q < n_codebook; q++)
+            codes[q * n + t] = frames[t * n_codebook + q];
+}
+
+/* The first piece's codes as a reference; free ref->codes. */
+static int first_as_reference(const struct dual_ar *d, const struct jabbertts_stream *s,
+                              struct prompt_reference *ref, struct err *e)
+{
+    const struct piece *p = &work_of(s)->piece[0];
+    int n = REFERENCE_MAX_SECONDS * d->tts->rate / d->tts->frame_samples;
+    int n_codebook = d->model.spec.lm.n_codebook;
+    if (n > p->n_frame)
+        n = p->n_frame;
+    int32_t *codes = mem_try((size_t)n * (size_t)n_codebook, sizeof *codes);
+    if (!codes)
+        return err_set(e, ERR_MEMORY, "out of memory for a prompt");
+    piece_transpose(p->codes, n, n_codebook, codes);
+    *ref = (struct prompt_reference){s->ask.pieces.piece[0].text, codes, n};
+    return 0;
+}
+
+static int piece_prompt(const struct dual_ar *d, const struct slot *slot, struct prompt *p,
+                        struct err *e)
+{
+    const struct jabbertts_stream *s = slot->stream;
+    const struct work *w = work_of(s);
+    const struct model *m = &d->model;
+    struct prompt_reference ref = w->reference;
+    int32_t *own = NULL;
+    int n_ref = w->has_reference, rc;
+    if (w->piece[slot->i_piece].reference.codes) {
+        ref = w->piece[slot->i_piece].reference;
+        n_ref = 1;
+    } else if (!n_ref && slot->i_piece > 0 && w->piece[0].n_frame > 0) {
+        if ((rc = first_as_reference(d, s, &ref, e)) < 0)
+            return rc;
+        own = (int32_t *)(uintptr_t)ref.codes;
+        n_ref = 1;
+    }
+    rc = prompt_build(p, m->tokenizer, &m->spec.lm, &ref, n_ref,
+                      s->ask.pieces.piece[slot->i_piece].text, false, e);
+    mem_free(own);
+    return rc;
+}
+
+static int piece_max_frames(const struct dual_ar *d, const struct slot *slot)
+{
+    const struct jabbertts_stream *s = slot->stream;
+    int most = work_of(s)->max_frames;
+    int n = policy_max_frames(strlen(s->ask.pieces.piece[slot->i_piece].text), d->frame_s,
+                              codec_max_frames(d->model.codec));
+    return most > 0 && n > most ? most : n;
+}
+
+static int piece_start_(struct dual_ar *d, struct slot *slot, struct err *e)
+{
+    struct jabbertts_stream *s = slot->stream;
+    struct piece *p = &work_of(s)->piece[slot->i_piece];
+    struct ar_params params = work_of(s)->params;
+    struct prompt prompt;
+    params.stream = (uint32_t)slot->i_piece;
+    params.max_frames = p->cap = piece_max_frames(d, slot);
+    p->codes = mem_try((size_t)p->cap * (size_t)d->model.spec.lm.n_codebook, sizeof *p->codes);
+    if (!p->codes)
+        return err_set(e, ERR_MEMORY, "out of memory for %d frames", p->cap);
+    prompt_init(&prompt, d->model.spec.lm.n_codebook);
+    int rc = piece_prompt(d, slot, &prompt, e);
+    if (rc == 0)
+        rc = ar_start(slot->ar, &prompt, &params, e);
+    if (rc == 0)
+        prefix_restore(d->prefix, &prompt, ar_slot(slot->ar));
+    struct out *o = stream_out(s, engine_lock(d->tts));
+    o->progress.n_token += prompt.n_column - prompt.n_prefix;
+    engine_unlock(d->tts);
+    prompt_done(&prompt);
+    return rc;
+}
+
+static void piece_take_frame(struct dual_ar *d, struct slot *slot)
+{
+    size_t n_codebook = (size_t)d->model.spec.lm.n_codebook;
+    struct work *w = work_of(slot->stream);
+    struct piece *p = &w->piece[slot->i_piece];
+    memcpy(p->codes + (size_t)p->n_frame++ * n_codebook, ar_codes(slot->ar),
+           n_codebook * sizeof *p->codes);
+    w->n_ahead++;
+    if (p->n_frame == 2) /* not after the first, whose sound somebody waits for */
+        prefix_save(d->prefix, ar_prompt(slot->ar), ar_slot(slot->ar), w->has_reference);
+}
+
+static void piece_made(struct dual_ar *d, struct slot *slot, bool truncated)
+{
+    struct work *w = work_of(slot->stream);
+    w->piece[slot->i_piece].state = PIECE_MADE;
+    w->piece[slot->i_piece].truncated = truncated;
+    w->n_speaking--;
+    ar_reset(slot->ar);
+    slot->stream = NULL;
+    piece_mean(&engine_lock(d->tts)->piece_s, engine_now() - slot->since);
+    engine_unlock(d->tts);
+}
+
+void piece_start(struct dual_ar *d, struct slot *slot)
+{
+    struct err e = {0};
+    if (!slot->stream->ask.pieces.piece[slot->i_piece].text[0]) { /* silence only */
+        piece_made(d, slot, false);
+        return;
+    }
+    if (piece_start_(d, slot, &e) < 0)
+        slot->stream->sound.broken = e;
+}
+
+void piece_step(struct dual_ar *d, struct slot *const *slots, int n)
+{
+    struct ar *ars[LIMIT_SLOTS];
+    bool prompts = false;
+    for (int i = 0; i < n; i++) {
+        ars[i] = slots[i]->ar;
+        prompts = prompts || ar_state(ars[i]) == AR_READY;
+    }
+    bool beside = pool_busy(d->model.pool);
+    double begin = engine_now();
+    ar_step(d->model.lm, ars, n, d->model.exec);
+    double seconds = engine_now() - begin;
+    if (!prompts)
+        piece_mean(&d->step_s[n], beside ? seconds / 2 : seconds);
+    if (beside)
+        d->beside_s += seconds;
+    for (int i = 0; i < n; i++) {
+        enum ar_state state = ar_state(ars[i]);
+        if (state == AR_FRAME)
+            piece_take_frame(d, slots[i]);
+        else if (state == AR_STOPPED || state == AR_LIMIT)
+            piece_made(d, slots[i], state == AR_LIMIT);
+    }
+}
+
+/* --- sound -------------------------------------------------------------------------------------
+ */
+
+/* The head piece of c is decoded, or the request's limit reached (spent). */
+static void piece_end(struct decoder *c, bool spent)
+{
+    struct jabbertts_stream *s = c->stream;
+    struct work *w = work_of(s);
+    int i = s->sound.i_head;
+    struct piece *p = &w->piece[i];
+    if (p->n_decoded)
+        stream_write(s, c->finished, finish_end(c->finish, c->finished), 0);
+    struct piece_end end = {.spoken = !spent,
+                            .n_truncated = spent ? s->ask.pieces.n - i : p->truncated,
+                            .last = spent || i + 1 == s->ask.pieces.n};
+    w->decoder = NULL;
+    c->stream = NULL;
+    stream_end_piece(s, &end);
+    if (i > 0 || w->has_reference) {
+        mem_free(p->codes); /* the first piece's are still a reference */
+        p->codes = NULL;
+    }
+}
+
+/* Frames that the request's limit leaves; INT_MAX: any. */
+static int piece_left(const struct jabbertts_stream *s)
+{
+    int most = work_of(s)->max_frames;
+    return most > 0 ? most - s->sound.n_frame : INT_MAX;
+}
+
+static const struct piece *piece_head(const struct decoder *c)
+{
+    return &work_of(c->stream)->piece[c->stream->sound.i_head];
+}
+
+void piece_settle(struct decoder *c)
+{
+    const struct piece *p = piece_head(c);
+    if (piece_left(c->stream) == 0)
+        piece_end(c, true);
+    else if (p->state == PIECE_MADE && p->n_decoded == p->n_frame)
+        piece_end(c, false);
+}
+
+int piece_ready(const struct decoder *c)
+{
+    const struct piece *p = piece_head(c);
+    int n = p->n_frame - p->n_decoded, left = piece_left(c->stream);
+    bool all = p->state == PIECE_MADE || n >= left;
+    return policy_chunk(n < left ? n : left, work_of(c->stream)->n_chunk, all);
+}
+
+static void decode_job(void *decoder)
+{
+    struct decoder *c = decoder;
+    const struct model *m = &c->d->model;
+    double begin = engine_now();
+    codec_decode(m->codec, c->codec, c->codes, c->n_frame, c->pcm, m->job_exec);
+    c->seconds = engine_now() - begin;
+}
+
+void piece_decode(struct dual_ar *d, struct decoder *c)
+{
+    const struct piece *p = piece_head(c);
+    int n_codebook = d->model.spec.lm.n_codebook;
+    c->n_frame = piece_ready(c);
+    piece_transpose(p->codes + p->n_decoded * n_codebook, c->n_frame, n_codebook, c->codes);
+    d->decoding = c;
+    d->beside_s = 0;
+    pool_start(d->model.pool, decode_job, c);
+}
+
+void piece_hand_over(struct dual_ar *d)
+{
+    struct decoder *c = d->decoding;
+    pool_finish(d->model.pool);
+    d->decoding = NULL;
+    piece_mean(&d->codec_s, (c->seconds - fmin(d->beside_s, c->seconds) / 2) / c->n_frame);
+    struct jabbertts_stream *s = c->stream;
+    if (!s)
+        return;
+    struct work *w = work_of(s);
+    int i = s->sound.i_head;
+    if (w->piece[i].n_decoded == 0)
+        finish_begin(c->finish, (i == 0 ? FINISH_FIRST : 0) |
+                                    (i + 1 == s->ask.pieces.n ? FINISH_LAST : 0));
+    w->piece[i].n_decoded += c->n_frame;
+    w->n_ahead -= c->n_frame;
+    size_t n = (size_t)c->n_frame * (size_t)d->tts->frame_samples;
+    stream_write(s, c->finished, finish_run(c->finish, c->pcm, n, c->finished), c->n_frame);
+    w->n_chunk = w->n_chunk * 2 < POLICY_CHUNK_FRAMES ? w->n_chunk * 2 : POLICY_CHUNK_FRAMES;
+    piece_settle(c);
+}

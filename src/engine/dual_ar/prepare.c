@@ -1,0 +1,129 @@
+/* prepare.c - what a request asks of the model: sampling, voices, pieces. */
+#include <math.h>
+#include <string.h>
+
+#include "engine/dual_ar/dual_ar.h"
+#include "engine/voice_store.h"
+
+#define SAME_VOICE_WITHIN 16 /* pieces; a dialogue comes back to its voices soon */
+
+/* given, or what the model recommends where that is negative, within the parameter's range */
+static int read_parameter(const char *name, float given, float recommended, float *ret,
+                          struct err *e)
+{
+    const struct jabbertts_parameter *p = jabbertts_parameter_find(name);
+    float v = given < 0 ? recommended : given;
+    if (!(v >= (float)p->min && v <= (float)p->max))
+        return err_set(e, ERR_ARGUMENT, "%s is %g, must be %g to %g", name, (double)v, p->min,
+                       p->max);
+    *ret = v;
+    return 0;
+}
+
+static int read_sampling(const struct model *m, const struct jabbertts_request *r,
+                         struct ar_params *p, struct err *e)
+{
+    const struct spec_sampling *d = &m->spec.sampling;
+    struct sampler_params *to = &p->sampling;
+    int rc;
+    p->seed = r->seed;
+    if ((rc = read_parameter("temperature", r->temperature, d->temperature, &to->temperature, e)) <
+            0 ||
+        (rc = read_parameter("top_p", r->top_p, d->top_p, &to->top_p, e)) < 0)
+        return rc;
+    return read_parameter("repetition_penalty", r->repetition_penalty, d->repetition_penalty,
+                          &to->repetition_penalty, e);
+}
+
+int prepare_voice(struct jabbertts *tts, const char *name, const char *owner,
+                  struct prompt_reference *ref, struct jabbertts_voice **stored, struct err *e)
+{
+    const struct voices *voices = tts->model->voices;
+    const struct voice *v = voices_find(voices, name);
+    name = voices_resolve(voices, name);
+    int rc = v || !tts->all->store ? 0 : store_voice(tts, name, owner, stored, e);
+    if (rc < 0 && rc != ERR_NOT_FOUND)
+        return rc;
+    if (!v && !*stored)
+        return err_set(e, ERR_NOT_FOUND,
+                       "there is no voice \"%.64s\"; `jabbertts voices` lists them", name);
+    *ref = v ? (struct prompt_reference){v->text, v->codes, v->n_frame}
+             : (struct prompt_reference){(*stored)->text, (*stored)->codes, (*stored)->n_frame};
+    return 0;
+}
+
+static int find_voice(struct jabbertts *tts, const struct jabbertts_request *r, struct work *w,
+                      struct err *e)
+{
+    if (r->reference) {
+        if (r->reference->tts != tts)
+            return err_set(e, ERR_ARGUMENT,
+                           "the reference was made with the model \"%.64s\", the request wants "
+                           "\"%.64s\"",
+                           r->reference->tts->name, tts->name);
+        w->reference = (struct prompt_reference){r->reference->text, r->reference->codes,
+                                                 r->reference->n_frame};
+        w->has_reference = true;
+        return 0;
+    }
+    const char *name = r->voice ? r->voice : voices_default(tts->model->voices);
+    int rc = name ? prepare_voice(tts, name, r->owner, &w->reference, &w->stored, e) : 0;
+    w->has_reference = rc == 0 && name;
+    return rc;
+}
+
+/* The voices of pieces that have their own. */
+static int find_voices(struct jabbertts *tts, const char *owner, const struct text_pieces *pieces,
+                       struct work *w, struct err *e)
+{
+    for (int i = 0; i < pieces->n; i++) {
+        const char *name = pieces->piece[i].voice;
+        struct piece *p = &w->piece[i];
+        if (!name)
+            continue;
+        for (int j = i - 1; j >= 0 && j >= i - SAME_VOICE_WITHIN && !p->reference.codes; j--)
+            if (pieces->piece[j].voice && strcmp(name, pieces->piece[j].voice) == 0)
+                p->reference = w->piece[j].reference;
+        int rc =
+            p->reference.codes ? 0 : prepare_voice(tts, name, owner, &p->reference, &p->stored, e);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+int prepare_stream(struct jabbertts_stream *s, const struct jabbertts_request *r, struct err *e)
+{
+    struct jabbertts *tts = s->ask.tts;
+    struct text_pieces *pieces = &s->ask.pieces;
+    struct text_options text = stream_text_options(s, r);
+    struct work *w = s->work = mem_try(1, sizeof *w);
+    int rc;
+    if (!w)
+        return err_set(e, ERR_MEMORY, "out of memory for a request");
+    if ((rc = read_sampling(tts->model, r, &w->params, e)) < 0 ||
+        (rc = find_voice(tts, r, w, e)) < 0 ||
+        (rc = text_split(r->text, strlen(r->text), &text, pieces, e)) < 0 ||
+        (rc = text_pieces_read(pieces, &text, e)) < 0)
+        return rc;
+    if (r->max_seconds > 0)
+        w->max_frames = (int)ceil(r->max_seconds * tts->rate / tts->frame_samples);
+    w->n_chunk = 1; /* sound as early as possible, then larger chunks */
+    w->piece = mem_try((size_t)pieces->n, sizeof *w->piece);
+    return w->piece ? find_voices(tts, r->owner, pieces, w, e)
+                    : err_set(e, ERR_MEMORY, "out of memory for a request");
+}
+
+void prepare_forget(struct jabbertts_stream *s)
+{
+    struct work *w = s->work;
+    if (!w)
+        return;
+    jabbertts_voice_free(w->stored);
+    for (int i = 0; w->piece && i < s->ask.pieces.n; i++) {
+        mem_free(w->piece[i].codes);
+        jabbertts_voice_free(w->piece[i].stored);
+    }
+    mem_free(w->piece);
+    mem_free(w);
+}

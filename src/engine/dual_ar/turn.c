@@ -1,0 +1,271 @@
+/* turn.c - a turn of the engine thread: look what there is, ask policy.h, have it done. */
+#include <string.h>
+
+#include "engine/dual_ar/dual_ar.h"
+
+/* --- what there is -----------------------------------------------------------------------------
+ */
+
+static struct policy_stream turn_stream(const struct dual_ar *d, const struct jabbertts_stream *s,
+                                        const struct out *o)
+{
+    const struct work *w = work_of(s);
+    const struct sound *sound = &s->sound;
+    struct policy_stream v = {.unread_s = stream_unread_s(s, o),
+                              .ahead_s = w->n_ahead * d->frame_s,
+                              .n_left = s->ask.pieces.n - w->i_next,
+                              .n_speaking = w->n_speaking,
+                              .begun = o->state == STREAM_ACTIVE,
+                              .heard = sound->since >= 0};
+    v.dry = stream_runs_dry(s) + (v.heard ? v.ahead_s : 0);
+    v.may_begin = !sound->broken.code &&
+                  (w->max_frames == 0 || sound->n_frame + w->n_ahead < w->max_frames) &&
+                  (w->has_reference || w->i_next == 0 || w->piece[0].state == PIECE_MADE);
+    if (!w->decoder && !sound->complete && !sound->broken.code && sound->i_head < w->i_next) {
+        const struct piece *p = &w->piece[sound->i_head];
+        v.head_waits = p->n_frame > 0 || p->state == PIECE_MADE;
+    }
+    return v;
+}
+
+/* All open streams, oldest first; returns how many. */
+static int turn_look(struct dual_ar *d, struct front *f)
+{
+    int n = 0;
+    for (struct jabbertts_stream *s = f->open; s; s = stream_out(s, f)->next, n++) {
+        d->view[n] = turn_stream(d, s, stream_out(s, f));
+        d->viewed[n] = s;
+    }
+    return n;
+}
+
+bool turn_has_work(const struct jabbertts *tts, struct front *f)
+{
+    for (struct jabbertts_stream *s = f->open; s; s = stream_out(s, f)->next) {
+        struct policy_stream v = turn_stream(dual_ar_of(tts), s, stream_out(s, f));
+        if (policy_has_work(&v))
+            return true;
+    }
+    return false;
+}
+
+/* The decoders that have a piece, and which they are. */
+static int turn_decoders(struct dual_ar *d, struct policy_decoder *v, struct decoder **which)
+{
+    int n = 0;
+    for (int i = 0; i < d->tts->n_slot; i++) {
+        struct decoder *c = &d->decoders[i];
+        if (c->stream && c != d->decoding)
+            piece_settle(c);
+        if (!c->stream)
+            continue;
+        const struct jabbertts_stream *s = c->stream;
+        const struct work *w = work_of(s);
+        const struct piece *p = &w->piece[s->sound.i_head];
+        bool heard = s->sound.since >= 0;
+        v[n] = (struct policy_decoder){.n_waiting = p->n_frame - p->n_decoded,
+                                       .n_ready = piece_ready(c),
+                                       .dry = stream_runs_dry(s) +
+                                              (heard ? w->n_ahead * d->frame_s : 0),
+                                       .heard = heard,
+                                       .running = c == d->decoding};
+        which[n++] = c;
+    }
+    return n;
+}
+
+/* --- slots and decoders ------------------------------------------------------------------------
+ */
+
+static void turn_give_slot(struct slot *slot, struct jabbertts_stream *s, struct front *f,
+                           double now)
+{
+    struct work *w = work_of(s);
+    *slot = (struct slot){.stream = s, .i_piece = w->i_next, .ar = slot->ar, .since = now};
+    w->piece[w->i_next++].state = PIECE_SPEAKING;
+    w->n_speaking++;
+    stream_begin(s, f, now);
+}
+
+/* Fills fresh with the slots given; returns how many: none when the model has to leave. */
+static int turn_fill_slots(struct dual_ar *d, struct front *f, int n_view, double now,
+                           struct slot **fresh)
+{
+    int n = 0, n_slot = d->tts->n_slot;
+    f->n_free = 0;
+    for (int i = 0; i < n_slot; i++)
+        f->n_free += !d->slots[i].stream;
+    for (int i = 0; i < n_slot && !f->leave; i++) {
+        int next = d->slots[i].stream ? -1 : policy_next_stream(d->view, n_view, f->n_free);
+        if (next < 0)
+            continue;
+        turn_give_slot(&d->slots[i], d->viewed[next], f, now);
+        d->view[next] = turn_stream(d, d->viewed[next], stream_out(d->viewed[next], f));
+        fresh[n++] = &d->slots[i];
+        f->n_free--;
+    }
+    f->n_dry = policy_n_dry(d->view, n_view, now);
+    return n;
+}
+
+/* Room for a whole piece, so that decoding it allocates nothing and never has to stop. */
+static int turn_reserve(struct jabbertts_stream *s, struct front *f)
+{
+    const struct jabbertts *tts = s->ask.tts;
+    const struct piece *p = &work_of(s)->piece[s->sound.i_head];
+    const struct text_piece *text = &s->ask.pieces.piece[s->sound.i_head];
+    size_t n = (size_t)(p->state == PIECE_MADE ? p->n_frame : p->cap) * (size_t)tts->frame_samples;
+    if (text->rate != 1) /* and what the effect holds back */
+        n = (size_t)((double)n / text->rate) + (size_t)tts->rate;
+    return stream_reserve(stream_out(s, f), n, &s->sound.broken);
+}
+
+/* Decoders to head pieces.  True when a stream is left without. */
+static bool turn_fill_decoders(struct dual_ar *d, struct front *f, int n_view)
+{
+    for (int i = 0; i < d->tts->n_slot; i++) {
+        struct decoder *c = &d->decoders[i];
+        if (c->stream || c == d->decoding)
+            continue;
+        int next = policy_next_head(d->view, n_view);
+        if (next < 0)
+            return false;
+        struct jabbertts_stream *s = d->viewed[next];
+        d->view[next].head_waits = false;
+        if (turn_reserve(s, f) < 0)
+            continue;
+        c->stream = s;
+        work_of(s)->decoder = c;
+        codec_stream_reset(c->codec);
+    }
+    return policy_next_head(d->view, n_view) >= 0;
+}
+
+void turn_drop(struct jabbertts *tts, struct jabbertts_stream *s)
+{
+    struct dual_ar *d = dual_ar_of(tts);
+    struct work *w = work_of(s);
+    for (int i = 0; d->slots && i < tts->n_slot; i++)
+        if (d->slots[i].stream == s) {
+            ar_reset(d->slots[i].ar);
+            d->slots[i].stream = NULL;
+        }
+    if (w->decoder)
+        w->decoder->stream = NULL;
+    w->decoder = NULL;
+}
+
+/* --- a turn ------------------------------------------------------------------------------------
+ */
+
+/* The slots that step in this turn. */
+static int turn_choose(struct dual_ar *d, double now, struct slot **step)
+{
+    struct policy_slot v[LIMIT_SLOTS];
+    struct policy_pace pace = {d->frame_s, d->step_s, d->codec_s};
+    bool steps[LIMIT_SLOTS];
+    int n = 0, n_step = 0;
+    for (int i = 0; i < d->tts->n_slot; i++) {
+        const struct jabbertts_stream *s = d->slots[i].stream;
+        if (!s || s->sound.broken.code)
+            continue;
+        v[n].head = d->slots[i].i_piece == s->sound.i_head;
+        v[n].dry =
+            stream_runs_dry(s) + (s->sound.since >= 0 ? work_of(s)->n_ahead * d->frame_s : 0);
+        step[n++] = &d->slots[i];
+    }
+    policy_choose(v, n, &pace, now, steps);
+    for (int i = 0; i < n; i++)
+        if (steps[i])
+            step[n_step++] = step[i];
+    return n_step;
+}
+
+/* Hand over the chunk that is done, begin the next. */
+static void turn_decode(struct dual_ar *d, bool stepped)
+{
+    struct policy_decoder v[LIMIT_SLOTS];
+    struct decoder *which[LIMIT_SLOTS];
+    for (;;) {
+        int n = turn_decoders(d, v, which), next = policy_next_chunk(v, n);
+        if (d->decoding) {
+            if (pool_busy(d->model.pool) &&
+                !policy_waits_for_chunk(next < 0 ? NULL : &v[next], stepped))
+                return;
+            piece_hand_over(d);
+            n = turn_decoders(d, v, which);
+            next = policy_next_chunk(v, n);
+        }
+        if (next < 0)
+            return;
+        piece_decode(d, which[next]);
+        if (!policy_waits_for_chunk(&v[next], true))
+            return;
+        piece_hand_over(d);
+    }
+}
+
+static bool turn_is_behind(struct dual_ar *d, bool one_without)
+{
+    struct policy_decoder v[LIMIT_SLOTS];
+    struct decoder *which[LIMIT_SLOTS];
+    return d->decoding && policy_is_behind(v, turn_decoders(d, v, which), one_without);
+}
+
+static void turn_encode(struct dual_ar *d)
+{
+    struct models *all = d->tts->all;
+    struct front *f = engine_lock(d->tts);
+    struct encode_job *j = f->jobs;
+    if (j)
+        f->jobs = j->next;
+    engine_unlock(d->tts);
+    if (!j)
+        return;
+    struct codec *encoder;
+    j->rc = model_encoder(&d->model, &encoder, &j->err);
+    if (j->rc == 0)
+        j->rc = codec_encode(encoder, j->pcm, j->n_sample, j->codes, d->model.exec, &j->err);
+    engine_lock(d->tts);
+    j->done = true;
+    pthread_cond_broadcast(&all->changed);
+    engine_unlock(d->tts);
+}
+
+/* Start, step, decode; returns how many sequences stepped. */
+static int turn_speak(struct dual_ar *d, struct slot **fresh, int n_fresh, struct slot **step,
+                      int n_step, bool one_without)
+{
+    for (int i = 0; i < n_fresh; i++)
+        piece_start(d, fresh[i]);
+    for (int i = n_step - 1; i >= 0; i--)
+        if (!step[i]->stream || step[i]->stream->sound.broken.code) /* nothing to say, or failed */
+            step[i] = step[--n_step];
+    bool behind = turn_is_behind(d, one_without);
+    if (n_step > 0 && !behind)
+        piece_step(d, step, n_step);
+    turn_decode(d, n_step > 0 && !behind);
+    return n_step;
+}
+
+bool turn_run(struct jabbertts *tts, struct front *f)
+{
+    struct dual_ar *d = dual_ar_of(tts);
+    struct slot *step[LIMIT_SLOTS], *fresh[LIMIT_SLOTS];
+    double now = engine_now();
+    int n_view = turn_look(d, f), n_fresh = turn_fill_slots(d, f, n_view, now, fresh);
+    int n_step = turn_choose(d, now, step), n_decode = d->decoding != NULL;
+    bool one_without = turn_fill_decoders(d, f, n_view);
+    for (int i = 0; i < tts->n_slot; i++)
+        n_decode += d->decoders[i].stream != NULL;
+    if (n_step == 0 && n_decode == 0 && !f->jobs)
+        return false;
+    uint64_t n_frame = f->load.n_frame;
+    engine_unlock(tts);
+    n_step = turn_speak(d, fresh, n_fresh, step, n_step, one_without);
+    double done = engine_now();
+    turn_encode(d);
+    engine_lock(tts);
+    engine_account(f, done - now, n_step, (double)(f->load.n_frame - n_frame) * d->frame_s);
+    return true;
+}

@@ -1,0 +1,143 @@
+#include "engine/policy.h"
+
+#include <math.h>
+
+/* --- slots and decoders ------------------------------------------------------------------------
+ */
+
+static bool policy_startable(const struct policy_stream *s)
+{
+    return s->n_left > 0 && s->may_begin && s->ahead_s + s->unread_s <= POLICY_AHEAD_S;
+}
+
+static bool policy_decodable(const struct policy_stream *s)
+{
+    return s->head_waits && s->unread_s < POLICY_SOUND_S;
+}
+
+int policy_next_stream(const struct policy_stream *s, int n, int n_free)
+{
+    int dry = -1, few = -1;
+    if (n_free < 1)
+        return -1;
+    for (int i = 0; i < n; i++) {
+        if (!policy_startable(&s[i]))
+            continue;
+        if (s[i].n_speaking == 0 && (dry < 0 || s[i].dry < s[dry].dry))
+            dry = i;
+        /* Before its first sound a stream needs the engine for that. */
+        if (s[i].n_speaking > 0 && s[i].heard && (few < 0 || s[i].n_speaking < s[few].n_speaking))
+            few = i;
+    }
+    return dry >= 0 ? dry : n_free > 1 ? few : -1;
+}
+
+int policy_n_dry(const struct policy_stream *s, int n, double now)
+{
+    int n_dry = 0;
+    for (int i = 0; i < n; i++)
+        n_dry += s[i].begun && s[i].n_speaking == 0 && policy_startable(&s[i]) && s[i].dry < now;
+    return n_dry;
+}
+
+int policy_next_head(const struct policy_stream *s, int n)
+{
+    int best = -1;
+    for (int i = 0; i < n; i++)
+        if (policy_decodable(&s[i]) && (best < 0 || s[i].dry < s[best].dry))
+            best = i;
+    return best;
+}
+
+bool policy_has_work(const struct policy_stream *s)
+{
+    return policy_startable(s) || policy_decodable(s);
+}
+
+/* --- a turn ------------------------------------------------------------------------------------
+ */
+
+/* n sequences get a frame each in less than a frame's time; what was never tried is. */
+static bool policy_in_time(const struct policy_pace *p, int n)
+{
+    return p->step_s[n] + n * p->codec_s <= p->frame_s;
+}
+
+int policy_choose(const struct policy_slot *s, int n, const struct policy_pace *pace, double now,
+                  bool *step)
+{
+    int n_urgent = 0;
+    for (int i = 0; i < n; i++) {
+        step[i] = s[i].head && s[i].dry - now < POLICY_URGENT_S;
+        n_urgent += step[i];
+    }
+    if (n_urgent > 0 && !policy_in_time(pace, n) && policy_in_time(pace, n_urgent))
+        return n_urgent;
+    for (int i = 0; i < n; i++)
+        step[i] = true;
+    return n;
+}
+
+int policy_next_chunk(const struct policy_decoder *d, int n)
+{
+    int best = -1;
+    for (int i = 0; i < n; i++)
+        if (d[i].n_ready > 0 && !d[i].running && (best < 0 || d[i].dry < d[best].dry))
+            best = i;
+    return best;
+}
+
+int policy_chunk(int n_waiting, int n_wanted, bool made)
+{
+    int n = n_waiting < POLICY_CHUNK_FRAMES ? n_waiting : POLICY_CHUNK_FRAMES;
+    return n >= n_wanted || made ? n : 0;
+}
+
+bool policy_waits_for_chunk(const struct policy_decoder *next, bool stepped)
+{
+    return !stepped || (next && !next->heard);
+}
+
+bool policy_is_behind(const struct policy_decoder *d, int n, bool one_without)
+{
+    int n_waiting = 0;
+    for (int i = 0; i < n; i++)
+        n_waiting += d[i].n_waiting;
+    return one_without || n_waiting > n * POLICY_BEHIND_CHUNKS * POLICY_CHUNK_FRAMES;
+}
+
+/* --- admission ---------------------------------------------------------------------------------
+ */
+
+double policy_wait_s(const struct policy_queue *q)
+{
+    int n_before = q->n_queued + q->n_dry + 1 - q->n_free;
+    if (q->n_slot == 0)
+        return 0;
+    return q->load_s + (n_before > 0 ? n_before * q->piece_s / q->n_slot : 0);
+}
+
+int policy_admit(const struct policy_queue *q, double deadline_s, struct err *e)
+{
+    double wait = policy_wait_s(q);
+    int most = q->n_queue_max + (q->n_slot > 0 ? q->n_slot : 1);
+    if (q->draining)
+        return err_set(e, ERR_BUSY, "the engine is shutting down");
+    if (q->n_open >= most)
+        return err_set(e, ERR_BUSY, "%d requests are open, the limit is %d; try again in %.0f s",
+                       q->n_open, most, ceil(wait));
+    if (q->max_wait_s > 0 && wait > q->max_wait_s)
+        return err_set(e, ERR_BUSY,
+                       "it would start in %.1f s, the limit is %.6g s; try again later", wait,
+                       q->max_wait_s);
+    if (wait > deadline_s)
+        return err_set(e, ERR_BUSY, "it would start in %.1f s, after its deadline of %.6g s", wait,
+                       deadline_s);
+    return 0;
+}
+
+int policy_max_frames(size_t n_bytes, double frame_s, int longest)
+{
+    double n = floor((4 + 0.15 * (double)n_bytes) / frame_s) + 1;
+    return n < longest ? (int)n : longest;
+}

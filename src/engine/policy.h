@@ -1,0 +1,103 @@
+/* policy.h - who is served, and when: decisions, as pure functions of what is known.
+ *
+ * dual_ar/turn.c and stream.c describe what there is, ask here, and do what they are told.  Tests
+ * describe other situations (tests/unit/test_policy.c).
+ *
+ * Slots.  A free slot goes to the stream that has no piece in one and whose sound runs out first; a
+ * new stream's has run out when it was submitted.  So short and new texts start within a sentence,
+ * whatever a long text has before it.  What is left goes to further pieces of streams that speak
+ * already, fewest first, but never the last free slot: a long text does not fill the engine.
+ *
+ * Turns.  All sequences step together while that is faster than real time, or while nobody's sound
+ * is about to run out, or where even those could not keep up; otherwise only those whose sound is.
+ *
+ * Decoding goes on beside the steps, a chunk at a time, the stream's that runs dry first.  Steps
+ * wait when too much waits to be decoded.
+ *
+ * A listener is taken to have started with the first sample and to have heard all since: his sound
+ * runs dry at a time that is known.  Times are seconds of one clock.
+ *
+ * Threads: any; nothing here has state. */
+#ifndef ENGINE_POLICY_H
+#define ENGINE_POLICY_H
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/err.h"
+
+#define POLICY_CHUNK_FRAMES  8   /* decoded at once: the codec's weights are read once per chunk */
+#define POLICY_URGENT_S      1.5 /* of sound left */
+#define POLICY_BEHIND_CHUNKS 2   /* of each piece being decoded may wait */
+#define POLICY_SOUND_S       8   /* unread: no further piece is decoded */
+#define POLICY_AHEAD_S       30 /* made and unread, as codes and sound: no further piece is begun */
+
+struct policy_stream {
+    double dry;      /* when its listener has heard all that is made, codes included */
+    double unread_s; /* of sound that its reader has not taken */
+    double ahead_s;  /* made as codes and not decoded */
+    int n_left;      /* pieces that have not had a slot */
+    int n_speaking;  /* pieces in slots */
+    bool may_begin;  /* the next piece has its voice, and the request's limit leaves room for it */
+    bool begun;      /* it has had a slot */
+    bool heard;      /* its first sound is made */
+    bool head_waits; /* the piece to be heard next has something to decode, and no decoder */
+};
+
+/* The stream (index, oldest first) that gets a free slot, of n_free; -1: none. */
+int policy_next_stream(const struct policy_stream *s, int n, int n_free);
+/* Begun streams that come before new ones. */
+int policy_n_dry(const struct policy_stream *s, int n, double now);
+/* The stream whose head piece gets a free decoder; -1: none. */
+int policy_next_head(const struct policy_stream *s, int n);
+/* Whether a stream has something to do that needs the model. */
+bool policy_has_work(const struct policy_stream *s);
+
+struct policy_slot { /* one that has a piece */
+    bool head;       /* which is the one its listener hears next */
+    double dry;
+};
+struct policy_pace {      /* what things take, seconds of the whole engine; 0: not known yet */
+    double frame_s;       /* of sound in a frame */
+    const double *step_s; /* [1 + slots] one frame for so many sequences */
+    double codec_s;       /* one frame decoded */
+};
+/* The slots that step in this turn: step[n] is set; returns how many. */
+int policy_choose(const struct policy_slot *s, int n, const struct policy_pace *pace, double now,
+                  bool *step);
+
+struct policy_decoder { /* one that has a piece */
+    int n_waiting;      /* frames made and not decoded */
+    int n_ready;        /* of the chunk that could be decoded now; 0: it waits for more */
+    double dry;
+    bool heard;
+    bool running; /* its chunk is being decoded */
+};
+/* The decoder whose chunk comes next; -1: none. */
+int policy_next_chunk(const struct policy_decoder *d, int n);
+/* Frames of the next chunk: as many as are wanted at once, or the rest of a piece that is made. */
+int policy_chunk(int n_waiting, int n_wanted, bool made);
+/* Whether to wait for the chunk that is being decoded: for a first sound, and when there is nothing
+ * else to do.  next: as above, or NULL; stepped: frames were made in this turn. */
+bool policy_waits_for_chunk(const struct policy_decoder *next, bool stepped);
+/* Whether so much waits to be decoded that making more has to wait. */
+bool policy_is_behind(const struct policy_decoder *d, int n, bool one_without);
+
+/* --- admission ---------------------------------------------------------------------------------
+ */
+
+struct policy_queue { /* what a request that comes now finds */
+    int n_open, n_queued, n_dry, n_free;
+    int n_slot, n_queue_max;
+    double piece_s; /* recent mean of a piece in a slot */
+    double load_s;  /* until the weights are there; 0: they are */
+    double max_wait_s;
+    bool draining;
+};
+/* When it would start, in seconds from now. */
+double policy_wait_s(const struct policy_queue *q);
+/* 0, or ERR_BUSY and why.  deadline_s: from now, INFINITY: none. */
+int policy_admit(const struct policy_queue *q, double deadline_s, struct err *e);
+
+/* Frames after which a sentence of so many bytes has run away: far more than anyone needs. */
+int policy_max_frames(size_t n_bytes, double frame_s, int longest);
+
+#endif

@@ -1,0 +1,309 @@
+/* Several models in one engine: chosen by name, loaded on demand, within a budget of memory. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "jabbertts.h"
+#include "model/import.h"
+
+#define TINY "models/jabber-tiny.gguf"
+#define NANO "tests/golden/s1-nano/checkpoint" /* no voices, random weights */
+
+static char nano[64];
+
+static struct jabbertts *open_models(const struct jabbertts_model *models, int n, size_t budget)
+{
+    struct jabbertts_options o;
+    struct jabbertts_error e = {0};
+    struct jabbertts *tts = NULL;
+    jabbertts_options_init(&o);
+    o.models = models;
+    o.n_model = n;
+    o.memory_budget = budget;
+    o.threads = 1;
+    o.slots = 2;
+    o.prefix_mb = 4;
+    if (jabbertts_open(&o, &tts, &e) < 0)
+        fail_msg("%s", e.message);
+    return tts;
+}
+
+static uint64_t hash_of(struct jabbertts_stream *s)
+{
+    float pcm[1000];
+    uint64_t hash = 14695981039346656037u;
+    int n;
+    while ((n = jabbertts_read(s, pcm, 1000, NULL)) > 0)
+        for (size_t i = 0; i < (size_t)n * sizeof *pcm; i++)
+            hash = (hash ^ ((const unsigned char *)pcm)[i]) * 1099511628211u;
+    assert_int_equal(n, 0);
+    jabbertts_stream_free(s);
+    return hash;
+}
+
+static struct jabbertts_stream *submit_to(struct jabbertts *tts, const char *model,
+                                          const char *text)
+{
+    struct jabbertts_request r;
+    struct jabbertts_error e = {0};
+    struct jabbertts_stream *s = NULL;
+    jabbertts_request_init(&r);
+    r.text = text;
+    r.model = model;
+    r.max_seconds = 1; /* random weights do not know an end */
+    if (jabbertts_submit(tts, &r, &s, &e) < 0)
+        fail_msg("%s", e.message);
+    return s;
+}
+
+static uint64_t say(struct jabbertts *tts, const char *model, const char *text)
+{
+    return hash_of(submit_to(tts, model, text));
+}
+
+static size_t cost_of(struct jabbertts *tts)
+{
+    struct jabbertts_model_info info;
+    jabbertts_model_info(tts, &info);
+    return info.memory_bytes;
+}
+
+static void test_names(void **state)
+{
+    const struct jabbertts_model models[] = {{NULL, TINY}, {"nano", nano}};
+    struct jabbertts *tts = open_models(models, 2, 0), *second;
+    struct jabbertts_model_info info;
+    struct jabbertts_request r;
+    struct jabbertts_error e = {0};
+    struct jabbertts_stream *s;
+    (void)state;
+    assert_ptr_equal(jabbertts_model_at(tts, 0), tts);
+    assert_non_null(second = jabbertts_model_at(tts, 1));
+    assert_null(jabbertts_model_at(tts, 2)); /* espeak-ng was not listed */
+    assert_null(jabbertts_model_at(tts, -1));
+    assert_ptr_equal(jabbertts_model_named(tts, "nano"), second);
+    assert_ptr_equal(jabbertts_model_named(second, "jabber-tiny"), tts);
+    assert_ptr_equal(jabbertts_model_named(second, NULL), tts);
+    assert_ptr_equal(jabbertts_model_named(tts, "tts-1"), tts);
+    assert_null(jabbertts_model_named(tts, "other"));
+    jabbertts_model_info(jabbertts_model_named(tts, "espeak-ng"), &info);
+    assert_string_equal(info.engine, "espeak-ng");
+    jabbertts_model_info(second, &info);
+    assert_string_equal(info.name, "nano");
+    assert_string_equal(info.engine, "dual-ar");
+    assert_true(info.file_bytes > 1000 && info.memory_bytes > info.file_bytes);
+    assert_int_equal(info.load.loaded, 0); /* nobody asked for it yet */
+    assert_true(jabbertts_sample_rate(second) > 0);
+    assert_null(jabbertts_voice_name(second, 0));
+    uint64_t of_tiny = say(tts, "jabber-tiny", "Hello."), of_nano = say(tts, "nano", "Hello.");
+    assert_true(of_tiny != of_nano);
+    assert_true(say(second, NULL, "Hello.") == of_nano);
+    assert_true(say(second, "tts-1", "Hello.") == of_tiny);
+    jabbertts_model_info(second, &info);
+    assert_int_equal(info.load.loaded, 1);
+    assert_int_equal(info.load.n_finished, 2);
+    jabbertts_request_init(&r);
+    r.text = "hello";
+    r.model = "other";
+    assert_int_equal(jabbertts_submit(tts, &r, &s, &e), JABBERTTS_ERR_NOT_FOUND);
+    assert_non_null(strstr(e.message, "other"));
+    jabbertts_close(tts);
+}
+
+static void test_bad_lists(void **state)
+{
+    const struct jabbertts_model same[] = {{"a", TINY}, {"a", nano}},
+                                 missing[] = {{"a", TINY}, {"b", "/nowhere.gguf"}};
+    struct jabbertts_options o;
+    struct jabbertts_error e = {0};
+    struct jabbertts *tts;
+    (void)state;
+    jabbertts_options_init(&o);
+    o.n_model = 2;
+    o.models = same;
+    assert_int_equal(jabbertts_open(&o, &tts, &e), JABBERTTS_ERR_ARGUMENT);
+    assert_non_null(strstr(e.message, "\"a\""));
+    o.models = missing;
+    assert_int_equal(jabbertts_open(&o, &tts, &e), JABBERTTS_ERR_NOT_FOUND);
+    assert_non_null(strstr(e.message, "model \"b\""));
+    o.n_model = 1;
+    o.memory_budget = 1 << 20;
+    assert_int_equal(jabbertts_open(&o, &tts, &e), JABBERTTS_ERR_LIMIT);
+    assert_non_null(strstr(e.message, "budget is 1 MiB"));
+}
+
+/* A voice of one model is not spoken by another. */
+static void test_voice_of_another(void **state)
+{
+    const struct jabbertts_model models[] = {{NULL, TINY}, {"nano", nano}};
+    struct jabbertts *tts = open_models(models, 2, 0), *second = jabbertts_model_at(tts, 1);
+    int32_t codes[64 * 8] = {0};
+    struct jabbertts_voice *v;
+    struct jabbertts_request r;
+    struct jabbertts_error e = {0};
+    struct jabbertts_stream *s;
+    (void)state;
+    assert_int_equal(jabbertts_voice_from_codes(second, codes, 8, "well", &v, &e), 0);
+    jabbertts_request_init(&r);
+    r.text = "hello";
+    r.reference = v;
+    assert_int_equal(jabbertts_submit(tts, &r, &s, &e), JABBERTTS_ERR_ARGUMENT);
+    assert_non_null(strstr(e.message, "nano"));
+    r.max_seconds = 0.5;
+    assert_int_equal(jabbertts_submit(second, &r, &s, &e), 0);
+    hash_of(s);
+    jabbertts_voice_free(v);
+    codes[3] = -1;
+    assert_int_equal(jabbertts_voice_from_codes(second, codes, 8, "well", &v, &e),
+                     JABBERTTS_ERR_ARGUMENT);
+    jabbertts_close(tts);
+}
+
+#define N_CLIENT  6
+#define N_REQUEST 12
+
+struct client {
+    struct jabbertts *tts;
+    const uint64_t *want;
+    int i, n_wrong;
+};
+
+static const char *const names[] = {"a", "b", "c"};
+
+static void *speak_often(void *arg)
+{
+    struct client *c = arg;
+    for (int k = 0; k < N_REQUEST; k++) {
+        int m = (c->i + k) % 3;
+        c->n_wrong += say(c->tts, names[m], "Yes.") != c->want[m];
+    }
+    return NULL;
+}
+
+/* Three models, room for two: all requests are served, and never more is in use than there is. */
+static void test_budget(void **state)
+{
+    const struct jabbertts_model models[] = {{"a", nano}, {"b", nano}, {"c", nano}};
+    struct jabbertts *tts = open_models(models, 3, 0);
+    size_t cost = cost_of(tts), most = 0;
+    uint64_t want[3];
+    struct jabbertts_load l;
+    struct client client[N_CLIENT];
+    pthread_t thread[N_CLIENT];
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        want[i] = say(tts, names[i], "Yes.");
+    jabbertts_close(tts);
+    tts = open_models(models, 3, 2 * cost + cost / 2);
+    for (int i = 0; i < N_CLIENT; i++) {
+        client[i] = (struct client){tts, want, i, 0};
+        pthread_create(&thread[i], NULL, speak_often, &client[i]);
+    }
+    do {
+        jabbertts_load(tts, &l);
+        most = l.in_use_bytes > most ? l.in_use_bytes : most;
+        usleep(1000);
+    } while (l.n_finished < N_CLIENT * N_REQUEST && l.n_failed == 0);
+    for (int i = 0; i < N_CLIENT; i++) {
+        pthread_join(thread[i], NULL);
+        assert_int_equal(client[i].n_wrong, 0);
+    }
+    assert_int_equal(most, 2 * cost); /* both were in memory at some time, and never three */
+    assert_true(l.loaded <= 2 && l.budget_bytes == 2 * cost + cost / 2);
+    jabbertts_close(tts);
+}
+
+/* A long text is set aside for another model between two of its sentences, and goes on. */
+static void test_set_aside(void **state)
+{
+    static const char text[] = "One and two. Three and four. Five and six. Seven and eight. Nine.";
+    const struct jabbertts_model models[] = {{"a", TINY}, {"b", nano}};
+    struct jabbertts *tts = open_models(models, 2, 0);
+    size_t cost = cost_of(tts);
+    struct jabbertts_request r;
+    struct jabbertts_stream *s;
+    float pcm[64];
+    (void)state;
+    jabbertts_request_init(&r);
+    r.text = text;
+    assert_int_equal(jabbertts_submit(tts, &r, &s, NULL), 0);
+    uint64_t want = hash_of(s);
+    jabbertts_close(tts);
+    tts = open_models(models, 2, cost + 1);
+    assert_int_equal(jabbertts_submit(tts, &r, &s, NULL), 0);
+    assert_true(jabbertts_read(s, pcm, 1, NULL) > 0);
+    say(tts, "b", "Me first."); /* while nobody reads the other's sound */
+    uint64_t hash = 14695981039346656037u;
+    for (size_t i = 0; i < sizeof *pcm; i++)
+        hash = (hash ^ ((const unsigned char *)pcm)[i]) * 1099511628211u;
+    int n;
+    while ((n = jabbertts_read(s, pcm, 64, NULL)) > 0)
+        for (size_t i = 0; i < (size_t)n * sizeof *pcm; i++)
+            hash = (hash ^ ((const unsigned char *)pcm)[i]) * 1099511628211u;
+    assert_int_equal(n, 0);
+    assert_true(hash == want);
+    jabbertts_stream_free(s);
+    jabbertts_close(tts);
+}
+
+static void *read_on(void *stream)
+{
+    float pcm[4096];
+    while (jabbertts_read(stream, pcm, 4096, NULL) > 0)
+        ;
+    return NULL;
+}
+
+/* A text that is read all the time does not keep others out until its end. */
+static void test_takes_turns(void **state)
+{
+    const struct jabbertts_model models[] = {{"a", TINY}, {"b", nano}};
+    struct jabbertts *tts = open_models(models, 2, 0);
+    size_t cost = cost_of(tts);
+    char text[8000] = "";
+    struct jabbertts_progress p;
+    struct jabbertts_request r;
+    struct jabbertts_stream *s;
+    pthread_t reader;
+    (void)state;
+    jabbertts_close(tts);
+    for (int i = 0; i < 120; i++)
+        strncat(text, "This is one of many sentences, and it is not short. ", 60);
+    tts = open_models(models, 2, cost + 1);
+    jabbertts_request_init(&r);
+    r.text = text;
+    assert_int_equal(jabbertts_submit(tts, &r, &s, NULL), 0);
+    pthread_create(&reader, NULL, read_on, s);
+    say(tts, "b", "Me too.");
+    jabbertts_stream_progress(s, &p);
+    assert_true(p.piece > 0 && p.piece < p.n_piece);
+    jabbertts_cancel(s);
+    pthread_join(reader, NULL);
+    jabbertts_stream_free(s);
+    jabbertts_close(tts);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names),     cmocka_unit_test(test_bad_lists),
+        cmocka_unit_test(test_budget),    cmocka_unit_test(test_voice_of_another),
+        cmocka_unit_test(test_set_aside), cmocka_unit_test(test_takes_turns),
+    };
+    struct import_options io = {
+        .directory = NANO, .output = nano, .type = -1, .sampling = {-1, -1, -1}};
+    struct err e;
+    snprintf(nano, sizeof nano, "/tmp/test_models-%d.gguf", (int)getpid());
+    if (import_convert(&io, &e) < 0) {
+        fprintf(stderr, "%s\n", e.msg);
+        return 1;
+    }
+    int rc = cmocka_run_group_tests(tests, NULL, NULL);
+    unlink(nano);
+    return rc;
+}
