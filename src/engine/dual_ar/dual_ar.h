@@ -46,7 +46,6 @@ struct work { /* of a stream */
     struct piece *piece;     /* [pieces.n] */
     int i_next;              /* first piece that has not had a slot */
     int n_speaking;          /* pieces in slots */
-    int n_ahead;             /* frames made and not decoded */
     int n_chunk;             /* decode when so many frames wait; grows after the first sound */
     struct decoder *decoder; /* of the head piece, or NULL */
 };
@@ -70,8 +69,8 @@ struct decoder { /* turns the codes of one piece into sound, a chunk at a time *
     int32_t *codes;  /* [Q, n_frame] the chunk, codebook first */
     float *pcm;      /* [POLICY_CHUNK_FRAMES * frame_samples] its sound */
     float *finished; /* what the listener gets of it */
-    int n_frame;    /* of the chunk */
-    double seconds; /* that decoding it took */
+    int n_frame;     /* of the chunk */
+    double seconds;  /* that decoding it took */
 };
 
 struct dual_ar {

@@ -105,7 +105,6 @@ static void piece_take_frame(struct dual_ar *d, struct slot *slot)
     struct piece *p = &w->piece[slot->i_piece];
     memcpy(p->codes + (size_t)p->n_frame++ * n_codebook, ar_codes(slot->ar),
            n_codebook * sizeof *p->codes);
-    w->n_ahead++;
     if (p->n_frame == 2) /* not after the first, whose sound somebody waits for */
         prefix_save(d->prefix, ar_prompt(slot->ar), ar_slot(slot->ar), w->has_reference);
 }
@@ -243,10 +242,9 @@ void piece_hand_over(struct dual_ar *d)
     struct work *w = work_of(s);
     int i = s->sound.i_head;
     if (w->piece[i].n_decoded == 0)
-        finish_begin(c->finish, (i == 0 ? FINISH_FIRST : 0) |
-                                    (i + 1 == s->ask.pieces.n ? FINISH_LAST : 0));
+        finish_begin(c->finish,
+                     (i == 0 ? FINISH_FIRST : 0) | (i + 1 == s->ask.pieces.n ? FINISH_LAST : 0));
     w->piece[i].n_decoded += c->n_frame;
-    w->n_ahead -= c->n_frame;
     size_t n = (size_t)c->n_frame * (size_t)d->tts->frame_samples;
     stream_write(s, c->finished, finish_run(c->finish, c->pcm, n, c->finished), c->n_frame);
     w->n_chunk = w->n_chunk * 2 < POLICY_CHUNK_FRAMES ? w->n_chunk * 2 : POLICY_CHUNK_FRAMES;
