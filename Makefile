@@ -100,7 +100,7 @@ $(BUILD)/%.o: %.c Makefile
 $(BUILD)/src/text/latin.o: src/text/latin.table
 $(BUILD)/src/server/page.o: $(wildcard src/server/page/*)
 # So are the languages.
-$(BUILD)/src/text/lang.o: $(wildcard share/lang/*.lang)
+$(BUILD)/src/text/lang.o: $(wildcard share/lang/*)
 
 $(BUILD)/libjabbertts.a: $(OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^

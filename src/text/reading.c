@@ -1,4 +1,5 @@
 /* A text read by rules: one match at a place, then what its reading says. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,11 +155,29 @@ static int reading_callout(pcre2_callout_block *block, void *cookie)
 
 /* --- formats --- */
 
-/* A number as it stands in a slot; spaces that group its digits are left out. */
+/* The Roman numeral that x is, in either case; 0: none. */
+static int reading_roman(struct reading_span x)
+{
+    char capitals[16] = "";
+    size_t len = 0;
+    if (x.n >= sizeof capitals)
+        return 0;
+    for (size_t i = 0; i < x.n; i++)
+        capitals[i] = (char)(scan_is_lower(x.s[i]) ? x.s[i] & ~32 : x.s[i]);
+    int value = language_roman(capitals, x.n, 0, true, &len);
+    return len == x.n ? value : 0;
+}
+
+/* A number as it stands in a slot, also a Roman one; spaces that group its digits are left out. */
 static struct language_number reading_number(const struct reading *z, struct reading_span x)
 {
     char plain[80] = "";
     size_t n = 0;
+    int roman = x.n && scan_is_alpha(x.s[0]) ? reading_roman(x) : 0;
+    if (roman) {
+        n = (size_t)snprintf(plain, sizeof plain, "%d", roman);
+        return language_number_at(z->l, plain, n, 0, false);
+    }
     for (size_t i = 0, len; i < x.n && n + 1 < sizeof plain; i += len) {
         int32_t c = scan_char(x.s, x.n, i, &len);
         if (c == 0xb2 || c == 0xb3 || c == 0xb9) /* superscripts */
@@ -569,7 +588,7 @@ size_t reading_at(struct reading *z, size_t at, struct words *w)
 size_t reading_only(struct reading *z, int i, size_t at, struct words *w)
 {
     const struct rule *u = &z->r->rule[i];
-    struct rules_expression alone = {u->code, 0, false};
+    struct rules_expression alone = {.code = u->code};
     for (uint64_t left = u->lists; left; left &= left - 1)
         alone.n_before++;
     if (u->source->is_format || !reading_may_start(z, at))
