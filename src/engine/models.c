@@ -192,7 +192,7 @@ void jabbertts_load(struct jabbertts *tts, struct jabbertts_load *l)
     l->budget_bytes = all->budget;
     l->in_use_bytes = all->in_use;
     engine_unlock(tts);
-    l->memory_bytes = mem_resident_bytes();
+    l->memory_bytes = mem_process_bytes(NULL);
 }
 
 void jabbertts_model_info(struct jabbertts *tts, struct jabbertts_model_info *info)

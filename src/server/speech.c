@@ -3,7 +3,7 @@
  * speech_run is called whenever something happened and lets the pump move what there is.  The
  * status is decided when the first sound is there, so that whatever fails before has a status of
  * its own. */
-#include <gnutls/gnutls.h>
+#include <libavutil/base64.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -249,12 +249,14 @@ static int write_event(struct request *r, const char *name, json_t *json)
 
 static int write_delta(struct request *r, const void *data, size_t n)
 {
-    gnutls_datum_t raw = {(unsigned char *)(uintptr_t)data, (unsigned)n}, text;
-    if (gnutls_base64_encode2(&raw, &text) < 0)
+    size_t room = AV_BASE64_SIZE(n);
+    char *text = mem_try(room, 1);
+    if (!text || !av_base64_encode(text, (int)room, data, (int)n)) {
+        mem_free(text);
         return ERR_MEMORY;
-    json_t *json = json_pack("{s:s,s:s%}", "type", "speech.audio.delta", "audio", text.data,
-                             (size_t)text.size);
-    gnutls_free(text.data);
+    }
+    json_t *json = json_pack("{s:s,s:s}", "type", "speech.audio.delta", "audio", text);
+    mem_free(text);
     return write_event(r, NULL, json);
 }
 
