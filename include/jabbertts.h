@@ -154,6 +154,7 @@ struct jabbertts_model_info {
     size_t file_bytes;
     size_t memory_bytes; /* that it takes when it is loaded: weights, slots, caches at their most */
     double idle_s;       /* since its last work */
+    int replaced; /* its path leads to another file now; the one that was opened is still used */
     struct jabbertts_load load; /* of this model alone, without memory */
 };
 JABBERTTS_API void jabbertts_model_info(struct jabbertts *tts, struct jabbertts_model_info *info);

@@ -86,7 +86,9 @@ static int piece_start_(struct dual_ar *d, struct slot *slot, struct err *e)
     if (!p->codes)
         return err_set(e, ERR_MEMORY, "out of memory for %d frames", p->cap);
     prompt_init(&prompt, d->model.spec.lm.n_codebook);
-    int rc = piece_prompt(d, slot, &prompt, e);
+    int rc = gguf_check(d->model.file, e);
+    if (rc == 0)
+        rc = piece_prompt(d, slot, &prompt, e);
     if (rc == 0)
         rc = ar_start(slot->ar, &prompt, &params, e);
     if (rc == 0)
@@ -148,6 +150,8 @@ void piece_step(struct dual_ar *d, struct slot *const *slots, int n)
         piece_mean(&d->step_s[n], beside ? seconds / 2 : seconds);
     if (beside)
         d->beside_s += seconds;
+    for (int i = 0; i < n && !gguf_is_whole(d->model.file); i++)
+        gguf_check(d->model.file, &slots[i]->stream->sound.broken);
     for (int i = 0; i < n; i++) {
         enum ar_state state = ar_state(ars[i]);
         if (state == AR_FRAME)
