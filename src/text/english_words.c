@@ -753,8 +753,7 @@ static size_t read_slash(const char *s, size_t n, size_t at, struct words *w)
 size_t english_word(const char *s, size_t n, size_t at, struct words *w)
 {
     static size_t (*const readers[])(const char *, size_t, size_t,
-                                     struct words *) = {english_month,
-                                                        english_money,
+                                     struct words *) = {english_money,
                                                         read_unit,
                                                         english_words_read_url,
                                                         english_words_read_email,

@@ -11,7 +11,8 @@
 #include "text/scan.h"
 #include "text/words.h"
 
-#define NOWHERE ((size_t)-1)
+#define NOWHERE         ((size_t)-1)
+#define QUOTATION_BYTES 400 /* looked back for an open quotation */
 
 /* A slot's bytes; n 0: empty or not set. */
 struct reading_span {
@@ -142,12 +143,23 @@ static bool reading_is_less(const struct reading *z, const size_t *o,
     return reading_value(z, o, c->a, digits < 2 ? 9 : digits) < reading_value(z, o, c->b, 9);
 }
 
+/* Marks behind digits are inches, too, and do not count. */
+static bool reading_is_unquoted(const struct reading *z, size_t at)
+{
+    size_t quotes = 0;
+    for (size_t i = at; i > 0 && z->s[i - 1] != '\n' && at - i < QUOTATION_BYTES; i--)
+        quotes += z->s[i - 1] == '"' && !(i > 1 && scan_is_digit(z->s[i - 2]));
+    return quotes % 2 == 0;
+}
+
 static int reading_callout(pcre2_callout_block *block, void *cookie)
 {
     struct reading *z = cookie;
     if (block->callout_number == RULES_GUARD)
         return !reading_may_end(z, block->current_position);
     const struct rules_condition *c = &z->r->condition[block->callout_number - 1];
+    if (c->type == CONDITION_UNQUOTED)
+        return !reading_is_unquoted(z, block->current_position);
     if (c->type == CONDITION_LESS)
         return !reading_is_less(z, block->offset_vector, c);
     return !reading_holds(z, c, block->current_position);

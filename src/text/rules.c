@@ -231,6 +231,15 @@ static int rules_expand_order(struct rules_expander *x, const char *p, int n_a, 
                               : rules_add_condition(x, c, p, n);
 }
 
+/* {"}: no quotation is open on this line, so that a mark behind a number is one of inches. */
+static int rules_expand_unquoted(struct rules_expander *x, const char *p)
+{
+    struct rules_condition c;
+    memset(&c, 0, sizeof c);
+    c.type = CONDITION_UNQUOTED;
+    return rules_add_condition(x, c, p, 1);
+}
+
 /* {<list} {!<^list} {>list}: the word before the match or behind this place. */
 static int rules_expand_condition(struct rules_expander *x, const char *p, int n)
 {
@@ -362,6 +371,8 @@ static int rules_expand_braces(struct rules_expander *x, const char **at)
     }
     if (strchr("<>!", *p) && n)
         return rules_expand_condition(x, p, n);
+    if (*p == '"' && n == 1)
+        return rules_expand_unquoted(x, p);
     const char *order = strpbrk(p, "<:}");
     if (order && *order == '<')
         return rules_expand_order(x, p, (int)(order - p), n);

@@ -37,7 +37,7 @@ struct rules_word {
 };
 
 struct rules_condition {
-    enum { CONDITION_BEFORE, CONDITION_AFTER, CONDITION_LESS } type;
+    enum { CONDITION_BEFORE, CONDITION_AFTER, CONDITION_LESS, CONDITION_UNQUOTED } type;
     int list; /* -1: any word */
     int a, b; /* of CONDITION_LESS: slots */
     bool negated, capital;
