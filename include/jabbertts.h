@@ -172,6 +172,8 @@ JABBERTTS_API const char *jabbertts_voice_name(const struct jabbertts *tts, int 
 JABBERTTS_API const char *jabbertts_voice_alias(const struct jabbertts *tts, int i,
                                                 const char **name);
 /* The voice used when none is asked for; NULL: the model speaks without a reference. */
+/* Not 0: the model came without voices and imitates those of the built-in one. */
+JABBERTTS_API int jabbertts_voices_imitated(const struct jabbertts *tts);
 JABBERTTS_API const char *jabbertts_voice_default(const struct jabbertts *tts);
 
 /* i-th voice of espeak-ng, which every engine can use beside its model: a language, as "de" or

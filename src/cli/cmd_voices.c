@@ -110,10 +110,11 @@ static void voices_aliases(const struct jabbertts *tts, const char *name, char *
 static void list_model(struct listing *l, const struct jabbertts *tts)
 {
     const char *def = jabbertts_voice_default(tts), *name;
+    const char *kind = jabbertts_voices_imitated(tts) ? "imitated" : "built in";
     char aliases[512];
     for (int i = 0; (name = jabbertts_voice_name(tts, i)); i++) {
         voices_aliases(tts, name, aliases, sizeof aliases);
-        listing_add(l, (const char *const[]){name, NULL, "built in",
+        listing_add(l, (const char *const[]){name, NULL, kind,
                                              def && !strcmp(def, name) ? "the default" : NULL,
                                              aliases});
     }

@@ -21,6 +21,11 @@ const char *jabbertts_voice_default(const struct jabbertts *tts)
     return tts->kind->default_voice(tts);
 }
 
+int jabbertts_voices_imitated(const struct jabbertts *tts)
+{
+    return tts->kind == &engine_dual_ar && dual_ar_of(tts)->stock != NULL;
+}
+
 /* --- from a clip --- */
 
 /* Run codec_encode on the engine thread and wait for it. */

@@ -13,6 +13,8 @@
 struct voice_list {
     char *names[1024];
     char *texts[1024];
+    char
+        *transcripts[1024]; /* of a model that reads IPA: what is said, in letters; "": not known */
     int n;
 };
 
@@ -23,6 +25,7 @@ static int put_voice(struct import *m, struct gguf_writer *w, const char *path,
     json_t *j = json_load_file(path, 0, &why), *row, *v;
     const char *name = json_string_value(json_object_get(j, "name"));
     const char *text = json_string_value(json_object_get(j, m->spec.espeak_ipa ? "ipa" : "text"));
+    const char *plain = json_string_value(json_object_get(j, "text"));
     json_t *codes = json_object_get(j, "codes");
     size_t q = json_array_size(codes), n = json_array_size(json_array_get(codes, 0)), i, k;
     char key[256];
@@ -44,6 +47,7 @@ static int put_voice(struct import *m, struct gguf_writer *w, const char *path,
         snprintf(key, sizeof key, ARCH ".voice.codes.%s", name);
         gguf_put_ints(w, key, all, q * n);
         list->names[list->n] = mem_strdup(name);
+        list->transcripts[list->n] = mem_strdup(plain ? plain : "");
         list->texts[list->n++] = mem_strdup(text);
     }
     mem_free(all);
@@ -77,10 +81,14 @@ int import_put_voices(struct import *m, struct gguf_writer *w, struct err *e)
                          (size_t)list->n);
         gguf_put_strings(w, ARCH ".voice.texts", (const char *const *)list->texts, NULL,
                          (size_t)list->n);
+        if (m->spec.espeak_ipa)
+            gguf_put_strings(w, ARCH ".voice.transcripts", (const char *const *)list->transcripts,
+                             NULL, (size_t)list->n);
     }
     for (int i = 0; i < list->n; i++) {
         mem_free(list->names[i]);
         mem_free(list->texts[i]);
+        mem_free(list->transcripts[i]);
     }
     mem_free(list);
     return rc;

@@ -75,6 +75,7 @@ static int read_voices(const struct gguf *g, const struct spec *s, struct voices
         one->text = copy_item(g, ARCH ".voice.texts", i, LIMIT_VOICE_TEXT_BYTES, e);
         if (!one->text)
             return ERR_FORMAT;
+        one->transcript = copy_item(g, ARCH ".voice.transcripts", i, LIMIT_VOICE_TEXT_BYTES, NULL);
         int rc = read_codes(g, s, one, e);
         if (rc < 0)
             return rc;
@@ -136,6 +137,7 @@ void voices_free(struct voices *v)
     for (int i = 0; i < v->n; i++) {
         mem_free((void *)(uintptr_t)v->voice[i].name);
         mem_free((void *)(uintptr_t)v->voice[i].text);
+        mem_free((void *)(uintptr_t)v->voice[i].transcript);
         mem_free((void *)(uintptr_t)v->voice[i].codes);
     }
     for (int i = 0; i < v->n_alias; i++) {

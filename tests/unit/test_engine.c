@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -313,11 +314,55 @@ static void test_sentences_together(void **state)
 
 static char nano[64];
 
-/* A model without voices: the first sentence is the voice of the others, whenever they run. */
-static void test_first_sentence_is_the_voice(void **state)
+/* A model without voices answers to those of the built-in one: the same each time, no two alike. */
+static void test_stock_voices(void **state)
 {
+    static const char *const names[] = {"alloy", "ash",   "ballad", "coral", "echo",
+                                        "fable", "nova",  "onyx",   "sage",  "shimmer",
+                                        "verse", "marin", "cedar"};
+    enum { N = sizeof names / sizeof *names };
     struct import_options io = {
         .directory = NANO, .output = nano, .type = -1, .sampling = {-1, -1, -1}};
+    struct jabbertts_options o;
+    struct jabbertts_text_options t;
+    struct err err;
+    char *prompt[2][N];
+    (void)state;
+    assert_int_equal(import_convert(&io, &err), 0);
+    jabbertts_text_options_init(&t);
+    t.stage = "prompt";
+    for (int k = 0; k < 2; k++) {
+        options(&o, 1, 4);
+        o.model = nano;
+        struct jabbertts *tts = open_with(&o);
+        assert_string_equal(jabbertts_voice_default(tts), "amy");
+        for (int i = 0; i < N; i++) {
+            t.voice = names[k ? N - 1 - i : i];
+            assert_int_equal(jabbertts_text(tts, &t, "Hi.", &prompt[k][k ? N - 1 - i : i], NULL),
+                             0);
+        }
+        jabbertts_close(tts);
+    }
+    for (int i = 0; i < N; i++) {
+        assert_string_equal(prompt[0][i], prompt[1][i]);
+        assert_true(strlen(prompt[0][i]) > 300); /* of some seconds */
+        for (int j = 0; j < i; j++)
+            assert_string_not_equal(prompt[0][i], prompt[0][j]);
+    }
+    for (int i = 0; i < 2 * N; i++)
+        free(prompt[i / N][i % N]);
+    unlink(nano);
+}
+
+/* A model that has no voices and cannot imitate one: the first sentence is the voice of the others,
+ * whenever they run, and a name draws it. */
+static void test_first_sentence_is_the_voice(void **state)
+{
+    struct import_options io = {.directory = NANO,
+                                .output = nano,
+                                .type = -1,
+                                .sampling = {-1, -1, -1},
+                                .no_encoder = true};
     struct jabbertts_options o;
     struct jabbertts_request r;
     struct jabbertts_progress p;
@@ -334,6 +379,7 @@ static void test_first_sentence_is_the_voice(void **state)
         jabbertts_request_init(&r);
         r.text = "One. Two, three. Four? Five!";
         r.max_seconds = k < 2 ? 0 : 0.8;
+        r.voice = k < 2 ? "nova" : "echo";
         assert_int_equal(jabbertts_submit(tts, &r, &s, NULL), 0);
         hash[k] = drain(s, &n[k]);
         jabbertts_stream_progress(s, &p);
@@ -543,6 +589,7 @@ int main(void)
         cmocka_unit_test(test_try_read),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_sentences_together),
+        cmocka_unit_test(test_stock_voices),
         cmocka_unit_test(test_first_sentence_is_the_voice),
         cmocka_unit_test(test_readers_that_sleep),
         cmocka_unit_test(test_short_before_long),

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "engine/dual_ar/stock.h"
 #include "model/transformer.h"
 
 #define ARENA_CHUNK  ((size_t)1 << 20)
@@ -90,6 +91,8 @@ static int dual_ar_open(struct jabbertts *tts, const struct jabbertts_options *o
     d->options = (struct model_options){
         .n_thread = o->threads, .isa = d->isa, .cache = d->cache, .max_batch = o->slots};
     int rc = model_open_file(&d->model, tts->path, e);
+    if (rc == 0)
+        rc = stock_open(&d->model, &d->model.voices, &d->stock, e);
     return rc < 0 ? rc : dual_ar_describe(tts, o, e);
 }
 
@@ -119,6 +122,7 @@ static void dual_ar_close(struct jabbertts *tts)
     if (!d)
         return;
     dual_ar_unload(tts);
+    stock_close(d->stock);
     model_close(&d->model);
     mem_free(d->isa);
     mem_free(d->cache);

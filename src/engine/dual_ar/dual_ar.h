@@ -20,6 +20,8 @@
 #include "engine/stream.h"
 #include "model/model.h"
 
+struct stock;
+
 struct jabbertts_voice {
     char *text;     /* as the model reads it */
     int32_t *codes; /* [Q, n_frame] */
@@ -76,6 +78,7 @@ struct decoder { /* turns the codes of one piece into sound, a chunk at a time *
 struct dual_ar {
     struct jabbertts *tts;
     struct model model;
+    struct stock *stock; /* voices of a model that has none; NULL: not needed */
     struct model_options options;
     char *isa, *cache, *prefix_dir; /* as the options said; NULL: nothing */
     int n_context, prefix_mb;

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/dual_ar/stock.h"
 #include "engine/dual_ar/dual_ar.h"
 #include "engine/voice_store.h"
 
@@ -47,9 +48,20 @@ int prepare_voice(struct jabbertts *tts, const char *name, const char *owner,
     if (!v && !*stored)
         return err_set(e, ERR_NOT_FOUND,
                        "there is no voice \"%.64s\"; `jabbertts voices` lists them", name);
+    if (v && dual_ar_of(tts)->stock)
+        return stock_voice(tts, v->name, ref, e);
     *ref = v ? (struct prompt_reference){v->text, v->codes, v->n_frame}
              : (struct prompt_reference){(*stored)->text, (*stored)->codes, (*stored)->n_frame};
     return 0;
+}
+
+/* FNV-1a (Fowler, Noll, Vo). */
+static uint64_t name_seed(const char *name)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (; *name; name++)
+        h = (h ^ (unsigned char)*name) * 0x100000001b3u;
+    return h;
 }
 
 static int find_voice(struct jabbertts *tts, const struct jabbertts_request *r, struct work *w,
@@ -68,7 +80,9 @@ static int find_voice(struct jabbertts *tts, const struct jabbertts_request *r, 
     }
     const char *name = r->voice ? r->voice : voices_default(tts->model->voices);
     int rc = name ? prepare_voice(tts, name, r->owner, &w->reference, &w->stored, e) : 0;
-    w->has_reference = rc == 0 && name;
+    w->has_reference = rc == 0 && w->reference.codes;
+    if (rc == 0 && name && !w->has_reference) /* it cannot imitate: the name draws a voice */
+        w->params.seed ^= name_seed(name);
     return rc;
 }
 

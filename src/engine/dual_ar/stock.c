@@ -1,0 +1,171 @@
+#include "engine/dual_ar/stock.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "audio/audio.h"
+#include "engine/voice_store.h"
+
+#define WAV_HEADER 44
+#define ARENA      ((size_t)16 << 20)
+
+struct stock {
+    struct gguf *file;
+    struct spec spec;
+    struct voices *voices; /* with codes of the built-in model */
+    pthread_mutex_t lock;
+    struct jabbertts_voice **made; /* (lock) [n] by this model; NULL: not yet */
+    int n;
+};
+
+/* --- opening --- */
+
+static int stock_read(struct stock *s, struct voices **names, struct err *e)
+{
+    int rc = spec_read(s->file, &s->spec, e);
+    if (rc == 0)
+        rc = voices_read(s->file, &s->spec, &s->voices, e);
+    if (rc == 0)
+        rc = voices_read(s->file, &s->spec, names, e);
+    while (rc == 0 && voices_at(s->voices, s->n))
+        s->n++;
+    s->made = mem_try((size_t)s->n + 1, sizeof *s->made);
+    return rc < 0 || s->made ? rc : err_set(e, ERR_MEMORY, "out of memory for voices");
+}
+
+int stock_open(const struct model *m, struct voices **names, struct stock **ret, struct err *e)
+{
+    char path[PATH_MAX];
+    struct voices *theirs = NULL;
+    *ret = NULL;
+    if (voices_at(m->voices, 0) || engine_model_path(NULL, path, sizeof path, NULL) < 0)
+        return 0;
+    struct stock *s = mem_try(1, sizeof *s);
+    if (!s)
+        return err_set(e, ERR_MEMORY, "out of memory for voices");
+    pthread_mutex_init(&s->lock, NULL);
+    int rc = gguf_open(path, &s->file, e);
+    if (rc == 0)
+        rc = stock_read(s, &theirs, e);
+    if (rc < 0) {
+        voices_free(theirs);
+        stock_close(s);
+        return rc;
+    }
+    voices_free(*names);
+    *names = theirs;
+    *ret = s;
+    return 0;
+}
+
+void stock_close(struct stock *s)
+{
+    if (!s)
+        return;
+    for (int i = 0; s->made && i < s->n; i++)
+        jabbertts_voice_free(s->made[i]);
+    mem_free(s->made);
+    voices_free(s->voices);
+    gguf_close(s->file);
+    pthread_mutex_destroy(&s->lock);
+    mem_free(s);
+}
+
+/* --- making a voice --- */
+
+/* Codes to samples by the built-in codec, which is loaded for it: once for each voice in use. */
+static int stock_decode(const struct stock *s, const struct voice *v, float *pcm, struct err *e)
+{
+    struct codec_options o = {.type = KERN_AS_STORED, .decoder = true};
+    struct pool *pool = NULL;
+    struct kern_exec *exec = NULL;
+    struct mem_arena *arena = mem_arena_new(ARENA);
+    struct codec *codec = NULL;
+    struct codec_stream *stream = NULL;
+    int rc = arena ? pool_new(1, &pool, e) : err_set(e, ERR_MEMORY, "out of memory for a codec");
+    if (rc == 0)
+        rc = kern_exec_new(NULL, pool, &exec, e);
+    if (rc == 0)
+        rc = codec_load(s->file, &s->spec.codec, exec, &o, arena, &codec, e);
+    if (rc == 0)
+        rc = codec_stream_new(codec, &stream, e);
+    if (rc == 0)
+        codec_decode(codec, stream, v->codes, v->n_frame, pcm, exec);
+    codec_stream_free(stream);
+    codec_free(codec);
+    kern_exec_free(exec);
+    pool_free(pool);
+    mem_arena_free(arena);
+    return rc;
+}
+
+/* The built-in codec's sound at the rate of another, by way of a sound file in memory. */
+static int stock_resample(const struct jabbertts *tts, const float *pcm, size_t n, float **ret,
+                          size_t *n_ret, struct err *e)
+{
+    int from_hz = dual_ar_of(tts)->stock->spec.codec.sample_rate,
+        to_hz = tts->model->spec.codec.sample_rate;
+    unsigned char *wav = mem_try(WAV_HEADER + 2 * n, 1);
+    if (!wav)
+        return err_set(e, ERR_MEMORY, "out of memory for a voice");
+    audio_wav_header(from_hz, n, wav);
+    for (size_t i = 0; i < n; i++) {
+        float x = pcm[i] < -1 ? -1 : pcm[i] > 1 ? 1 : pcm[i];
+        int v = (int)(x * 32767);
+        wav[WAV_HEADER + 2 * i] = (unsigned char)(v & 255);
+        wav[WAV_HEADER + 2 * i + 1] = (unsigned char)(v >> 8 & 255);
+    }
+    int rc =
+        audio_decode_memory(wav, WAV_HEADER + 2 * n, to_hz, LIMIT_REFERENCE_SECONDS, ret, n_ret, e);
+    mem_free(wav);
+    return rc;
+}
+
+static int stock_make(struct jabbertts *tts, int i, struct jabbertts_voice **ret, struct err *e)
+{
+    const struct stock *s = dual_ar_of(tts)->stock;
+    const struct voice *v = voices_at(s->voices, i);
+    size_t n = (size_t)v->n_frame * (size_t)s->spec.codec.frame_samples, n_sound;
+    float *pcm = mem_try(n + 1, sizeof *pcm), *sound;
+    if (!pcm)
+        return err_set(e, ERR_MEMORY, "out of memory for voice %s", v->name);
+    int rc = stock_decode(s, v, pcm, e);
+    if (rc == 0)
+        rc = stock_resample(tts, pcm, n, &sound, &n_sound, e);
+    mem_free(pcm);
+    if (rc < 0)
+        return rc;
+    rc = voice_encode(tts, sound, n_sound, v->transcript ? v->transcript : "", ret, e);
+    mem_free(sound);
+    return rc;
+}
+
+int stock_voice(struct jabbertts *tts, const char *name, struct prompt_reference *ref,
+                struct err *e)
+{
+    struct stock *s = dual_ar_of(tts)->stock;
+    struct jabbertts_voice *made, *own = NULL;
+    int i = 0, rc = 0;
+    while (i < s->n && strcmp(voices_at(s->voices, i)->name, name) != 0)
+        i++;
+    if (i == s->n)
+        return err_set(e, ERR_NOT_FOUND, "there is no voice \"%.64s\"", name);
+    *ref = (struct prompt_reference){0};
+    if (!tts->model->spec.codec.has_encoder)
+        return 0;
+    pthread_mutex_lock(&s->lock);
+    made = s->made[i];
+    pthread_mutex_unlock(&s->lock);
+    if (!made && (rc = stock_make(tts, i, &own, e)) < 0)
+        return rc;
+    pthread_mutex_lock(&s->lock);
+    if (!s->made[i]) { /* nobody was faster */
+        s->made[i] = own;
+        own = NULL;
+    }
+    made = s->made[i];
+    pthread_mutex_unlock(&s->lock);
+    jabbertts_voice_free(own);
+    *ref = (struct prompt_reference){made->text, made->codes, made->n_frame};
+    return 0;
+}
