@@ -12,13 +12,14 @@
 
 struct finish {
     float gain;
+    int hz, fills; /* of enum finish_place: where missing silence is made up */
     size_t lead, trail, hold, fade, tail; /* samples */
-    bool first, last, heard;
-    size_t n_in;    /* samples of the piece so far */
-    size_t n_quiet; /* of silence, up to now, that were given out */
-    size_t n_held;  /* of silence that were not */
-    float end;      /* the last sample given out */
-    float *held;    /* [hold], a ring: the oldest is at */
+    bool first, last, heard; /* silence is kept back before the first sound, after the last */
+    size_t n_in;             /* samples of the piece so far */
+    size_t n_quiet;          /* of silence, up to now, that were given out */
+    size_t n_held;           /* of silence that were not */
+    float end;               /* the last sample given out */
+    float *held;             /* [hold], a ring: the oldest is at */
     size_t at;
 };
 
@@ -33,8 +34,7 @@ int finish_new(int hz, double gain_db, struct finish **ret, struct err *e)
         return err_set(e, ERR_MEMORY, "out of memory for the silence around speech");
     }
     f->gain = (float)pow(10, gain_db / 20);
-    f->lead = ms * FINISH_LEAD_MS / 1000;
-    f->trail = ms * FINISH_TRAIL_MS / 1000;
+    f->hz = hz;
     f->hold = hold;
     f->fade = ms * FADE_MS / 1000;
     f->tail = ms * TAIL_MS / 1000;
@@ -52,8 +52,12 @@ void finish_free(struct finish *f)
 
 void finish_begin(struct finish *f, int place)
 {
-    f->first = place & FINISH_FIRST;
-    f->last = place & FINISH_LAST;
+    size_t ms = (size_t)f->hz;
+    f->first = place & (FINISH_FIRST | FINISH_CONTINUES);
+    f->last = place & (FINISH_LAST | FINISH_GOES_ON);
+    f->fills = place & (FINISH_FIRST | FINISH_LAST);
+    f->lead = ms * (place & FINISH_FIRST ? FINISH_LEAD_MS : FINISH_JOINT_MS) / 1000;
+    f->trail = ms * (place & FINISH_LAST ? FINISH_TRAIL_MS : FINISH_JOINT_MS) / 1000;
     f->heard = false;
     f->n_in = f->n_quiet = f->n_held = f->at = 0;
     f->end = 0;
@@ -61,7 +65,7 @@ void finish_begin(struct finish *f, int place)
 
 size_t finish_room(const struct finish *f, size_t n)
 {
-    return n + f->hold + f->trail + f->lead;
+    return n + f->hold + (size_t)f->hz * (FINISH_TRAIL_MS + FINISH_LEAD_MS) / 1000;
 }
 
 /* The slope is 1 at the knee; the square root, unlike tanh, is the same on every machine. */
@@ -105,7 +109,7 @@ static size_t finish_hold(struct finish *f, float v, float *to)
 /* The first sound of a text: the silence before it, made up where the model left less. */
 static size_t finish_lead(struct finish *f, float *to)
 {
-    size_t n = f->n_held < f->lead ? f->lead - f->n_held : 0;
+    size_t n = f->fills & FINISH_FIRST && f->n_held < f->lead ? f->lead - f->n_held : 0;
     memset(to, 0, n * sizeof *to);
     return n + finish_release(f, f->n_held < f->lead ? f->n_held : f->lead, to + n);
 }
@@ -141,7 +145,7 @@ size_t finish_end(struct finish *f, float *to)
         float x = 1 - (float)(i + 1) / (float)out;
         to[i] = f->end * x * x;
     }
-    if (f->last && f->n_quiet + out < f->trail)
+    if (f->fills & FINISH_LAST && f->n_quiet + out < f->trail)
         n = f->trail - f->n_quiet - out;
     memset(to + out, 0, n * sizeof *to);
     return out + n;

@@ -9,7 +9,8 @@
  * The gain is one number for a model, and what it lifts over FINISH_KNEE is bent, never past
  * FINISH_CEILING: no sample waits to learn how loud a later one is.  What is kept back is silence
  * alone: before the first sound of a text all but its last FINISH_LEAD_MS, after its last what
- * comes later than FINISH_TRAIL_MS; silence longer than FINISH_HOLD_MS is passed on.  Each piece
+ * comes later than FINISH_TRAIL_MS, and most of it at joints inside a sentence; silence longer than
+ * FINISH_HOLD_MS is passed on.  Each piece
  * fades in, and falls to zero at its end, so that joints do not click.  What comes out does not
  * depend on how it is cut into chunks.  Threads: one at a time. */
 #ifndef AUDIO_FINISH_H
@@ -24,7 +25,14 @@
 #define FINISH_TRAIL_MS 150
 #define FINISH_HOLD_MS  1000
 
-enum finish_place { FINISH_FIRST = 1, FINISH_LAST = 2 }; /* of the piece in its text */
+#define FINISH_JOINT_MS 25 /* of silence that a piece keeps at an end inside a sentence */
+
+enum finish_place { /* of the piece in its text */
+                    FINISH_FIRST = 1,
+                    FINISH_LAST = 2,
+                    FINISH_CONTINUES = 4, /* it begins inside a sentence: the pause is the text's */
+                    FINISH_GOES_ON = 8    /* it ends inside one */
+};
 
 struct finish;
 int finish_new(int hz, double gain_db, struct finish **ret, struct err *e);

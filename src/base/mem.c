@@ -192,15 +192,16 @@ void mem_arena_free(struct mem_arena *a)
     mem_free(a);
 }
 
-size_t mem_process_bytes(size_t *whole)
+/* --- this process --- */
+
+size_t mem_resident_bytes(void)
 {
-    unsigned long size = 0, resident = 0, page = (unsigned long)sysconf(_SC_PAGESIZE);
+    long pages = 0;
     FILE *f = fopen("/proc/self/statm", "r");
-    if (f && fscanf(f, "%lu %lu", &size, &resident) != 2)
-        size = resident = 0;
-    if (f)
-        fclose(f);
-    if (whole)
-        *whole = size * page;
-    return resident * page;
+    if (!f)
+        return 0;
+    if (fscanf(f, "%*d %ld", &pages) != 1)
+        pages = 0;
+    fclose(f);
+    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
 }

@@ -90,6 +90,7 @@ struct jabbertts { /* a model; what never changes once it is open, but for the l
     char *name, *path;
     const struct model *model; /* its spec, tokenizer and voices; NULL: not neural */
     enum text_frontend frontend;
+    int piece_chars;         /* of text in a piece; 0: the front end's default */
     int rate, frame_samples; /* Hz; 0 where there are no frames */
     int max_clip_frames;     /* of a recording to make a voice of; 0: none can be made */
     int n_slot, n_queue_max;
@@ -139,9 +140,5 @@ void *engine_main(void *tts); /* the engine thread */
 struct policy_queue engine_queue(const struct jabbertts *tts, const struct front *f);
 /* What a turn cost and gave. */
 void engine_account(struct front *f, double seconds, int n_step, double sound_s);
-
-/* languages.c: what espeak-ng calls a language; NULL: to be told by the text; given itself when
- * it is not known. */
-const char *engine_language(const char *given);
 
 #endif

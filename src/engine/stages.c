@@ -151,14 +151,18 @@ static int show_text(struct show *s, const char *text, struct err *e)
     return rc;
 }
 
-/* SSML is pieces at once: it has no stages before them. */
+/* SSML is pieces at once: its normalized text is theirs. */
 static int show_all(struct show *s, const char *text, struct err *e)
 {
     struct text_pieces pieces = {0};
-    int rc = ssml_is(text, strlen(text)) ? 0 : show_text(s, text, e);
-    if (rc == 0 && (s->wanted[STAGE_SENTENCES] || s->wanted[STAGE_PHONEMES] ||
-                    s->wanted[STAGE_TOKENS] || s->wanted[STAGE_PROMPT]))
+    bool ssml = ssml_is(text, strlen(text));
+    int rc = ssml ? 0 : show_text(s, text, e);
+    if (rc == 0 &&
+        ((ssml && s->wanted[STAGE_NORMALIZED]) || s->wanted[STAGE_SENTENCES] ||
+         s->wanted[STAGE_PHONEMES] || s->wanted[STAGE_TOKENS] || s->wanted[STAGE_PROMPT]))
         rc = text_split(text, strlen(text), &s->options, &pieces, e);
+    if (rc == 0 && ssml && pieces.n && stages_begin(s, STAGE_NORMALIZED))
+        rc = add_pieces(s, &pieces, e);
     if (rc == 0 && pieces.n)
         rc = show_pieces(s, &pieces, e);
     text_pieces_done(&pieces);
@@ -201,6 +205,7 @@ int jabbertts_text(struct jabbertts *tts, const struct jabbertts_text_options *o
     s.options = (struct text_options){.frontend = frontend,
                                       .language = o->language,
                                       .lexicon = tts ? tts->all->lexicon : NULL,
+                                      .max_piece_chars = tts ? tts->piece_chars : 0,
                                       .emoji = o->emoji,
                                       .as_written = !o->normalize,
                                       .loose_markers = !o->carry_markers,

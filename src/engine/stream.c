@@ -30,6 +30,7 @@ struct text_options stream_text_options(const struct jabbertts_stream *s,
         .markup = r->ssml > 0   ? TEXT_SSML
                   : r->ssml < 0 ? TEXT_NO_SSML
                                 : TEXT_BY_LOOK,
+        .max_piece_chars = tts->piece_chars,
         .as_written = !r->normalize,
         .loose_markers = !r->carry_markers,
         .lexicon = tts->all->lexicon};
@@ -144,9 +145,7 @@ int jabbertts_submit(struct jabbertts *tts, const struct jabbertts_request *r,
 {
     struct err e = {0};
     double retry_after_s = 0;
-    struct jabbertts_request named = *r;
-    named.language = engine_language(r->language);
-    int rc = engine_return(error, &e, stream_submit(tts, &named, ret, &retry_after_s, &e));
+    int rc = engine_return(error, &e, stream_submit(tts, r, ret, &retry_after_s, &e));
     if (error && rc < 0)
         error->retry_after_s = retry_after_s;
     return rc;

@@ -110,6 +110,7 @@ static int import_read_lm(struct import *m, struct err *e)
 {
     struct spec_lm *s = &m->spec.lm;
     json_t *frontend = json_object_get(m->config, "text_frontend");
+    m->spec.piece_seconds = (float)json_number_value(json_object_get(m->config, "piece_seconds"));
     int rc;
     if ((rc = config_stack(m, "", &s->slow, NULL, e)) < 0 ||
         (rc = config_stack(m, "fast_", &s->fast, &s->slow, e)) < 0 ||

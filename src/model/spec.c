@@ -7,12 +7,12 @@
 
 #define ARCH "openaudio-s1"
 
-enum field_type { INT, FLOAT, BOOL, GAIN };
+enum field_type { INT, FLOAT, BOOL, OPTIONAL };
 struct field {
     const char *key;
     enum field_type type;
     size_t offset;
-    int min, max; /* of INT; of GAIN, a FLOAT that may be missing and is 0 then */
+    int min, max; /* of INT; of OPTIONAL, a FLOAT that may be missing and is 0 then */
 };
 
 #define T(key, type, field, min, max)                                                              \
@@ -60,7 +60,8 @@ static const struct field model_fields[] = {
     S("codec.residual_size", INT, codec.residual_size, 1, LIMIT_VOCAB),
     S("codec.codebook_dim", INT, codec.codebook_dim, 1, LIMIT_DIM),
     S("codec.has_encoder", BOOL, codec.has_encoder, 0, 0),
-    S("codec.gain_db", GAIN, codec.gain_db, -40, 40),
+    S("codec.gain_db", OPTIONAL, codec.gain_db, -40, 40),
+    S("text.piece_seconds", OPTIONAL, piece_seconds, 0, 60),
     S("sampling.temperature", FLOAT, sampling.temperature, 0, 0),
     S("sampling.top_p", FLOAT, sampling.top_p, 0, 0),
     S("sampling.repetition_penalty", FLOAT, sampling.repetition_penalty, 0, 0),
@@ -90,7 +91,7 @@ static int spec_read_field(const struct gguf *g, const char *prefix, const struc
     if (f->type == INT) {
         if ((rc = gguf_get_int(g, key, f->min, f->max, &i, e)) == 0)
             *(int *)(void *)(base + f->offset) = (int)i;
-    } else if (f->type == GAIN) {
+    } else if (f->type == OPTIONAL) {
         if ((rc = gguf_get_float(g, key, &d, e)) == ERR_NOT_FOUND)
             return 0;
         if (rc == 0 && !(d >= f->min && d <= f->max))
@@ -114,7 +115,7 @@ static void write_field(struct gguf_writer *w, const char *prefix, const struct 
     snprintf(key, sizeof key, ARCH ".%s%s", prefix, f->key);
     if (f->type == INT)
         gguf_put_int(w, key, GGUF_U32, *(const int *)p);
-    else if (f->type == FLOAT || f->type == GAIN)
+    else if (f->type == FLOAT || f->type == OPTIONAL)
         gguf_put_float(w, key, *(const float *)p);
     else
         gguf_put_bool(w, key, *(const bool *)p);

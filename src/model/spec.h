@@ -61,8 +61,9 @@ struct spec {
     struct spec_lm lm;
     struct spec_codec codec;
     struct spec_sampling
-        sampling;    /* recommended; S1-mini's 0.8 0.8 1.1 when the file says nothing */
-    bool espeak_ipa; /* text_frontend: the model reads IPA */
+        sampling;        /* recommended; S1-mini's 0.8 0.8 1.1 when the file says nothing */
+    bool espeak_ipa;     /* text_frontend: the model reads IPA */
+    float piece_seconds; /* length of the sentences it was trained on; 0: not known */
 };
 
 int spec_read(const struct gguf *g, struct spec *s, struct err *e);

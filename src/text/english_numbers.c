@@ -183,6 +183,541 @@ static bool word_ends(const struct here *h, size_t at)
     return !scan_word_at(h->s, h->n, at);
 }
 
+/* --- clock times --- */
+
+/* am, a.m., PM: its bytes (with the space before), and what is said. */
+static size_t half_at(const struct here *h, size_t at, const char **said)
+{
+    size_t from = at + scan_spaces(h->s, h->n, at), i = from;
+    char c = (char)tolower((unsigned char)byte_at(h, i));
+    if ((c != 'a' && c != 'p') || from > at + 1)
+        return 0;
+    i++;
+    bool dots = byte_at(h, i) == '.';
+    i += dots +
+         (dots && byte_at(h, i + 1) == ' ' && tolower((unsigned char)byte_at(h, i + 2)) == 'm');
+    if (tolower((unsigned char)byte_at(h, i)) != 'm' || !word_ends(h, i + 1))
+        return 0;
+    i++;
+    if (dots && byte_at(h, i) == '.') {
+        size_t next = i + 1 + scan_spaces(h->s, h->n, i + 1);
+        bool ends = next >= h->n || byte_at(h, next) == '\n' ||
+                    (next > i + 1 && scan_capital_at(h->s, h->n, next));
+        i += !ends; /* else the period is the sentence's */
+    }
+    *said = c == 'a' ? "A M" : "P M";
+    return i - at;
+}
+
+static const char zones[] =
+    "est|edt|cst|cdt|mst|mdt|pst|pdt|gmt|utc|cet|cest|bst|ist|jst|et|pt|ct|mt|aest";
+
+/* UTC, EST, UTC+2 behind a time. */
+static size_t zone_at(const struct here *h, size_t at)
+{
+    struct english_context c = english_after(h->s, h->n, at);
+    size_t len = strlen(c.word);
+    if (!c.capital || !len || c.start > at + 1 || !english_is(c.word, zones) ||
+        !word_ends(h, c.start + len))
+        return 0;
+    english_spell(h->s + c.start, len, h->w);
+    size_t end = c.start + len;
+    if ((byte_at(h, end) == '+' || byte_at(h, end) == '-') && scan_is_digit(byte_at(h, end + 1))) {
+        size_t digits = scan_digits(h->s, h->n, end + 1);
+        words_add(h->w, byte_at(h, end) == '+' ? "plus" : "minus");
+        english_say_int(strtol(h->s + end + 1, NULL, 10), h->w);
+        end += 1 + digits;
+    }
+    return end - at;
+}
+
+/* h:mm[:ss] or a bare hour before AM; the clock part only.  0: none. */
+static size_t clock_at(const struct here *h, size_t at, struct language_time *t)
+{
+    size_t len = scan_digits(h->s, h->n, at), end = at + len;
+    *t = (struct language_time){.second = -1, .minute = -1};
+    if (len < 1 || len > 2)
+        return 0;
+    t->hour = (int)strtol(h->s + at, NULL, 10);
+    if (byte_at(h, end) == ':' && scan_digits(h->s, h->n, end + 1) == 2) {
+        t->minute = (int)strtol(h->s + end + 1, NULL, 10);
+        end += 3;
+        if (byte_at(h, end) == ':' && scan_digits(h->s, h->n, end + 1) == 2) {
+            t->second = (int)strtol(h->s + end + 1, NULL, 10);
+            end += 3;
+        }
+    }
+    return t->hour <= 24 && t->minute <= 59 && t->second <= 59 ? end - at : 0;
+}
+
+/* A clock time, with AM or PM if it has one.  *half: had it? */
+static size_t english_numbers_say_clock(const struct here *h, size_t at, bool *half)
+{
+    struct language_time t;
+    const char *said;
+    size_t len = clock_at(h, at, &t), after = len ? half_at(h, at + len, &said) : 0;
+    *half = after > 0;
+    if (!len || (t.minute < 0 && !after) ||
+        (after && (t.hour > 12 || t.hour == 0) && t.minute < 0) ||
+        (!after && !word_ends(h, at + len)))
+        return 0;
+    if (!after) {
+        english_say_time(&t, h->w);
+        return len;
+    }
+    english_say_int(t.hour, h->w);
+    if (t.minute > 0 || t.second > 0)
+        say_pair(t.minute, false, h->w);
+    if (t.second > 0) {
+        words_add(h->w, "and");
+        english_say_int(t.second, h->w);
+        words_add(h->w, "seconds");
+    }
+    words_add(h->w, said);
+    return len + after;
+}
+
+/* The hour before a dash and a time: 9-5pm, 9:30-11. */
+static size_t english_numbers_read_time(const struct here *h)
+{
+    bool half, other;
+    struct language_time t;
+    const char *said;
+    size_t start = h->at, len = clock_at(h, start, &t), dash, second;
+    if (!len)
+        return 0;
+    size_t bare = start + len, after = half_at(h, bare, &said);
+    bool range = false;
+    dash = bare + after + scan_spaces(h->s, h->n, bare + after);
+    if ((second = scan_dash(h->s, h->n, dash)) > 0) {
+        struct language_time u;
+        size_t to = dash + second + scan_spaces(h->s, h->n, dash + second),
+               l2 = clock_at(h, to, &u);
+        bool half2 = l2 && half_at(h, to + l2, &said) > 0;
+        range = l2 && (half2 || (u.minute >= 0 && (t.minute >= 0 || after))) &&
+                (half2 || word_ends(h, to + l2));
+        if (range && t.minute <= 0 && t.second < 0 && !after)
+            english_say_int(t.hour, h->w);
+        else if (range && !english_numbers_say_clock(h, start, &half))
+            return 0;
+        if (range) {
+            words_add(h->w, "to");
+            size_t l3 = english_numbers_say_clock(h, to, &other);
+            return l3 ? to + l3 + zone_at(h, to + l3) - start : 0;
+        }
+    }
+    if (t.minute >= 0 && byte_at(h, bare) == ':')
+        return 0; /* a MAC address or the like */
+    len = english_numbers_say_clock(h, start, &half);
+    return len ? len + zone_at(h, start + len) : 0;
+}
+
+/* --- dates --- */
+
+/* Bytes of the name of a month at s[at]. */
+static size_t english_numbers_month_at(const struct here *h, size_t at, int *month)
+{
+    size_t best = 0;
+    if (!strchr("JFMASOND", byte_at(h, at) & ~32))
+        return 0;
+    for (int m = 0; m < 12; m++)
+        for (const char *name = language_en.months[m]; *name;) {
+            size_t len = strcspn(name, "|"), i = 0;
+            while (i < len && at + i < h->n && (h->s[at + i] | 32) == (name[i] | 32))
+                i++;
+            if (i == len && len > best && word_ends(h, at + len)) {
+                best = len;
+                *month = m + 1;
+            }
+            name += len + (name[len] == '|');
+        }
+    return best;
+}
+
+/* Day numbers with their endings, up to 31. */
+static size_t day_at(const struct here *h, size_t at, int *day)
+{
+    size_t len = scan_digits(h->s, h->n, at), end = at + len;
+    long x = strtol(len ? h->s + at : "0", NULL, 10);
+    if (len < 1 || len > 2 || x < 1 || x > 31)
+        return 0;
+    *day = (int)x;
+    for (const char *p = "stndrdth"; *p; p += 2)
+        if ((byte_at(h, end) | 32) == p[0] && (byte_at(h, end + 1) | 32) == p[1] &&
+            word_ends(h, end + 2))
+            return end + 2 - at;
+    return word_ends(h, end) ? len : 0;
+}
+
+/* A year after a date: ", 2020", " 2020", " '99". */
+static size_t english_numbers_year_at(const struct here *h, size_t at, int *year)
+{
+    size_t end = at + (byte_at(h, at) == ',');
+    size_t spaces = scan_spaces(h->s, h->n, end);
+    end += spaces;
+    if (!spaces)
+        return 0;
+    bool quote = byte_at(h, end) == '\'';
+    size_t len = scan_digits(h->s, h->n, end + quote);
+    if (len != (quote ? 2u : 4u) || !word_ends(h, end + quote + len) ||
+        byte_at(h, end + len) == ':' ||
+        (byte_at(h, end + len) == '.' && scan_is_digit(byte_at(h, end + len + 1))) ||
+        (byte_at(h, end + len) == ',' && scan_digits(h->s, h->n, end + len + 1) == 3))
+        return 0;
+    *year = (int)strtol(h->s + end + quote, NULL, 10);
+    return end + quote + len - at;
+}
+
+/* Mon, Tues., Thurs: its bytes without the period, and the whole name. */
+static size_t weekday_at(const struct here *h, size_t at, const char **name)
+{
+    static const struct {
+        const char *written, *said;
+    } days[] = {{"Sun", "Sunday"},   {"Mon", "Monday"},    {"Tue", "Tuesday"},
+                {"Tues", "Tuesday"}, {"Wed", "Wednesday"}, {"Weds", "Wednesday"},
+                {"Thu", "Thursday"}, {"Thur", "Thursday"}, {"Thurs", "Thursday"},
+                {"Fri", "Friday"},   {"Sat", "Saturday"}};
+    for (size_t i = sizeof days / sizeof *days; i-- > 0;) {
+        size_t len = scan_match(h->s, h->n, at, days[i].written, false);
+        if (!len || !word_ends(h, at + len))
+            continue;
+        *name = days[i].said;
+        return len;
+    }
+    return 0;
+}
+
+/* Mon-Fri; Mon, Jan 5; Tues. at 9 */
+static size_t read_weekday(const struct here *h)
+{
+    const char *name = "", *other = "";
+    int month;
+    size_t len = weekday_at(h, h->at, &name), end = h->at + len;
+    if (!len)
+        return 0;
+    bool period = byte_at(h, end) == '.';
+    size_t dash = scan_dash(h->s, h->n, end + period), to = end + period + dash;
+    size_t second = dash ? weekday_at(h, to, &other) : 0;
+    if (second) {
+        words_add(h->w, name);
+        words_add(h->w, "to");
+        words_add(h->w, other);
+        return to + second + (byte_at(h, to + second) == '.' && period) - h->at;
+    }
+    size_t next = end + period + (byte_at(h, end + period) == ',');
+    next += scan_spaces(h->s, h->n, next);
+    struct english_context after = english_after(h->s, h->n, end + period);
+    bool sure = english_numbers_month_at(h, next, &month) || scan_is_digit(byte_at(h, next)) ||
+                (period && (english_is(after.word, "at|from|and|to|the|morning|evening|night")));
+    bool name_word = len > 3 || english_is(name, "Monday|Tuesday|Thursday|Friday");
+    if (!sure && !(period && name_word))
+        return 0;
+    words_add(h->w, name);
+    bool ends = period && (next >= h->n || byte_at(h, next) == '\n');
+    return len + (period && !ends);
+}
+
+size_t english_month(const char *s, size_t n, size_t at, struct words *w)
+{
+    struct here h = {s, n, at, w};
+    struct language_date d = {.year = -1};
+    size_t len = english_numbers_month_at(&h, at, &d.month), end = at + len, day, year;
+    if (!len)
+        return scan_is_upper(s[at]) ? read_weekday(&h) : 0;
+    bool period = byte_at(&h, end) == '.', capital = scan_is_upper(s[at]);
+    int other = 0;
+    size_t span = capital ? scan_dash(s, n, end + period) : 0;
+    size_t second_month = span && scan_is_upper(byte_at(&h, end + period + span))
+                              ? english_numbers_month_at(&h, end + period + span, &other)
+                              : 0;
+    if (second_month) { /* Jan-Mar */
+        words_add_n(w, language_en.months[d.month - 1],
+                    strcspn(language_en.months[d.month - 1], "|"));
+        words_add(w, "to");
+        words_add_n(w, language_en.months[other - 1], strcspn(language_en.months[other - 1], "|"));
+        return end + period + span + second_month - at;
+    }
+    bool may_be_word = english_is(language_en.months[d.month - 1], "May") || (!capital && len < 4);
+    size_t gap = scan_spaces(s, n, end + period);
+    if (!gap)
+        return 0;
+    size_t from = end + period + gap;
+    if ((day = day_at(&h, from, &d.day)) > 0 && byte_at(&h, from + day) != ':' &&
+        !(byte_at(&h, from + day) == '.' && scan_is_digit(byte_at(&h, from + day + 1))) &&
+        (capital || !may_be_word)) {
+        end = from + day;
+        size_t dash = scan_dash(s, n, end), to = end + dash, second = 0;
+        int last = 0;
+        if (dash)
+            second = day_at(&h, to, &last);
+        if (second) { /* January 5-7 */
+            english_say_date(&d, w);
+            words_add(w, "to");
+            english_say_ordinal(last, w);
+            end = to + second;
+            if ((year = english_numbers_year_at(&h, end, &d.year)) > 0) {
+                words_join(w, ",");
+                english_say_year(d.year, w);
+            }
+            return end + year - at;
+        }
+        year = english_numbers_year_at(&h, end, &d.year);
+        english_say_date(&d, w);
+        return end + year - at;
+    }
+    d.day = 0;
+    size_t before_year = end + period;
+    if ((year = english_numbers_year_at(&h, before_year, &d.year)) > 0) {
+        english_say_date(&d, w);
+        return before_year + year - at;
+    }
+    return 0;
+}
+
+/* 5 January 2020, 5th of January, 05-Jan-2020. */
+static size_t english_numbers_read_day_month(const struct here *h)
+{
+    struct language_date d = {.year = -1};
+    size_t day = day_at(h, h->at, &d.day), end = h->at + day, month;
+    bool dashed = day && byte_at(h, end) == '-';
+    if (!day || (byte_at(h, end) != ' ' && !dashed))
+        return 0;
+    end += dashed ? 1 : scan_spaces(h->s, h->n, end);
+    end += scan_match(h->s, h->n, end, "of ", false);
+    if (!scan_is_upper(byte_at(h, end)) || !(month = english_numbers_month_at(h, end, &d.month)))
+        return 0;
+    end += month;
+    if (byte_at(h, end) == '.' && byte_at(h, end + 1) == ' ')
+        end++;
+    size_t year = 0;
+    if (dashed && byte_at(h, end) == '-' && scan_digits(h->s, h->n, end + 1) >= 2) {
+        size_t digits = scan_digits(h->s, h->n, end + 1);
+        d.year = (int)strtol(h->s + end + 1, NULL, 10);
+        d.year += digits == 2 ? (d.year < 70 ? 2000 : 1900) : 0;
+        year = 1 + digits;
+    } else if (!dashed) {
+        year = english_numbers_year_at(h, end, &d.year);
+    } else {
+        return 0;
+    }
+    if (!english_is(english_before(h->s, h->at).word, "the"))
+        words_add(h->w, "the");
+    english_say_ordinal(d.day, h->w);
+    words_add(h->w, "of");
+    d.day = 0;
+    english_say_date(&d, h->w);
+    return end + year - h->at;
+}
+
+/* 2020-01-05T14:30:00Z and its kin. */
+static size_t read_timestamp(const struct here *h)
+{
+    size_t end = h->at + 10;
+    const char *s = h->s + h->at;
+    if (h->n - h->at < 16 || scan_digits(h->s, h->n, h->at) != 4 || s[4] != '-' || s[7] != '-' ||
+        (s[10] != 'T' && s[10] != ' ') || !scan_is_digit(s[5]) || !scan_is_digit(s[8]))
+        return 0;
+    struct language_date d = {(int)strtol(s, NULL, 10), (int)strtol(s + 5, NULL, 10),
+                              (int)strtol(s + 8, NULL, 10), NULL};
+    struct language_time t;
+    size_t len = clock_at(h, end + 1, &t);
+    if (!len || t.minute < 0 || d.month < 1 || d.month > 12 || d.day < 1 || d.day > 31)
+        return 0;
+    end += 1 + len;
+    if (byte_at(h, end) == '.' && scan_is_digit(byte_at(h, end + 1)))
+        end += 1 + scan_digits(h->s, h->n, end + 1);
+    english_say_date(&d, h->w);
+    words_add(h->w, "at");
+    english_say_time(&t, h->w);
+    if (byte_at(h, end) == 'Z') {
+        words_add(h->w, "U T C");
+        end++;
+    } else if (strchr("+-", byte_at(h, end)) && byte_at(h, end) && clock_at(h, end + 1, &t) == 5) {
+        words_add(h->w, byte_at(h, end) == '+' ? "U T C plus" : "U T C minus");
+        english_say_int(t.hour, h->w);
+        end += 6;
+    }
+    return end - h->at;
+}
+
+/* --- years --- */
+
+static bool is_era(const struct here *h, size_t at)
+{
+    struct english_context c = english_after(h->s, h->n, at);
+    return english_is(c.word, "ad|bc|bce|ce") && c.capital;
+}
+
+/* Is the four-digit number of [at, at+4) a year?  It is unless something counted follows. */
+static bool is_year(const struct here *h, size_t at, long x)
+{
+    struct english_context before = english_before(h->s, at),
+                           after = english_after(h->s, h->n, at + 4);
+    size_t len = strlen(after.word);
+    bool adjacent = after.start == at + 5;
+    if (x < 1100 || x > 2099)
+        return x >= 1000 && x <= 2199 && english_is(before.word, "in|year|since|until|circa") &&
+               !(adjacent && len && after.word[len - 1] == 's');
+    if (before.start < at && (byte_at(h, at - 1) == '$' || byte_at(h, at - 1) == '#'))
+        return false;
+    bool counted =
+        adjacent && ((len > 3 && after.word[len - 1] == 's' && after.word[len - 2] != 's' &&
+                      !english_is(after.word, "was|this|his|its|elections|olympics|games")) ||
+                     english_is(after.word, "people|men|women|children|or|percent|million|"
+                                            "billion|thousand|feet|more|other|different"));
+    if (english_is(before.word,
+                   "about|over|under|nearly|almost|approximately|some|than|least|most|only|"
+                   "exactly|roughly|another|all"))
+        return false;
+    return !counted || (english_is(before.word, "in|since|until|year|circa") && before.start < at &&
+                        !english_is(after.word, "people|men|women|children|feet|million"));
+}
+
+/* 1914-1918, 2019-20, 1984 BC, 1990s, 1984. */
+static size_t read_year(const struct here *h)
+{
+    size_t len = scan_digits(h->s, h->n, h->at), end = h->at + len;
+    if (len != 4 || h->s[h->at] == '0')
+        return 0;
+    long x = strtol((char[5]){h->s[h->at], h->s[h->at + 1], h->s[h->at + 2], h->s[h->at + 3], 0},
+                    NULL, 10);
+    if (byte_at(h, end) == '.' || (byte_at(h, end) == ',' && scan_is_digit(byte_at(h, end + 1))))
+        if (scan_is_digit(byte_at(h, end + 1)))
+            return 0;
+    if (!word_ends(h, end) || byte_at(h, end) == '%' || byte_at(h, end) == ':' ||
+        byte_at(h, end) == '/')
+        return 0;
+    size_t dash = scan_dash(h->s, h->n, end), digits = scan_digits(h->s, h->n, end + dash);
+    if (dash && (digits == 4 || digits == 2) && x >= 1000 && x <= 2100 &&
+        word_ends(h, end + dash + digits)) {
+        long y = strtol(h->s + end + dash, NULL, 10);
+        bool span = digits == 4 ? y >= x && y - x < 400 && y <= 2200 : y > x % 100 && y <= 99;
+        if (span && byte_at(h, end + dash + digits) != '-') {
+            english_say_year((int)x, h->w);
+            words_add(h->w, "to");
+            if (digits == 4)
+                english_say_year((int)y, h->w);
+            else
+                say_pair((int)y, false, h->w);
+            return 4 + dash + digits;
+        }
+    }
+    if (dash && digits)
+        return 0; /* 2020-01-05 */
+    bool alone = h->at && h->s[h->at - 1] == '(' && byte_at(h, end) == ')' && x < 2100; /* (1066) */
+    if (!is_era(h, end) && !alone && !is_year(h, h->at, x))
+        return 0;
+    english_say_year((int)x, h->w);
+    return 4;
+}
+
+/* 1990s, 80s, 1900s, '90s (the apostrophe stays outside). */
+static size_t read_decade(const struct here *h)
+{
+    static const char *const tens[] = {"",        "tens",    "twenties",  "thirties", "forties",
+                                       "fifties", "sixties", "seventies", "eighties", "nineties"};
+    size_t len = scan_digits(h->s, h->n, h->at), end = h->at + len;
+    size_t quote = byte_at(h, end) == '\'';
+    if ((len != 4 && len != 2) || h->s[end - 1] != '0' || byte_at(h, end + quote) != 's' ||
+        !word_ends(h, end + quote + 1))
+        return 0;
+    long x = strtol(h->s + h->at, NULL, 10);
+    int ten = (int)(x % 100 / 10);
+    if (len == 2 && ten == 0)
+        return 0;
+    if (len == 4 && ten == 0) {
+        english_say_int(x % 1000 == 0 ? x / 1000 : x / 100, h->w);
+        words_add(h->w, x % 1000 == 0 ? "thousands" : "hundreds");
+    } else {
+        if (len == 4)
+            english_say_int(x / 100, h->w);
+        words_add(h->w, tens[ten]);
+    }
+    return len + quote + 1;
+}
+
+/* --- fractions --- */
+
+static void say_denominator(long d, bool many, struct words *w)
+{
+    if (d == 2 || d == 4) {
+        words_add(w, d == 2 ? (many ? "halves" : "half") : many ? "quarters" : "quarter");
+        return;
+    }
+    english_say_ordinal(d, w);
+    if (many)
+        words_join(w, "s");
+}
+
+/* The fraction n/d at s[at], or a sign like ½: its bytes. */
+static size_t fraction_at(const struct here *h, size_t at, long *num, long *den)
+{
+    static const struct {
+        const char *sign;
+        int num, den;
+    } signs[] = {{"½", 1, 2}, {"⅓", 1, 3}, {"⅔", 2, 3}, {"¼", 1, 4}, {"¾", 3, 4}, {"⅕", 1, 5},
+                 {"⅖", 2, 5}, {"⅗", 3, 5}, {"⅘", 4, 5}, {"⅙", 1, 6}, {"⅚", 5, 6}, {"⅐", 1, 7},
+                 {"⅛", 1, 8}, {"⅜", 3, 8}, {"⅝", 5, 8}, {"⅞", 7, 8}, {"⅑", 1, 9}, {"⅒", 1, 10}};
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
+        if (scan_match(h->s, h->n, at, signs[i].sign, false)) {
+            *num = signs[i].num;
+            *den = signs[i].den;
+            return strlen(signs[i].sign);
+        }
+    size_t a = scan_digits(h->s, h->n, at), b = scan_digits(h->s, h->n, at + a + 1);
+    if (a < 1 || a > 3 || byte_at(h, at + a) != '/' || b < 1 || b > 4 || h->s[at] == '0' ||
+        h->s[at + a + 1] == '0' || !word_ends(h, at + a + 1 + b) ||
+        byte_at(h, at + a + 1 + b) == '/' ||
+        (byte_at(h, at + a + 1 + b) == '.' && scan_is_digit(byte_at(h, at + a + 2 + b))))
+        return 0;
+    *num = strtol(h->s + at, NULL, 10);
+    *den = strtol(h->s + at + a + 1, NULL, 10);
+    return a + 1 + b;
+}
+
+static void english_numbers_say_fraction(long num, long den, struct words *w)
+{
+    if (num >= den || den > 100 || den == 1) {
+        english_say_int(num, w);
+        words_add(w, "over");
+        english_say_int(den, w);
+        return;
+    }
+    english_say_int(num, w);
+    say_denominator(den, num != 1, w);
+}
+
+/* A date without a year: 12/25 after "on" and its kin. */
+static bool is_month_day(const struct here *h, long month, long day)
+{
+    const char *before = english_before(h->s, h->at).word;
+    return month >= 1 && month <= 12 && day >= 1 && day <= 31 &&
+           english_is(before,
+                      "on|by|until|till|since|before|after|due|dated|date|monday|tuesday|wednesday|"
+                      "thursday|friday|saturday|sunday|from|starting|ending|mon|tue|tues|wed|thu|"
+                      "thurs|fri|sat|sun");
+}
+
+/* 12/25 is one too, where nobody would count in such parts. */
+static bool is_calendar_day(const struct here *h, size_t end, long month, long day)
+{
+    bool parts = day == 16 || (month == 1 && (day == 20 || day == 24 || day == 25 || day == 30));
+    return month <= 12 && day > 12 && day <= 31 && !parts &&
+           !english_is(english_after(h->s, h->n, end).word, "of|inch|inches|mile|miles");
+}
+
+static bool is_rating(const struct here *h, size_t end, long num, long den)
+{
+    struct english_context before = english_before(h->s, h->at),
+                           after = english_after(h->s, h->n, end);
+    if (english_is(after.word,
+                   "of|mile|miles|inch|inches|cup|cups|teaspoon|tsp|tbsp|tablespoon|pound"))
+        return false;
+    return (den == 10 || (den == 100 && num > 1) || den == 5) && num <= den &&
+           (den != 5 || english_is(after.word, "star|stars|rating|score|points") ||
+            english_is(before.word, "rated|rating|score|scored|scores|gave|stars|rate"));
+}
+
 /* The unit behind a fraction, said in one form or the other: its bytes. */
 static size_t say_unit_after(const struct here *h, size_t at, bool many)
 {
@@ -201,6 +736,168 @@ static size_t say_unit_after(const struct here *h, size_t at, bool many)
         return 0;
     words_add(h->w, many || !best->said.one ? best->said.other : best->said.one);
     return gap + len;
+}
+
+/* 1/2, 1 1/2, 2½, 9/11, 24/7, 10/10, 12/25. */
+static size_t read_fraction(const struct here *h)
+{
+    long num, den;
+    size_t len = fraction_at(h, h->at, &num, &den);
+    if (!len) { /* a whole number before it */
+        struct language_number x = number_at(h, h->at, false);
+        size_t gap = is_whole(&x) ? scan_spaces(h->s, h->n, h->at + x.len) : 2;
+        gap += gap == 0 && byte_at(h, h->at + x.len) == '-';
+        size_t from = h->at + x.len + gap;
+        if (gap > 1 || !(len = fraction_at(h, from, &num, &den)) || num >= den || den > 64 ||
+            (gap == 0 && scan_is_digit(byte_at(h, from))))
+            return 0;
+        language_say_number(&language_en, &x, NULL, h->w);
+        words_add(h->w, num != 1 ? "and" : den == 8 || den == 11 || den == 18 ? "and an" : "and a");
+        if (num != 1)
+            english_say_int(num, h->w);
+        say_denominator(den, num != 1, h->w);
+        return x.len + gap + len + say_unit_after(h, h->at + x.len + gap + len, true);
+    }
+    bool digits = scan_is_digit(h->s[h->at]);
+    if (digits &&
+        ((num == 24 && den == 7) || (num == 9 && den == 11) || (num == den && num > 10))) {
+        english_say_int(num, h->w);
+        english_say_int(den, h->w);
+    } else if (digits && (is_month_day(h, num, den) || is_calendar_day(h, h->at + len, num, den))) {
+        struct language_date d = {-1, (int)num, (int)den, NULL};
+        english_say_date(&d, h->w);
+    } else if (digits && is_rating(h, h->at + len, num, den)) {
+        english_say_int(num, h->w);
+        words_add(h->w, "out of");
+        english_say_int(den, h->w);
+    } else {
+        english_numbers_say_fraction(num, den, h->w);
+        len += say_unit_after(h, h->at + len, num >= den);
+    }
+    return len;
+}
+
+/* --- phones, codes and other strings of digits --- */
+
+/* The next group of digits behind one of the separators; its start, or 0. */
+static size_t next_group(const struct here *h, size_t at, const char *separators)
+{
+    return byte_at(h, at) && strchr(separators, byte_at(h, at)) && scan_is_digit(byte_at(h, at + 1))
+               ? at + 1
+               : 0;
+}
+
+static void say_groups(const struct here *h, size_t from, size_t end)
+{
+    while (from < end) {
+        size_t len = scan_digits(h->s, end, from);
+        if (len == 3 && memcmp(h->s + from, "800", 3) == 0)
+            words_add(h->w, "eight hundred");
+        else
+            english_say_digits(h->s + from, len, h->w);
+        from += len;
+        while (from < end && !scan_is_digit(h->s[from]))
+            from++;
+        if (from < end)
+            words_join(h->w, ",");
+    }
+}
+
+/* Extension behind a phone number: x123, ext. 5. */
+static size_t extension_at(const struct here *h, size_t at)
+{
+    size_t gap = scan_spaces(h->s, h->n, at) + (byte_at(h, at) == ','), from = at + gap;
+    from += from > at && byte_at(h, from) == ' ';
+    size_t len = scan_match(h->s, h->n, from, "extension", true);
+    if (!len)
+        len = scan_match(h->s, h->n, from, "ext", true);
+    if (!len)
+        len = scan_match(h->s, h->n, from, "x", true);
+    size_t digits = from + len + (byte_at(h, from + len) == '.');
+    digits += scan_spaces(h->s, h->n, digits);
+    size_t n = len ? scan_digits(h->s, h->n, digits) : 0;
+    if (!n || n > 6)
+        return 0;
+    words_join(h->w, ",");
+    words_add(h->w, "extension");
+    english_say_digits(h->s + digits, n, h->w);
+    return digits + n - at;
+}
+
+/* (555) 123-4567, 555-123-4567, 1-800-555-0199, 555-1234, 1-800-FLOWERS. */
+static size_t english_numbers_read_phone(const struct here *h)
+{
+    size_t at = h->at, end = at, n_group = 0, sizes[5] = {0};
+    if (byte_at(h, at) == '+')
+        return 0;
+    if (byte_at(h, at) == '1' && strchr("- .", byte_at(h, at + 1)) && byte_at(h, at + 1))
+        end = at + 2;
+    if (byte_at(h, end) == '(') {
+        if (scan_digits(h->s, h->n, end + 1) != 3 || byte_at(h, end + 4) != ')')
+            return 0;
+        sizes[n_group++] = 3;
+        end += 5;
+        end += byte_at(h, end) == ' ' || byte_at(h, end) == '-';
+    }
+    while (n_group < 4) {
+        size_t len = scan_digits(h->s, h->n, end), next;
+        sizes[n_group++] = len;
+        end += len;
+        if (!len || !(next = next_group(h, end, "-. ")))
+            break;
+        end = next;
+    }
+    bool ten = n_group == 3 && sizes[0] == 3 && sizes[1] == 3 && sizes[2] == 4;
+    bool seven = n_group == 2 && sizes[0] == 3 && sizes[1] == 4 && byte_at(h, at + 3) == '-' &&
+                 memcmp(h->s + at + 1, "00", 2) != 0;
+    bool letters =
+        n_group == 2 && sizes[0] == 3 && sizes[1] == 0 && end > at + 4 && byte_at(h, at + 1) == '-';
+    if ((!ten && !seven) || !word_ends(h, end) || letters || byte_at(h, end) == '-')
+        return 0;
+    say_groups(h, at + (byte_at(h, at) == '('), end);
+    return end + extension_at(h, end) - at;
+}
+
+/* 978-3-16-148410-0, 123-45-6789, 4111 1111 1111 1111, 12:34:56:78:9A:BC. */
+static size_t english_numbers_read_groups(const struct here *h)
+{
+    size_t end = h->at, groups = 0, digits = 0;
+    bool fours = true;
+    char separator = 0;
+    for (;;) {
+        size_t len = scan_digits(h->s, h->n, end);
+        if (!len)
+            break;
+        fours = fours && len == 4;
+        digits += len;
+        end += len;
+        groups++;
+        char c = byte_at(h, end);
+        if ((c != '-' && c != ' ') || (separator && c != separator) ||
+            !scan_is_digit(byte_at(h, end + 1)))
+            break;
+        separator = c;
+        end++;
+    }
+    if (separator == '-' && groups >= 3 && groups <= 8 && byte_at(h, end) == 'X' &&
+        word_ends(h, end + 1)) {
+        say_groups(h, h->at, end);
+        words_add(h->w, "X");
+        return end + 1 - h->at;
+    }
+    size_t first = scan_digits(h->s, h->n, h->at), last = 0;
+    while (last < 5 && last < end - h->at && scan_is_digit(h->s[end - 1 - last]))
+        last++;
+    if (separator == '-' && groups == 3 && digits <= 8 && (first == 4 || (first <= 2 && last == 4)))
+        return 0; /* a date */
+    bool cards = separator == ' ' && groups >= 3 && fours;
+    bool codes =
+        separator == '-' && ((groups >= 3 && groups <= 8) ||
+                             (groups == 2 && first >= 3 && h->s[h->at] == '0')); /* 00123-45 */
+    if (!(cards || codes) || !word_ends(h, end) || digits > 40)
+        return 0;
+    say_groups(h, h->at, end);
+    return end - h->at;
 }
 
 /* A run of digits that is a name, not a quantity. */
@@ -248,6 +945,71 @@ static size_t read_code(const struct here *h)
         return len;
     }
     return 0;
+}
+
+/* --- versions, addresses of the net --- */
+
+static const char versioned[] =
+    "version|versions|v|ver|release|ios|android|python|node|ubuntu|java|php|ruby|go|golang|rust|"
+    "chrome|firefox|safari|windows|macos|linux|kernel|django|postgres|postgresql|mysql|gcc|clang|"
+    "llvm|cuda|pytorch|tensorflow|kubernetes|docker|debian|fedora|swift|kotlin|angular|react|vue|"
+    "bluetooth|usb|http|tls|ssl|gpt|claude|llama|gemini|section|chapter|figure|fig|table|npm|"
+    "redis|nginx|flask|rails|numpy|typescript|javascript|perl|bash|git|openssl|glibc|cmake|qt|"
+    "gtk|gnome|kde|excel|unity|unreal|edition";
+
+/* Numbers with points between them: addresses "dot", versions "point". */
+static size_t english_numbers_read_dotted(const struct here *h)
+{
+    size_t end = h->at, parts = 0;
+    bool bytes = true,
+         prefix = h->at && ((h->s[h->at - 1] | 32) == 'v' || strchr("@=", h->s[h->at - 1]));
+    for (;;) {
+        size_t len = scan_digits(h->s, h->n, end);
+        if (!len || len > 6)
+            return 0;
+        bytes = bytes && len <= 3 && strtol(h->s + end, NULL, 10) < 256;
+        end += len;
+        parts++;
+        if (byte_at(h, end) != '.' || !scan_is_digit(byte_at(h, end + 1)))
+            break;
+        end++;
+    }
+    struct english_context before = english_before(h->s, h->at);
+    bool version = (before.start < h->at && english_is(before.word, versioned)) || prefix;
+    if (!word_ends(h, end) && !(byte_at(h, end) == 'x'))
+        return 0;
+    if (parts < 3 && !(parts == 2 && version && byte_at(h, end) != '%'))
+        return 0;
+    bool address = parts == 4 && bytes && !version;
+    if (parts == 3 && end - h->at >= 8 && h->s[end - 5] == '.' && strchr("12", h->s[end - 4]) &&
+        strtol(h->s + h->at, NULL, 10) <= 31)
+        return 0; /* 3.5.2021 */
+    if (parts == 3 && end - h->at == 10 && h->s[h->at + 4] == '.' && strchr("12", h->s[h->at]))
+        return 0; /* 2021.05.03 */
+    for (size_t from = h->at; from < end;) {
+        size_t len = scan_digits(h->s, h->n, from);
+        if (from > h->at)
+            words_add(h->w, address ? "dot" : "point");
+        if (address && len == 3)
+            english_say_code(h->s + from, len, h->w);
+        else if (len > 1 && (h->s[from] == '0' || len > 4))
+            english_say_digits(h->s + from, len, h->w);
+        else
+            english_say_int(strtol(h->s + from, NULL, 10), h->w);
+        from += len + 1;
+    }
+    if (address && byte_at(h, end) == ':' && scan_is_digit(byte_at(h, end + 1))) {
+        size_t len = scan_digits(h->s, h->n, end + 1);
+        words_add(h->w, "port");
+        english_say_code(h->s + end + 1, len, h->w);
+        end += 1 + len;
+    }
+    if (address && byte_at(h, end) == '/' && scan_is_digit(byte_at(h, end + 1))) {
+        words_add(h->w, "slash");
+        english_say_int(strtol(h->s + end + 1, NULL, 10), h->w);
+        end += 1 + scan_digits(h->s, h->n, end + 1);
+    }
+    return end - h->at;
 }
 
 /* --- sizes, ratios, powers --- */
@@ -420,6 +1182,55 @@ static size_t read_scientific(const struct here *h)
     words_add(h->w, "times ten");
     say_power(power, h->w);
     return ten + 2 + p - h->at;
+}
+
+/* 5'10", 6' 2", 5′, 12″; feet and inches. */
+static size_t read_feet(const struct here *h)
+{
+    struct language_number x = number_at(h, h->at, false);
+    size_t end = h->at + x.len, mark;
+    if (!x.len || x.grouped)
+        return 0;
+    mark = scan_match(h->s, h->n, end, "'", false);
+    if (!mark)
+        mark = scan_match(h->s, h->n, end, "′", false);
+    if (mark && !x.fraction[0]) {
+        size_t from = end + mark + scan_spaces(h->s, h->n, end + mark);
+        struct language_number y = number_at(h, from, false);
+        size_t close = from + y.len;
+        size_t inch = y.len ? scan_match(h->s, h->n, close, "\"", false) : 0;
+        if (y.len && !inch)
+            inch = scan_match(h->s, h->n, close, "″", false);
+        if (y.len && !inch && scan_match(h->s, h->n, close, "''", false))
+            inch = 2;
+        if (inch || (y.len && from == end + mark && word_ends(h, close) && value_of(&y) < 12 &&
+                     value_of(&x) < 10)) {
+            language_say_number(&language_en, &x, NULL, h->w);
+            words_add(h->w, value_of(&x) == 1 ? "foot" : "feet");
+            language_say_number(&language_en, &y, NULL, h->w);
+            words_add(h->w, value_of(&y) == 1 ? "inch" : "inches");
+            return close + inch - h->at;
+        }
+        if (mark > 1 && word_ends(h, end + mark)) { /* a prime */
+            language_say_number(&language_en, &x, NULL, h->w);
+            words_add(h->w, value_of(&x) == 1 ? "foot" : "feet");
+            return x.len + mark;
+        }
+        return 0;
+    }
+    mark = scan_match(h->s, h->n, end, "″", false);
+    if (!mark && byte_at(h, end) == '"' && word_ends(h, end + 1)) {
+        size_t quotes = 0; /* an open quote before it on this line makes it a closing one */
+        for (size_t i = h->at; i > 0 && h->s[i - 1] != '\n' && h->at - i < 400; i--)
+            quotes += h->s[i - 1] == '"' && !(i > 1 && scan_is_digit(h->s[i - 2]));
+        mark = quotes % 2 == 0;
+    }
+    if (!mark)
+        return 0;
+    bool one = (value_of(&x) == 1 && !x.fraction[0]) || is_adjective(h, end + mark);
+    language_say_number(&language_en, &x, NULL, h->w);
+    words_add(h->w, one ? "inch" : "inches");
+    return x.len + mark;
 }
 
 /* 40.7128° N, 40°26′46″N. */
@@ -725,6 +1536,46 @@ static size_t read_inches(const struct here *h)
     return next - (period && (ends || capital)) - h->at;
 }
 
+/* 1h 30m, 2h30m15s, 5m30s. */
+static size_t read_duration(const struct here *h)
+{
+    static const struct {
+        char letter;
+        const char *one, *many;
+    } parts[] = {{'d', "day", "days"},
+                 {'h', "hour", "hours"},
+                 {'m', "minute", "minutes"},
+                 {'s', "second", "seconds"}};
+    size_t end = h->at, n_part = 0, k = 0;
+    long values[4];
+    size_t kinds[4];
+    while (n_part < 4) {
+        size_t gap = n_part ? scan_spaces(h->s, h->n, end) : 0,
+               digits = scan_digits(h->s, h->n, end + gap);
+        char c = byte_at(h, end + gap + digits);
+        while (digits && k < 4 && parts[k].letter != c)
+            k++;
+        bool more =
+            byte_at(h, end + gap + digits + 1) && scan_is_alpha(byte_at(h, end + gap + digits + 1));
+        size_t word = more ? scan_match(h->s, h->n, end + gap + digits, "min", false) : 0;
+        if (!word && more)
+            word = scan_match(h->s, h->n, end + gap + digits, "hr", false);
+        if (!digits || digits > 3 || gap > 1 || k >= 4 || (more && !word) ||
+            (word && scan_letter(h->s, h->n, end + gap + digits + word)))
+            break;
+        values[n_part] = strtol(h->s + end + gap, NULL, 10);
+        kinds[n_part++] = k++;
+        end += gap + digits + (word ? word : 1);
+    }
+    if (n_part < 2 || scan_letter(h->s, h->n, end))
+        return 0;
+    for (size_t i = 0; i < n_part; i++) {
+        english_say_int(values[i], h->w);
+        words_add(h->w, values[i] == 1 ? parts[kinds[i]].one : parts[kinds[i]].many);
+    }
+    return end - h->at;
+}
+
 /* 50-50. */
 static size_t read_even(const struct here *h)
 {
@@ -828,9 +1679,12 @@ static size_t english_numbers_read_hash(const struct here *h)
 /* '90s, '68 */
 static size_t read_apostrophe(const struct here *h)
 {
-    size_t len = scan_digits(h->s, h->n, h->at + 1);
+    struct here g = {h->s, h->n, h->at + 1, h->w};
+    size_t len = scan_digits(h->s, h->n, h->at + 1), used;
     if (len != 2 || scan_word_before(h->s, h->at))
         return 0;
+    if ((used = read_decade(&g)) > 0)
+        return used + 1;
     if (!word_ends(h, h->at + 3) || byte_at(h, h->at + 3) == '\'')
         return 0;
     say_pair((int)strtol(h->s + h->at + 1, NULL, 10), false, h->w);
@@ -874,9 +1728,28 @@ size_t english_money(const char *s, size_t n, size_t at, struct words *w)
 
 size_t english_number(const char *s, size_t n, size_t at, struct words *w)
 {
-    static size_t (*const readers[])(const struct here *) = {
-        read_ratio,  read_scientific, read_coordinate, read_by,    read_amount, read_adjective,
-        read_inches, read_even,       read_arithmetic, read_mixed, read_code};
+    static size_t (*const readers[])(const struct here *) = {read_timestamp,
+                                                             english_numbers_read_phone,
+                                                             english_numbers_read_dotted,
+                                                             english_numbers_read_groups,
+                                                             english_numbers_read_day_month,
+                                                             english_numbers_read_time,
+                                                             read_ratio,
+                                                             read_duration,
+                                                             read_decade,
+                                                             read_year,
+                                                             read_fraction,
+                                                             read_scientific,
+                                                             read_feet,
+                                                             read_coordinate,
+                                                             read_by,
+                                                             read_amount,
+                                                             read_adjective,
+                                                             read_inches,
+                                                             read_even,
+                                                             read_arithmetic,
+                                                             read_mixed,
+                                                             read_code};
     struct here h = {s, n, at, w};
     size_t used = 0;
     char c = s[at];
@@ -885,7 +1758,7 @@ size_t english_number(const char *s, size_t n, size_t at, struct words *w)
     if (c == '\'')
         return read_apostrophe(&h);
     if (c == '(')
-        return 0;
+        return scan_is_digit(byte_at(&h, at + 1)) ? english_numbers_read_phone(&h) : 0;
     if (c == '^' || (unsigned char)c == 0xc2 || (unsigned char)c == 0xe2) {
         used = read_power(&h);
         if (used)
@@ -902,7 +1775,9 @@ size_t english_number(const char *s, size_t n, size_t at, struct words *w)
             if (!used)
                 used = read_amount(&h);
         }
-        return used;
+        return used                                                   ? used
+               : (unsigned char)c == 0xc2 || (unsigned char)c == 0xe2 ? read_fraction(&h)
+                                                                      : 0;
     }
     for (size_t i = 0; i < sizeof readers / sizeof *readers && !used; i++) {
         words_clear(w); /* of a reader that changed its mind */

@@ -7,8 +7,7 @@
 #include "text/scan.h"
 #include "text/words.h"
 
-#define VOWELS   0x1104111u /* bit 0 is a: a e i o u y */
-#define NUMERALS 0xa00100u  /* i v x */
+#define VOWELS 0x1104111u /* bit 0 is a: a e i o u y */
 
 struct normalizer {
     const struct text_language *l;
@@ -27,7 +26,6 @@ static bool when_fits(const struct normalizer *z, enum language_when when, size_
     size_t next = end + scan_spaces(z->s, z->n, end);
     switch (when) {
     case WHEN_BEFORE_NUMBER:
-        next += next < z->n && z->s[next] == '('; /* Eq. (2) */
         return next < z->n && scan_is_digit(z->s[next]);
     case WHEN_AFTER_NUMBER:
         while (start > 0 && z->s[start - 1] == ' ')
@@ -157,12 +155,9 @@ static size_t plain_run(const struct normalizer *z, size_t at)
     size_t end = at, i = at;
     for (;;) {
         size_t word = i, vowels = 0;
-        unsigned numeral = 1;
-        for (; i < z->n && scan_is_lower(z->s[i]); i++) {
+        for (; i < z->n && scan_is_lower(z->s[i]); i++)
             vowels += VOWELS >> (z->s[i] - 'a') & 1;
-            numeral &= NUMERALS >> (z->s[i] - 'a');
-        }
-        if ((vowels == 0 || numeral) && i > word && i - word < 5) /* vs, lbs, btw, xiv */
+        if (vowels == 0 && i > word && i - word < 5) /* vs, lbs, btw */
             return word - at;
         if (i < z->n && z->s[i] != ' ' && z->s[i] != ',' && z->s[i] != '\n')
             return end - at;

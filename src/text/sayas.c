@@ -210,37 +210,45 @@ static void sayas_say_fraction(const struct asked *a)
 
 /* --- dates --- */
 
+/* The next part of a format, d, m or y, past what stands between; *width: how often it is written,
+ * which more than once is a number of digits: yyyymmdd. */
+static char sayas_part(const char **order, size_t *width)
+{
+    *order += strcspn(*order, "dmy");
+    char part = **order;
+    for (*width = 0; part && **order == part; ++*order)
+        ++*width;
+    return part;
+}
+
 /* format: letters d, m and y in the order of the numbers; none: the language's. */
 static void sayas_say_date(const struct asked *a)
 {
     const char *order = a->format[0] ? a->format : a->l->date_order ? a->l->date_order : "dmy";
     struct language_date d = {.year = -1};
-    size_t at = 0, part = 0;
+    size_t at = 0, width;
     if (!a->format[0] && scan_digits(a->s, a->n, 0) == 4)
         order = "ymd";
-    for (; at < a->n && order[part]; part++) {
+    const char *rest = order;
+    for (char part; at < a->n && (part = sayas_part(&rest, &width)) != 0;) {
+        char digits[5] = "";
         size_t len = scan_digits(a->s, a->n, at);
-        long x = strtol(a->s + at, NULL, 10);
+        len = width > 1 && len > width ? width : len;
         if (len == 0 || len > 4)
             return;
-        switch (order[part]) {
-        case 'd':
-            d.day = (int)x;
-            break;
-        case 'm':
-            d.month = (int)x;
-            break;
-        case 'y':
-            d.year = (int)(len > 2 ? x : x < 70 ? 2000 + x : 1900 + x);
-            break;
-        default:
-            return;
-        }
+        memcpy(digits, a->s + at, len);
+        int x = (int)strtol(digits, NULL, 10);
+        if (part == 'd')
+            d.day = x;
+        else if (part == 'm')
+            d.month = x;
+        else
+            d.year = len > 2 ? x : x < 70 ? 2000 + x : 1900 + x;
         at += len;
         at += at < a->n && strchr("-./ ", a->s[at]) ? 1 : 0;
     }
     bool month_needed = strchr(order, 'm') != NULL, day_needed = strchr(order, 'd') != NULL;
-    if (at < a->n || order[part] || !month_needed || d.month < 1 || d.month > 12 ||
+    if (at < a->n || *rest || !month_needed || d.month < 1 || d.month > 12 ||
         (day_needed && (d.day < 1 || d.day > 31)))
         return;
     language_say_date(a->l, &d, a->w);

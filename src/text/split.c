@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "text/abbreviation.h"
 #include "text/clean.h"
+#include "text/phrase.h"
 #include "text/ssml.h"
 #include "text/text.h"
 
@@ -19,6 +20,7 @@
 #define TINY_CHARS       16 /* sentences shorter than this join the next one */
 #define FIRST_LONG_CHARS 90 /* a first sentence longer than this ... */
 #define FIRST_MIN_CHARS  24 /* ... begins with a clause of this to ... */
+#define FIRST_CHARS      42 /* better this, */
 #define FIRST_MAX_CHARS  60
 #define WRAPPED_CHARS    50 /* lines longer than this were broken by an editor, not by the author */
 
@@ -34,7 +36,8 @@ struct splitter {
     const struct mapped *in;
     const char *s;
     size_t n;
-    size_t max;           /* cost of a piece, see char_cost */
+    size_t max; /* cost of a piece, see char_cost */
+    const struct phrase_words *words;
     struct sentence held; /* a tiny sentence that waits for the next */
     size_t held_cost;
     struct text_pieces pieces;
@@ -176,19 +179,11 @@ static int piece_add(struct splitter *p, size_t start, size_t end, int pause)
 
 /* --- long sentences --- */
 
-enum { CUT_CLAUSE, CUT_WORD, CUT_ANY, N_CUT };
 struct cut {
     size_t at, cost;
+    double badness;
+    int pause;
 };
-
-/* Keep the cut nearest to the target. */
-static void consider(struct cut *best, size_t at, size_t cost, size_t target)
-{
-    size_t d = cost > target ? cost - target : target - cost;
-    size_t was = best->cost > target ? best->cost - target : target - best->cost;
-    if (!best->at || d <= was)
-        *best = (struct cut){at, cost};
-}
 
 static bool split_is_mark(UChar32 c)
 {
@@ -197,75 +192,102 @@ static bool split_is_mark(UChar32 c)
            type == U_COMBINING_SPACING_MARK || c == 0x200d || (c >= 0x1f3fb && c <= 0x1f3ff);
 }
 
-/* Where to end a part of [start, end) that costs about target and at most p->max: after a clause
- * if one ends past two fifths of the way, else between words, else between characters. */
-static struct cut find_cut(const struct splitter *p, size_t start, size_t end, size_t target,
-                           int *pause)
+/* Badness of a cut apart from where it is, whose distance from the target, as a share of that, is
+ * added: a clause mark half the way there is still better than the best of the others. */
+enum { CUT_MARK, CUT_COMMA, CUT_CLAUSE, CUT_START, CUT_WORD, CUT_INSIDE, CUT_ANY };
+static const struct {
+    double badness;
+    int pause;
+} cuts[] = {[CUT_MARK] = {0, TEXT_PAUSE_CLAUSE},   [CUT_COMMA] = {0.1, TEXT_PAUSE_CLAUSE},
+            [CUT_CLAUSE] = {0.8, TEXT_PAUSE_WORD}, [CUT_START] = {1.6, TEXT_PAUSE_WORD},
+            [CUT_WORD] = {2, TEXT_PAUSE_WORD},     [CUT_INSIDE] = {4, TEXT_PAUSE_WORD},
+            [CUT_ANY] = {9, TEXT_PAUSE_WORD}};
+
+/* What a cut at `at` is, between c and next; last: the character before c that is no space. */
+static int cut_kind(const struct splitter *p, size_t at, UChar32 c, UChar32 next, UChar32 last)
 {
-    struct cut best[N_CUT] = {0};
+    if (is_clause_mark(c, next))
+        return c == ',' || c == 0x3001 || c == 0xff0c || c == 0x60c ? CUT_COMMA : CUT_MARK;
+    if (split_is_space(c))
+        return marker_is(last) ? CUT_ANY /* a marker belongs to what follows */
+                               : CUT_CLAUSE + (int)phrase_break(p->words, p->s, p->n, at);
+    return split_is_mark(next) || c == 0x200d ? -1 : CUT_ANY;
+}
+
+struct cut_range {
+    size_t least, target, most; /* costs */
+    int worst;                  /* kind */
+};
+
+/* The best place to end a part of [start, end) that costs at least `least` and at most `most`, near
+ * the target; at 0: there is none that is no worse than `worst`. */
+static struct cut find_cut(const struct splitter *p, size_t start, size_t end,
+                           const struct cut_range *r)
+{
+    size_t least = r->least, target = r->target, most = r->most;
+    int worst = r->worst;
+    struct cut best = {0};
     size_t at = start, cost = 0;
-    UChar32 last = 0; /* that is no space */
+    UChar32 last = 0;
     while (at < end) {
         UChar32 c = char_at(p->s, &at, end);
         size_t ahead = at;
         UChar32 next = at < end ? char_at(p->s, &ahead, end) : ' ';
         cost += char_cost(c);
-        if (cost > p->max)
+        if (cost > most)
             break;
-        if (is_clause_mark(c, next) && 5 * cost >= 2 * target)
-            consider(&best[CUT_CLAUSE], at, cost, target);
-        bool marked = marker_is(last); /* which belongs to what follows */
+        int kind = cost >= least || !best.at ? cut_kind(p, at, c, next, last) : -1;
         last = split_is_space(c) ? last : c;
-        if (split_is_space(c) && !marked)
-            consider(&best[CUT_WORD], at, cost, target);
-        if ((!split_is_mark(next) && c != 0x200d) || !best[CUT_ANY].at)
-            consider(&best[CUT_ANY], at, cost, target);
-    }
-    *pause = best[CUT_CLAUSE].at ? TEXT_PAUSE_CLAUSE : TEXT_PAUSE_WORD;
-    return best[CUT_CLAUSE].at ? best[CUT_CLAUSE]
-           : best[CUT_WORD].at ? best[CUT_WORD]
-                               : best[CUT_ANY];
-}
-
-/* The first piece is what somebody waits for: a long first sentence gives up its first clause, if
- * it has a short one.  at 0: it has none. */
-static struct cut first_cut(const struct splitter *p, size_t start, size_t end)
-{
-    struct cut best = {0};
-    size_t at = start, cost = 0;
-    while (at < end && cost <= FIRST_MAX_CHARS) {
-        UChar32 c = char_at(p->s, &at, end);
-        size_t ahead = at;
-        UChar32 next = at < end ? char_at(p->s, &ahead, end) : ' ';
-        cost += char_cost(c);
-        if (cost >= FIRST_MIN_CHARS && cost <= FIRST_MAX_CHARS && is_clause_mark(c, next))
-            best = (struct cut){at, cost};
+        if (kind < 0 || kind > worst)
+            continue;
+        double d = cost > target ? (double)(cost - target) : (double)(target - cost);
+        double badness = cuts[kind].badness + d / (double)target + (cost < least ? 10 : 0);
+        if (!best.at || badness <= best.badness)
+            best = (struct cut){at, cost, badness, cuts[kind].pause};
     }
     return best;
+}
+
+static int add_part(struct splitter *p, size_t start, const struct cut *cut)
+{
+    int n = p->pieces.n, rc = piece_add(p, start, cut->at, cut->pause);
+    if (rc == 0 && p->pieces.n > n)
+        p->pieces.piece[n].goes_on = true;
+    return rc;
+}
+
+/* The first piece is what is waited for: a long first sentence gives up its first clause, if it has
+ * a short one. */
+static int add_first(struct splitter *p, size_t *start, size_t end, size_t *left)
+{
+    if (p->pieces.n > 0 || *left <= FIRST_LONG_CHARS)
+        return 0;
+    static const struct cut_range range = {FIRST_MIN_CHARS, FIRST_CHARS, FIRST_MAX_CHARS,
+                                           CUT_CLAUSE};
+    struct cut cut = find_cut(p, *start, end, &range);
+    if (!cut.at || cut.cost < FIRST_MIN_CHARS)
+        return 0;
+    int rc = add_part(p, *start, &cut);
+    *start = cut.at;
+    *left -= cut.cost;
+    return rc;
 }
 
 static int add_sentence(struct splitter *p, const struct sentence *s)
 {
     size_t start = s->start, left = char_costs(p->s, s->start, s->end);
-    if (p->pieces.n == 0 && left > FIRST_LONG_CHARS) {
-        struct cut cut = first_cut(p, start, s->end);
-        int rc = cut.at ? piece_add(p, start, cut.at, TEXT_PAUSE_CLAUSE) : 0;
-        if (rc < 0)
-            return rc;
-        start = cut.at ? cut.at : start;
-        left -= cut.cost;
-    }
-    while (left > p->max) {
-        size_t parts = (left + p->max - 1) / p->max;
-        int pause;
-        struct cut cut = find_cut(p, start, s->end, (left + parts - 1) / parts, &pause);
-        int rc = piece_add(p, start, cut.at, pause);
-        if (rc < 0)
-            return rc;
+    int rc = add_first(p, &start, s->end, &left);
+    while (rc == 0 && left > p->max) {
+        size_t parts = (left + p->max - 1) / p->max, target = (left + parts - 1) / parts;
+        struct cut_range range = {2 * target / 5, target, p->max, CUT_ANY};
+        struct cut cut = find_cut(p, start, s->end, &range);
+        if (!cut.at) /* one character and its marks are longer than a piece */
+            break;
+        rc = add_part(p, start, &cut);
         start = cut.at;
         left -= cut.cost;
     }
-    return piece_add(p, start, s->end, s->pause);
+    return rc < 0 ? rc : piece_add(p, start, s->end, s->pause);
 }
 
 /* --- sentences --- */
@@ -447,6 +469,7 @@ int text_cut(const struct mapped *normalized, const struct text_options *o, stru
                          .s = buf_str(&normalized->text),
                          .n = normalized->text.len,
                          .max = (size_t)max,
+                         .words = phrase_words(o->language ? o->language : "en"),
                          .e = e};
     if (!says_something(p.s, 0, p.n))
         return err_set(e, ERR_ARGUMENT,

@@ -729,17 +729,32 @@ static void XMLCALL on_skipped(void *user, const XML_Char *name, int is_paramete
 
 /* --- documents --- */
 
+/* Past what may stand before the root: white space, <?...?>, <!-- -->, <!DOCTYPE ...>; n: it never
+ * ends. */
+static size_t ssml_prolog(const char *s, size_t n, size_t at)
+{
+    static const struct {
+        const char *open, *close;
+    } parts[] = {{"<?", "?>"}, {"<!--", "-->"}, {"<!DOCTYPE", ">"}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts;) {
+        size_t n_open = strlen(parts[i].open), n_close = strlen(parts[i].close);
+        while (at < n && isspace((unsigned char)s[at]))
+            at++;
+        if (n - at < n_open || strncasecmp(s + at, parts[i].open, n_open) != 0) {
+            i++;
+            continue;
+        }
+        for (at += n_open; at + n_close <= n && memcmp(s + at, parts[i].close, n_close) != 0;)
+            at += s[at] == '[' ? strcspn(s + at, "]") : 1; /* declarations, which are refused */
+        at = at + n_close <= n ? at + n_close : n;
+        i = 0;
+    }
+    return at;
+}
+
 bool ssml_is(const char *text, size_t n)
 {
-    size_t at = n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-    while (at < n && isspace((unsigned char)text[at]))
-        at++;
-    if (at + 5 < n && memcmp(text + at, "<?xml", 5) == 0) {
-        const char *end = memchr(text + at, '>', n - at);
-        at = end ? (size_t)(end - text) + 1 : n;
-        while (at < n && isspace((unsigned char)text[at]))
-            at++;
-    }
+    size_t at = ssml_prolog(text, n, n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0);
     return at + 6 < n && memcmp(text + at, "<speak", 6) == 0 &&
            (isspace((unsigned char)text[at + 6]) || text[at + 6] == '>' || text[at + 6] == '/');
 }

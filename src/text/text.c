@@ -233,6 +233,9 @@ int text_piece_read(struct text_piece *p, const struct text_options *o, struct e
     }
     if (rc < 0)
         return rc;
+    size_t n = strlen(ipa);
+    if (p->goes_on && ipa[n - 1] == '.') /* the voice must not fall there */
+        ipa[n - 1] = ',';
     mem_free(p->text);
     p->text = ipa;
     return 0;

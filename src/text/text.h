@@ -29,9 +29,12 @@
 enum { /* milliseconds of silence after a piece that ends with ... */
        TEXT_PAUSE_PARAGRAPH = 350,
        TEXT_PAUSE_SENTENCE = 120,
-       TEXT_PAUSE_CLAUSE = 60,
-       TEXT_PAUSE_WORD = 20
+       TEXT_PAUSE_CLAUSE =
+           250, /* with 50 of the pieces' own as long as the voice's after a comma */
+       TEXT_PAUSE_WORD = 0
 };
+
+#define TEXT_CHARS_PER_S 15 /* of English speech; max_piece_chars of a length in seconds */
 
 enum text_frontend {
     TEXT_PLAIN, /* the model reads letters (S1-mini) */
@@ -49,7 +52,7 @@ enum text_markup {
 struct text_options {
     enum text_frontend frontend;
     const char *language; /* as espeak-ng names it; NULL: by script (script.h), Latin is en-us */
-    int max_piece_chars;  /* aim for pieces no longer than this; 0 = 110 for IPA, 300 for plain */
+    int max_piece_chars;  /* pieces are no longer than this; 0 = 110 for IPA, 300 for plain */
     bool emoji;           /* say what emoji show; else they are dropped */
     bool as_written;      /* nothing is cleaned away or written out; the lexicon still counts */
     enum text_markup markup;
@@ -63,6 +66,7 @@ struct text_piece {
     int pause_ms;      /* silence after this piece */
     size_t start, end; /* bytes of the input it came from */
     bool ends_paragraph;
+    bool goes_on;        /* it ends inside a sentence, with a comma where the text has one */
     double rate, volume; /* factors of speed and amplitude; 1: as it is */
     char *voice;         /* another voice than the request's; NULL: that */
     char *language;      /* the same; NULL: text_options' */

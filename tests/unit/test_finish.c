@@ -56,6 +56,22 @@ static size_t quiet(const float *x, size_t n, int step)
 
 static float x[N_MAX], a[2 * N_MAX], b[2 * N_MAX];
 
+/* Inside a sentence 25 ms stay at each side, and none is made up. */
+static void test_joint(void **state)
+{
+    static const int cases[][3] = {{0, 500, 0}, {70, 800, 440}, {300, 200, 900}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t n = make(x, cases[i][0], cases[i][1], cases[i][2], 0.3f);
+        size_t m = finish_all(0, FINISH_CONTINUES | FINISH_GOES_ON, x, n, 1280, a);
+        size_t most = (size_t)FINISH_JOINT_MS * MS + 12 * MS;
+        if (quiet(a, m, 1) > most || quiet(a, m, -1) > most || m > n + 5 * MS)
+            fail_msg("case %zu: %zu ms before, %zu ms after", i, quiet(a, m, 1) / MS,
+                     quiet(a, m, -1) / MS);
+        assert_true(m > (size_t)(cases[i][1] - 11) * MS);
+    }
+}
+
 /* 50 ms before, 150 ms after, whatever the model left; inside nothing is taken away. */
 static void test_silence(void **state)
 {
@@ -143,8 +159,8 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_silence), cmocka_unit_test(test_chunks), cmocka_unit_test(test_level),
-        cmocka_unit_test(test_ends),    cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_joint), cmocka_unit_test(test_silence), cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_level), cmocka_unit_test(test_ends),    cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

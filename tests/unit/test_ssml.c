@@ -236,6 +236,16 @@ static void test_look(void **state)
     assert_true(ssml_is("<speak>x", 8));
     assert_true(ssml_is(" \n<?xml version='1.0'?> <speak version='1'>", 43));
     assert_true(ssml_is("<speak/>", 8));
+    static const char prologs[][120] = {
+        "<!-- a > b --><speak>x</speak>",
+        "<!DOCTYPE speak PUBLIC \"-//W3C//DTD SYNTHESIS 1.0//EN\" \"a.dtd\"><speak>x</speak>",
+        "<?xml version='1.0'?>\n<!-- one -->\n<!DOCTYPE speak>\n<!-- two -->\n<speak>x</speak>",
+        "<!DOCTYPE speak [<!ENTITY a \"b\">]><speak>x</speak>"};
+    for (size_t i = 0; i < sizeof prologs / sizeof *prologs; i++)
+        if (!ssml_is(prologs[i], strlen(prologs[i])))
+            fail_msg("%s", prologs[i]);
+    assert_false(ssml_is("<!-- never ends", 15));
+    assert_false(ssml_is("<!-- a --><p>x</p>", 18));
     assert_false(ssml_is("<speaker>", 9));
     assert_false(ssml_is("I <speak> up", 12));
     assert_false(ssml_is("<speak", 6));

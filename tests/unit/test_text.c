@@ -86,7 +86,8 @@ static void case_line(struct table *t, char *line)
     case '=':
         case_done(t);
         snprintf(t->name, sizeof t->name, "%.*s", (int)(space - line - 2), line + 2);
-        t->options = (struct text_options){.language = "la" /* which nothing is written out in */,
+        /* Nothing is written out in Latin. */
+        t->options = (struct text_options){.language = strstr(line, "english") ? "en-us" : "la",
                                            .max_piece_chars = (int)strtol(space, NULL, 10)};
         t->cases++;
         break;

@@ -63,6 +63,7 @@ static int dual_ar_describe(struct jabbertts *tts, const struct jabbertts_option
     d->frame_s = (double)spec->codec.frame_samples / spec->codec.sample_rate;
     d->prefix_mb = o->prefix_mb;
     tts->model = &d->model;
+    tts->piece_chars = (int)((double)spec->piece_seconds * TEXT_CHARS_PER_S);
     tts->frontend = spec->espeak_ipa ? TEXT_IPA : TEXT_PLAIN;
     tts->rate = spec->codec.sample_rate;
     tts->frame_samples = spec->codec.frame_samples;
@@ -173,8 +174,7 @@ static int dual_ar_load_parts(struct dual_ar *d, struct err *e)
     int rc;
     if ((rc = model_load(&d->model, &d->options, e)) < 0 || (rc = dual_ar_carve(d, e)) < 0)
         return rc;
-    bool replaced = gguf_is_replaced(d->model.file); /* its path would tell of another file */
-    struct prefix_options prefix = {(size_t)d->prefix_mb << 20, replaced ? NULL : d->prefix_dir,
+    struct prefix_options prefix = {(size_t)d->prefix_mb << 20, d->prefix_dir,
                                     gguf_path(d->model.file), d->tts->isa,
                                     kern_type_name(lm_kv_type(d->model.lm))};
     rc = prefix_cache_new(&prefix, &d->prefix, e);
