@@ -370,6 +370,11 @@ JABBERTTS_API int jabbertts_encoder_new(const struct jabbertts_encoder_options *
 JABBERTTS_API int jabbertts_encoder_write(struct jabbertts_encoder *c, const float *pcm, size_t n,
                                           struct jabbertts_error *e);
 JABBERTTS_API int jabbertts_encoder_finish(struct jabbertts_encoder *c, struct jabbertts_error *e);
+/* After finish: the bytes that replace the first ones that the sink got, where it can go back to
+ * them: the length is known now, which WAV, FLAC and MP3 say there.  Their number; 0: none. */
+#define JABBERTTS_HEAD_MAX 1441
+JABBERTTS_API size_t jabbertts_encoder_head(const struct jabbertts_encoder *c,
+                                            unsigned char head[JABBERTTS_HEAD_MAX]);
 JABBERTTS_API void jabbertts_encoder_free(struct jabbertts_encoder *c);
 /* Header of a 16-bit mono WAV file whose length is known now (the encoder, which cannot seek,
  * writes one of unknown length). */

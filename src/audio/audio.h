@@ -58,6 +58,11 @@ int audio_encoder_new(const struct audio_encoder_options *o, struct audio_encode
 /* Samples outside [-1, 1] are clipped.  Bytes reach the sink as soon as the codec gives them. */
 int audio_encoder_write(struct audio_encoder *a, const float *pcm, size_t n, struct err *e);
 int audio_encoder_finish(struct audio_encoder *a, struct err *e); /* flush: no sample is lost */
+/* After finish: the bytes that replace the first ones that the sink got, where it can go back to
+ * them, because the length is known now: sizes of WAV, STREAMINFO of FLAC with samples and MD5, the
+ * first frame of MP3 with frames and padding.  Their number, at most AUDIO_HEAD_MAX; 0: none. */
+#define AUDIO_HEAD_MAX 1441
+size_t audio_encoder_head(const struct audio_encoder *a, unsigned char head[AUDIO_HEAD_MAX]);
 void audio_encoder_free(struct audio_encoder *a);
 
 /* 44-byte header of 16-bit mono WAV; n_sample SIZE_MAX for a stream of unknown length. */

@@ -85,7 +85,9 @@ struct audio_encoder {
     AVPacket *packet;
     AVFrame *frame; /* n_frame of its samples are filled */
     int n_frame, frame_size, finished;
-    bool has_info; /* mp3: the frame before the first is written */
+    bool has_info;                         /* mp3: the frame before the first is written */
+    unsigned char first[8], mp3_header[4]; /* the first bytes given; of the first mp3 frame */
+    size_t n_given, n_packet;              /* bytes; frames encoded */
     int64_t pts;
     struct buf held; /* WAV of known length: the samples until finish */
 };
@@ -149,6 +151,9 @@ void audio_wav_header(int hz, size_t n_sample, unsigned char header[44])
 
 static int give(struct audio_encoder *a, const void *data, size_t n)
 {
+    for (size_t i = 0; i < n && a->n_given + i < sizeof a->first; i++)
+        a->first[a->n_given + i] = ((const unsigned char *)data)[i];
+    a->n_given += n;
     return a->o.sink(a->o.cookie, data, n, a->e);
 }
 
@@ -418,8 +423,12 @@ static int write_info(struct audio_encoder *a)
 {
     unsigned char frame[MP3_INFO_MAX];
     bool first = a->o.format == AUDIO_MP3 && !a->has_info && a->packet->size >= 4;
-    size_t n = first ? mp3_info_frame(a->packet->data, a->codec->initial_padding, frame) : 0;
+    struct mp3_info info = {.delay = a->codec->initial_padding};
+    size_t n = first ? mp3_info_frame(a->packet->data, &info, frame) : 0;
+    if (first)
+        memcpy(a->mp3_header, a->packet->data, 4);
     a->has_info = a->has_info || first;
+    a->n_packet++;
     return n > 0 ? give(a, frame, n) : 0;
 }
 
@@ -574,6 +583,43 @@ static int finish_codec(struct audio_encoder *a)
     r = av_write_trailer(a->muxer);
     avio_flush(a->io);
     return r < 0 || a->failed ? encode_fail_av(a, r, "cannot write the end") : 0;
+}
+
+static size_t head_of_flac(const struct audio_encoder *a, unsigned char *head)
+{
+    size_t n = (size_t)a->codec->extradata_size; /* STREAMINFO, filled in by the encoder */
+    if (n != 34 || memcmp(a->first, "fLaC", 4) != 0)
+        return 0;
+    memcpy(head, a->first, 8); /* and the block's own header */
+    memcpy(head + 8, a->codec->extradata, n);
+    return 8 + n;
+}
+
+static size_t head_of_mp3(const struct audio_encoder *a, unsigned char *head)
+{
+    int64_t made = (int64_t)a->n_packet * a->frame_size, delay = a->codec->initial_padding;
+    int64_t padding = made - delay - (a->pts + a->n_frame);
+    struct mp3_info info = {.delay = (int)delay,
+                            .is_whole = true,
+                            .n_frame = (uint32_t)a->n_packet,
+                            .n_byte = (uint32_t)a->n_given,
+                            .padding = padding < 0 || padding > 4000 ? 0 : (int)padding};
+    if (!a->has_info || a->n_given > UINT32_MAX || a->n_packet > UINT32_MAX)
+        return 0;
+    return mp3_info_frame(a->mp3_header, &info, head);
+}
+
+size_t audio_encoder_head(const struct audio_encoder *a, unsigned char head[AUDIO_HEAD_MAX])
+{
+    if (!a->finished || a->failed)
+        return 0;
+    if (a->o.format == AUDIO_WAV && a->n_given >= 44) {
+        audio_wav_header(a->out_hz, (a->n_given - 44) / 2, head);
+        return 44;
+    }
+    return a->o.format == AUDIO_FLAC  ? head_of_flac(a, head)
+           : a->o.format == AUDIO_MP3 ? head_of_mp3(a, head)
+                                      : 0;
 }
 
 static int finish_wav(struct audio_encoder *a)

@@ -161,22 +161,19 @@ static int say_open_encoders(struct say *s)
     return jabbertts_encoder_new(&o, &s->played, &e) < 0 ? cli_error("say", &e) : 0;
 }
 
-/* A WAV file whose length is known now gets a header that says so. */
-static int say_finish_header(struct say *s)
+/* A file whose length is known now gets a beginning that says so. */
+static int say_finish_head(struct say *s)
 {
-    unsigned char header[44];
-    if (strcmp(s->format, "wav") || s->start < 0 || s->n_byte < sizeof header)
-        return 0;
-    jabbertts_wav_header(out_hz(s), (s->n_byte - sizeof header) / 2, header);
-    if (fflush(s->file) != 0 ||
-        pwrite(fileno(s->file), header, sizeof header, s->start) != (ssize_t)sizeof header)
+    unsigned char head[JABBERTTS_HEAD_MAX];
+    size_t n = s->start < 0 ? 0 : jabbertts_encoder_head(s->encoder, head);
+    if (n > 0 && (fflush(s->file) != 0 || pwrite(fileno(s->file), head, n, s->start) != (ssize_t)n))
         return fail_write(s, strerror(errno));
     return 0;
 }
 
 static int finish_file(struct say *s)
 {
-    int rc = say_finish_header(s);
+    int rc = say_finish_head(s);
     if (rc)
         return rc;
     int bad = fflush(s->file) != 0 || ferror(s->file);

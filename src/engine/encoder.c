@@ -50,6 +50,14 @@ int jabbertts_encoder_finish(struct jabbertts_encoder *c, struct jabbertts_error
     return engine_return(error, &e, audio_encoder_finish(c->encoder, &e));
 }
 
+_Static_assert(JABBERTTS_HEAD_MAX == AUDIO_HEAD_MAX, "one limit, two headers");
+
+size_t jabbertts_encoder_head(const struct jabbertts_encoder *c,
+                              unsigned char head[JABBERTTS_HEAD_MAX])
+{
+    return audio_encoder_head(c->encoder, head);
+}
+
 void jabbertts_encoder_free(struct jabbertts_encoder *c)
 {
     if (!c)

@@ -14,7 +14,6 @@ struct pump {
     struct jabbertts_stream *stream;
     struct jabbertts_encoder *encoder;
     struct buf chunk; /* encoded, not yet handed over */
-    int hz;
     float pcm[PUMP_SAMPLES];
 };
 
@@ -32,7 +31,6 @@ static int pump_open_encoder(struct pump *p, const struct jabbertts_encoder_opti
     o.cookie = p;
     if (!o.out_hz && strcmp(o.format, "pcm") == 0)
         o.out_hz = PCM_HZ;
-    p->hz = o.out_hz ? o.out_hz : o.in_hz;
     return jabbertts_encoder_new(&o, &p->encoder, e);
 }
 
@@ -114,9 +112,9 @@ void pump_cancel(struct pump *p)
     jabbertts_cancel(p->stream);
 }
 
-int pump_rate(const struct pump *p)
+size_t pump_head(const struct pump *p, unsigned char head[JABBERTTS_HEAD_MAX])
 {
-    return p->hz;
+    return jabbertts_encoder_head(p->encoder, head);
 }
 
 void pump_progress(const struct pump *p, struct jabbertts_progress *ret)

@@ -40,7 +40,8 @@ void pump_cancel(struct pump *p);
 /* Afterwards the sink is not woken any more.  NULL is fine. */
 void pump_free(struct pump *p);
 
-int pump_rate(const struct pump *p); /* Hz, as encoded */
+/* After PUMP_END: what replaces the first bytes written, as jabbertts_encoder_head. */
+size_t pump_head(const struct pump *p, unsigned char head[JABBERTTS_HEAD_MAX]);
 void pump_progress(const struct pump *p, struct jabbertts_progress *ret);
 double pump_seconds(const struct pump *p); /* of sound made so far */
 

@@ -17,7 +17,6 @@
 #include "server/params.h"
 #include "server/pump.h"
 
-#define WAV_HEADER     44
 #define LOG_TEXT_BYTES 4096
 #define CHARS_PER_S    16.0 /* of English, read aloud: about 150 words a minute */
 
@@ -367,11 +366,10 @@ static void end_events(struct request *r, const struct speech *sp)
 
 static void send_whole(struct request *r, struct speech *sp)
 {
-    unsigned char header[WAV_HEADER];
-    if (strcmp(sp->format.name, "wav") == 0) {
-        jabbertts_wav_header(pump_rate(sp->pump), (sp->whole.len - WAV_HEADER) / 2, header);
-        spool_rewrite(&sp->whole, header, sizeof header);
-    }
+    unsigned char head[JABBERTTS_HEAD_MAX];
+    size_t n = pump_head(sp->pump, head);
+    if (n > 0)
+        spool_rewrite(&sp->whole, head, n);
     set_headers(r, sp);
     spool_done(&r->reply.body);
     r->reply.body = sp->whole;

@@ -669,6 +669,55 @@ static void test_prepared(void **state)
     mem_free(x);
 }
 
+/* Where the whole is known the beginning says so: sizes of WAV, samples and MD5 of FLAC, frames and
+ * padding of MP3, so that players show its length and play not a sample more. */
+static void test_head(void **state)
+{
+    enum { N = 30000 };
+    static float in[N];
+    static const int rates[] = {16000, 24000, 44100, 48000};
+    (void)state;
+    for (int i = 0; i < N; i++)
+        in[i] = 0.4f * sinf((float)i * 0.05f);
+    for (size_t k = 0; k < 4 * 3; k++) {
+        static const enum audio_format formats[] = {AUDIO_WAV, AUDIO_FLAC, AUDIO_MP3};
+        unsigned char head[AUDIO_HEAD_MAX];
+        struct audio_encoder *a;
+        struct buf b;
+        struct err e;
+        float *out;
+        size_t n_out;
+        int hz = rates[k / 3];
+        buf_init(&b, 1 << 24);
+        struct audio_encoder_options o = {
+            .format = formats[k % 3], .in_hz = hz, .seconds = -1, .sink = sink, .cookie = &b};
+        assert_int_equal(audio_encoder_new(&o, &a, &e), 0);
+        assert_int_equal(audio_encoder_head(a, head), 0); /* not yet */
+        assert_int_equal(audio_encoder_write(a, in, N - 123, &e), 0);
+        assert_int_equal(audio_encoder_finish(a, &e), 0);
+        size_t n = audio_encoder_head(a, head);
+        assert_true(n > 0 && n < b.len);
+        memcpy(b.data, head, n);
+        audio_encoder_free(a);
+        const unsigned char *p = (const unsigned char *)b.data;
+        if (o.format == AUDIO_FLAC) {
+            uint64_t total = (uint64_t)(p[21] & 15) << 32 | (uint64_t)p[22] << 24 |
+                             (uint64_t)p[23] << 16 | (uint64_t)p[24] << 8 | p[25];
+            unsigned any = 0;
+            for (int i = 26; i < 42; i++)
+                any |= p[i];
+            assert_int_equal(total, N - 123);
+            assert_int_not_equal(any, 0);
+        }
+        assert_int_equal(audio_decode_memory(b.data, b.len, hz, 60, &out, &n_out, &e), 0);
+        if (n_out != N - 123)
+            fail_msg("%s at %d Hz: %zu samples came back of %d", audio_format_at(o.format)->name,
+                     hz, n_out, N - 123);
+        mem_free(out);
+        buf_done(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -689,6 +738,7 @@ int main(void)
         cmocka_unit_test(test_file),
         cmocka_unit_test(test_hostile),
         cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
