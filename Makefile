@@ -3,6 +3,7 @@
 #   make                 build/jabbertts and the libraries
 #   make test            unit, kernel and golden tests
 #   make check-isa       kernels of other instruction sets: neon in qemu, avxvnni and avx512 emulated
+#   make test-mutations  do the tests notice when a decision of the scheduler is wrong?
 #   make test-clients    OpenAI's clients and a browser against a live server (installs them)
 #   make fuzz            every fuzz target for FUZZ_SECONDS (clang)
 #   make lint            banned functions, layering, function lengths, format
@@ -85,7 +86,7 @@ CLI_OBJ := $(CLI:%.c=$(BUILD)/%.o)
 UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 
-.PHONY: all test test-clients check-isa lint fuzz bench coverage install uninstall clean
+.PHONY: all test test-mutations test-clients check-isa lint fuzz bench coverage install uninstall clean
 all: $(BUILD)/jabbertts $(BUILD)/libjabbertts.a $(BUILD)/libjabbertts.so $(BUILD)/jabbertts.pc
 
 -include $(OBJ:.o=.d) $(SERVER_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
@@ -99,7 +100,7 @@ $(BUILD)/%.o: %.c Makefile
 $(BUILD)/src/text/latin.o: src/text/latin.table
 $(BUILD)/src/server/page.o: $(wildcard src/server/page/*)
 # So are the languages.
-$(BUILD)/src/text/lang.o: $(wildcard share/lang/*.lang)
+$(BUILD)/src/text/lang.o: $(wildcard share/lang/*)
 
 $(BUILD)/libjabbertts.a: $(OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
@@ -148,6 +149,9 @@ $(BUILD)/bench/%: bench/%.c $(BUILD)/libjabbertts.a
 
 test: $(UNIT) $(BUILD)/golden $(BUILD)/check_kernels $(BUILD)/jabbertts
 	BUILD=$(BUILD) tests/run
+
+test-mutations:
+	CC="$(CC)" tests/mutations
 
 test-clients: $(BUILD)/jabbertts
 	BUILD=$(BUILD) python3 tests/clients/run.py

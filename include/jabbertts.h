@@ -154,6 +154,7 @@ struct jabbertts_model_info {
     size_t file_bytes;
     size_t memory_bytes; /* that it takes when it is loaded: weights, slots, caches at their most */
     double idle_s;       /* since its last work */
+    int replaced; /* its path leads to another file now; the one that was opened is still used */
     struct jabbertts_load load; /* of this model alone, without memory */
 };
 JABBERTTS_API void jabbertts_model_info(struct jabbertts *tts, struct jabbertts_model_info *info);
@@ -296,7 +297,9 @@ struct jabbertts_request {
     int carry_markers;        /* default 1: a marker leads the rest of its paragraph (S1 models) */
 };
 JABBERTTS_API void jabbertts_request_init(struct jabbertts_request *r);
-/* Everything in the request but the reference is copied. */
+/* Everything in the request but the reference is copied.  A text without a letter or a digit is
+ * ERR_ARGUMENT, and the message has JABBERTTS_NOTHING_TO_SAY in it. */
+#define JABBERTTS_NOTHING_TO_SAY "nothing to say"
 JABBERTTS_API int jabbertts_submit(struct jabbertts *tts, const struct jabbertts_request *r,
                                    struct jabbertts_stream **ret, struct jabbertts_error *e);
 JABBERTTS_API int jabbertts_stream_rate(const struct jabbertts_stream *s); /* Hz of its samples */

@@ -10,7 +10,7 @@ import numpy as np
 
 from ear.home import ROOT
 
-BIN = os.path.join(ROOT, "build", "jabbertts")
+BIN = os.path.join(ROOT, os.environ.get("BUILD", "build"), "jabbertts")
 
 
 def read(path, hz=None):
@@ -46,7 +46,7 @@ def jabbertts(*options, voices=None):
 
 
 def espeak(voice="en-us"):
-    return lambda i, text, path: run(["espeak-ng", "-v", voice, "-w", path, "--", text])
+    return jabbertts("--model", "espeak-ng", "--voice", voice)
 
 
 def piper():

@@ -10,7 +10,8 @@ import subprocess
 
 import numpy as np
 
-from ear.home import HOME, ROOT
+from ear.home import HOME
+from ear.systems import BIN
 
 HZ = 16000
 PAGE_S, GAP_S = 28.0, 0.5
@@ -34,8 +35,8 @@ class Listener:
 def spoken(texts):
     """Each text as words, numbers written out: a list of lists."""
     marked = "\n\n".join(" ".join(t.split()) or "-" for t in texts)
-    out = subprocess.run([os.path.join(ROOT, "build", "jabbertts"), "text", "--stage", "normalized", "-i", "-"],
-                         input=marked, capture_output=True, text=True, check=True).stdout
+    out = subprocess.run([BIN, "text", "--stage", "normalized", "-i", "-"], input=marked,
+                         capture_output=True, text=True, check=True).stdout
     lines = [line for line in re.split(r"\n\s*\n", out.strip("\n"))]
     if len(lines) != len(texts):  # a text that normalizes to nothing shifts the others: one by one
         lines = texts if len(texts) == 1 else [" ".join(w) for t in texts for w in spoken([t])]

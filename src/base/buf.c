@@ -1,5 +1,6 @@
 #include "base/buf.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -87,4 +88,25 @@ char *buf_take(struct buf *b)
     char *s = b->data ? b->data : mem_try(1, 1);
     *b = (struct buf){.max = b->max};
     return s;
+}
+
+int buf_read_file(struct buf *b, const char *path, struct err *e)
+{
+    char part[4096];
+    size_t n;
+    int rc = 0;
+    FILE *f = fopen(path, "rb");
+    if (!f)
+        return err_set(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open %.256s: %s", path,
+                       strerror(errno));
+    while (rc == 0 && (n = fread(part, 1, sizeof part, f)) > 0)
+        rc = buf_add(b, part, n);
+    if (rc == ERR_LIMIT)
+        err_set(e, rc, "%.256s is over the limit of %zu bytes", path, b->max);
+    else if (rc < 0)
+        err_set(e, rc, "out of memory for %.256s", path);
+    else if (ferror(f))
+        rc = err_set(e, ERR_IO, "cannot read %.256s: %s", path, strerror(errno));
+    fclose(f);
+    return rc;
 }

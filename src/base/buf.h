@@ -11,6 +11,8 @@
 #define BASE_BUF_H
 #include <stddef.h>
 
+#include "base/err.h"
+
 struct buf {
     char *data;
     size_t len, cap, max;
@@ -24,5 +26,9 @@ int buf_add_str(struct buf *b, const char *s);
 int buf_add_format(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *buf_str(const struct buf *b); /* "" when empty; valid until the next buf_* call */
 char *buf_take(struct buf *b);            /* the caller frees it with mem_free; NULL if no memory */
+
+/* Append the whole file.  The error names it: ERR_NOT_FOUND, ERR_IO, ERR_MEMORY, or ERR_LIMIT where
+ * it is longer than the room. */
+int buf_read_file(struct buf *b, const char *path, struct err *e);
 
 #endif

@@ -192,16 +192,15 @@ void mem_arena_free(struct mem_arena *a)
     mem_free(a);
 }
 
-/* --- this process --- */
-
-size_t mem_resident_bytes(void)
+size_t mem_process_bytes(size_t *whole)
 {
-    long pages = 0;
+    unsigned long size = 0, resident = 0, page = (unsigned long)sysconf(_SC_PAGESIZE);
     FILE *f = fopen("/proc/self/statm", "r");
-    if (!f)
-        return 0;
-    if (fscanf(f, "%*d %ld", &pages) != 1)
-        pages = 0;
-    fclose(f);
-    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
+    if (f && fscanf(f, "%lu %lu", &size, &resident) != 2)
+        size = resident = 0;
+    if (f)
+        fclose(f);
+    if (whole)
+        *whole = size * page;
+    return resident * page;
 }

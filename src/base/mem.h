@@ -34,10 +34,13 @@ void *mem_pages_new(size_t n_bytes);
 void mem_pages_free(void *p, size_t n_bytes);
 void mem_pages_drop(void *p, size_t n_bytes); /* give the backing back; reads as zero again */
 
-size_t mem_resident_bytes(void); /* of this process; 0 where that is not known */
 
 /* Tests: let the n-th next mem_try, mem_grow, mem_strndup, arena or pages call fail (and all
  * later ones); -1 switches it off. */
 void mem_fail_after(long n);
+
+/* Of this process, bytes: resident, and its whole address space (NULL: not asked for).  0 where the
+ * system does not say. */
+size_t mem_process_bytes(size_t *whole);
 
 #endif

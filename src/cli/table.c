@@ -258,7 +258,9 @@ const struct option_row option_rows[] = {
     {.name = "port", SETTING(SERVE), .type = INTEGER, AT(server.port), IN(0, 65535),
      .preset = "8000", .placeholder = "N", .help = "to listen on; 0 takes any free one"},
     {.name = "model_name", SETTING(SERVE), .type = STRING, AT(server.model_name),
-     .placeholder = "NAME", .help = "the model's id in the API (default: its file's name)"},
+     .placeholder = "LIST",
+     .help = "the model's id in the API, and other names that it answers to, with commas "
+             "(default: its file's name)"},
     {.name = "slots", SETTING(SERVE), .type = INTEGER, AT(server.engine.slots), IN(1, 64),
      .preset = "4", .placeholder = "N", .help = "requests spoken together"},
     {.name = "queue", SETTING(SERVE), .type = INTEGER, AT(server.engine.queue), IN(0, 65536),
@@ -297,6 +299,9 @@ const struct option_row option_rows[] = {
      .help = "seconds that running requests get to end when the server is told to stop"},
     {.name = "strict", SETTING(SERVE), .type = BOOLEAN, AT(server.strict), .preset = "false",
      .help = "refuse fields that are unknown; else they are ignored, and a header says so"},
+    {.name = "refuse_silence", SETTING(SERVE), .type = BOOLEAN, AT(server.refuse_silence),
+     .preset = "false",
+     .help = "refuse a text without a letter or digit; else it is 0.2 s of silence"},
     {.name = "cors_origins", SETTING(SERVE), .type = STRING, AT(server.cors_origins),
      .preset = "local", .placeholder = "LIST",
      .help = "web pages that may call, beside the server's own: local for those from this machine, "

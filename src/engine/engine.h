@@ -141,4 +141,8 @@ struct policy_queue engine_queue(const struct jabbertts *tts, const struct front
 /* What a turn cost and gave. */
 void engine_account(struct front *f, double seconds, int n_step, double sound_s);
 
+/* languages.c: what espeak-ng calls a language; NULL: to be told by the text; given itself when
+ * it is not known. */
+const char *engine_language(const char *given);
+
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/stream.h"
+#include "model/model.h"
 
 #define MODELS_STAY_S     2.0
 #define MODELS_STAY_LOADS 4
@@ -192,7 +193,7 @@ void jabbertts_load(struct jabbertts *tts, struct jabbertts_load *l)
     l->budget_bytes = all->budget;
     l->in_use_bytes = all->in_use;
     engine_unlock(tts);
-    l->memory_bytes = mem_resident_bytes();
+    l->memory_bytes = mem_process_bytes(NULL);
 }
 
 void jabbertts_model_info(struct jabbertts *tts, struct jabbertts_model_info *info)
@@ -203,6 +204,7 @@ void jabbertts_model_info(struct jabbertts *tts, struct jabbertts_model_info *in
                                           .licence = tts->licence,
                                           .file_bytes = tts->file_bytes,
                                           .memory_bytes = tts->cost};
+    info->replaced = tts->model && gguf_is_replaced(tts->model->file);
     struct front *f = engine_lock(tts);
     models_load_of(tts, f, &info->load);
     info->idle_s = f->open || f->jobs ? 0 : engine_now() - f->last_work;

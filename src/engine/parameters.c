@@ -32,7 +32,8 @@ static const struct jabbertts_parameter parameters[] = {
     {"sample_rate", JABBERTTS_TYPE_INT, ENCODER(out_hz), 8000, 48000, 0,
      "Hz; when absent 24000 for pcm, else the model's or the nearest the format knows"},
     {"language", JABBERTTS_TYPE_STRING, REQUEST(language), 0, 32, 0,
-     "of the text: en-us, en-gb, de ...; when absent it is told sentence by sentence"},
+     "of the text, as a tag or in English: en-GB, de, German; auto, or when absent: told sentence "
+     "by sentence"},
     {"normalize", JABBERTTS_TYPE_INT, REQUEST(normalize), 0, 1, 1,
      "false: the text goes to the model as it was written, Markdown and numbers too"},
     {"carry_markers", JABBERTTS_TYPE_INT, REQUEST(carry_markers), 0, 1, 1,

@@ -5,6 +5,13 @@
 /* --- slots and decoders ------------------------------------------------------------------------
  */
 
+void policy_add_piece(struct policy_ahead *a, int n_waiting, bool made)
+{
+    a->n_all += n_waiting;
+    a->n_next += a->gap ? 0 : n_waiting;
+    a->gap = a->gap || !made;
+}
+
 static bool policy_startable(const struct policy_stream *s)
 {
     return s->n_left > 0 && s->may_begin && s->ahead_s + s->unread_s <= POLICY_AHEAD_S;

@@ -31,7 +31,8 @@
 #define POLICY_AHEAD_S       30 /* made and unread, as codes and sound: no further piece is begun */
 
 struct policy_stream {
-    double dry;      /* when its listener has heard all that is made, codes included */
+    double dry;      /* when its listener has heard all that is made up to the first piece that is
+                      * not whole, codes included; before its first sound: when it was submitted */
     double unread_s; /* of sound that its reader has not taken */
     double ahead_s;  /* made as codes and not decoded */
     int n_left;      /* pieces that have not had a slot */
@@ -41,6 +42,15 @@ struct policy_stream {
     bool heard;      /* its first sound is made */
     bool head_waits; /* the piece to be heard next has something to decode, and no decoder */
 };
+
+/* What is made of a stream and not decoded: all of its frames, and those that can be heard next,
+ * before the first piece that is not whole. */
+struct policy_ahead {
+    int n_all, n_next;
+    bool gap;
+};
+/* The pieces from the head on, one after the other, each with its frames that wait. */
+void policy_add_piece(struct policy_ahead *a, int n_waiting, bool made);
 
 /* The stream (index, oldest first) that gets a free slot, of n_free; -1: none. */
 int policy_next_stream(const struct policy_stream *s, int n, int n_free);

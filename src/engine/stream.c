@@ -145,7 +145,9 @@ int jabbertts_submit(struct jabbertts *tts, const struct jabbertts_request *r,
 {
     struct err e = {0};
     double retry_after_s = 0;
-    int rc = engine_return(error, &e, stream_submit(tts, r, ret, &retry_after_s, &e));
+    struct jabbertts_request named = *r;
+    named.language = engine_language(r->language);
+    int rc = engine_return(error, &e, stream_submit(tts, &named, ret, &retry_after_s, &e));
     if (error && rc < 0)
         error->retry_after_s = retry_after_s;
     return rc;

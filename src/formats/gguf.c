@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/limits.h"
+#include "base/map.h"
 #include "base/mem.h"
 
 #define MAGIC     0x46554747u /* "GGUF" */
@@ -32,7 +33,7 @@ struct gguf {
     char *path;
     const uint8_t *data;
     size_t size;
-    bool mapped;
+    struct map *map; /* NULL: borrowed memory */
     struct value *values;
     struct gguf_tensor *tensors;
     char **names;
@@ -285,30 +286,37 @@ int gguf_open_memory(const void *data, size_t n, struct gguf **ret, struct err *
 
 int gguf_open(const char *path, struct gguf **ret, struct err *e)
 {
-    struct stat st;
+    struct map *map;
     struct gguf *g;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open %s: %s", path,
-                       strerror(errno));
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
-        close(fd);
-        return err_set(e, ERR_FORMAT, "%s is not a gguf file (empty, or no regular file)", path);
-    }
-    void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    close(fd);
-    if (map == MAP_FAILED)
-        return err_set(e, ERR_IO, "cannot map %s: %s", path, strerror(errno));
-    int rc = gguf_open_memory(map, (size_t)st.st_size, &g, e);
-    if (rc < 0) {
-        munmap(map, (size_t)st.st_size);
-        err_wrap(e, "%s", path);
+    int rc = map_open(path, &map, e);
+    if (rc < 0)
         return rc;
+    if ((rc = gguf_open_memory(map_data(map), map_bytes(map), &g, e)) < 0) {
+        map_close(map);
+        return err_wrap(e, "%s", path);
     }
-    g->mapped = true;
+    g->map = map;
     g->path = mem_strdup(path);
-    *ret = g;
-    return 0;
+    if ((rc = map_check(map, e)) < 0)
+        gguf_close(g);
+    else
+        *ret = g;
+    return rc;
+}
+
+int gguf_check(const struct gguf *g, struct err *e)
+{
+    return g->map ? map_check(g->map, e) : 0;
+}
+
+bool gguf_is_whole(const struct gguf *g)
+{
+    return !g->map || map_is_whole(g->map);
+}
+
+bool gguf_is_replaced(const struct gguf *g)
+{
+    return g->map && map_is_replaced(g->map);
 }
 
 void gguf_close(struct gguf *g)
@@ -324,8 +332,7 @@ void gguf_close(struct gguf *g)
     mem_free(g->values);
     mem_free(g->tensors);
     mem_free(g->names);
-    if (g->mapped)
-        munmap((void *)(uintptr_t)g->data, g->size);
+    map_close(g->map);
     mem_free(g->path);
     mem_free(g);
 }
@@ -363,7 +370,7 @@ void gguf_drop(const struct gguf *g, const struct gguf_tensor *t)
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     uintptr_t from = ((uintptr_t)t->data + page - 1) / page * page;
     uintptr_t to = ((uintptr_t)t->data + t->n_bytes) / page * page;
-    if (g->mapped && to > from)
+    if (g->map && to > from)
         madvise((void *)from, to - from, MADV_DONTNEED);
 }
 

@@ -18,12 +18,13 @@ static int load_parts(struct model *m, const struct model_options *o, struct err
 int model_load(struct model *m, const struct model_options *o, struct err *e)
 {
     int rc;
-    if ((rc = pool_new(o->n_thread, &m->pool, e)) < 0 ||
+    if ((rc = gguf_check(m->file, e)) < 0 || (rc = pool_new(o->n_thread, &m->pool, e)) < 0 ||
         (rc = kern_exec_new(o->isa, m->pool, &m->exec, e)) < 0 ||
         (rc = kern_exec_new(o->isa, m->pool, &m->job_exec, e)) < 0)
         return rc;
     m->arena = mem_arena_new(ARENA_CHUNK);
-    return m->arena ? load_parts(m, o, e) : err_set(e, ERR_MEMORY, "out of memory for the model");
+    rc = m->arena ? load_parts(m, o, e) : err_set(e, ERR_MEMORY, "out of memory for the model");
+    return rc < 0 ? rc : gguf_check(m->file, e);
 }
 
 static int model_load_encoder(struct model *m, struct err *e)
@@ -33,7 +34,11 @@ static int model_load_encoder(struct model *m, struct err *e)
     int rc = m->encoder_arena ? codec_load(m->file, &m->spec.codec, m->exec, &o, m->encoder_arena,
                                            &m->encoder, e)
                               : err_set(e, ERR_MEMORY, "out of memory for the encoder");
+    if (rc == 0)
+        rc = gguf_check(m->file, e);
     if (rc < 0) {
+        codec_free(m->encoder);
+        m->encoder = NULL;
         mem_arena_free(m->encoder_arena);
         m->encoder_arena = NULL;
     }

@@ -322,6 +322,8 @@ static int quantize_write_file(struct run *r, struct err *e)
         bool same = (int)r->job.type == t->type && !equalize_changes(r->equalize, t->name);
         rc = same ? copy_tensor(r, t, e) : quantize_tensor(r, t, e);
     }
+    if (rc == 0)
+        rc = gguf_check(r->g, e); /* what was read is what the file held */
     return rc < 0 ? rc : gguf_writer_finish(r->w, e);
 }
 

@@ -1,6 +1,7 @@
 #include "model/tokenizer.h"
 
 #include <jansson.h>
+#include <libavutil/base64.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,40 +58,21 @@ static void byte_alphabet(uint16_t code[256])
 
 /* --- vocabulary files --- */
 
-static int base64_digit(char c)
+/* Canonical, padded base64 (RFC 4648): the library decodes more than that, so what it found must
+ * encode to the same again.  out has room for n / 4 * 3 bytes. */
+static int decode_word(const char *s, size_t n, char *out, size_t *n_out)
 {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* Decode canonical, padded base64 (RFC 4648).  out has room for n / 4 * 3 bytes. */
-static int base64_decode(const char *s, size_t n, char *out, size_t *n_out)
-{
-    if (n == 0 || n % 4)
-        return ERR_FORMAT;
-    size_t pad = s[n - 1] != '=' ? 0 : s[n - 2] != '=' ? 1 : 2;
-    uint32_t bits = 0;
-    *n_out = 0;
-    for (size_t i = 0; i < n; i++) {
-        int d = i >= n - pad ? 0 : base64_digit(s[i]);
-        if (d < 0)
-            return ERR_FORMAT;
-        bits = bits << 6 | (uint32_t)d;
-        if (i % 4 < 3)
-            continue;
-        size_t take = i == n - 1 ? 3 - pad : 3;
-        if (take < 3 && (bits & ((1u << 8 * (3 - take)) - 1)))
-            return ERR_FORMAT;
-        for (size_t k = 0; k < take; k++)
-            out[(*n_out)++] = (char)(bits >> (16 - 8 * k));
-        bits = 0;
-    }
-    return 0;
+    size_t room = n / 4 * 3;
+    char *text = n && n % 4 == 0 ? mem_strndup(s, n) : NULL;
+    char *again = text ? mem_try(AV_BASE64_SIZE(room), 1) : NULL;
+    int got = again ? av_base64_decode((uint8_t *)out, text, (int)room) : -1;
+    bool same = got >= 0 &&
+                av_base64_encode(again, (int)AV_BASE64_SIZE(room), (uint8_t *)out, got) &&
+                strcmp(again, text) == 0;
+    mem_free(text);
+    mem_free(again);
+    *n_out = same ? (size_t)got : 0;
+    return same ? 0 : ERR_FORMAT;
 }
 
 void tokenizer_vocab_done(struct tokenizer_vocab *v)
@@ -176,7 +158,7 @@ static int vocab_ranks(const char *text, size_t n, struct tokenizer_vocab *v, st
         if (!bytes)
             return err_set(e, ERR_MEMORY, "out of memory for token %ld", l.rank);
         v->token[l.rank] = bytes;
-        if (base64_decode(l.word, l.word_bytes, bytes, &v->token_bytes[l.rank]) < 0)
+        if (decode_word(l.word, l.word_bytes, bytes, &v->token_bytes[l.rank]) < 0)
             return err_set(e, ERR_FORMAT, "tokenizer line %d: token is not base64", number);
     }
     return rc;
@@ -222,24 +204,6 @@ int tokenizer_vocab_parse(const char *tiktoken, size_t n_tiktoken, const char *s
     return rc;
 }
 
-static int tokenizer_read_all(const char *path, struct buf *b, struct err *e)
-{
-    char chunk[65536];
-    size_t n;
-    int rc = 0;
-    FILE *f = fopen(path, "rb");
-    if (!f)
-        return err_set(e, ERR_NOT_FOUND, "cannot open %s", path);
-    while (rc == 0 && (n = fread(chunk, 1, sizeof chunk, f)) > 0)
-        rc = buf_add(b, chunk, n);
-    if (rc < 0)
-        err_set(e, rc, "%s: %s", path, rc == ERR_LIMIT ? "file too large" : "out of memory");
-    else if (ferror(f))
-        rc = err_set(e, ERR_IO, "cannot read %s", path);
-    fclose(f);
-    return rc;
-}
-
 int tokenizer_vocab_read(const char *tiktoken_path, const char *special_path,
                          struct tokenizer_vocab *v, struct err *e)
 {
@@ -247,9 +211,9 @@ int tokenizer_vocab_read(const char *tiktoken_path, const char *special_path,
     buf_init(&tiktoken, LIMIT_JSON_BYTES);
     buf_init(&special, LIMIT_JSON_BYTES);
     *v = (struct tokenizer_vocab){0};
-    int rc = tokenizer_read_all(tiktoken_path, &tiktoken, e);
+    int rc = buf_read_file(&tiktoken, tiktoken_path, e);
     if (rc == 0)
-        rc = tokenizer_read_all(special_path, &special, e);
+        rc = buf_read_file(&special, special_path, e);
     if (rc == 0) {
         rc = tokenizer_vocab_parse(buf_str(&tiktoken), tiktoken.len, buf_str(&special), special.len,
                                    v, e);

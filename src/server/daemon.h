@@ -19,6 +19,8 @@
 #include "server/spool.h"
 #include "server/tls.h"
 
+#define MODEL_NAMES 32
+
 struct MHD_Daemon;
 
 struct conn {                  /* one TCP connection */
@@ -46,7 +48,10 @@ struct server {
     struct listen listen;
     bool check_host; /* only for loopback's own names */
     char model_id[128];
-    long model_created; /* seconds since 1970 */
+    const char *model_names[MODEL_NAMES]; /* model_id, and what else the option names */
+    int n_model_name;
+    char model_name_list[1024]; /* whose words they are */
+    long model_created;         /* seconds since 1970 */
     int watch_fd;
     pthread_t watch;
     bool has_watch;

@@ -168,26 +168,19 @@ int metrics_print_process(const struct metrics *m, struct buf *to)
 {
     struct rusage u;
     struct rlimit files;
-    long pages = 0, size = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (f) {
-        if (fscanf(f, "%ld %ld", &size, &pages) != 2)
-            pages = size = 0;
-        fclose(f);
-    }
+    size_t whole, resident = mem_process_bytes(&whole);
     getrusage(RUSAGE_SELF, &u);
     getrlimit(RLIMIT_NOFILE, &files);
     double cpu = (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
                  (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6;
-    double page = (double)sysconf(_SC_PAGESIZE);
     int rc =
         metrics_print_value(to, "process_cpu_seconds_total", "counter", "Processor time.", cpu);
     if (rc == 0)
         rc = metrics_print_value(to, "process_resident_memory_bytes", "gauge", "Resident memory.",
-                                 (double)pages * page);
+                                 (double)resident);
     if (rc == 0)
         rc = metrics_print_value(to, "process_virtual_memory_bytes", "gauge", "Virtual memory.",
-                                 (double)size * page);
+                                 (double)whole);
     if (rc == 0)
         rc = metrics_print_value(to, "process_open_fds", "gauge", "Open files.", n_open_files());
     if (rc == 0)

@@ -14,9 +14,9 @@ static const char *const aliases[] = {"tts-1", "tts-1-hd", "gpt-4o-mini-tts",
 /* i-th id, the model's own first; NULL after the last */
 static const char *id_at(const struct server *s, int i)
 {
-    if (i == 0)
-        return s->model_id;
-    return i <= N_ALIAS ? aliases[i - 1] : NULL;
+    if (i < s->n_model_name)
+        return s->model_names[i];
+    return i < s->n_model_name + N_ALIAS ? aliases[i - s->n_model_name] : NULL;
 }
 
 bool models_known(const struct server *s, const char *id)

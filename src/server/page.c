@@ -55,8 +55,9 @@ void page_file(struct request *r)
 static json_t *field_schema(const struct param *p, int max_chars)
 {
     static const char *const types[] = {
-        [PARAM_STRING] = "string", [PARAM_VOICE] = "string",    [PARAM_ENUM] = "string",
-        [PARAM_NUMBER] = "number", [PARAM_INTEGER] = "integer", [PARAM_BOOL] = "boolean",
+        [PARAM_STRING] = "string",   [PARAM_VOICE] = "string", [PARAM_ENUM] = "string",
+        [PARAM_OPTIONS] = "object",  [PARAM_REFUSED] = "null", [PARAM_NUMBER] = "number",
+        [PARAM_INTEGER] = "integer", [PARAM_BOOL] = "boolean",
     };
     json_t *s = json_pack("{s:s}", "description", p->help);
     json_object_set_new(s, "type",
@@ -78,8 +79,10 @@ static json_t *field_schema(const struct param *p, int max_chars)
         json_array_append_new(values, json_null());
         json_object_set_new(s, "enum", values);
         json_object_set_new(s, "default", json_string(p->values[(int)p->preset]));
-    } else {
+    } else if (p->type == PARAM_BOOL) {
         json_object_set_new(s, "default", json_boolean(p->preset != 0));
+    } else if (p->type == PARAM_REFUSED) {
+        json_object_set_new(s, "type", json_string("null"));
     }
     return s;
 }
@@ -89,7 +92,7 @@ static json_t *voice_schema(json_t *name)
 {
     json_t *help = json_incref(json_object_get(name, "description"));
     json_object_del(name, "description");
-    return json_pack("{s:[o, {s:s, s:[s], s:{s:O}, s:b}], s:o}", "oneOf", name, "type", "object",
+    return json_pack("{s:[o, {s:s, s:[s], s:{s:O}, s:b}], s:o}", "anyOf", name, "type", "object",
                      "required", "id", "properties", "id", name, "additionalProperties", 0,
                      "description", help);
 }

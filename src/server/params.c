@@ -23,6 +23,7 @@ struct field {
 
 #define OWN(field)         .offset = offsetof(struct speech_params, field)
 #define ENGINE(parameter_) .parameter = parameter_
+#define REFUSED            "not honoured, so refused; /v1/audio/voices makes voices"
 
 static const struct field fields[] = {
     {.name = "model",
@@ -36,8 +37,7 @@ static const struct field fields[] = {
     {.name = "voice",
      ENGINE("voice"),
      .type = PARAM_VOICE,
-     .required = true,
-     .help = "name or alias of a voice, or an object {\"id\": name}"},
+     .help = "name or alias of a voice, or an object {\"id\": name}; the default one when absent"},
     {.name = "instructions", ENGINE("instructions"), .type = PARAM_STRING},
     {.name = "response_format", ENGINE("format"), .type = PARAM_ENUM},
     {.name = "speed", ENGINE("speed"), .type = PARAM_NUMBER},
@@ -64,6 +64,20 @@ static const struct field fields[] = {
      .help = "another name of language"},
     {.name = "normalize", ENGINE("normalize"), .type = PARAM_BOOL},
     {.name = "carry_markers", ENGINE("carry_markers"), .type = PARAM_BOOL},
+    {.name = "volume_multiplier",
+     OWN(volume),
+     .type = PARAM_NUMBER,
+     .min = 0.01,
+     .max = 10,
+     .preset = 1,
+     .help = "factor of the sound's amplitude; what becomes too loud is clipped"},
+    {.name = "normalization_options",
+     ENGINE("normalize"),
+     .type = PARAM_OPTIONS,
+     .help = "as Kokoro's clients send it: {\"normalize\": false} is normalize false"},
+    {.name = "ref_audio", .type = PARAM_REFUSED, .help = REFUSED},
+    {.name = "reference_id", .type = PARAM_REFUSED, .help = REFUSED},
+    {.name = "references", .type = PARAM_REFUSED, .help = REFUSED},
 };
 #define N_FIELD (sizeof fields / sizeof *fields)
 
@@ -216,6 +230,10 @@ static int params_keep_number(const struct field *f, const struct param *p, cons
     double x = 0;
     if (params_read_number(p, v, &x, e) < 0)
         return -1;
+    if (!f->parameter) {
+        *(double *)params_place(f, to) = x;
+        return 0;
+    }
     const struct jabbertts_parameter *kept = jabbertts_parameter_find(f->parameter);
     void *of = kept->of_encoder ? (void *)&to->encoder : (void *)&to->request;
     return jabbertts_parameter_set(kept, of, x, &why) < 0 ? api_fail_engine(e, f->name, &why) : 0;
@@ -244,6 +262,17 @@ static int params_read_field(const struct field *f, const struct param *p, const
             return wrong_type(p, "true or false", v, e);
         *(int *)place = json_is_true(v);
         return 0;
+    case PARAM_OPTIONS:
+        if (!json_is_object(v))
+            return wrong_type(p, "an object", v, e);
+        if (json_is_false(json_object_get(v, "normalize")))
+            *(int *)place = 0;
+        return 0;
+    case PARAM_REFUSED:
+        return api_fail(e, FAULT_UNSUPPORTED, p->name,
+                        "'%s' is not honoured, and another voice would be heard: make a voice of "
+                        "the recording (POST /v1/audio/voices) and name it",
+                        p->name);
     default:
         return params_keep_number(f, p, v, to, e);
     }
@@ -317,7 +346,7 @@ int params_parse(const char *body, size_t n, const struct param_limits *limits,
                  struct speech_params *ret, struct api_error *e)
 {
     json_error_t why;
-    struct speech_params p = {.encoder = {.format = "mp3"}, .stream = 1};
+    struct speech_params p = {.encoder = {.format = "mp3"}, .volume = 1, .stream = 1};
     json_t *json = json_loadb(body, n, 0, &why);
     jabbertts_request_init(&p.request);
     if (!json)

@@ -17,7 +17,16 @@
 
 #define PARAM_VALUES 12
 
-enum param_type { PARAM_STRING, PARAM_VOICE, PARAM_ENUM, PARAM_NUMBER, PARAM_INTEGER, PARAM_BOOL };
+enum param_type {
+    PARAM_STRING,
+    PARAM_VOICE,
+    PARAM_ENUM,
+    PARAM_NUMBER,
+    PARAM_INTEGER,
+    PARAM_BOOL,
+    PARAM_OPTIONS, /* Kokoro's object of options, of which one is known */
+    PARAM_REFUSED  /* would choose a voice that we do not have: anything but null is an error */
+};
 
 struct param {
     const char *name;
@@ -35,6 +44,7 @@ struct speech_params {
     struct jabbertts_request request;
     struct jabbertts_encoder_options encoder; /* format, rate, speed */
     const char *model;
+    double volume;             /* factor of amplitude */
     int stream_format, stream; /* 0: audio, 1: sse; 0: send the sound when it is whole */
     size_t n_char;             /* of the text */
     char ignored[200];         /* names of the fields that mean nothing here; "": none */

@@ -1,6 +1,6 @@
 /* pump.h - sound of one request, from the engine through an encoder to a sink, as far as it goes.
  *
- *     if (pump_new(tts, &request, &encoder, &sink, &pump, &e) < 0) ...
+ *     if (pump_new(tts, &request, &encoder, &options, &pump, &e) < 0) ...
  *     pump_run(pump, &e)        whenever the sink was woken, or has room again
  *     pump_free(pump);
  *
@@ -28,11 +28,18 @@ enum pump_step {
     PUMP_SHORT, /* a limit ended sentences before the model did; what is written is not all */
 };
 
+/* Where the sound goes, and what else becomes of it. */
+struct pump_options {
+    struct pump_sink sink;
+    double volume;    /* factor of amplitude; 0: 1 */
+    double silence_s; /* of a text without anything to say; 0: it is refused */
+};
+
 struct pump;
 /* Submit a request.  The encoder's in_hz, sink and cookie are the pump's to set; PCM is 24 kHz
  * where no rate is asked for. */
 int pump_new(struct jabbertts *tts, const struct jabbertts_request *r,
-             const struct jabbertts_encoder_options *encoder, const struct pump_sink *sink,
+             const struct jabbertts_encoder_options *encoder, const struct pump_options *options,
              struct pump **ret, struct jabbertts_error *e);
 /* enum pump_step, or a negative status.  After the end or a failure it must not be run again. */
 int pump_run(struct pump *p, struct jabbertts_error *e);

@@ -9,8 +9,10 @@
 static const struct route routes[] = {
     {"POST", "/v1/audio/speech", "speech", speech_run, ROUTE_STREAM, -1, ACCESS_KEY, false},
     {"GET", "/v1/models", "models", models_list, ROUTE_QUICK, 0, ACCESS_LIST, false},
+    {"POST", "/v1/models", "models", models_list, ROUTE_QUICK, 64, ACCESS_LIST, false},
     {"GET", "/v1/models/*", "model", models_get, ROUTE_QUICK, 0, ACCESS_LIST, false},
     {"GET", "/v1/audio/models", "models", audio_models_list, ROUTE_QUICK, 0, ACCESS_LIST, false},
+    {"POST", "/v1/audio/models", "models", audio_models_list, ROUTE_QUICK, 64, ACCESS_LIST, false},
     {"GET", "/v1/audio/voices", "voices", voices_list, ROUTE_WORK, 0, ACCESS_LIST, false},
     {"POST", "/v1/audio/voices", "voices", voices_add, ROUTE_WORK, UPLOAD_KIB, ACCESS_KEY, false},
     {"GET", "/v1/audio/voices/*", "voice", voices_get, ROUTE_WORK, 0, ACCESS_KEY, false},
@@ -30,6 +32,7 @@ static const struct route routes[] = {
     {"GET", "/docs", "page", page_file, ROUTE_QUICK, 0, ACCESS_PUBLIC, false},
     {"GET", "/docs.js", "page", page_file, ROUTE_QUICK, 0, ACCESS_PUBLIC, false},
     {"GET", "/openapi.json", "openapi", page_openapi, ROUTE_QUICK, 0, ACCESS_PUBLIC, false},
+    {"GET", "/v1/test", "health", health_live, ROUTE_QUICK, 0, ACCESS_PUBLIC, true},
     {"GET", "/health", "health", health_live, ROUTE_QUICK, 0, ACCESS_PUBLIC, true},
     {"GET", "/healthz", "health", health_live, ROUTE_QUICK, 0, ACCESS_PUBLIC, true},
     {"GET", "/readyz", "ready", health_ready, ROUTE_QUICK, 0, ACCESS_PUBLIC, true},

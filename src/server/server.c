@@ -36,19 +36,46 @@ void server_options_init(struct server_options *o)
     jabbertts_options_init(&o->engine);
 }
 
+/* An id goes into URLs and metrics. */
+static void clean_name(char *name)
+{
+    for (char *p = name; *p; p++)
+        if (!isalnum((unsigned char)*p) && !strchr("._-/:", *p))
+            *p = '-';
+}
+
+/* What the option names, with commas. */
+static void server_list_names(struct server *s)
+{
+    char *p = s->model_name_list;
+    snprintf(p, sizeof s->model_name_list, "%s", s->o.model_name);
+    while (*(p += strspn(p, ", ")) && s->n_model_name < MODEL_NAMES) {
+        size_t n = strcspn(p, ", ");
+        char *next = p + n + (p[n] != 0);
+        p[n] = 0;
+        clean_name(p);
+        s->model_names[s->n_model_name++] = p;
+        p = next;
+    }
+}
+
 /* The model file's name without directory and suffix; the built-in voice has a name of its own. */
 static void name_model(struct server *s)
 {
     const char *path = s->o.engine.model, *name = path ? strrchr(path, '/') : NULL;
     struct stat st;
-    name = s->o.model_name ? s->o.model_name : name ? name + 1 : path ? path : "jabber-tiny";
+    name = name ? name + 1 : path ? path : "jabber-tiny";
     snprintf(s->model_id, sizeof s->model_id, "%s", name);
-    char *dot = s->o.model_name ? NULL : strrchr(s->model_id, '.');
+    char *dot = strrchr(s->model_id, '.');
     if (dot && strcmp(dot, ".gguf") == 0)
         *dot = 0;
-    for (char *p = s->model_id; *p; p++) /* it goes into URLs and metrics */
-        if (!isalnum((unsigned char)*p) && !strchr("._-/:", *p))
-            *p = '-';
+    clean_name(s->model_id);
+    if (s->o.model_name)
+        server_list_names(s);
+    if (s->n_model_name > 0)
+        snprintf(s->model_id, sizeof s->model_id, "%s", s->model_names[0]);
+    else
+        s->model_names[s->n_model_name++] = s->model_id;
     s->model_created = path && stat(path, &st) == 0 ? st.st_mtime : time(NULL);
 }
 

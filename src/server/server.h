@@ -22,8 +22,9 @@ struct server_options {
     const char *systemd[2]; /* of the environment: LISTEN_PID, LISTEN_FDS; NULL */
     int port;               /* 0: any free one */
     const char *voice_dir;  /* of users' voices; NULL: none are kept */
-    const char *model_name; /* id in the API; NULL: the model file's name */
-    int workers;            /* threads that parse, encode and answer */
+    const char
+        *model_name; /* ids in the API, with commas, the first its own; NULL: the file's name */
+    int workers;     /* threads that parse, encode and answer */
     int max_connections;
     int max_input_chars;      /* code points of `input` */
     int max_body_kib;         /* of a JSON request */
@@ -32,6 +33,7 @@ struct server_options {
     double idle_timeout_s;    /* no byte moved, either way */
     double request_timeout_s; /* a whole request, when its client names no shorter time */
     bool strict;              /* unknown fields are errors */
+    bool refuse_silence; /* a text without a letter or digit is an error, not a short silence */
     const char *cors_origins; /* whose pages may call, beside our own: origin.h */
     const char *hosts;        /* names the server is known by, with commas; "": on loopback without
                                  keys those of loopback, elsewhere any */

@@ -3,7 +3,7 @@
  * speech_run is called whenever something happened and lets the pump move what there is.  The
  * status is decided when the first sound is there, so that whatever fails before has a status of
  * its own. */
-#include <gnutls/gnutls.h>
+#include <libavutil/base64.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,11 +13,13 @@
 #include "base/near.h"
 #include "server/access.h"
 #include "server/daemon.h"
+#include "server/kokoro.h"
 #include "server/log.h"
 #include "server/params.h"
 #include "server/pump.h"
 
 #define LOG_TEXT_BYTES 4096
+#define SILENCE_S      0.2  /* for a text without anything to say */
 #define CHARS_PER_S    16.0 /* of English, read aloud: about 150 words a minute */
 
 struct speech {
@@ -248,12 +250,14 @@ static int write_event(struct request *r, const char *name, json_t *json)
 
 static int write_delta(struct request *r, const void *data, size_t n)
 {
-    gnutls_datum_t raw = {(unsigned char *)(uintptr_t)data, (unsigned)n}, text;
-    if (gnutls_base64_encode2(&raw, &text) < 0)
+    size_t room = AV_BASE64_SIZE(n);
+    char *text = mem_try(room, 1);
+    if (!text || !av_base64_encode(text, (int)room, data, (int)n)) {
+        mem_free(text);
         return ERR_MEMORY;
-    json_t *json = json_pack("{s:s,s:s%}", "type", "speech.audio.delta", "audio", text.data,
-                             (size_t)text.size);
-    gnutls_free(text.data);
+    }
+    json_t *json = json_pack("{s:s,s:s}", "type", "speech.audio.delta", "audio", text);
+    mem_free(text);
     return write_event(r, NULL, json);
 }
 
@@ -291,15 +295,21 @@ static int speech_submit(struct request *r, struct speech *sp, struct api_error 
 {
     struct speech_params *p = &sp->params;
     struct jabbertts_error why;
-    const struct pump_sink sink = {speech_write, speech_has_room, speech_wake, sp};
     if (p->request.voice && strcmp(p->request.voice, "default") == 0)
         p->request.voice = NULL;
     p->request.model = models_engine(p->model);
     p->request.owner = access_owner(r);
     p->request.deadline_s = r->server->o.request_timeout_s;
-    if (pump_new(r->server->tts, &p->request, &p->encoder, &sink, &sp->pump, &why) < 0)
-        return fail_submit(r->server, p, &why, e);
-    return 0;
+    const struct pump_options options = {.sink = {speech_write, speech_has_room, speech_wake, sp},
+                                         .volume = p->volume == 1 ? 0 : p->volume,
+                                         .silence_s = r->server->o.refuse_silence ? 0 : SILENCE_S};
+    const char *other = p->request.voice ? kokoro_voice(p->request.voice) : NULL;
+    int rc = pump_new(r->server->tts, &p->request, &p->encoder, &options, &sp->pump, &why);
+    if (rc == JABBERTTS_ERR_NOT_FOUND && other && !voice_known(r->server, &p->request)) {
+        p->request.voice = other;
+        rc = pump_new(r->server->tts, &p->request, &p->encoder, &options, &sp->pump, &why);
+    }
+    return rc < 0 ? fail_submit(r->server, p, &why, e) : 0;
 }
 
 static int parse_body(struct request *r, struct speech *sp, struct api_error *e)

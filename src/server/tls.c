@@ -1,28 +1,11 @@
 #include "server/tls.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 
 #define PEM_BYTES (1 << 20)
 #define CHAIN_MAX 16
-
-/* The file as a string. */
-static int read_pem(const char *path, struct buf *to, struct err *e)
-{
-    char block[4096];
-    size_t n;
-    int rc = 0;
-    FILE *f = fopen(path, "r");
-    if (!f)
-        return err_set(e, ERR_NOT_FOUND, "cannot read %.128s: %s", path, strerror(errno));
-    while (rc == 0 && (n = fread(block, 1, sizeof block, f)) > 0)
-        rc = buf_add(to, block, n);
-    fclose(f);
-    return rc < 0 ? err_set(e, rc, "%.128s is larger than %zu bytes", path, to->max) : 0;
-}
 
 static gnutls_datum_t tls_datum(const struct buf *b)
 {
@@ -57,7 +40,7 @@ int tls_load(struct tls *t, const char *cert_path, const char *key_path, struct 
         return err_set(e, ERR_ARGUMENT, "tls_cert and tls_key go together: one is not set");
     buf_init(&cert, PEM_BYTES);
     buf_init(&key, PEM_BYTES);
-    if ((rc = read_pem(cert_path, &cert, e)) < 0 || (rc = read_pem(key_path, &key, e)) < 0 ||
+    if ((rc = buf_read_file(&cert, cert_path, e)) < 0 || (rc = buf_read_file(&key, key_path, e)) < 0 ||
         (rc = tls_check_pair(cert_path, key_path, &cert, &key, e)) < 0) {
         buf_done(&cert);
         buf_done(&key);

@@ -258,9 +258,14 @@ static void voices_add_(struct request *r, enum jabbertts_kind kind)
         reply_stored(r, kind, id);
 }
 
+/* Some ask for the list with an empty POST. */
 void voices_add(struct request *r)
 {
-    voices_add_(r, JABBERTTS_VOICE);
+    const char *type = http_header(r, "Content-Type");
+    if (r->body.len == 0 && (!type || strncasecmp(type, "multipart/", 10) != 0))
+        voices_list(r);
+    else
+        voices_add_(r, JABBERTTS_VOICE);
 }
 
 void consents_add(struct request *r)
@@ -339,13 +344,25 @@ static bool voices_cut(json_t *list, const char *after, int limit, bool *more)
 
 /* Open WebUI reads "voices", everyone else "data"; pickers want all of them, so that is the preset.
  */
+/* Kokoro's clients of old read bare names. */
+static json_t *legacy_list(const json_t *list)
+{
+    json_t *names = json_array(), *v;
+    size_t i;
+    json_array_foreach(list, i, v)
+    {
+        json_array_append(names, json_object_get(v, "name"));
+    }
+    return json_pack("{s:o}", "voices", names);
+}
+
 void voices_list(struct request *r)
 {
     struct server *s = r->server;
     struct jabbertts_error why;
     struct api_error e;
     struct found f = {JABBERTTS_VOICE, !access_has_key(r), NULL};
-    const char *after;
+    const char *after, *legacy = http_query(r, "legacy");
     int limit;
     bool more = false;
     if (read_page(r, &limit, &after, &e) < 0) {
@@ -361,6 +378,9 @@ void voices_list(struct request *r)
         json_decref(f.json);
         api_fail(&e, FAULT_INVALID_VALUE, "after", "there is no voice '%.64s'", after);
         http_reply_error(r, &e);
+    } else if (legacy && strcmp(legacy, "true") == 0) {
+        http_reply_json(r, 200, legacy_list(f.json));
+        json_decref(f.json);
     } else {
         http_reply_json(r, 200, page_json(f.json, "voices", more));
     }

@@ -15,8 +15,6 @@ size_t english_match(const char *s, size_t n, size_t at, struct words *w);
 
 size_t english_number(const char *s, size_t n, size_t at, struct words *w);
 size_t english_money(const char *s, size_t n, size_t at, struct words *w);
-size_t english_month(const char *s, size_t n, size_t at,
-                     struct words *w); /* January 5, 2020; Mon-Fri */
 size_t english_word(const char *s, size_t n, size_t at, struct words *w);
 
 void english_say_date(const struct language_date *d, struct words *w);

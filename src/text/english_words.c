@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text/lang.h"
 #include "text/scan.h"
 #include "text/words.h"
 
@@ -33,7 +34,7 @@ static const char acronym_words[] =
     "bing|siri|alexa|dall|dune|cad|cam|pac|rand|seal|seals|wac|wasp|waves|navy|army|mash|pet|dip|"
     "led zeppelin|maga|dink|pawn|cat|dog|bart|mit's";
 
-/* Ordinary words that people write in capitals. */
+/* Ordinary words of up to three letters, and some that are no words of a dictionary. */
 static const char common_words[] =
     "a|i|an|as|at|be|by|do|go|he|if|in|is|me|my|no|of|oh|on|or|so|to|up|we|am|the|and|for|are|"
     "but|not|you|all|any|can|had|her|was|one|our|out|day|get|has|him|his|how|man|new|now|old|see|"
@@ -41,29 +42,7 @@ static const char common_words[] =
     "far|few|fun|got|car|eat|buy|ask|try|why|own|off|sit|set|win|lot|low|key|job|law|age|ago|air|"
     "art|bed|bit|box|bus|cut|die|dry|egg|eye|fit|fly|gas|god|gun|hit|ice|ill|joy|kid|lie|map|mix|"
     "net|nor|odd|oil|pay|per|pop|raw|rid|sad|sea|six|ten|sky|son|sun|tax|tea|tie|tip|toy|via|war|"
-    "wet|wow|hey|hi|bye|aha|huh|ugh|stop|free|sale|open|only|also|never|ever|must|warning|note|"
-    "important|please|don't|won't|can't|isn't|this|that|with|from|have|will|your|they|been|were|"
-    "what|when|where|here|there|then|than|them|some|such|very|just|like|time|more|most|much|many|"
-    "make|made|over|into|back|down|even|well|good|best|love|life|live|hate|help|call|push|pull|"
-    "exit|enter|danger|real|true|false|null|none|wait|work|read|write|look|need|want|know|think|"
-    "come|came|take|give|keep|last|next|first|done|fire|gold|high|home|hope|huge|idea|item|join|"
-    "kill|king|lady|land|late|left|less|line|list|long|lost|main|mind|miss|move|name|near|nice|"
-    "once|page|part|pass|past|plan|play|same|save|seem|self|send|show|side|sign|sold|soon|star|"
-    "step|sure|tell|text|thing|turn|type|unit|used|view|vote|walk|wall|week|west|east|north|"
-    "south|wide|wife|wind|word|year|zero|sorry|thank|thanks|hello|happy|merry|birthday|every|"
-    "each|both|before|after|under|again|still|while|which|these|those|their|other|about|could|"
-    "would|should|really|super|great|small|large|world|today|always|everything|nothing|something|"
-    "chapter|act|scene|section|title|book|volume|news|total|final|error|info|debug|select|said|"
-    "went|seen|knew|told|felt|kept|took|gave|find|found|stay|feel|hard|easy|fast|slow|full|empty|"
-    "half|hand|head|heart|house|human|inch|jump|kids|kind|lead|learn|leave|legal|level|light|"
-    "local|loud|luck|meet|money|month|moon|night|often|order|paid|paper|party|peace|phone|place|"
-    "point|power|price|print|quick|quiet|rain|ready|right|road|rock|room|rule|safe|seat|serve|"
-    "share|shop|short|shut|sick|sing|sleep|smart|snow|song|sound|space|speak|spend|stand|start|"
-    "state|store|story|study|swim|talk|team|test|tired|touch|town|train|tree|trip|truck|trust|"
-    "until|visit|voice|water|wear|wish|wrong|young|cool|cold|warm|wake|face|fact|fail|fall|farm|"
-    "fear|food|foot|form|four|five|nine|girl|men|lets|guys|dear|blue|black|white|green|born|care|"
-    "case|city|club|coat|deal|deep|deny|diet|door|draw|dream|drop|insert|update|delete|create|"
-    "table|esc|tab|shift|add|post";
+    "wet|wow|hey|hi|bye|aha|huh|ugh|don't|won't|can't|isn't|null|info|debug|esc|tab|add";
 
 /* Four and five letters that look like words but are spelled. */
 static const char spelled[] =
@@ -123,6 +102,14 @@ static bool is_shouted(const char *s, size_t n, size_t at, size_t len)
 
 enum capitals { CAPITALS_WORD, CAPITALS_NAME, CAPITALS_SPELL };
 
+/* AT&T, SO₄: letters of one name. */
+static bool is_joined(const char *s, size_t n, size_t at, size_t len)
+{
+    return (at + len + 1 < n && s[at + len] == '&' && scan_is_upper(s[at + len + 1])) ||
+           (at && s[at - 1] == '&') ||
+           (at + len + 2 < n && memcmp(s + at + len, "\xe2\x82", 2) == 0);
+}
+
 /* NAME: as it is (NASA); WORD: an ordinary word; SPELL: letter by letter. */
 static enum capitals judge_capitals(const char *s, size_t n, size_t at, size_t len)
 {
@@ -131,24 +118,20 @@ static enum capitals judge_capitals(const char *s, size_t n, size_t at, size_t l
         return CAPITALS_WORD;
     for (size_t i = 0; i < len; i++)
         word[i] = (char)(s[at + i] | 32);
+    if (is_joined(s, n, at, len))
+        return CAPITALS_SPELL;
     bool shouted = is_shouted(s, n, at, len);
-    if ((at + len + 1 < n && s[at + len] == '&' && scan_is_upper(s[at + len + 1])) ||
-        (at && s[at - 1] == '&'))
-        return CAPITALS_SPELL; /* AT&T */
-    if (at + len + 2 < n && memcmp(s + at + len, "\xe2\x82", 2) == 0)
-        return CAPITALS_SPELL; /* SO₄ */
     if (english_is(word, "us|it|who|am|pm|or|in|me|hi|la|ma|pa|mi|co|id|ad|ed|pe|al|oh|un|om"))
         return shouted && !english_is(word, "us|pm") ? CAPITALS_WORD : CAPITALS_SPELL;
     if (english_is(word, acronym_words))
         return CAPITALS_NAME;
     if (english_is(word, spelled))
         return CAPITALS_SPELL;
-    if (english_is(word, common_words))
+    if (len > 9 || english_is(word, common_words) ||
+        ((len > 3 || shouted) && lang_is_ordinary(word, len)))
         return CAPITALS_WORD;
     bool sayable = is_pronounceable(word, len);
-    if (sayable && (len >= 5 || (shouted && len >= 4)))
-        return CAPITALS_WORD;
-    return CAPITALS_SPELL;
+    return sayable && (len >= 5 || (shouted && len >= 4)) ? CAPITALS_WORD : CAPITALS_SPELL;
 }
 
 /* --- Roman numerals --- */
@@ -770,8 +753,7 @@ static size_t read_slash(const char *s, size_t n, size_t at, struct words *w)
 size_t english_word(const char *s, size_t n, size_t at, struct words *w)
 {
     static size_t (*const readers[])(const char *, size_t, size_t,
-                                     struct words *) = {english_month,
-                                                        english_money,
+                                     struct words *) = {english_money,
                                                         read_unit,
                                                         english_words_read_url,
                                                         english_words_read_email,

@@ -19,6 +19,36 @@
 
 EMBED_LANG(en);
 
+__asm__(".pushsection .rodata\n"
+        ".global lang_words_en\n"
+        "lang_words_en:\n"
+        ".incbin \"share/lang/en.words\"\n"
+        ".global lang_words_en_end\n"
+        "lang_words_en_end:\n"
+        ".byte 0\n"
+        ".popsection\n");
+extern const char lang_words_en[], lang_words_en_end[];
+
+/* The lines are in order, so half of what is left is left at each step. */
+bool lang_is_ordinary(const char *word, size_t n)
+{
+    const char *low = lang_words_en, *high = lang_words_en_end;
+    while (low < high) {
+        const char *line = low + (high - low) / 2;
+        while (line > low && line[-1] != '\n')
+            line--;
+        size_t len = strcspn(line, "\n");
+        int order = memcmp(word, line, n < len ? n : len);
+        if (order == 0 && n == len)
+            return true;
+        if (order < 0 || (order == 0 && n < len))
+            high = line;
+        else
+            low = line + len + 1;
+    }
+    return false;
+}
+
 static const struct {
     const char *code, *text;
 } lang_files[] = {{"en", lang_file_en}};

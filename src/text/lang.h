@@ -63,6 +63,8 @@ struct lang *lang_load(const char *name, const char *text, size_t n, struct err 
 void lang_free(struct lang *l);
 /* A file that is built in; NULL: there is none. */
 const char *lang_builtin(const char *code, size_t n);
+/* Is it a common English word of 3 to 9 small letters (share/lang/en.words)? */
+bool lang_is_ordinary(const char *word, size_t n);
 /* NULL: no such list. */
 const struct lang_list *lang_list_find(const struct lang *l, const char *name, size_t n);
 

@@ -61,6 +61,8 @@ int lang_check(const struct lang *l, struct buf *out)
 {
     struct lang_checker c = {.l = l, .out = out};
     c.fired = mem_try((size_t)l->n_reading + 1, 1);
+    if (l->table.rules && rules_make_alone(l->table.rules, NULL) < 0)
+        buf_add_str(out, "out of memory: no overlaps are reported\n");
     for (int i = 0; i < l->own_test && c.fired; i++) {
         c.test = &l->test[i];
         lang_check_text(&c, c.test->text, true);

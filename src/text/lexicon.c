@@ -1,6 +1,5 @@
 #include "text/lexicon.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
 
+#include "base/buf.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "text/scan.h"
@@ -263,23 +263,14 @@ int lexicon_parse(const char *s, size_t n, struct lexicon *l, struct err *e)
 
 static int lexicon_read_file(struct lexicon *l, struct err *e)
 {
-    FILE *f = fopen(l->path, "rb");
-    if (!f)
-        return err_set(e, ERR_NOT_FOUND, "cannot read lexicon %s: %s", l->path, strerror(errno));
-    char *s = mem_try(MAX_FILE_BYTES + 1, 1);
-    size_t n = s ? fread(s, 1, MAX_FILE_BYTES + 1, f) : 0;
-    int bad = ferror(f), rc;
-    fclose(f);
-    if (!s)
-        rc = err_set(e, ERR_MEMORY, "out of memory for lexicon %s", l->path);
-    else if (bad)
-        rc = err_set(e, ERR_IO, "cannot read lexicon %s", l->path);
-    else if (n > MAX_FILE_BYTES)
-        rc = err_set(e, ERR_LIMIT, "lexicon %s has more than %d bytes, the limit", l->path,
-                     MAX_FILE_BYTES);
-    else if ((rc = lexicon_parse(s, n, l, e)) < 0)
+    struct buf text;
+    buf_init(&text, MAX_FILE_BYTES);
+    int rc = buf_read_file(&text, l->path, e);
+    if (rc == 0)
+        rc = lexicon_parse(buf_str(&text), text.len, l, e);
+    if (rc < 0)
         err_wrap(e, "lexicon %s", l->path);
-    mem_free(s);
+    buf_done(&text);
     return rc;
 }
 

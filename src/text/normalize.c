@@ -7,7 +7,8 @@
 #include "text/scan.h"
 #include "text/words.h"
 
-#define VOWELS 0x1104111u /* bit 0 is a: a e i o u y */
+#define VOWELS   0x1104111u /* bit 0 is a: a e i o u y */
+#define NUMERALS 0xa00100u  /* i v x */
 
 struct normalizer {
     const struct text_language *l;
@@ -26,6 +27,7 @@ static bool when_fits(const struct normalizer *z, enum language_when when, size_
     size_t next = end + scan_spaces(z->s, z->n, end);
     switch (when) {
     case WHEN_BEFORE_NUMBER:
+        next += next < z->n && z->s[next] == '('; /* Eq. (2) */
         return next < z->n && scan_is_digit(z->s[next]);
     case WHEN_AFTER_NUMBER:
         while (start > 0 && z->s[start - 1] == ' ')
@@ -155,9 +157,12 @@ static size_t plain_run(const struct normalizer *z, size_t at)
     size_t end = at, i = at;
     for (;;) {
         size_t word = i, vowels = 0;
-        for (; i < z->n && scan_is_lower(z->s[i]); i++)
+        unsigned numeral = 1;
+        for (; i < z->n && scan_is_lower(z->s[i]); i++) {
             vowels += VOWELS >> (z->s[i] - 'a') & 1;
-        if (vowels == 0 && i > word && i - word < 5) /* vs, lbs, btw */
+            numeral &= NUMERALS >> (z->s[i] - 'a');
+        }
+        if ((vowels == 0 || numeral) && i > word && i - word < 5) /* vs, lbs, btw, xiv */
             return word - at;
         if (i < z->n && z->s[i] != ' ' && z->s[i] != ',' && z->s[i] != '\n')
             return end - at;

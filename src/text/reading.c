@@ -1,4 +1,5 @@
 /* A text read by rules: one match at a place, then what its reading says. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,8 @@
 #include "text/scan.h"
 #include "text/words.h"
 
-#define NOWHERE ((size_t)-1)
+#define NOWHERE         ((size_t)-1)
+#define QUOTATION_BYTES 400 /* looked back for an open quotation */
 
 /* A slot's bytes; n 0: empty or not set. */
 struct reading_span {
@@ -141,12 +143,23 @@ static bool reading_is_less(const struct reading *z, const size_t *o,
     return reading_value(z, o, c->a, digits < 2 ? 9 : digits) < reading_value(z, o, c->b, 9);
 }
 
+/* Marks behind digits are inches, too, and do not count. */
+static bool reading_is_unquoted(const struct reading *z, size_t at)
+{
+    size_t quotes = 0;
+    for (size_t i = at; i > 0 && z->s[i - 1] != '\n' && at - i < QUOTATION_BYTES; i--)
+        quotes += z->s[i - 1] == '"' && !(i > 1 && scan_is_digit(z->s[i - 2]));
+    return quotes % 2 == 0;
+}
+
 static int reading_callout(pcre2_callout_block *block, void *cookie)
 {
     struct reading *z = cookie;
     if (block->callout_number == RULES_GUARD)
         return !reading_may_end(z, block->current_position);
     const struct rules_condition *c = &z->r->condition[block->callout_number - 1];
+    if (c->type == CONDITION_UNQUOTED)
+        return !reading_is_unquoted(z, block->current_position);
     if (c->type == CONDITION_LESS)
         return !reading_is_less(z, block->offset_vector, c);
     return !reading_holds(z, c, block->current_position);
@@ -154,11 +167,29 @@ static int reading_callout(pcre2_callout_block *block, void *cookie)
 
 /* --- formats --- */
 
-/* A number as it stands in a slot; spaces that group its digits are left out. */
+/* The Roman numeral that x is, in either case; 0: none. */
+static int reading_roman(struct reading_span x)
+{
+    char capitals[16] = "";
+    size_t len = 0;
+    if (x.n >= sizeof capitals)
+        return 0;
+    for (size_t i = 0; i < x.n; i++)
+        capitals[i] = (char)(scan_is_lower(x.s[i]) ? x.s[i] & ~32 : x.s[i]);
+    int value = language_roman(capitals, x.n, 0, true, &len);
+    return len == x.n ? value : 0;
+}
+
+/* A number as it stands in a slot, also a Roman one; spaces that group its digits are left out. */
 static struct language_number reading_number(const struct reading *z, struct reading_span x)
 {
     char plain[80] = "";
     size_t n = 0;
+    int roman = x.n && scan_is_alpha(x.s[0]) ? reading_roman(x) : 0;
+    if (roman) {
+        n = (size_t)snprintf(plain, sizeof plain, "%d", roman);
+        return language_number_at(z->l, plain, n, 0, false);
+    }
     for (size_t i = 0, len; i < x.n && n + 1 < sizeof plain; i += len) {
         int32_t c = scan_char(x.s, x.n, i, &len);
         if (c == 0xb2 || c == 0xb3 || c == 0xb9) /* superscripts */
@@ -569,7 +600,7 @@ size_t reading_at(struct reading *z, size_t at, struct words *w)
 size_t reading_only(struct reading *z, int i, size_t at, struct words *w)
 {
     const struct rule *u = &z->r->rule[i];
-    struct rules_expression alone = {u->code, 0, false};
+    struct rules_expression alone = {.code = u->code};
     for (uint64_t left = u->lists; left; left &= left - 1)
         alone.n_before++;
     if (u->source->is_format || !reading_may_start(z, at))

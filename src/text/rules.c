@@ -231,6 +231,15 @@ static int rules_expand_order(struct rules_expander *x, const char *p, int n_a, 
                               : rules_add_condition(x, c, p, n);
 }
 
+/* {"}: no quotation is open on this line, so that a mark behind a number is one of inches. */
+static int rules_expand_unquoted(struct rules_expander *x, const char *p)
+{
+    struct rules_condition c;
+    memset(&c, 0, sizeof c);
+    c.type = CONDITION_UNQUOTED;
+    return rules_add_condition(x, c, p, 1);
+}
+
 /* {<list} {!<^list} {>list}: the word before the match or behind this place. */
 static int rules_expand_condition(struct rules_expander *x, const char *p, int n)
 {
@@ -283,7 +292,7 @@ static int rules_expand_class(struct rules_expander *x, const char *name, size_t
 {
     struct buf *b = &x->rule->regex;
     char builtin[128];
-    if (strspn(name, "abcdefghijklmnopqrstuvwxyz_0123456789") < n)
+    if (strspn(name, "abcdefghijklmnopqrstuvwxyz_0123456789") < n || scan_is_digit(name[0]))
         return rules_expand_regex(x, name, n);
     for (int i = 0; i < x->r->lang->n_pattern; i++) {
         const struct lang_pattern *p = &x->r->lang->pattern[i];
@@ -362,6 +371,8 @@ static int rules_expand_braces(struct rules_expander *x, const char **at)
     }
     if (strchr("<>!", *p) && n)
         return rules_expand_condition(x, p, n);
+    if (*p == '"' && n == 1)
+        return rules_expand_unquoted(x, p);
     const char *order = strpbrk(p, "<:}");
     if (order && *order == '<')
         return rules_expand_order(x, p, (int)(order - p), n);
@@ -497,10 +508,12 @@ static int rules_parse_said(struct rules_expander *x)
 
 /* --- expressions --- */
 
-/* The lists as groups in front, then the readings as alternatives that share their groups.  Calls
+/* words: false to leave the lists empty, where only beginnings are asked for.
+ *
+ * The lists as groups in front, then the readings as alternatives that share their groups.  Calls
  * "(?Lnn)" get the numbers of the groups. */
-static void rules_compose(const struct rules *r, struct rule *const *rule, int n, struct buf *b,
-                          int *n_before)
+static void rules_compose(const struct rules *r, struct rule *const *rule, int n, bool words,
+                          struct buf *b, int *n_before)
 {
     int number[64] = {0};
     uint64_t lists = 0;
@@ -511,7 +524,8 @@ static void rules_compose(const struct rules *r, struct rule *const *rule, int n
         if (lists >> i & 1) {
             number[i] = ++*n_before;
             buf_add_str(b, *n_before == 1 ? "(?(DEFINE)(" : "(");
-            rules_words_of(b, &r->list[i]);
+            if (words)
+                rules_words_of(b, &r->list[i]);
             buf_add_str(b, ")");
         }
     buf_add_str(b, *n_before ? ")(?|" : "(?|");
@@ -537,7 +551,7 @@ static int rules_compile(const struct rules *r, struct rule *const *rule, int n,
     int code;
     size_t at;
     buf_init(&b, MAX_REGEX_BYTES);
-    rules_compose(r, rule, n, &b, &ret->n_before);
+    rules_compose(r, rule, n, !ret->bare, &b, &ret->n_before);
     ret->code =
         pcre2_compile((PCRE2_SPTR)buf_str(&b), b.len,
                       PCRE2_ANCHORED | PCRE2_UTF | PCRE2_NO_UTF_CHECK | options, &code, &at, NULL);
@@ -560,13 +574,13 @@ static void rules_speed_up(struct rules *r, struct rules_expression *x)
 }
 
 /* The bytes that a reading may begin with. */
-static void rules_first(struct rule *u)
+static void rules_first(struct rule *u, const pcre2_code *code)
 {
     const uint8_t *map = NULL;
     uint32_t type = 0, unit = 0;
-    pcre2_pattern_info(u->code, PCRE2_INFO_FIRSTCODETYPE, &type);
-    pcre2_pattern_info(u->code, PCRE2_INFO_FIRSTCODEUNIT, &unit);
-    pcre2_pattern_info(u->code, PCRE2_INFO_FIRSTBITMAP, &map);
+    pcre2_pattern_info(code, PCRE2_INFO_FIRSTCODETYPE, &type);
+    pcre2_pattern_info(code, PCRE2_INFO_FIRSTCODEUNIT, &unit);
+    pcre2_pattern_info(code, PCRE2_INFO_FIRSTBITMAP, &map);
     if (type == 1 && unit < 256)
         u->first[unit / 8] |= (uint8_t)(1u << (unit % 8));
     else if (map)
@@ -620,7 +634,7 @@ static int rules_make_one(struct rules *r, int i, struct err *e)
 {
     struct rule *u = &r->rule[i];
     struct rules_expander x = {r, u, 0, e};
-    struct rules_expression alone;
+    struct rules_expression alone = {.bare = true};
     buf_init(&u->regex, MAX_REGEX_BYTES);
     int rc = rules_expand(&x, u->source->pattern);
     if (rc == 0)
@@ -628,8 +642,22 @@ static int rules_make_one(struct rules *r, int i, struct err *e)
     if (rc == 0)
         rc = rules_compile(r, &u, 1, u->source->is_format ? PCRE2_ENDANCHORED : 0, &alone, e);
     if (rc == 0) {
+        rules_first(u, alone.code);
+        pcre2_code_free(alone.code);
+    }
+    return rc;
+}
+
+int rules_make_alone(struct rules *r, struct err *e)
+{
+    int rc = 0;
+    for (int i = 0; i < r->n_rule && rc == 0; i++) {
+        struct rule *u = &r->rule[i];
+        struct rules_expression alone = {0};
+        if (u->code || u->source->is_format)
+            continue;
+        rc = rules_compile(r, &u, 1, 0, &alone, e);
         u->code = alone.code;
-        rules_first(u);
     }
     return rc;
 }

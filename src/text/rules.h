@@ -29,6 +29,8 @@ void reading_free(struct reading *z);
 /* Set a byte of fired for each reading that says something. */
 void reading_watch(struct reading *z, unsigned char *fired);
 size_t reading_at(struct reading *z, size_t at, struct words *w);
+/* For reading_only: an expression for each reading.  Not beside other threads. */
+int rules_make_alone(struct rules *r, struct err *e);
 /* As reading_at, but by reading number i of the language's file alone. */
 size_t reading_only(struct reading *z, int i, size_t at, struct words *w);
 int reading_index(const struct reading *z);        /* of the last: number in lang->reading */

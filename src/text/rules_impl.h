@@ -37,7 +37,7 @@ struct rules_word {
 };
 
 struct rules_condition {
-    enum { CONDITION_BEFORE, CONDITION_AFTER, CONDITION_LESS } type;
+    enum { CONDITION_BEFORE, CONDITION_AFTER, CONDITION_LESS, CONDITION_UNQUOTED } type;
     int list; /* -1: any word */
     int a, b; /* of CONDITION_LESS: slots */
     bool negated, capital;
@@ -65,13 +65,14 @@ struct rule {
     struct buf regex;
     uint64_t lists; /* that the expression calls */
     uint8_t first[32];
-    pcre2_code *code; /* alone */
+    pcre2_code *code; /* alone; NULL before rules_make_alone */
 };
 
 struct rules_expression {
     pcre2_code *code;
     int n_before; /* groups before the slots' */
     bool jit;
+    bool bare; /* lists are left empty: only beginnings are asked for */
 };
 
 struct rules_set { /* of a format */

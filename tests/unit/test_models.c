@@ -288,12 +288,114 @@ static void test_takes_turns(void **state)
     jabbertts_close(tts);
 }
 
+/* --- a file that changes while it is in use --- */
+
+static void copy_file(const char *from, const char *to)
+{
+    char buf[1 << 16];
+    size_t n;
+    FILE *a = fopen(from, "rb"), *b = fopen(to, "wb");
+    assert_true(a && b);
+    while ((n = fread(buf, 1, sizeof buf, a)) > 0)
+        assert_int_equal(fwrite(buf, 1, n, b), n);
+    fclose(a);
+    assert_int_equal(fclose(b), 0);
+}
+
+static struct jabbertts *open_copy(const char *path, double idle_s)
+{
+    struct jabbertts_options o;
+    struct jabbertts *tts = NULL;
+    copy_file(TINY, path);
+    jabbertts_options_init(&o);
+    o.model = path;
+    o.threads = 1;
+    o.idle_s = idle_s;
+    assert_int_equal(jabbertts_open(&o, &tts, NULL), 0);
+    return tts;
+}
+
+static void wait_unloaded(struct jabbertts *tts)
+{
+    struct jabbertts_load l = {.loaded = 1};
+    for (int i = 0; i < 1000 && l.loaded; i++) {
+        usleep(10000);
+        jabbertts_load(tts, &l);
+    }
+    assert_int_equal(l.loaded, 0);
+}
+
+static int status_of(struct jabbertts *tts, const char *text, struct jabbertts_error *e)
+{
+    struct jabbertts_request r;
+    struct jabbertts_stream *s;
+    float pcm[1000];
+    jabbertts_request_init(&r);
+    r.text = text;
+    int n = jabbertts_submit(tts, &r, &s, e);
+    if (n < 0)
+        return n;
+    while ((n = jabbertts_read(s, pcm, 1000, e)) > 0)
+        ;
+    jabbertts_stream_free(s);
+    return n;
+}
+
+/* In use, and given back meanwhile: a request fails and says why; the process lives. */
+static void test_file_changes(void **state)
+{
+    char path[64];
+    struct jabbertts_error e = {0};
+    (void)state;
+    snprintf(path, sizeof path, "/tmp/test_models-%d-copy.gguf", (int)getpid());
+    for (int idle = 0; idle < 2; idle++)
+        for (int over = 0; over < 2; over++) {
+            struct jabbertts *tts = open_copy(path, idle ? 0.02 : 0);
+            assert_int_equal(status_of(tts, "Hello.", &e), 0);
+            if (idle)
+                wait_unloaded(tts);
+            if (over)
+                copy_file(nano, path);
+            else
+                assert_int_equal(truncate(path, 100000), 0);
+            assert_int_equal(status_of(tts, "Other words, never said before.", &e),
+                             JABBERTTS_ERR_IO);
+            assert_non_null(strstr(e.message, "while it was in use"));
+            assert_int_equal(status_of(tts, "Still here.", &e), JABBERTTS_ERR_IO);
+            jabbertts_close(tts);
+        }
+    unlink(path);
+}
+
+/* As installation does it: the old file stays what it was, and that there is another is said. */
+static void test_file_is_replaced(void **state)
+{
+    char path[64], other[64];
+    struct jabbertts_model_info info;
+    (void)state;
+    snprintf(path, sizeof path, "/tmp/test_models-%d-copy.gguf", (int)getpid());
+    snprintf(other, sizeof other, "/tmp/test_models-%d-other.gguf", (int)getpid());
+    struct jabbertts *tts = open_copy(path, 0.02);
+    uint64_t want = say(tts, NULL, "Hello.");
+    jabbertts_model_info(tts, &info);
+    assert_false(info.replaced);
+    copy_file(nano, other);
+    assert_int_equal(rename(other, path), 0);
+    wait_unloaded(tts);
+    assert_true(say(tts, NULL, "Hello.") == want);
+    jabbertts_model_info(tts, &info);
+    assert_true(info.replaced);
+    jabbertts_close(tts);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),     cmocka_unit_test(test_bad_lists),
-        cmocka_unit_test(test_budget),    cmocka_unit_test(test_voice_of_another),
-        cmocka_unit_test(test_set_aside), cmocka_unit_test(test_takes_turns),
+        cmocka_unit_test(test_names),        cmocka_unit_test(test_bad_lists),
+        cmocka_unit_test(test_budget),       cmocka_unit_test(test_voice_of_another),
+        cmocka_unit_test(test_set_aside),    cmocka_unit_test(test_takes_turns),
+        cmocka_unit_test(test_file_changes), cmocka_unit_test(test_file_is_replaced),
     };
     struct import_options io = {
         .directory = NANO, .output = nano, .type = -1, .sampling = {-1, -1, -1}};

@@ -174,7 +174,8 @@ static int dual_ar_load_parts(struct dual_ar *d, struct err *e)
     int rc;
     if ((rc = model_load(&d->model, &d->options, e)) < 0 || (rc = dual_ar_carve(d, e)) < 0)
         return rc;
-    struct prefix_options prefix = {(size_t)d->prefix_mb << 20, d->prefix_dir,
+    bool replaced = gguf_is_replaced(d->model.file); /* its path would tell of another file */
+    struct prefix_options prefix = {(size_t)d->prefix_mb << 20, replaced ? NULL : d->prefix_dir,
                                     gguf_path(d->model.file), d->tts->isa,
                                     kern_type_name(lm_kv_type(d->model.lm))};
     rc = prefix_cache_new(&prefix, &d->prefix, e);

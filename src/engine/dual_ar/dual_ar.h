@@ -48,7 +48,6 @@ struct work { /* of a stream */
     struct piece *piece;     /* [pieces.n] */
     int i_next;              /* first piece that has not had a slot */
     int n_speaking;          /* pieces in slots */
-    int n_ahead;             /* frames made and not decoded */
     int n_chunk;             /* decode when so many frames wait; grows after the first sound */
     struct decoder *decoder; /* of the head piece, or NULL */
 };

@@ -86,7 +86,9 @@ static int piece_start_(struct dual_ar *d, struct slot *slot, struct err *e)
     if (!p->codes)
         return err_set(e, ERR_MEMORY, "out of memory for %d frames", p->cap);
     prompt_init(&prompt, d->model.spec.lm.n_codebook);
-    int rc = piece_prompt(d, slot, &prompt, e);
+    int rc = gguf_check(d->model.file, e);
+    if (rc == 0)
+        rc = piece_prompt(d, slot, &prompt, e);
     if (rc == 0)
         rc = ar_start(slot->ar, &prompt, &params, e);
     if (rc == 0)
@@ -105,7 +107,6 @@ static void piece_take_frame(struct dual_ar *d, struct slot *slot)
     struct piece *p = &w->piece[slot->i_piece];
     memcpy(p->codes + (size_t)p->n_frame++ * n_codebook, ar_codes(slot->ar),
            n_codebook * sizeof *p->codes);
-    w->n_ahead++;
     if (p->n_frame == 2) /* not after the first, whose sound somebody waits for */
         prefix_save(d->prefix, ar_prompt(slot->ar), ar_slot(slot->ar), w->has_reference);
 }
@@ -149,6 +150,8 @@ void piece_step(struct dual_ar *d, struct slot *const *slots, int n)
         piece_mean(&d->step_s[n], beside ? seconds / 2 : seconds);
     if (beside)
         d->beside_s += seconds;
+    for (int i = 0; i < n && !gguf_is_whole(d->model.file); i++)
+        gguf_check(d->model.file, &slots[i]->stream->sound.broken);
     for (int i = 0; i < n; i++) {
         enum ar_state state = ar_state(ars[i]);
         if (state == AR_FRAME)
@@ -253,7 +256,6 @@ void piece_hand_over(struct dual_ar *d)
     if (w->piece[i].n_decoded == 0)
         finish_begin(c->finish, piece_place(&s->ask.pieces, i));
     w->piece[i].n_decoded += c->n_frame;
-    w->n_ahead -= c->n_frame;
     size_t n = (size_t)c->n_frame * (size_t)d->tts->frame_samples;
     stream_write(s, c->finished, finish_run(c->finish, c->pcm, n, c->finished), c->n_frame);
     w->n_chunk = w->n_chunk * 2 < POLICY_CHUNK_FRAMES ? w->n_chunk * 2 : POLICY_CHUNK_FRAMES;

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -12,9 +11,8 @@ struct entry {
     int32_t *columns; /* [n_column, width] */
     int n_column;
     const void *kv;
-    void *pages; /* kv is in it: memory, or a mapped file */
+    void *pages; /* kv is in it */
     size_t n_pages;
-    bool mapped;
     size_t n_bytes; /* of kv */
     uint64_t used;  /* the larger, the more recent */
 };
@@ -57,10 +55,7 @@ int prefix_cache_new(const struct prefix_options *o, struct prefix_cache **ret, 
 static void entry_done(struct entry *y)
 {
     mem_free(y->columns);
-    if (y->mapped)
-        munmap(y->pages, y->n_pages);
-    else
-        mem_pages_free(y->pages, y->n_pages);
+    mem_pages_free(y->pages, y->n_pages);
 }
 
 void prefix_cache_free(struct prefix_cache *c)
@@ -130,9 +125,9 @@ static bool prefix_insert(struct prefix_cache *c, const struct prompt *p, struct
 static struct entry *prefix_find_file(struct prefix_cache *c, const struct prompt *p,
                                       size_t n_bytes)
 {
-    struct entry y = {.n_column = p->n_prefix, .n_bytes = n_bytes, .mapped = true};
+    struct entry y = {.n_column = p->n_prefix, .n_bytes = n_bytes};
     if (!c->dir || p->n_prefix < PREFIX_MIN_COLUMNS || n_bytes > c->max_bytes ||
-        prefix_file_map(c->dir, &c->identity, p, n_bytes, &y.pages, &y.n_pages, &y.kv, NULL) < 0)
+        prefix_file_read(c->dir, &c->identity, p, n_bytes, &y.pages, &y.n_pages, &y.kv, NULL) < 0)
         return NULL;
     return prefix_insert(c, p, &y) ? &c->entry[c->n - 1] : NULL;
 }

@@ -5,7 +5,7 @@
  * they are computed once, kept, and copied into the slot of each later request; samples are the
  * same bit for bit.  Entries are found by their columns, not by a voice's name; the least recently
  * used one goes when the limit is reached.  With a directory they outlast the program, as files
- * (prefix_file.h) that are mapped, and so shared with other processes.
+ * (prefix_file.h) that other processes read, too.
  *
  *     if (prefix_restore(c, ar_prompt(a), ar_slot(a)) == 0) ...     the step feeds the whole prompt
  *     ar_step(...);
@@ -21,8 +21,8 @@
 
 struct prefix_cache;
 struct prefix_options {
-    size_t max_bytes; /* of keys and values in memory or mapped; 0: nothing is kept */
-    const char *dir;  /* keep them there, too; must exist; NULL: in memory alone */
+    size_t max_bytes;                /* of keys and values; 0: nothing is kept */
+    const char *dir;                 /* keep them there, too; must exist; NULL: in memory alone */
     const char *model, *isa, *cache; /* with dir: the model's file, the instruction set and the type
                                       of keys and values in use */
 };

@@ -8,7 +8,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -116,8 +115,8 @@ int prefix_file_check(const void *data, size_t n, const struct prefix_identity *
     return rc;
 }
 
-int prefix_file_map(const char *dir, const struct prefix_identity *id, const struct prompt *p,
-                    size_t n_kv, void **map, size_t *n_map, const void **kv, struct err *e)
+int prefix_file_read(const char *dir, const struct prefix_identity *id, const struct prompt *p,
+                     size_t n_kv, void **pages, size_t *n_pages, const void **kv, struct err *e)
 {
     char path[PATH_MAX];
     struct stat st;
@@ -133,17 +132,19 @@ int prefix_file_map(const char *dir, const struct prefix_identity *id, const str
         return err_set(e, ERR_FORMAT, "%s is no file of the prefix cache", path);
     }
     futimens(fd, NULL); /* used now: the oldest go first; no matter if it cannot be said */
-    void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    size_t n = (size_t)st.st_size, got = 0;
+    char *data = n <= PREFIX_DIR_BYTES ? mem_pages_new(n) : NULL;
+    for (ssize_t more = 1; data && got < n && more > 0; got += more > 0 ? (size_t)more : 0)
+        more = read(fd, data + got, n - got);
     close(fd);
-    if (data == MAP_FAILED)
-        return err_set(e, ERR_IO, "cannot map %s: %s", path, strerror(errno));
-    if ((rc = prefix_file_check(data, (size_t)st.st_size, id, p, n_kv, kv, e)) < 0) {
-        err_wrap(e, "%s", path);
-        munmap(data, (size_t)st.st_size);
-        return rc;
+    rc = data && got == n ? prefix_file_check(data, n, id, p, n_kv, kv, e)
+                          : err_set(e, ERR_IO, "cannot read its %zu bytes", n);
+    if (rc < 0) {
+        mem_pages_free(data, n);
+        return err_wrap(e, "%s", path);
     }
-    *map = data;
-    *n_map = (size_t)st.st_size;
+    *pages = data;
+    *n_pages = n;
     return 0;
 }
 

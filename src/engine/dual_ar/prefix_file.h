@@ -1,4 +1,4 @@
-/* prefix_file.h - an entry of the prefix cache as a file that any process may map.
+/* prefix_file.h - an entry of the prefix cache as a file that any process may read.
  *
  * Layout, little-endian: struct prefix_header, the columns int32 [n_column, width], zeros up to a
  * multiple of 4096, the keys and values as lm_slot_save writes them.  The header says for which
@@ -37,10 +37,10 @@ struct prefix_header {
 int prefix_file_check(const void *data, size_t n, const struct prefix_identity *id,
                       const struct prompt *p, size_t n_kv, const void **kv, struct err *e);
 
-/* Map the file of a prefix: *map with *n_map bytes to munmap, *kv in it.  ERR_NOT_FOUND without
- * one. */
-int prefix_file_map(const char *dir, const struct prefix_identity *id, const struct prompt *p,
-                    size_t n_kv, void **map, size_t *n_map, const void **kv, struct err *e);
+/* Read the file of a prefix: *pages with *n_pages bytes for mem_pages_free, *kv in it.
+ * ERR_NOT_FOUND without one. */
+int prefix_file_read(const char *dir, const struct prefix_identity *id, const struct prompt *p,
+                     size_t n_kv, void **pages, size_t *n_pages, const void **kv, struct err *e);
 int prefix_file_write(const char *dir, const struct prefix_identity *id, const struct prompt *p,
                       const void *kv, size_t n_kv, struct err *e);
 

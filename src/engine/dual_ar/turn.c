@@ -6,20 +6,36 @@
 /* --- what there is -----------------------------------------------------------------------------
  */
 
+static struct policy_ahead turn_ahead(const struct jabbertts_stream *s)
+{
+    const struct work *w = work_of(s);
+    struct policy_ahead a = {0};
+    for (int i = s->sound.i_head; i < w->i_next; i++)
+        policy_add_piece(&a, w->piece[i].n_frame - w->piece[i].n_decoded,
+                         w->piece[i].state == PIECE_MADE);
+    return a;
+}
+
+/* When a listener has heard all that can be heard. */
+static double turn_dry(const struct dual_ar *d, const struct jabbertts_stream *s)
+{
+    return stream_runs_dry(s) + (s->sound.since < 0 ? 0 : turn_ahead(s).n_next * d->frame_s);
+}
+
 static struct policy_stream turn_stream(const struct dual_ar *d, const struct jabbertts_stream *s,
                                         const struct out *o)
 {
     const struct work *w = work_of(s);
     const struct sound *sound = &s->sound;
-    struct policy_stream v = {.unread_s = stream_unread_s(s, o),
-                              .ahead_s = w->n_ahead * d->frame_s,
+    struct policy_stream v = {.dry = turn_dry(d, s),
+                              .unread_s = stream_unread_s(s, o),
+                              .ahead_s = turn_ahead(s).n_all * d->frame_s,
                               .n_left = s->ask.pieces.n - w->i_next,
                               .n_speaking = w->n_speaking,
                               .begun = o->state == STREAM_ACTIVE,
                               .heard = sound->since >= 0};
-    v.dry = stream_runs_dry(s) + (v.heard ? v.ahead_s : 0);
     v.may_begin = !sound->broken.code &&
-                  (w->max_frames == 0 || sound->n_frame + w->n_ahead < w->max_frames) &&
+                  (w->max_frames == 0 || sound->n_frame + turn_ahead(s).n_all < w->max_frames) &&
                   (w->has_reference || w->i_next == 0 || w->piece[0].state == PIECE_MADE);
     if (!w->decoder && !sound->complete && !sound->broken.code && sound->i_head < w->i_next) {
         const struct piece *p = &w->piece[sound->i_head];
@@ -62,12 +78,10 @@ static int turn_decoders(struct dual_ar *d, struct policy_decoder *v, struct dec
         const struct jabbertts_stream *s = c->stream;
         const struct work *w = work_of(s);
         const struct piece *p = &w->piece[s->sound.i_head];
-        bool heard = s->sound.since >= 0;
         v[n] = (struct policy_decoder){.n_waiting = p->n_frame - p->n_decoded,
                                        .n_ready = piece_ready(c),
-                                       .dry = stream_runs_dry(s) +
-                                              (heard ? w->n_ahead * d->frame_s : 0),
-                                       .heard = heard,
+                                       .dry = turn_dry(d, s),
+                                       .heard = s->sound.since >= 0,
                                        .running = c == d->decoding};
         which[n++] = c;
     }
@@ -170,8 +184,7 @@ static int turn_choose(struct dual_ar *d, double now, struct slot **step)
         if (!s || s->sound.broken.code)
             continue;
         v[n].head = d->slots[i].i_piece == s->sound.i_head;
-        v[n].dry =
-            stream_runs_dry(s) + (s->sound.since >= 0 ? work_of(s)->n_ahead * d->frame_s : 0);
+        v[n].dry = turn_dry(d, s);
         step[n++] = &d->slots[i];
     }
     policy_choose(v, n, &pace, now, steps);

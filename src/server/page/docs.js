@@ -47,7 +47,7 @@ function operation(spec, path, method, op) {
   return section;
 }
 
-fetch("/openapi.json").then((r) => r.json()).then((spec) => {
+fetch("openapi.json").then((r) => r.json()).then((spec) => {
   document.getElementById("about").textContent = spec.info.title + " " + spec.info.version;
   for (const [path, item] of Object.entries(spec.paths))
     for (const method of ["get", "post", "delete"])

@@ -230,7 +230,7 @@ function finishPlayer(t, d) {
 }
 
 async function receive(t) {
-  const response = await api("/v1/audio/speech", {
+  const response = await api("v1/audio/speech", {
     method: "POST", headers: { "Content-Type": "application/json" },
     body: JSON.stringify(t.body), signal: t.abort.signal,
   });
@@ -303,7 +303,7 @@ function stop() {
 /* --- voices --- */
 
 async function loadVoices() {
-  const list = (await getJson("/v1/audio/voices")).voices, chosen = $("voice").value;
+  const list = (await getJson("v1/audio/voices")).voices, chosen = $("voice").value;
   $("voice").replaceChildren(...list.map((v) => new Option(v.name === v.id ? v.id : v.name + " (" + v.id + ")", v.id)));
   if (list.some((v) => v.id === chosen)) $("voice").value = chosen;
   $("voices").replaceChildren(...list.map(voiceItem));
@@ -329,7 +329,7 @@ function voiceItem(v) {
 
 async function deleteVoice(v) {
   if (!confirm("Delete the voice " + v.name + "? This cannot be undone.")) return;
-  const r = await api("/v1/audio/voices/" + encodeURIComponent(v.id), { method: "DELETE" });
+  const r = await api("v1/audio/voices/" + encodeURIComponent(v.id), { method: "DELETE" });
   $("voice-state").textContent = r.ok ? "Deleted " + v.name + "." : (await failure(r)).message;
   await loadVoices();
 }
@@ -340,7 +340,7 @@ async function uploadVoice() {
   form.append("audio_sample", $("voice-file").files[0]);
   if ($("voice-text").value.trim()) form.append("ref_text", $("voice-text").value.trim());
   $("voice-state").textContent = "Listening to the recording …";
-  const r = await api("/v1/audio/voices", { method: "POST", body: form });
+  const r = await api("v1/audio/voices", { method: "POST", body: form });
   if (!r.ok) throw await failure(r);
   const voice = await r.json();
   await loadVoices();
@@ -373,7 +373,7 @@ const FIGURES = [
 async function loadMetrics() {
   if (document.hidden) return;
   try {
-    const r = await api("/metrics");
+    const r = await api("metrics");
     if (!r.ok) throw await failure(r);
     const text = await r.text();
     $("metrics").replaceChildren(...FIGURES.map(([name, value]) => {
@@ -388,7 +388,7 @@ async function loadMetrics() {
 
 async function connect() {
   try {
-    const models = (await getJson("/v1/models")).data;
+    const models = (await getJson("v1/models")).data;
     $("model").replaceChildren(...models.map((m) => new Option(m.id, m.id)));
     await loadVoices();
     $("server").textContent = "ready, " + models.length + " models";

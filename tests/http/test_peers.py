@@ -1,0 +1,199 @@
+"""What clients of other servers send, and where they look: fields, names, lists, paths, sockets."""
+import http.client
+import json
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+
+import live
+from live import check
+
+directory = tempfile.TemporaryDirectory()
+WAV = {"response_format": "wav", "stream": False}
+
+
+def samples(r):
+    return struct.unpack(f"<{(len(r.body) - 44) // 2}h", r.body[44:])
+
+
+# fields beside those of HELLO, and the fields of a request that must sound the same
+SAME = [
+    ({"voice": None}, {"voice": "default"}),
+    ({"lang_code": "a"}, {"language": "en-us"}),
+    ({"lang_code": "b"}, {"language": "en-gb"}),
+    ({"lang_code": "e"}, {"language": "es"}),
+    ({"lang_code": "z", "input": "\u4f60\u597d"}, {"language": "cmn", "input": "\u4f60\u597d"}),
+    ({"language": "Auto"}, {}), ({"language": ""}, {}), ({"language": "auto"}, {}),
+    ({"language": "English"}, {"language": "en-us"}), ({"language": "ENGLISH"}, {"language": "en-us"}),
+    ({"language": "British English"}, {"language": "en-gb"}),
+    ({"language": "German"}, {"language": "de"}), ({"language": "de-DE"}, {"language": "de"}),
+    ({"language": "de_AT"}, {"language": "de"}), ({"language": "de-Latn-AT"}, {"language": "de"}),
+    ({"language": "Polish"}, {"language": "pl"}), ({"language": "fr"}, {"language": "fr-fr"}),
+    ({"language": "zh-Hans-CN", "input": "\u4f60\u597d"}, {"language": "cmn", "input": "\u4f60\u597d"}),
+    ({"language": "Chinese", "input": "\u4f60\u597d"}, {"language": "cmn", "input": "\u4f60\u597d"}),
+    ({"language": "pt-BR"}, {"language": "pt-br"}),
+    ({"voice": "af_bella"}, {"voice": "coral"}), ({"voice": "am_onyx"}, {"voice": "onyx"}),
+    ({"voice": "bm_fable"}, {"voice": "fable"}), ({"voice": "af_bella(2)+af_sky(1)"}, {"voice": "coral"}),
+    ({"volume_multiplier": 1}, {}), ({"normalization_options": {"normalize": True, "unit": False}}, {}),
+    ({"normalization_options": {"normalize": False}, "input": "It is 12."}, {"normalize": False, "input": "It is 12."}),
+    ({"reference_id": None, "ref_audio": None, "references": None}, {}),
+    ({"input": "One. --- Two."}, {"input": "One. --- Two."}),
+]
+REFUSED = [
+    ("ref_audio", "UklGRg=="), ("reference_id", "someone"), ("references", [{"audio": "x", "text": "y"}]),
+    ("language", "Klingonese"), ("language", "qq"), ("lang_code", "q"), ("voice", "af_nobody"),
+    ("voice", "xx_bella"), ("volume_multiplier", 0), ("volume_multiplier", 11),
+    ("normalization_options", True),
+]
+SILENT = ["---", "...", "\U0001f600", "\n", " ", "*", "\u2026", "?!", "\u3002", "***\n\n---",
+          "<speak><break time='1s'/></speak>"]
+
+
+def fields(s):
+    for extra, like in SAME:
+        a, b = s.speech(**WAV, **extra), s.speech(**WAV, **like)
+        check(a.status == 200 and b.status == 200 and a.body == b.body, (extra, like),
+              (a.status, b.status, a.body[:200]))
+        check("x-jabbertts-warning" not in a.headers, (extra, "no warning"), a.headers.items())
+    for name, value in REFUSED:
+        r = s.speech(**{name: value})
+        check(r.status == 400 and r.error()["param"] in (name, "language"), (name, value), r.body[:300])
+    loud, soft = s.speech(**WAV), s.speech(**WAV, volume_multiplier=0.5)
+    ratio = max(map(abs, samples(soft))) / max(map(abs, samples(loud)))
+    check(0.45 < ratio < 0.55, "volume_multiplier", ratio)
+
+
+def silence(s):
+    for text in SILENT:
+        for model in "tts-1", "espeak-ng":
+            r = s.speech(**WAV, input=text, model=model)
+            n, hz = (len(r.body) - 44) / 2, int.from_bytes(r.body[24:28], "little")
+            check(r.status == 200 and abs(n / hz - 0.2) < 0.01 and not any(samples(r)), (text, model),
+                  (r.status, r.body[:200]))
+    for name in "mp3", "opus", "aac", "flac", "pcm":
+        r = s.speech(input="---", response_format=name)
+        check(r.status == 200 and len(r.body) > 40, ("silence", name), (r.status, len(r.body)))
+    r = s.speech(input="---", stream_format="sse")
+    check(r.status == 200 and b"speech.audio.done" in r.body, "silence as events", r.body[:200])
+    check(s.speech(input="").status == 400, "no text at all is none", "")
+    with live.Server("--threads", "1", "--refuse-silence") as strict:
+        r = strict.speech(input="---")
+        check(r.status == 400 and r.error()["param"] == "input", "refused when asked for", r.body)
+
+
+def lists(s):
+    for path in "/v1/audio/voices", "/v1/voices":
+        whole = s.call("GET", path).json()["voices"]
+        r = s.call("GET", path + "?legacy=true").json()
+        check(r == {"voices": [v["name"] for v in whole]}, path + " legacy", r)
+        r = s.call("POST", path)
+        check(r.status == 200 and r.json()["voices"] == whole, "POST " + path, r.body[:200])
+    for path in "/v1/models", "/v1/audio/models":
+        for body in None, "{}":
+            r = s.call("POST", path, body=body, headers={"Content-Type": "application/json"})
+            check(r.status == 200 and r.json() == s.call("GET", path).json(), "POST " + path, r.body[:200])
+    check(s.call("GET", "/v1/test").json()["status"] == "ok", "/v1/test", "")
+
+
+def names():
+    with live.Server("--threads", "1", "--model-name", "my-voice, kokoro,tts 2") as s:
+        ids = [m["id"] for m in s.call("GET", "/v1/models").json()["data"]]
+        check(ids[:4] == ["my-voice", "kokoro", "tts", "2"] and "tts-1" in ids, "names of the model", ids)
+        for model in "my-voice", "kokoro", "tts-1":
+            check(s.speech(model=model, input="A").status == 200, model, "")
+        check(s.speech(model="jabber-tiny").status == 404, "its file's name is replaced", "")
+
+
+def base_path():
+    with live.Server("--threads", "1", "--base-path", "/tts/") as s:
+        for path in "/tts/v1/audio/speech", "/v1/audio/speech", "//tts//v1//audio/speech":
+            r = s.call("POST", path, json={**live.HELLO, "input": "A"})
+            check(r.status == 200, path, r.status)
+        for path, status in ("/tts", 200), ("/tts/", 200), ("/tts/docs", 200), ("/tts/page.js", 200), \
+                ("/ttsx/", 404), ("/tts/tts/", 404), ("/tts/v1/models/tts-1", 200), ("/v1/models/tts-1", 200):
+            check(s.call("GET", path).status == status, path, s.call("GET", path).status)
+
+
+def relative(s):
+    """Pages, documents and scripts name nothing from the root, so that they work below any path."""
+    for path in "/", "/docs", "/page.js", "/docs.js", "/page.css":
+        text = s.call("GET", path).body.decode()
+        found = re.findall(r"""(?:src|href|action)=["']/[^"']*|(?:fetch|api|getJson)\(["'`]/[^"'`]*|url\(/[^)]*""", text)
+        check(found == [], path + " is relative", found)
+
+
+class Unix(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost")
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self.path)
+
+
+def start(*flags, **more):
+    """A server that has no port to find: its first line is read."""
+    home = directory.name
+    p = subprocess.Popen([live.BINARY, "serve", "--threads", "1", *flags], stderr=subprocess.PIPE,
+                         env={**os.environ, "XDG_DATA_HOME": home, "XDG_CONFIG_HOME": home}, **more)
+    return p, p.stderr.readline().decode()
+
+
+def sockets():
+    path = os.path.join(directory.name, "s.sock")
+    for _ in range(2):  # the second finds what the killed first left
+        p, line = start("--host", "unix:" + path)
+        check("unix:" + path in line, "it says where", line)
+        r = live.exchange(Unix(path), "POST", "/v1/audio/speech", {**live.HELLO, "input": "A"})
+        check(r.status == 200, "over a socket in the file system", r.status)
+        other, line = start("--host", "unix:" + path)
+        check(other.wait(30) != 0 and "another server" in line, "taken", line)
+        p.kill()
+        p.wait()
+    p, _ = start("--host", "unix:" + path)
+    p.terminate()
+    check(p.wait(30) == 0 and not os.path.exists(path), "it is removed at the end", "")
+    with open(path, "w"):
+        pass
+    p, line = start("--host", "unix:" + path)
+    check(p.wait(30) != 0 and "no socket" in line and os.path.exists(path), "a file is not replaced", line)
+    for host in "[::1]", "::1":
+        p, line = start("--host", host, "--port", "0")
+        if p.poll() is None and "http://[::1]:" in line:
+            port = int(line.rsplit(":", 1)[1].split("/")[0])
+            c = http.client.HTTPConnection("::1", port)
+            check(live.exchange(c, "GET", "/health").status == 200, host, line)
+            p.terminate()
+        else:
+            check("cannot listen" in line or "annot assign" in line, host, line)
+        p.wait(30)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        script = f'exec 3<&{listening.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"'
+        p = subprocess.Popen(["sh", "-c", script, "sh", live.BINARY, "serve", "--threads", "1", "--host", "systemd"],
+                             stderr=subprocess.PIPE, pass_fds=[listening.fileno()])
+        line = p.stderr.readline().decode()
+        check(f"http://127.0.0.1:{port}/v1" in line, "systemd's socket", line)
+        c = http.client.HTTPConnection("127.0.0.1", port)
+        check(live.exchange(c, "GET", "/health").status == 200, "systemd's socket", "")
+        p.terminate()
+        check(p.wait(30) == 0, "it ends", p.returncode)
+    p, line = start("--host", "systemd")
+    check(p.wait(30) != 0 and "passed no socket" in line, "no systemd", line)
+
+
+if __name__ == "__main__":
+    with live.Server("--threads", "1", "--voice-dir", os.path.join(directory.name, "voices")) as server:
+        fields(server)
+        silence(server)
+        lists(server)
+        relative(server)
+    names()
+    base_path()
+    sockets()
+    sys.exit(live.report())
