@@ -34,8 +34,8 @@ Q         := $(if $(V),,@)
 
 CFLAGS    ?= -O2 -g
 PACKAGES  := jansson yaml-0.1 libzip libpcre2-8 icu-uc icu-i18n expat libavformat libavcodec \
-             libavutil libswresample libebur128 sqlite3
-SERVER_PACKAGES := libmicrohttpd gnutls
+             libavutil libswresample libebur128 sqlite3 libcurl gnutls
+SERVER_PACKAGES := libmicrohttpd
 CLI_PACKAGES := ao
 WARN      := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
              -Wpointer-arith -Wwrite-strings -Wno-psabi
@@ -76,7 +76,8 @@ $(foreach i,ref $(ISA_ALL),$(eval FLAGS_conv8_$(i) := $(FLAGS_$(i))))
 
 SRC := $(filter-out $(foreach i,$(filter-out $(ISA_$(ARCH)),$(ISA_ALL)),src/kernels/$(i).c src/kernels/conv8_$(i).c), \
        $(wildcard src/base/*.c src/kernels/*.c src/formats/*.c src/model/*.c src/text/*.c \
-                  src/audio/*.c src/store/*.c src/engine/*.c src/engine/*/*.c))
+                  src/audio/*.c src/store/*.c src/engine/*.c src/engine/*/*.c \
+                  src/hub/*.c))
 SERVER := $(wildcard src/server/*.c)
 CLI := $(wildcard src/cli/*.c)
 OBJ := $(SRC:%.c=$(BUILD)/%.o)
@@ -202,7 +203,7 @@ INSTALLED := $(BUILD)/jabbertts:755:$(BINDIR)/jabbertts \
     $(BUILD)/completion.zsh:644:$(DATADIR)/zsh/site-functions/_jabbertts \
     $(BUILD)/completion.fish:644:$(DATADIR)/fish/vendor_completions.d/jabbertts.fish \
     LICENSE:644:$(DOCDIR)/LICENSE \
-    include/jabbertts.h:644:$(INCLUDEDIR)/jabbertts.h \
+    $(foreach h,$(notdir $(wildcard include/*.h)),include/$(h):644:$(INCLUDEDIR)/$(h)) \
     $(BUILD)/libjabbertts.a:644:$(LIBDIR)/libjabbertts.a \
     $(BUILD)/libjabbertts.so:755:$(LIBDIR)/libjabbertts.so.0 \
     $(BUILD)/jabbertts.pc:644:$(LIBDIR)/pkgconfig/jabbertts.pc

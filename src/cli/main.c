@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/near.h"
+#include "cli/hub.h"
 #include "cli/options.h"
 
 /* --- messages --- */
@@ -211,7 +212,8 @@ static int run_verb(const struct verb *verbs, struct options *o)
         return cli_usage(o->command->name, "%s takes %d argument%s%s%s, got %d", v->name,
                          v->n_argument, v->n_argument == 1 ? "" : "s", v->n_argument ? ": " : "",
                          v->arguments, o->n_argument);
-    return v->run(o);
+    int code = cli_find_models(o);
+    return code ? code : v->run(o);
 }
 
 static int run_command(const struct command *c, int argc, char **argv)
@@ -227,7 +229,7 @@ static int run_command(const struct command *c, int argc, char **argv)
     else if (o.n_argument > c->max_argument)
         code = cli_usage(c->name, "unexpected argument \"%s\"%s", o.argument[c->max_argument],
                          c->max_argument ? "; put words that belong together in quotes" : "");
-    else
+    else if (!(code = cli_find_models(&o)))
         code = c->run(&o);
     options_done(&o);
     return code;

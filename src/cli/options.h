@@ -34,7 +34,9 @@ enum {
     CONFIG = 1 << 10,
     COMPLETION = 1 << 11,
     VERSION = 1 << 12,
-    EVERY = (1 << 13) - 1
+    PULL = 1 << 13,
+    MODELS = 1 << 14,
+    EVERY = (1 << 15) - 1
 };
 
 enum option_type {
@@ -89,8 +91,12 @@ struct options {
     struct option_list aliases;
     const char *output, *format, *input, *voice_text, *stage, *type, *imatrix, *reference, *corpus,
         *check;
+    const char *model_dir, *ca_file;
+    char model_path[4096]; /* of an installed model that was named */
+    int connections;       /* of a download */
     double drain_timeout_s, target_bits;
-    bool play, ssml, emoji, explain, json, no_encoder, no_equalize, trim, background, quiet, help;
+    bool keep, accept_licence, play, ssml, emoji, explain, json, no_encoder, no_equalize, trim,
+        background, quiet, help;
     const char *config; /* the file that was read; NULL: none */
 
     const struct command *command;

@@ -35,6 +35,22 @@ const struct command cli_commands[] = {
      "jabbertts voices export me me.json\n"
      "jabbertts voices --model espeak-ng\n",
      0, 0, NULL, voices_verbs, 0},
+    {PULL, "pull", "get a model from the hub: download, check, convert, install", "SOURCE",
+     "SOURCE is a name we know (s1-mini), OWNER/NAME of a repository on the Hugging Face hub (also "
+     "hf://OWNER/NAME, both with @REVISION and /FILE.gguf as wanted), the address or path of a "
+     "GGUF, or a checkpoint directory. What was downloaded stays when a pull ends early: the same "
+     "command goes on from there. HF_TOKEN and the other variables of the hub's own client are "
+     "read, as are https_proxy and SSL_CERT_FILE; a cache of that client is used.",
+     "jabbertts pull s1-mini\n"
+     "jabbertts pull s1-mini --type q8 --name s1-q8\n"
+     "jabbertts pull hf://owner/name@v1.0 --accept-licence\n",
+     1, 1, cmd_pull, NULL, 0},
+    {MODELS, "models", "list installed models; show, verify, remove, update", "",
+     "What jabbertts pull has installed. --model NAME speaks with it.",
+     "jabbertts models\n"
+     "jabbertts models show s1-mini\n"
+     "jabbertts models update s1-mini\n",
+     0, 0, NULL, models_verbs, 0},
     {CONVERT, "convert", "turn a checkpoint directory into one model file", "[DIR]",
      "Turn a checkpoint directory (config.json, model.pth, codec.pth, tokenizer.tiktoken, "
      "special_tokens.json, and perhaps modded_dac_vq.yaml and voices/*.json) into one model file.",
@@ -95,6 +111,7 @@ static const char *const stage_words[] = {"clean",  "normalized", "sentences", "
 static const char *const convert_words[] = {"f32", "f16", "bf16", "q8_0", "q4_0", NULL};
 static const char *const quantize_words[] = {"q8", "q4", "mixed", NULL};
 static const char *const switch_words[] = {"off", "on", NULL};
+static const char *const pull_words[] = {"mixed", "q8", "q4", "f16", NULL};
 static const char *const random_words[] = {"s1-mini", NULL};
 
 #define AT(field)     .offset = offsetof(struct options, field)
@@ -247,6 +264,32 @@ const struct option_row option_rows[] = {
              "published, bf16 and f32)"},
     {.name = "json", OF_CALL(INSPECT | EVAL | BENCH), .type = BOOLEAN, AT(json),
      .help = "print JSON"},
+
+    {.section = "Installed models",
+     .name = "type", OF_CALL(PULL), .type = WORD, AT(type), .words = pull_words,
+     .placeholder = "TYPE",
+     .help = "to convert to (default: mixed; a GGUF stays as it is)"},
+    {.name = "name", OF_CALL(PULL), .type = STRING, AT(convert.name), .placeholder = "NAME",
+     .help = "to install it as (default: the repository's or file's)"},
+    {.name = "imatrix", OF_CALL(PULL), .type = STRING, AT(imatrix), .placeholder = "FILE",
+     .help = "importance of inputs, as jabbertts calibrate writes it"},
+    {.name = "imatrix", OF_CALL(MODELS), .type = STRING, AT(imatrix), .placeholder = "FILE",
+     .help = "update: the importance matrix again"},
+    {.name = "accept_licence", OF_CALL(PULL | MODELS), .type = BOOLEAN, AT(accept_licence),
+     .help = "accept the model's licence without being asked"},
+    {.name = "keep", OF_CALL(PULL | MODELS), .type = BOOLEAN, AT(keep),
+     .help = "keep the downloaded files"},
+    {.name = "json", OF_CALL(PULL | MODELS), .type = BOOLEAN, AT(json),
+     .help = "print JSON; pull: a line for each event"},
+    {.name = "model_dir", SETTING(PULL | MODELS | SAY | SERVE | TEXT | VOICES | BENCH | CALIBRATE),
+     .type = STRING, AT(model_dir), .placeholder = "DIR",
+     .help = "where models are installed (default: $XDG_DATA_HOME/jabbertts/models; root: "
+             "/var/lib/jabbertts/models)"},
+    {.name = "connections", SETTING(PULL | MODELS), .type = INTEGER, AT(connections), IN(1, 16),
+     .preset = "4", .placeholder = "N", .help = "for one large file"},
+    {.name = "ca_file", SETTING(PULL | MODELS), .type = STRING, AT(ca_file),
+     .placeholder = "FILE",
+     .help = "PEM: certificates to trust (default: SSL_CERT_FILE, else the system's)"},
 
     {.section = "Server",
      .name = "background", OF_CALL(SERVE), .type = BOOLEAN, AT(background),

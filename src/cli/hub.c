@@ -1,0 +1,155 @@
+#include "cli/hub.h"
+
+#include <ctype.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#define TOKEN_BYTES 512
+
+static const char *hub_variable(const char *const names[])
+{
+    for (int i = 0; names[i]; i++) {
+        const char *v = getenv(names[i]);
+        if (v && *v)
+            return v;
+    }
+    return NULL;
+}
+
+static int hub_is_true(const char *name)
+{
+    const char *v = getenv(name);
+    return v && (!strcmp(v, "1") || !strcasecmp(v, "true") || !strcasecmp(v, "yes") ||
+                 !strcasecmp(v, "on"));
+}
+
+/* $HF_HOME, else $XDG_CACHE_HOME/huggingface, else ~/.cache/huggingface. */
+static void hub_home(char *to, size_t n)
+{
+    const char *home = getenv("HF_HOME"), *cache = getenv("XDG_CACHE_HOME"), *user = getenv("HOME");
+    if (home && *home)
+        snprintf(to, n, "%s", home);
+    else if (cache && *cache)
+        snprintf(to, n, "%s/huggingface", cache);
+    else
+        snprintf(to, n, "%s/.cache/huggingface", user ? user : "");
+}
+
+/* HF_TOKEN, else the file that the hub's client writes at its login; "": none. */
+static void hub_token(const char *home, char to[TOKEN_BYTES])
+{
+    static const char *const names[] = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", NULL};
+    const char *given = hub_variable(names), *path = getenv("HF_TOKEN_PATH");
+    char usual[4096];
+    *to = 0;
+    if (given) {
+        snprintf(to, TOKEN_BYTES, "%s", given);
+    } else if (!hub_is_true("HF_HUB_DISABLE_IMPLICIT_TOKEN")) {
+        snprintf(usual, sizeof usual, "%s/token", home);
+        FILE *f = fopen(path && *path ? path : usual, "r");
+        if (f && !fgets(to, TOKEN_BYTES, f))
+            *to = 0;
+        if (f)
+            fclose(f);
+    }
+    size_t n = strlen(to), skip = strspn(to, " \t\r\n");
+    while (n > skip && isspace((unsigned char)to[n - 1]))
+        n--;
+    memmove(to, to + skip, n - skip);
+    to[n - skip] = 0;
+}
+
+/* $XDG_DATA_HOME/jabbertts/models; root and services: below /var/lib. */
+static const char *hub_models(const char *given, char *to, size_t n)
+{
+    const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    if (given)
+        return given;
+    if (data && *data == '/')
+        snprintf(to, n, "%s/jabbertts/models", data);
+    else if (getuid() == 0 || !home || !*home)
+        snprintf(to, n, "/var/lib/jabbertts/models");
+    else
+        snprintf(to, n, "%s/.local/share/jabbertts/models", home);
+    return to;
+}
+
+int cli_hub_open(const struct options *o, struct jabbertts_hub **ret)
+{
+    static const char *const caches[] = {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", NULL};
+    static const char *const certificates[] = {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE",
+                                               "CURL_CA_BUNDLE", NULL};
+    char home[4000], dir[4096], cache[4096], token[TOKEN_BYTES];
+    const char *patience = getenv("HF_HUB_DOWNLOAD_TIMEOUT"), *given = hub_variable(caches);
+    struct jabbertts_hub_options h;
+    struct jabbertts_error e;
+    jabbertts_hub_options_init(&h);
+    hub_home(home, sizeof home);
+    hub_token(home, token);
+    snprintf(cache, sizeof cache, "%s/hub", home);
+    h.dir = hub_models(o->model_dir, dir, sizeof dir);
+    h.endpoint = getenv("HF_ENDPOINT");
+    h.token = token;
+    h.cache = given ? given : cache;
+    h.ca_file = o->ca_file ? o->ca_file : hub_variable(certificates);
+    h.offline = hub_is_true("HF_HUB_OFFLINE");
+    h.connections = o->connections;
+    if (patience && *patience)
+        h.stall_s = strtod(patience, NULL);
+    int rc = jabbertts_hub_open(&h, ret, &e);
+    memset(token, 0, sizeof token);
+    return rc < 0 ? cli_fail("%s", e.message) : 0;
+}
+
+/* A path has a slash or the suffix of model files. */
+static int looks_like_path(const char *s)
+{
+    size_t n = strlen(s);
+    return strchr(s, '/') || (n > 5 && !strcasecmp(s + n - 5, ".gguf"));
+}
+
+static int find_model(struct options *o, const char *name, const char **to)
+{
+    struct jabbertts_hub *hub;
+    struct jabbertts_error e;
+    if (!name || !strcmp(name, "espeak-ng") || looks_like_path(name))
+        return 0;
+    int code = cli_hub_open(o, &hub);
+    if (code)
+        return code;
+    int rc = jabbertts_hub_find(hub, name, o->model_path, sizeof o->model_path, &e);
+    jabbertts_hub_close(hub);
+    if (rc == 0)
+        *to = o->model_path;
+    return rc == 0 || access(name, F_OK) == 0 ? 0 : cli_fail("%s", e.message);
+}
+
+int cli_find_models(struct options *o)
+{
+    const unsigned with_argument = INSPECT | BENCH | CALIBRATE,
+                   with_option = SAY | SERVE | TEXT | VOICES | BENCH | CALIBRATE;
+    const char *argument = o->n_argument ? o->argument[0] : NULL;
+    if (argument && (o->command->bit & with_argument)) {
+        int code = find_model(o, argument, &argument);
+        o->argument[0] = (char *)(uintptr_t)argument; /* nobody writes to it */
+        return code;
+    }
+    return o->command->bit & with_option
+               ? find_model(o, o->server.engine.model, &o->server.engine.model)
+               : 0;
+}
+
+const char *cli_size(int64_t bytes, char to[32])
+{
+    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
+    double v = (double)bytes;
+    int i = 0;
+    for (; v >= 999.5 && i < 4; i++)
+        v /= 1000;
+    snprintf(to, 32, v < 9.95 && i > 0 ? "%.1f %s" : "%.0f %s", v, units[i]);
+    return to;
+}
