@@ -118,6 +118,10 @@ static int find_model(struct options *o, const char *name, const char **to)
     struct jabbertts_error e;
     if (!name || !strcmp(name, "espeak-ng") || looks_like_path(name))
         return 0;
+    if (!strcmp(name, "jabber-tiny")) { /* built in */
+        *to = NULL;
+        return 0;
+    }
     int code = cli_hub_open(o, &hub);
     if (code)
         return code;
@@ -128,11 +132,102 @@ static int find_model(struct options *o, const char *name, const char **to)
     return rc == 0 || access(name, F_OK) == 0 ? 0 : cli_fail("%s", e.message);
 }
 
+/* --- models to serve --- */
+
+#define SERVED_MAX 64 /* of an engine */
+
+/* What serve is given: lives as long as the program. */
+static struct served {
+    struct jabbertts_model model[SERVED_MAX];
+    struct server_model about[SERVED_MAX];
+    int n, n_about;
+    bool full;
+} served;
+
+static char *served_copy(const char *s)
+{
+    char *copy = strdup(s);
+    if (!copy)
+        abort();
+    return copy;
+}
+
+static void served_add(const char *name, const char *path)
+{
+    if (served.n == SERVED_MAX) {
+        served.full = true;
+        return;
+    }
+    served.model[served.n++] =
+        (struct jabbertts_model){name ? served_copy(name) : NULL, path ? served_copy(path) : NULL};
+}
+
+static void served_installed(void *cookie, const struct jabbertts_installed *m)
+{
+    (void)cookie;
+    served_add(m->name, m->path);
+    if (served.n_about < SERVED_MAX)
+        served.about[served.n_about++] =
+            (struct server_model){served_copy(m->name), served_copy(m->licence),
+                                  served_copy(m->licence_url), m->non_commercial};
+}
+
+/* All that are installed, and the built-in voice. */
+static int served_all(struct jabbertts_hub *hub)
+{
+    struct jabbertts_error e;
+    if (jabbertts_hub_list(hub, served_installed, NULL, &e) < 0)
+        return cli_fail("%s", e.message);
+    if (served.n > 0)
+        served_add("jabber-tiny", NULL);
+    return served.full
+               ? cli_fail("more than %d models are installed: name those to serve with --model",
+                          SERVED_MAX - 1)
+               : 0;
+}
+
+static int served_named(struct options *o, struct jabbertts_hub *hub)
+{
+    struct jabbertts_error e;
+    for (int i = 0; i < o->models.n; i++) {
+        const char *name = o->models.item[i];
+        bool path = !strcmp(name, "espeak-ng") || looks_like_path(name);
+        if (!path && jabbertts_hub_show(hub, name, served_installed, NULL, &e) < 0) {
+            path = !strcmp(name, "jabber-tiny") || access(name, F_OK) == 0;
+            if (!path)
+                return cli_fail("%s", e.message);
+        }
+        if (path)
+            served_add(NULL, strcmp(name, "jabber-tiny") ? name : NULL);
+    }
+    return served.full ? cli_fail("more than %d models", SERVED_MAX) : 0;
+}
+
+static int find_served(struct options *o)
+{
+    struct jabbertts_hub *hub;
+    int code = cli_hub_open(o, &hub);
+    if (code)
+        return code;
+    code = o->models.n ? served_named(o, hub) : served_all(hub);
+    jabbertts_hub_close(hub);
+    o->server.engine.models = served.model;
+    o->server.engine.n_model = served.n;
+    o->server.engine.memory_budget = (size_t)o->memory_budget_mb << 20;
+    o->server.about = served.about;
+    o->server.n_about = served.n_about;
+    return code;
+}
+
 int cli_find_models(struct options *o)
 {
     const unsigned with_argument = INSPECT | BENCH | CALIBRATE,
-                   with_option = SAY | SERVE | TEXT | VOICES | BENCH | CALIBRATE;
+                   with_option = SAY | TEXT | VOICES | BENCH | CALIBRATE;
     const char *argument = o->n_argument ? o->argument[0] : NULL;
+    if (o->command->bit & SERVE)
+        return find_served(o);
+    if (o->models.n)
+        o->server.engine.model = o->models.item[o->models.n - 1];
     if (argument && (o->command->bit & with_argument)) {
         int code = find_model(o, argument, &argument);
         o->argument[0] = (char *)(uintptr_t)argument; /* nobody writes to it */

@@ -18,7 +18,8 @@
 /* 0, or the exit code after a message. */
 int cli_hub_open(const struct options *o, struct jabbertts_hub **ret);
 /* Names of installed models become their paths, in --model and in arguments that are a model; what
- * is a path, "espeak-ng" or the name of a file here stays.  0, or the exit code after a message. */
+ * is a path, "espeak-ng" or the name of a file here stays, and jabber-tiny is the built-in one.
+ * serve gets several.  0, or the exit code after a message. */
 int cli_find_models(struct options *o);
 /* Bytes for people: "1.2 GB". */
 const char *cli_size(int64_t bytes, char to[32]);

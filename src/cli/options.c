@@ -595,7 +595,8 @@ static void print_parameter(const struct options *o, const struct jabbertts_para
         fprintf(f, "%llu", (unsigned long long)*(const uint64_t *)v);
 }
 
-static void print_value(const struct options *o, const struct option_row *row, FILE *f)
+/* The i-th of a LIST. */
+static void print_value(const struct options *o, const struct option_row *row, int i, FILE *f)
 {
     const void *v = (const char *)o + row->offset;
     if (row->secret)
@@ -611,8 +612,15 @@ static void print_value(const struct options *o, const struct option_row *row, F
     else if (row->type == BOOLEAN)
         fputs(*(const bool *)v ? "true" : "false", f);
     else
-        print_quoted(row->type == CHOICE ? row->words[*(const int *)v] : *(const char *const *)v,
-                     f);
+        print_quoted(
+            row->type == CHOICE ? row->words[*(const int *)v] : ((const char *const *)v)[i], f);
+}
+
+/* Values of a row; their text is printed by print_value. */
+static int n_value(const struct options *o, const struct option_row *row)
+{
+    const void *v = (const char *)o + row->offset;
+    return row->type == LIST ? ((const struct option_list *)v)->n : 1;
 }
 
 static bool has_default(const struct option_row *row)
@@ -634,12 +642,13 @@ void options_show(const struct options *o, FILE *f)
         if (section != shown)
             fprintf(f, "%s# %s\n", shown ? "\n" : "", section);
         shown = section;
-        if (!has_default(row) && o->origin[i] == ORIGIN_DEFAULT) {
-            fprintf(f, "# %s = (not set)", row->name);
-        } else {
-            fprintf(f, "%s = ", row->name);
-            print_value(o, row, f);
+        bool unset = !has_default(row) && o->origin[i] == ORIGIN_DEFAULT;
+        for (int k = 0; k < n_value(o, row) && !unset; k++) {
+            fprintf(f, "%s%s = ", k ? "\n" : "", row->name);
+            print_value(o, row, k, f);
         }
+        if (unset)
+            fprintf(f, "# %s = (not set)", row->name);
         if (o->origin[i] == ORIGIN_FILE)
             fprintf(f, "  # %s:%d\n", o->config, o->line[i]);
         else

@@ -88,7 +88,8 @@ struct options {
     struct jabbertts_encoder_options encoder; /* of say */
     struct jabbertts_convert_options convert; /* recommended sampling and names */
     struct jabbertts_stored voice;            /* that is added */
-    struct option_list aliases;
+    struct option_list aliases, models;       /* models: as --model says them */
+    int memory_budget_mb;
     const char *output, *format, *input, *voice_text, *stage, *type, *imatrix, *reference, *corpus,
         *check;
     const char *model_dir, *ca_file;

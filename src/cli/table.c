@@ -194,10 +194,15 @@ const struct option_row option_rows[] = {
     {.name = "sample_rate", OF_CALL(SAY), .type = PARAMETER, .placeholder = "HZ"},
 
     {.section = "Model",
-     .name = "model", SETTING(SAY | SERVE | TEXT | VOICES | BENCH | CALIBRATE), .type = STRING,
-     AT(server.engine.model), .placeholder = "FILE",
-     .help = "made by jabbertts convert; espeak-ng: a robot, in over a hundred languages "
-             "(default: the built-in voice)"},
+     .name = "model", SETTING(SAY | SERVE | TEXT | VOICES | BENCH | CALIBRATE), .type = LIST,
+     AT(models), .placeholder = "FILE",
+     .help = "an installed model (jabbertts models) or a file made by jabbertts convert; "
+             "espeak-ng: a robot, in over a hundred languages; serve: may be repeated, the first "
+             "is the default (default: serve has all that are installed, else the built-in voice)"},
+    {.name = "memory_budget", SETTING(SERVE), .type = INTEGER, AT(memory_budget_mb),
+     IN(0, 16777216), .preset = "0", .placeholder = "MIB",
+     .help = "MiB that the models in memory take at most, with slots and caches: who was not "
+             "used for longest makes room; 0 for no limit"},
     {.name = "threads", SETTING(SAY | SERVE | QUANTIZE | CALIBRATE | EVAL | BENCH),
      .type = INTEGER, AT(server.engine.threads), IN(0, 256), .preset = "0", .placeholder = "N",
      .help = "that compute, with the same result; 0 is one for each core"},

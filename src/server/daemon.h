@@ -46,12 +46,14 @@ struct server {
     struct spool_budget spool;
     struct tls tls;
     struct listen listen;
-    bool check_host; /* only for loopback's own names */
-    char model_id[128];
-    const char *model_names[MODEL_NAMES]; /* model_id, and what else the option names */
+    bool check_host;                /* only for loopback's own names */
+    struct jabbertts_model *models; /* owned, as is model_ids: the engine's options */
+    char (*model_ids)[128];
+    const char *model_id;                 /* of the first */
+    const char *model_names[MODEL_NAMES]; /* of the first, as the option names it; may be none */
     int n_model_name;
     char model_name_list[1024]; /* whose words they are */
-    long model_created;         /* seconds since 1970 */
+    long started;               /* seconds since 1970 */
     int watch_fd;
     pthread_t watch;
     bool has_watch;
@@ -71,9 +73,10 @@ int server_connections(struct server *s);
 double server_evicted(struct server *s);
 int http_start(struct server *s, int listen_fd, struct err *e); /* http.c: the HTTP library */
 
-/* models.c: true when the model answers to this id. */
-bool models_known(const struct server *s, const char *id);
-const char *models_engine(const char *id); /* what a jabbertts_request calls this id */
-const char *models_nearest(const struct server *s, const char *id);
+/* models.c: the model that answers to this id; NULL: none. */
+struct jabbertts *models_find(struct server *s, const char *id);
+/* Fails with FAULT_NO_MODEL, and proposes the nearest. */
+int models_refuse(struct server *s, const char *id, struct api_error *e);
+long models_created(const struct server *s, const char *path); /* seconds since 1970 */
 
 #endif

@@ -1,55 +1,89 @@
 /* models.c - the lists of models. */
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/near.h"
 #include "server/daemon.h"
 
-#define ESPEAK "espeak-ng" /* speaks beside any model */
+#define ESPEAK "espeak-ng" /* speaks beside the models, listed among them or not */
 
-/* What OpenAI's clients ask for by default. */
-static const char *const aliases[] = {"tts-1", "tts-1-hd", "gpt-4o-mini-tts",
-                                      "gpt-4o-mini-tts-2025-12-15", ESPEAK};
-#define N_ALIAS (int)(sizeof aliases / sizeof *aliases)
-
-/* i-th id, the model's own first; NULL after the last */
-static const char *id_at(const struct server *s, int i)
+/* i-th id: the models' own, OpenAI's names of the first, espeak-ng; NULL after the last */
+static const char *id_at(struct server *s, int i)
 {
-    if (i < s->n_model_name)
-        return s->model_names[i];
-    return i < s->n_model_name + N_ALIAS ? aliases[i - s->n_model_name] : NULL;
+    struct jabbertts_model_info info;
+    struct jabbertts *m;
+    const char *alias;
+    bool has_espeak = false;
+    int n = 0;
+    for (; (m = jabbertts_model_at(s->tts, n)); n++) {
+        jabbertts_model_info(m, &info);
+        if (n == i)
+            return info.name;
+        has_espeak = has_espeak || strcmp(info.name, ESPEAK) == 0;
+    }
+    if (i < n + s->n_model_name - 1) /* the first of them is the first model's own */
+        return s->model_names[i - n + 1];
+    n += s->n_model_name ? s->n_model_name - 1 : 0;
+    for (int k = 0; (alias = jabbertts_model_alias(k)); k++, n++)
+        if (n == i)
+            return alias;
+    return n == i && !has_espeak ? ESPEAK : NULL;
 }
 
-bool models_known(const struct server *s, const char *id)
+struct jabbertts *models_find(struct server *s, const char *id)
 {
-    const char *known;
-    for (int i = 0; (known = id_at(s, i)); i++)
-        if (strcmp(known, id) == 0)
-            return true;
-    return false;
+    for (int i = 0; id && i < s->n_model_name; i++)
+        if (strcmp(s->model_names[i], id) == 0)
+            return s->tts;
+    return jabbertts_model_named(s->tts, id);
 }
 
-const char *models_engine(const char *id)
-{
-    return strcmp(id, ESPEAK) == 0 ? id : NULL;
-}
-
-const char *models_nearest(const struct server *s, const char *id)
+int models_refuse(struct server *s, const char *id, struct api_error *e)
 {
     const char *known;
     struct near near;
     near_init(&near, id);
     for (int i = 0; (known = id_at(s, i)); i++)
         near_try(&near, known);
-    return near_found(&near);
+    const char *best = near_found(&near);
+    return api_fail(e, FAULT_NO_MODEL, "model",
+                    "there is no model '%.64s'%s%s%s GET /v1/models lists those there are.", id,
+                    best ? "; did you mean '" : ".", best ? best : "", best ? "'?" : "");
 }
 
-static json_t *model_json(const struct server *s, const char *id)
+long models_created(const struct server *s, const char *path)
 {
-    return json_pack("{s:s,s:s,s:I,s:s}", "id", id, "object", "model", "created",
-                     (json_int_t)s->model_created, "owned_by", "jabbertts");
+    struct stat st;
+    return path && stat(path, &st) == 0 ? (long)st.st_mtime : s->started;
 }
 
-static json_t *all_models(const struct server *s)
+static const struct server_model *models_about(const struct server *s, const char *name)
+{
+    static const struct server_model none = {.licence = "", .licence_url = ""};
+    for (int i = 0; i < s->o.n_about; i++)
+        if (strcmp(s->o.about[i].name, name) == 0)
+            return &s->o.about[i];
+    return &none;
+}
+
+/* OpenAI's four fields, and under our own name what they have none for. */
+static json_t *model_json(struct server *s, const char *id)
+{
+    struct jabbertts_model_info m;
+    struct jabbertts *tts = models_find(s, id);
+    jabbertts_model_info(tts, &m);
+    const struct server_model *about = models_about(s, m.name);
+    const char *licence = *about->licence ? about->licence : m.licence;
+    return json_pack("{s:s,s:s,s:I,s:s,s:{s:s,s:s,s:I,s:I,s:i,s:s,s:s,s:b,s:b}}", "id", id,
+                     "object", "model", "created", (json_int_t)models_created(s, m.path),
+                     "owned_by", "jabbertts", "jabbertts", "name", m.name, "engine", m.engine,
+                     "file_bytes", (json_int_t)m.file_bytes, "memory_bytes",
+                     (json_int_t)m.memory_bytes, "sample_rate", jabbertts_sample_rate(tts),
+                     "licence", licence, "licence_url", about->licence_url, "non_commercial",
+                     about->non_commercial, "loaded", m.load.loaded);
+}
+
+static json_t *all_models(struct server *s)
 {
     json_t *list = json_array();
     const char *id;
@@ -75,14 +109,10 @@ void audio_models_list(struct request *r)
 void models_get(struct request *r)
 {
     struct api_error e;
-    if (models_known(r->server, r->argument)) {
+    if (models_find(r->server, r->argument)) {
         http_reply_json(r, 200, model_json(r->server, r->argument));
         return;
     }
-    const char *best = models_nearest(r->server, r->argument);
-    api_fail(&e, FAULT_NO_MODEL, "model",
-             "there is no model '%.64s'%s%s%s GET /v1/models lists "
-             "those there are.",
-             r->argument, best ? "; did you mean '" : ".", best ? best : "", best ? "'?" : "");
+    models_refuse(r->server, r->argument, &e);
     http_reply_error(r, &e);
 }

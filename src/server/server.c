@@ -59,24 +59,40 @@ static void server_list_names(struct server *s)
     }
 }
 
-/* The model file's name without directory and suffix; the built-in voice has a name of its own. */
-static void name_model(struct server *s)
+/* A given name, else the model file's without directory and suffix; the built-in voice has a name
+ * of its own. */
+static void name_model(const char *given, const char *path, char to[128])
 {
-    const char *path = s->o.engine.model, *name = path ? strrchr(path, '/') : NULL;
-    struct stat st;
-    name = name ? name + 1 : path ? path : "jabber-tiny";
-    snprintf(s->model_id, sizeof s->model_id, "%s", name);
-    char *dot = strrchr(s->model_id, '.');
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    const char *name = given ? given : slash ? slash + 1 : path ? path : "jabber-tiny";
+    snprintf(to, 128, "%s", name);
+    char *dot = given ? NULL : strrchr(to, '.');
     if (dot && strcmp(dot, ".gguf") == 0)
         *dot = 0;
-    clean_name(s->model_id);
+    clean_name(to);
+}
+
+static int name_models(struct server *s, struct err *e)
+{
+    struct jabbertts_options *o = &s->o.engine;
+    const struct jabbertts_model one = {.path = o->model}, *from = o->n_model ? o->models : &one;
+    int n = o->n_model ? o->n_model : 1;
+    s->models = mem_try((size_t)n, sizeof *s->models);
+    s->model_ids = mem_try((size_t)n, sizeof *s->model_ids);
+    if (!s->models || !s->model_ids)
+        return err_set(e, ERR_MEMORY, "out of memory for a list of models");
     if (s->o.model_name)
         server_list_names(s);
-    if (s->n_model_name > 0)
-        snprintf(s->model_id, sizeof s->model_id, "%s", s->model_names[0]);
-    else
-        s->model_names[s->n_model_name++] = s->model_id;
-    s->model_created = path && stat(path, &st) == 0 ? st.st_mtime : time(NULL);
+    for (int i = 0; i < n; i++) {
+        const char *given = i == 0 && s->n_model_name ? s->model_names[0] : from[i].name;
+        name_model(given, from[i].path, s->model_ids[i]);
+        s->models[i] = (struct jabbertts_model){s->model_ids[i], from[i].path};
+    }
+    o->models = s->models;
+    o->n_model = n;
+    s->model_id = s->model_ids[0];
+    s->started = time(NULL);
+    return 0;
 }
 
 /* Keys and certificates: at the start, and again when told to. */
@@ -98,6 +114,7 @@ int server_check(const struct server_options *o, struct err *e)
     keys_done(&keys);
     tls_done(&tls);
     lexicon.model = "espeak-ng"; /* no weights are loaded to read a lexicon */
+    lexicon.n_model = 0;
     lexicon.aliases = NULL;
     lexicon.store = NULL;
     if (rc == 0 && lexicon.lexicon && (rc = jabbertts_open(&lexicon, &tts, &why)) < 0)
@@ -160,9 +177,9 @@ static int server_start_(struct server *s, struct err *e)
                           e)) < 0)
         return rc;
     raise_limits(s);
-    name_model(s);
     tls_use(&s->tls);
-    if ((rc = server_load(&s->keys, &s->tls, &s->o, e)) < 0 || (rc = server_open_engine(s, e)) < 0)
+    if ((rc = name_models(s, e)) < 0 || (rc = server_load(&s->keys, &s->tls, &s->o, e)) < 0 ||
+        (rc = server_open_engine(s, e)) < 0)
         return rc;
     /* Who has no key is told apart from this machine's programs by nothing else. */
     s->check_host = s->listen.is_loopback && !keys_wanted(&s->keys);
@@ -264,5 +281,7 @@ void server_stop(struct server *s, double drain_s)
     spool_budget_done(&s->spool);
     logger_stop(&s->logger);
     pthread_mutex_destroy(&s->lock);
+    mem_free(s->models);
+    mem_free(s->model_ids);
     mem_free(s);
 }

@@ -16,15 +16,22 @@
 
 enum server_log { SERVER_LOG_TEXT, SERVER_LOG_JSON, SERVER_LOG_NONE };
 
+/* What the list of models says of one beyond what its file does. */
+struct server_model {
+    const char *name, *licence, *licence_url; /* licence: an id as cc-by-nc-sa-4.0, or "" */
+    bool non_commercial;
+};
+
 struct server_options {
-    struct jabbertts_options engine;
+    struct jabbertts_options engine;  /* with several models, they have names */
+    const struct server_model *about; /* [n_about] of those about whom there is something to say */
+    int n_about;
     const char *host;       /* to listen on: listen.h */
     const char *systemd[2]; /* of the environment: LISTEN_PID, LISTEN_FDS; NULL */
     int port;               /* 0: any free one */
     const char *voice_dir;  /* of users' voices; NULL: none are kept */
-    const char
-        *model_name; /* ids in the API, with commas, the first its own; NULL: the file's name */
-    int workers;     /* threads that parse, encode and answer */
+    const char *model_name; /* ids of the first in the API, with commas; NULL: its file's name */
+    int workers;            /* threads that parse, encode and answer */
     int max_connections;
     int max_input_chars;      /* code points of `input` */
     int max_body_kib;         /* of a JSON request */

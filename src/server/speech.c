@@ -157,27 +157,30 @@ static void ignore(void *cookie, const struct jabbertts_stored *v)
 
 static bool voice_known(struct server *s, const struct jabbertts_request *q)
 {
+    const struct jabbertts *tts = models_find(s, q->model);
     const struct jabbertts_which which = {JABBERTTS_VOICE, q->owner, q->voice, 0};
     const char *voice = q->voice;
     const char *name, *target;
-    for (int i = 0; (name = jabbertts_voice_name(s->tts, i)); i++)
+    for (int i = 0; (name = jabbertts_voice_name(tts, i)); i++)
         if (strcmp(name, voice) == 0)
             return true;
-    for (int i = 0; (name = jabbertts_voice_alias(s->tts, i, &target)); i++)
+    for (int i = 0; (name = jabbertts_voice_alias(tts, i, &target)); i++)
         if (strcmp(name, voice) == 0)
             return true;
     return s->store && jabbertts_store_get(s->store, &which, ignore, NULL, NULL) == 0;
 }
 
-static int fail_voice(struct server *s, const char *voice, struct api_error *e)
+static int fail_voice(struct server *s, const struct jabbertts_request *q, struct api_error *e)
 {
+    const struct jabbertts *tts = models_find(s, q->model);
+    const char *voice = q->voice;
     const char *name, *target;
     struct near near;
     int n = 0;
     near_init(&near, voice);
-    for (int i = 0; (name = jabbertts_voice_name(s->tts, i)); i++, n++)
+    for (int i = 0; (name = jabbertts_voice_name(tts, i)); i++, n++)
         near_try(&near, name);
-    for (int i = 0; (name = jabbertts_voice_alias(s->tts, i, &target)); i++, n++)
+    for (int i = 0; (name = jabbertts_voice_alias(tts, i, &target)); i++, n++)
         near_try(&near, name);
     const char *best = near_found(&near);
     return api_fail(e, FAULT_INVALID_VALUE, "voice",
@@ -185,14 +188,16 @@ static int fail_voice(struct server *s, const char *voice, struct api_error *e)
                     best ? "; did you mean '" : ".", best ? best : "", best ? "'?" : "", n);
 }
 
-static int check_model(const struct server *s, const char *id, struct api_error *e)
+static int check_model(struct server *s, const char *id, struct api_error *e)
 {
-    if (models_known(s, id))
-        return 0;
-    const char *best = models_nearest(s, id);
-    return api_fail(e, FAULT_NO_MODEL, "model",
-                    "there is no model '%.64s'%s%s%s GET /v1/models lists those there are.", id,
-                    best ? "; did you mean '" : ".", best ? best : "", best ? "'?" : "");
+    return models_find(s, id) ? 0 : models_refuse(s, id, e);
+}
+
+static bool is_espeak(struct server *s, const char *id)
+{
+    struct jabbertts_model_info m;
+    jabbertts_model_info(models_find(s, id), &m);
+    return strcmp(m.engine, "espeak-ng") == 0;
 }
 
 /* Which field a refused request is to change. */
@@ -204,11 +209,11 @@ static int fail_submit(struct server *s, const struct speech_params *p,
         return api_fail_engine(e, "sample_rate", why);
     if (why->code != JABBERTTS_ERR_NOT_FOUND)
         return api_fail_engine(e, "input", why);
-    if (p->request.model)
+    if (is_espeak(s, p->model))
         return api_fail_engine(e, "voice", why);
     /* A language that espeak-ng does not know is not found either. */
     return !voice || voice_known(s, &p->request) ? api_fail_engine(e, "language", why)
-                                                 : fail_voice(s, voice, e);
+                                                 : fail_voice(s, &p->request, e);
 }
 
 /* --- the reply: the pump's sink --- */
@@ -294,10 +299,12 @@ static void speech_wake(void *cookie)
 static int speech_submit(struct request *r, struct speech *sp, struct api_error *e)
 {
     struct speech_params *p = &sp->params;
+    struct jabbertts_model_info model;
     struct jabbertts_error why;
     if (p->request.voice && strcmp(p->request.voice, "default") == 0)
         p->request.voice = NULL;
-    p->request.model = models_engine(p->model);
+    jabbertts_model_info(models_find(r->server, p->model), &model);
+    p->request.model = model.name;
     p->request.owner = access_owner(r);
     p->request.deadline_s = r->server->o.request_timeout_s;
     const struct pump_options options = {.sink = {speech_write, speech_has_room, speech_wake, sp},

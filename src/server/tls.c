@@ -40,7 +40,8 @@ int tls_load(struct tls *t, const char *cert_path, const char *key_path, struct 
         return err_set(e, ERR_ARGUMENT, "tls_cert and tls_key go together: one is not set");
     buf_init(&cert, PEM_BYTES);
     buf_init(&key, PEM_BYTES);
-    if ((rc = buf_read_file(&cert, cert_path, e)) < 0 || (rc = buf_read_file(&key, key_path, e)) < 0 ||
+    if ((rc = buf_read_file(&cert, cert_path, e)) < 0 ||
+        (rc = buf_read_file(&key, key_path, e)) < 0 ||
         (rc = tls_check_pair(cert_path, key_path, &cert, &key, e)) < 0) {
         buf_done(&cert);
         buf_done(&key);

@@ -275,24 +275,34 @@ void consents_add(struct request *r)
 
 /* --- lists --- */
 
-static json_t *model_voice(const struct server *s, const char *name, const char *target)
+static json_t *model_voice(const struct server *s, const struct jabbertts_model_info *m,
+                           const char *name, const char *target)
 {
     char text[160];
     if (target)
         snprintf(text, sizeof text, "another name of %s", target);
     return json_pack("{s:s,s:s,s:s,s:s,s:s?,s:I}", "id", name, "name", name, "object",
-                     "audio.voice", "model", s->model_id, "description", target ? text : NULL,
-                     "created_at", (json_int_t)s->model_created);
+                     "audio.voice", "model", m->name, "description", target ? text : NULL,
+                     "created_at", (json_int_t)models_created(s, m->path));
 }
 
-static json_t *model_voices(const struct server *s)
+/* Of the model that ?model= names, or the first. */
+static json_t *model_voices(struct request *r, struct api_error *e)
 {
-    const char *name, *target;
+    struct server *s = r->server;
+    const char *name, *target, *model = http_query(r, "model");
+    struct jabbertts *tts = models_find(s, model);
+    struct jabbertts_model_info m;
+    if (!tts) {
+        models_refuse(s, model, e);
+        return NULL;
+    }
+    jabbertts_model_info(tts, &m);
     json_t *list = json_array();
-    for (int i = 0; (name = jabbertts_voice_name(s->tts, i)); i++)
-        json_array_append_new(list, model_voice(s, name, NULL));
-    for (int i = 0; (name = jabbertts_voice_alias(s->tts, i, &target)); i++)
-        json_array_append_new(list, model_voice(s, name, target));
+    for (int i = 0; (name = jabbertts_voice_name(tts, i)); i++)
+        json_array_append_new(list, model_voice(s, &m, name, NULL));
+    for (int i = 0; (name = jabbertts_voice_alias(tts, i, &target)); i++)
+        json_array_append_new(list, model_voice(s, &m, name, target));
     return list;
 }
 
@@ -365,11 +375,10 @@ void voices_list(struct request *r)
     const char *after, *legacy = http_query(r, "legacy");
     int limit;
     bool more = false;
-    if (read_page(r, &limit, &after, &e) < 0) {
+    if (read_page(r, &limit, &after, &e) < 0 || !(f.json = model_voices(r, &e))) {
         http_reply_error(r, &e);
         return;
     }
-    f.json = model_voices(s);
     const struct jabbertts_which which = {JABBERTTS_VOICE, access_owner(r), NULL, LIMIT_STORED};
     if (s->store && jabbertts_store_list(s->store, &which, keep_all, &f, &why) < 0) {
         json_decref(f.json);
@@ -413,9 +422,10 @@ void consents_list(struct request *r)
 
 /* --- one of them --- */
 
-static json_t *find_model_voice(const struct server *s, const char *id)
+static json_t *find_model_voice(struct request *r, const char *id)
 {
-    json_t *list = model_voices(s), *v, *found = NULL;
+    struct api_error e;
+    json_t *list = model_voices(r, &e), *v, *found = NULL;
     size_t i;
     json_array_foreach(list, i, v) if (!found && strcmp(json_string_value(json_object_get(v, "id")),
                                                         id) == 0) found = json_incref(v);
@@ -425,7 +435,7 @@ static json_t *find_model_voice(const struct server *s, const char *id)
 
 void voices_get(struct request *r)
 {
-    json_t *v = find_model_voice(r->server, r->argument);
+    json_t *v = find_model_voice(r, r->argument);
     if (v)
         http_reply_json(r, 200, v);
     else if (!no_store(r))
@@ -471,7 +481,7 @@ static void remove_one(struct request *r, enum jabbertts_kind kind, const char *
 void voices_remove(struct request *r)
 {
     struct api_error e;
-    json_t *v = find_model_voice(r->server, r->argument);
+    json_t *v = find_model_voice(r, r->argument);
     json_decref(v);
     if (v) {
         api_fail(&e, FAULT_INVALID_VALUE, NULL,

@@ -154,7 +154,7 @@ def lists(s):
     ids = [m["id"] for m in models["data"]]
     check(models["object"] == "list" and ids[0] == "jabber-tiny" and "tts-1-hd" in ids, "models", ids)
     for m in models["data"]:
-        check(sorted(m) == ["created", "id", "object", "owned_by"], "a model's shape", m)
+        check(sorted(m) == ["created", "id", "jabbertts", "object", "owned_by"], "a model's shape", m)
         check(s.call("GET", "/v1/models/" + m["id"]).json() == m, "list and get agree", m)
     r = s.call("GET", "/v1/models/a%2Fb")
     check(r.status == 404 and r.error()["code"] == "model_not_found", "an unknown model", r.body)

@@ -14,6 +14,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.abspath(os.path.join(HERE, "..", ".."))
 sys.path[:0] = [os.path.join(HERE, "..", "http")]
+import live  # noqa: E402,F401
 from live import BINARY, TIMEOUT, check, report  # noqa: E402,F401
 
 NANO = os.path.join(ROOT, "tests/golden/s1-nano/checkpoint")
