@@ -142,13 +142,22 @@ $(BUILD)/tests/%: tests/unit/%.c $(BUILD)/libserver.a $(BUILD)/libjabbertts.a
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests $(LDFLAGS) $< $(filter %.a,$^) -lcmocka $(SERVER_LIBS) $(LIBS) -o $@
 $(BUILD)/golden: $(wildcard tests/golden/*.c) $(BUILD)/libjabbertts.a
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests $(LDFLAGS) $(filter %.c,$^) $(BUILD)/libjabbertts.a $(LIBS) -o $@
+# The text front end with its basic blocks counted.
+LINEAR_OBJ := $(patsubst src/%.c,$(BUILD)/linear/%.o,$(wildcard src/text/*.c src/base/*.c))
+$(BUILD)/linear/text/lang.o $(BUILD)/linear/text/latin.o: $(wildcard share/lang/*) src/text/latin.table
+$(BUILD)/linear/%.o: src/%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -O1 -g0 -fsanitize-coverage=trace-pc -MMD -MP -c $< -o $@
+-include $(LINEAR_OBJ:.o=.d)
+$(BUILD)/check_linear: tests/linear/linear.c $(LINEAR_OBJ)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ -lcmocka $(LIBS) -o $@
 $(BUILD)/check_kernels: $(wildcard tests/kernels/*.c) $(KERNEL_OBJ)
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests $(LDFLAGS) $^ -lm -pthread -o $@
 $(BUILD)/bench/%: bench/%.c $(BUILD)/libjabbertts.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $< $(BUILD)/libjabbertts.a $(LIBS) -o $@
 
-test: $(UNIT) $(BUILD)/golden $(BUILD)/check_kernels $(BUILD)/jabbertts
+test: $(UNIT) $(BUILD)/golden $(BUILD)/check_kernels $(BUILD)/check_linear $(BUILD)/jabbertts
 	BUILD=$(BUILD) tests/run
 
 test-mutations:

@@ -884,8 +884,6 @@ size_t english_number(const char *s, size_t n, size_t at, struct words *w)
         return english_numbers_read_hash(&h);
     if (c == '\'')
         return read_apostrophe(&h);
-    if (c == '(')
-        return 0;
     if (c == '^' || (unsigned char)c == 0xc2 || (unsigned char)c == 0xe2) {
         used = read_power(&h);
         if (used)

@@ -191,7 +191,8 @@ enum html_tag html_tag_at(const char *s, size_t n, size_t at, size_t *len)
     size_t close = end;
     while (close < n && close - at < MAX_TAG_BYTES && s[close] != '>' && s[close] != '<')
         close++;
-    bool clean = close == end || s[end] == ' ' || s[end] == '/' || s[end] == '\n' || s[end] == '\t';
+    bool clean = close == end || s[end] == ' ' || s[end] == '/' || s[end] == '=' ||
+                 s[end] == '\n' || s[end] == '\t';
     if (close >= n || s[close] != '>' || !clean)
         return HTML_NONE;
     *len = close + 1 - at;
@@ -205,6 +206,6 @@ enum html_tag html_tag_at(const char *s, size_t n, size_t at, size_t *len)
     if (kind != HTML_NONE)
         return kind;
     if (closing || memchr(s + end, '=', close - end) || s[close - 1] == '/')
-        return HTML_INLINE; /* <think a="b">, </think> */
+        return HTML_UNKNOWN; /* <think a="b">, </think> */
     return close == end && !scan_word_before(s, at) ? HTML_NAME : HTML_NONE;
 }

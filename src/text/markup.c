@@ -18,6 +18,7 @@ enum note {
     ENTITY,    /* the rest of it is dropped */
     COMMAND,   /* of LaTeX, the same */
     CELL,      /* ", " */
+    SPACE,     /* a space */
     LINE,      /* a line break */
     PARAGRAPH, /* an empty line */
     STOP_LINE, /* this line break needs a period before it */
@@ -291,7 +292,10 @@ static size_t angle(struct markup *m, size_t at)
         return at + 1;
     }
     mark(m, at, at + len, DROP);
-    m->note[at] = kind == HTML_LINE                          ? LINE
+    bool glues =
+        kind == HTML_UNKNOWN && scan_word_before(m->s, at) && scan_word_at(m->s, m->n, at + len);
+    m->note[at] = glues                                      ? SPACE
+                  : kind == HTML_LINE                        ? LINE
                   : kind == HTML_PARAGRAPH                   ? PARAGRAPH
                   : kind == HTML_CELL && m->s[at + 1] == '/' ? CELL
                                                              : DROP;
@@ -348,7 +352,7 @@ static size_t inline_one(struct markup *m, struct opens *opens, size_t at, size_
         return at + (len ? len : 1);
     case '$':
         len = dollar_math(m, at, end);
-        return len ? len : at + 1;
+        return len ? len : at + markup_run_of(m, at, end, '$'); /* each sign is looked at once */
     case 'h':
     case 'H':
     case 'w':
@@ -545,7 +549,8 @@ static size_t line_end(const struct markup *m, size_t at)
 static void emit_one(const struct markup *m, size_t at, struct mapped *out)
 {
     static const char *const replaced[] = {
-        [CELL] = ", ", [LINE] = "\n", [PARAGRAPH] = "\n\n", [STOP_LINE] = ".\n", [OVER] = " / "};
+        [CELL] = ", ",        [SPACE] = " ",       [LINE] = "\n",
+        [PARAGRAPH] = "\n\n", [STOP_LINE] = ".\n", [OVER] = " / "};
     char utf8[5];
     const char *sign = NULL;
     size_t len = 1;

@@ -23,6 +23,7 @@ enum html_tag {
     HTML_PARAGRAPH,
     HTML_CELL,
     HTML_HIDDEN,
+    HTML_UNKNOWN, /* not HTML; it goes, and words on both sides stay two */
     HTML_NAME
 };
 /* What a tag or comment at s[at], which is '<', is, and its bytes, content included for hidden ones
