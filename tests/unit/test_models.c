@@ -356,7 +356,7 @@ static void test_file_changes(void **state)
             if (idle)
                 wait_unloaded(tts);
             if (over)
-                copy_file(nano, path);
+                copy_file(TINY, path); /* the same bytes: only the time tells */
             else
                 assert_int_equal(truncate(path, 100000), 0);
             assert_int_equal(status_of(tts, "Other words, never said before.", &e),
