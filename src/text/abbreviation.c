@@ -2,10 +2,16 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <unicode/uchar.h>
 
-static const char *const title[] = {"Mr",  "Mrs", "Ms",   "Dr",   "Prof", "St",  "Mt",  "Messrs",
-                                    "Gen", "Col", "Capt", "Cmdr", "Lt",   "Sgt", "Maj", "Rev",
-                                    "Hon", "Gov", "Sen",  "Rep",  "vs",   "Mme", "Mlle"};
+#include "text/scan.h"
+
+static const char *const title[] = {
+    "Mr", "Mrs", "Ms", "Dr", "Prof", "St", "Mt", "Messrs", "Gen", "Col", "Capt", "Cmdr", "Lt",
+    "Sgt", "Maj", "Rev", "Hon", "Gov", "Sen", "Rep", "vs", "Mme", "Mlle",
+    /* of other languages, where their rules leave them */
+    "Sra", "Dra", "Lic", "Ing", "Arq", "Mons", "Gral", "Dott", "Sig", "Avv", "Arch", "Geom", "Rag",
+    "Dipl", "Mag", "Hr", "Frl", "Dhr", "Mevr", "Drs", "Ir", "Eng", "Exmo", "mgr"};
 
 /* These, only before a number. */
 static const char *const numbered[] = {"No", "Nos", "Fig", "Vol", "Sec", "Ch", "Art", "pp", "Nr"};
@@ -16,6 +22,16 @@ static bool abbreviation_is_in(const char *const *list, size_t n_list, const cha
         if (strlen(list[k]) == n && memcmp(list[k], word, n) == 0)
             return true;
     return false;
+}
+
+/* Is the word before start, which a space is before, written with a capital? */
+static bool after_name(const char *s, size_t start)
+{
+    if (start < 2 || s[start - 1] != ' ')
+        return false;
+    for (start--; start && isalpha((unsigned char)s[start - 1]);)
+        start--;
+    return isupper((unsigned char)s[start]);
 }
 
 /* Single letters, perhaps one of several: start is the last letter. */
@@ -29,16 +45,32 @@ static enum abbreviation letters(const char *s, size_t start, char next)
         return ABBREVIATION_NONE; /* the F B I. Then: spelled letters, not initials */
     char c = s[start];
     if (!more) /* an initial; but not "It was I." */
-        return isupper((unsigned char)c) && c != 'I' ? ABBREVIATION_LETTERS : ABBREVIATION_NONE;
+        return isupper((unsigned char)c) && (c != 'I' || after_name(s, start))
+                   ? ABBREVIATION_LETTERS
+                   : ABBREVIATION_NONE;
     bool latin = (c == 'g' && s[start - 2] == 'e') || (c == 'e' && s[start - 2] == 'i');
     if (islower((unsigned char)c) && !latin && isupper((unsigned char)next))
         return ABBREVIATION_NONE;
     return ABBREVIATION_LETTERS;
 }
 
+/* A lone capital that is no ASCII letter before s[i]: А. С. Пушкин. */
+static bool foreign_initial(const char *s, size_t i)
+{
+    size_t start = i;
+    while (start && ((unsigned char)s[--start] & 0xc0) == 0x80)
+        ;
+    size_t len;
+    return start < i && (unsigned char)s[start] >= 0xc3 &&
+           u_isupper(scan_char(s, i, start, &len)) && start + len == i &&
+           (start == 0 || strchr(" .(\n", s[start - 1]));
+}
+
 enum abbreviation abbreviation_at(const char *s, size_t i, char next)
 {
     size_t start = i;
+    if (foreign_initial(s, i))
+        return ABBREVIATION_LETTERS;
     while (start && i - start < 8 && isalpha((unsigned char)s[start - 1]))
         start--;
     size_t n = i - start;

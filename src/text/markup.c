@@ -21,13 +21,15 @@ enum note {
     SPACE,     /* a space */
     LINE,      /* a line break */
     PARAGRAPH, /* an empty line */
-    STOP_LINE, /* this line break needs a period before it */
+    STOP_LINE, /* this line break, or the space instead of one, needs a period before it */
     OVER       /* the slash of a LaTeX fraction */
 };
 
 #define MAX_OPEN       64 /* emphasis or brackets open at once in a line */
 #define MAX_URL_BYTES  2048
 #define MAX_FRACTIONS  16
+#define MAX_ITEMS      40 /* of a list inside a line */
+#define MAX_SUBSCRIPT  8
 #define MAX_MATH_BYTES 1024
 
 struct markup {
@@ -73,7 +75,19 @@ struct opens {
     int n;
 };
 
-/* A run of * _ or ~ at [at, at+len): emphasis if it has a partner. */
+/* H~2~O: a subscript behind a letter, a few letters and digits.  True: its marks go. */
+static bool subscript(struct markup *m, size_t at, size_t end)
+{
+    size_t to = at + 1;
+    while (to < end && to - at <= MAX_SUBSCRIPT && scan_is_alnum(m->s[to]))
+        to++;
+    if (to == at + 1 || to >= end || m->s[to] != '~' || !scan_word_before(m->s, at))
+        return false;
+    m->note[at] = m->note[to] = DROP;
+    return true;
+}
+
+/* A run of * _ ~ or = at [at, at+len): emphasis if it has a partner. */
 static void delimiter(struct markup *m, struct opens *opens, size_t at, size_t len, size_t end)
 {
     char c = m->s[at], before = at ? m->s[at - 1] : ' ',
@@ -88,8 +102,11 @@ static void delimiter(struct markup *m, struct opens *opens, size_t at, size_t l
     }
     if (c == '*' && scan_is_digit(before) && scan_is_digit(after))
         left = right = false; /* 2*3 */
-    if (c == '~' && len != 2)
+    if ((c == '~' || c == '=') && len != 2) {
+        if (c == '~' && len == 1)
+            subscript(m, at, end);
         return;
+    }
     for (int i = opens->n - 1; right && i >= 0 && len; i--) {
         struct open *o = &opens->o[i];
         if (o->c != c)
@@ -287,9 +304,14 @@ static size_t angle(struct markup *m, size_t at)
     enum html_tag kind = html_tag_at(m->s, m->n, at, &len);
     if (kind == HTML_NONE)
         return at + 1;
-    if (kind == HTML_NAME) {
+    if (kind == HTML_NAME && !scan_word_at(m->s, m->n, at + len)) {
         m->note[at] = m->note[at + len - 1] = DROP;
         return at + 1;
+    }
+    if (kind == HTML_NAME) { /* <think>not */
+        mark(m, at, at + len, DROP);
+        m->note[at] = SPACE;
+        return at + len;
     }
     mark(m, at, at + len, DROP);
     bool glues =
@@ -327,6 +349,7 @@ static size_t inline_one(struct markup *m, struct opens *opens, size_t at, size_
     case '*':
     case '_':
     case '~':
+    case '=':
         len = markup_run_of(m, at, end, c);
         delimiter(m, opens, at, len, end);
         return at + len;
@@ -369,7 +392,7 @@ static void inline_marks(struct markup *m, size_t at, size_t end)
     unsigned none = 0;
     opens.n = 0;
     while (at < end) {
-        static const char special[] = "\\`*_~[]<&$hHwW";
+        static const char special[] = "\\`*_~=[]<&$hHwW";
         while (at < end && (m->note[at] != KEEP || !strchr(special, m->s[at])))
             at++;
         if (at < end)
@@ -416,6 +439,60 @@ static void stop_line(struct markup *m, size_t at, size_t end)
         end == at || strchr(".!?:;,", m->s[end - 1]) || (unsigned char)m->s[end - 1] >= 0x80;
     if (line < m->n && !marked)
         m->note[line] = STOP_LINE;
+}
+
+/* --- lists inside a line: "1) one 2) two" --- */
+
+struct list_mark {
+    int number; /* 0: there is none; letters count from a */
+    size_t len;
+    int style; /* . or ), for .) too; letters: 97 more */
+};
+
+/* The mark of a list's item at s[at]: "1." "1)" "1.)" "a." "a)", with a space behind. */
+static struct list_mark list_mark_at(const struct markup *m, size_t at, size_t end)
+{
+    static const struct list_mark none;
+    size_t digits = scan_digits(m->s, end, at), i = at + digits;
+    struct list_mark x = {0};
+    if (digits > 2)
+        return none;
+    for (size_t k = at; k < i; k++)
+        x.number = 10 * x.number + (m->s[k] - '0');
+    if (digits == 0 && i < end && scan_is_lower(m->s[i]))
+        x.number = m->s[i++] - 'a' + 1;
+    bool dot = i < end && m->s[i] == '.';
+    i += dot;
+    bool bracket = i < end && m->s[i] == ')';
+    i += bracket;
+    if (x.number == 0 || !(dot || bracket) || i >= end || m->s[i] != ' ')
+        return none;
+    x.style = (bracket ? ')' : '.') + (digits ? 0 : 'a');
+    x.len = i - at;
+    return x;
+}
+
+/* Items that follow each other from the first, which begins the line, get lines of their own.  Two
+ * are enough, but "a. ... b." may be anything. */
+static void inline_list(struct markup *m, size_t at, size_t end)
+{
+    size_t place[MAX_ITEMS];
+    int n = 0;
+    struct list_mark first = list_mark_at(m, at, end);
+    bool letters = first.number && !scan_is_digit(m->s[at]);
+    if (first.number == 0 || (letters && first.number != 1))
+        return;
+    for (size_t i = at + first.len; i + 1 < end && n < MAX_ITEMS; i++) {
+        if (m->s[i] != ' ' || m->note[i] != KEEP)
+            continue;
+        struct list_mark x = list_mark_at(m, i + 1, end);
+        if (x.number == first.number + n + 1 && x.style == first.style)
+            place[n++] = i;
+    }
+    if (n == 0 || (letters && first.style == '.' + 'a' && n < 2))
+        return;
+    for (int k = 0; k < n; k++)
+        m->note[place[k]] = strchr(".!?:;,", m->s[place[k] - 1]) ? LINE : STOP_LINE;
 }
 
 /* The pipes between cells become commas, the others and the spaces around them go. */
@@ -536,6 +613,7 @@ static void one_line(struct markup *m, size_t at, size_t end, size_t next_end)
         table_row(m, i, end);
     else if (item)
         stop_line(m, i, end);
+    inline_list(m, i, end);
 }
 
 static size_t line_end(const struct markup *m, size_t at)

@@ -13,6 +13,7 @@
 #include "text/abbreviation.h"
 #include "text/clean.h"
 #include "text/phrase.h"
+#include "text/scan.h"
 #include "text/ssml.h"
 #include "text/text.h"
 
@@ -330,6 +331,28 @@ static size_t skip_markers(const struct splitter *p, size_t at)
     return at;
 }
 
+/* "z. Z.", "u. U.": single letters, the first a small one. */
+static bool short_pair(const struct splitter *p, size_t end, size_t next)
+{
+    return end >= 3 && scan_is_lower(p->s[end - 2]) && p->s[end - 3] == ' ' && next + 1 < p->n &&
+           scan_is_upper(p->s[next]) && p->s[next + 1] == '.';
+}
+
+/* "in the U.S. How": letters with periods, and a word that starts many sentences and no names. */
+static bool starts_sentence_after(const struct splitter *p, size_t end, size_t next)
+{
+    static const char words[] =
+        " How What When Where Why Who He She It They We You I There This That "
+        "These Those The But And If In On At My Your His Her Our Their ";
+    char word[16] = " ";
+    size_t n = scan_word(p->s, p->n, next);
+    if (end < 4 || p->s[end - 3] != '.' || n > sizeof word - 3)
+        return false;
+    memcpy(word + 1, p->s + next, n);
+    word[n + 1] = ' ';
+    return n > 0 && strstr(words, word) != NULL;
+}
+
 /* Does the text go on at next, although ICU ends a sentence before it?  It does after "Dr.", and
  * over the ends of lines that an editor broke. */
 static bool goes_on(const struct splitter *p, const struct sentence *s, size_t next)
@@ -339,8 +362,14 @@ static bool goes_on(const struct splitter *p, const struct sentence *s, size_t n
     bool lower = next < p->n && u_islower(char_at(p->s, &at, p->n));
     if (s->newlines > 1)
         return false;
-    if (s->newlines == 0 && lower && ends_quoted(p->s, s->start, s->end))
-        return true; /* "Is it?" she said. */
+    char mark = p->s[s->end - 1];
+    if (s->newlines == 0 && lower &&
+        (mark == '!' || mark == '?' || ends_quoted(p->s, s->start, s->end)))
+        return true; /* "Is it?" she said.  They work at Yahoo! in town. */
+    if (mark == '.' && starts_sentence_after(p, s->end, next))
+        return false;
+    if (mark == '.' && s->newlines == 0 && short_pair(p, s->end, next))
+        return true;
     if (p->s[s->end - 1] == '.')
         return abbreviation_at(p->s, s->end - 1, next < p->n ? p->s[next] : 0) != ABBREVIATION_NONE;
     if (s->newlines == 0 || is_finished(p->s, s->start, s->end))
