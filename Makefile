@@ -46,6 +46,19 @@ ALL_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -DJABBERTTS_V
 SERVER_LIBS := $(if $(PACKAGES),$(shell pkg-config --libs $(SERVER_PACKAGES)))
 CLI_LIBS := $(if $(PACKAGES),$(shell pkg-config --libs $(CLI_PACKAGES)))
 LIBS      := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES))) -lespeak-ng -lsonic -lm -pthread
+# Hardening, where the compiler has it; the sanitizers do some of it themselves, and better.
+HARDEN_x86_64  := -fcf-protection
+HARDEN_aarch64 := -mbranch-protection=standard
+ifeq ($(SANITIZER)$(COVERAGE)$(findstring fuzz,$(BUILD)),)
+HARDEN     := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 $(HARDEN_$(shell $(CC) -dumpmachine | cut -d- -f1))
+HARDEN_NOT := -fno-stack-protector # of kernels, which get lengths that were checked
+HARDEN_LD  := -Wl,-z,relro,-z,now,-z,noexecstack
+ifneq ($(findstring -O0,$(CFLAGS)),)
+HARDEN     := $(filter-out -D_FORTIFY_SOURCE=2,$(HARDEN)) # which needs optimization
+endif
+ALL_CFLAGS += $(HARDEN)
+LDFLAGS    += $(HARDEN_LD)
+endif
 ifneq ($(SANITIZER),)
 ALL_CFLAGS += -fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all
 LDFLAGS    += -fsanitize=$(SANITIZER)
@@ -95,7 +108,7 @@ all: $(BUILD)/jabbertts $(BUILD)/libjabbertts.a $(BUILD)/libjabbertts.so $(BUILD
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC $<")
-	$(Q)$(CC) $(ALL_CFLAGS) $(if $(findstring src/kernels,$<),$(FLAGS_$(basename $(notdir $<)))) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(if $(findstring src/kernels,$<),$(HARDEN_NOT) $(FLAGS_$(basename $(notdir $<)))) -MMD -MP -c $< -o $@
 
 # The page and the table of languages are built into the binary as they are.
 $(BUILD)/src/text/latin.o: src/text/latin.table
