@@ -64,7 +64,7 @@ static void hub_token(const char *home, char to[TOKEN_BYTES])
 }
 
 /* $XDG_DATA_HOME/jabbertts/models; root and services: below /var/lib. */
-static const char *hub_models(const char *given, char *to, size_t n)
+const char *cli_model_dir(const char *given, char *to, size_t n)
 {
     const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
     if (given)
@@ -91,7 +91,7 @@ int cli_hub_open(const struct options *o, struct jabbertts_hub **ret)
     hub_home(home, sizeof home);
     hub_token(home, token);
     snprintf(cache, sizeof cache, "%s/hub", home);
-    h.dir = hub_models(o->model_dir, dir, sizeof dir);
+    h.dir = cli_model_dir(o->model_dir, dir, sizeof dir);
     h.endpoint = getenv("HF_ENDPOINT");
     h.token = token;
     h.cache = given ? given : cache;

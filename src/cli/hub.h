@@ -21,6 +21,8 @@ int cli_hub_open(const struct options *o, struct jabbertts_hub **ret);
  * is a path, "espeak-ng" or the name of a file here stays, and jabber-tiny is the built-in one.
  * serve gets several.  0, or the exit code after a message. */
 int cli_find_models(struct options *o);
+/* Where models are installed: given, else as the hub's commands find it. */
+const char *cli_model_dir(const char *given, char *path, size_t n);
 /* Bytes for people: "1.2 GB". */
 const char *cli_size(int64_t bytes, char to[32]);
 

@@ -36,7 +36,8 @@ enum {
     VERSION = 1 << 12,
     PULL = 1 << 13,
     MODELS = 1 << 14,
-    EVERY = (1 << 15) - 1
+    DOCTOR = 1 << 15,
+    EVERY = (1 << 16) - 1
 };
 
 enum option_type {

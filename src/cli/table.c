@@ -51,6 +51,12 @@ const struct command cli_commands[] = {
      "jabbertts models show s1-mini\n"
      "jabbertts models update s1-mini\n",
      0, 0, NULL, models_verbs, 0},
+    {DOCTOR, "doctor", "look for what would keep it from working here", "",
+     "Look at the processor, memory, disk, installed models, sound formats, directories and the "
+     "port; each finding comes with its cure. Exit code 1 if something will not work.",
+     "jabbertts doctor\n"
+     "jabbertts doctor --json\n",
+     0, 0, cmd_doctor, NULL, 0},
     {CONVERT, "convert", "turn a checkpoint directory into one model file", "[DIR]",
      "Turn a checkpoint directory (config.json, model.pth, codec.pth, tokenizer.tiktoken, "
      "special_tokens.json, and perhaps modded_dac_vq.yaml and voices/*.json) into one model file.",
@@ -174,7 +180,8 @@ const struct option_row option_rows[] = {
      .placeholder = "TEXT", .help = "of the voice, for the list"},
     {.name = "trim", OF_CALL(VOICES), .type = BOOLEAN, AT(trim),
      .help = "cut a recording that is too long at a pause (default: it is refused)"},
-    {.name = "voice_dir", SETTING(SAY | SERVE | VOICES), .type = STRING, AT(server.voice_dir),
+    {.name = "voice_dir", SETTING(SAY | SERVE | VOICES | DOCTOR), .type = STRING,
+     AT(server.voice_dir),
      .placeholder = "DIR",
      .help = "where users' voices are kept (default: $XDG_DATA_HOME/jabbertts/voices)"},
     {.name = "voice_aliases", SETTING(SAY | SERVE | VOICES), .type = STRING,
@@ -284,13 +291,15 @@ const struct option_row option_rows[] = {
      .help = "accept the model's licence without being asked"},
     {.name = "keep", OF_CALL(PULL | MODELS), .type = BOOLEAN, AT(keep),
      .help = "keep the downloaded files"},
-    {.name = "json", OF_CALL(PULL | MODELS), .type = BOOLEAN, AT(json),
+    {.name = "json", OF_CALL(PULL | MODELS | DOCTOR), .type = BOOLEAN, AT(json),
      .help = "print JSON; pull: a line for each event"},
-    {.name = "model_dir", SETTING(PULL | MODELS | SAY | SERVE | TEXT | VOICES | BENCH | CALIBRATE),
+    {.name = "model_dir", SETTING(PULL | MODELS | DOCTOR | SAY | SERVE | TEXT | VOICES | BENCH |
+                                  CALIBRATE),
      .type = STRING, AT(model_dir), .placeholder = "DIR",
      .help = "where models are installed (default: $XDG_DATA_HOME/jabbertts/models; root: "
              "/var/lib/jabbertts/models)"},
-    {.name = "connections", SETTING(PULL | MODELS), .type = INTEGER, AT(connections), IN(1, 16),
+    {.name = "connections", SETTING(PULL | MODELS | DOCTOR), .type = INTEGER,
+     AT(connections), IN(1, 16),
      .preset = "4", .placeholder = "N", .help = "for one large file"},
     {.name = "ca_file", SETTING(PULL | MODELS), .type = STRING, AT(ca_file),
      .placeholder = "FILE",
@@ -300,10 +309,11 @@ const struct option_row option_rows[] = {
      .name = "background", OF_CALL(SERVE), .type = BOOLEAN, AT(background),
      .help = "return when it listens, and leave it running; its log is "
              "$XDG_STATE_HOME/jabbertts/serve.log"},
-    {.name = "host", SETTING(SERVE), .type = STRING, AT(server.host), .preset = "127.0.0.1",
+    {.name = "host", SETTING(SERVE | DOCTOR), .type = STRING, AT(server.host),
+     .preset = "127.0.0.1",
      .placeholder = "ADDRESS",
      .help = "name or address to listen on; 0.0.0.0 for every interface"},
-    {.name = "port", SETTING(SERVE), .type = INTEGER, AT(server.port), IN(0, 65535),
+    {.name = "port", SETTING(SERVE | DOCTOR), .type = INTEGER, AT(server.port), IN(0, 65535),
      .preset = "8000", .placeholder = "N", .help = "to listen on; 0 takes any free one"},
     {.name = "model_name", SETTING(SERVE), .type = STRING, AT(server.model_name),
      .placeholder = "LIST",

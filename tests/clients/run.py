@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""tests/clients/run.py - the official OpenAI clients and a real browser against a live server, and
-numbers as another program spells them.
+"""tests/clients/run.py - the official OpenAI clients and a real browser against a live server, numbers
+as another program spells them, and the Hugging Face hub's own client against the tests' hub.
 
 Installs the clients below $BUILD/clients on first use, which needs the network: without it they are
 skipped, which is neither passed nor failed.  Last line: `N passed, N failed`."""
@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "http"))
 import live  # noqa: E402
 
 PYTHON = ["openai==3.54.0", "jsonschema==4.26.0", "openapi-spec-validator==0.9.0",
-          "num2words==0.5.14"]
+          "num2words==0.5.14", "huggingface_hub==2.4.0"]
 NODE = ["openai@6.30.1", "playwright-core@1.61.1", "axe-core@4.14.1"]
 DIR = os.path.abspath(os.path.join(os.environ.get("BUILD", "build"), "clients"))
 CLIP = ("Good morning. It is a fine day to be outside and to talk about the weather, and nobody has "
@@ -59,6 +59,7 @@ def main():
                    "JABBERTTS_CLIP": clip, "JABBERTTS_MODULES": os.path.join(DIR, "node_modules")}
             failed = 0
             tests = {"openai_python.py": [python], "openapi.py": [python], "num2words_check.py": [python],
+                     "hub_python.py": [python],
                      "openai_javascript.mjs": ["node", "--test"],
                      "browser.mjs": ["node", "--test"]}
             for name, command in tests.items():

@@ -136,9 +136,12 @@ class HubHandler(Handler):
         repo = self.server.hub.repositories.get(name)
         if not self.may(repo, None):
             return
-        revision = path[3] if path[2:3] == ["revision"] else "main"
+        revision = path[3] if path[2:3] in (["revision"], ["tree"]) else "main"
         if revision not in ("main", "v1.0/x", repo.commit):
             self.fail(404, "RevisionNotFound", "Invalid rev id")
+            return
+        if path[2:3] == ["tree"]:
+            self.tree(repo)
             return
         body = json.dumps({
             "id": name, "modelId": name, "sha": repo.commit, "private": repo.private,
@@ -147,6 +150,12 @@ class HubHandler(Handler):
             "siblings": [{"rfilename": n, "size": len(d), "blobId": repo.git[n]}
                          for n, d in sorted(repo.files.items())]})
         self.answer(200, {"Content-Type": "application/json"}, body.encode())
+
+    def tree(self, repo):
+        body = [{"type": "file", "path": n, "size": len(d), "oid": repo.git[n],
+                 **({"lfs": {"oid": repo.sha256[n], "size": len(d), "pointerSize": 130}} if n.endswith(LARGE) else {})}
+                for n, d in sorted(repo.files.items())]
+        self.answer(200, {"Content-Type": "application/json"}, json.dumps(body).encode())
 
     def file(self, name, revision, file):
         repo = self.server.hub.repositories.get(name)

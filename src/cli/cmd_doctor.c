@@ -1,0 +1,201 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <netdb.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "cli/hub.h"
+
+#define LITTLE_BYTES ((int64_t)1 << 30) /* of disk or memory: too little for a model like S1-mini */
+
+enum state { DOCTOR_GOOD, DOCTOR_NOTE, DOCTOR_BAD };
+
+struct doctor {
+    struct options *o;
+    json_t *list; /* with --json */
+    int n_bad;
+    int64_t memory; /* bytes that are free */
+};
+
+/* What was found, and the cure if it is not well; "" : none needed. */
+static void doctor_say(struct doctor *d, enum state state, const char *what, const char *cure,
+                       const char *format, ...) __attribute__((format(printf, 5, 6)));
+static void doctor_say(struct doctor *d, enum state state, const char *what, const char *cure,
+                       const char *format, ...)
+{
+    static const char *const words[] = {"ok", "note", "BAD"};
+    char text[900];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    d->n_bad += state == DOCTOR_BAD;
+    if (d->list)
+        json_array_append_new(d->list, json_pack("{s:s,s:s,s:s,s:s}", "state", words[state], "what",
+                                                 what, "found", text, "cure", state ? cure : ""));
+    else
+        printf("%-4s %-12s %s%s%s\n", words[state], what, text, state ? "; " : "",
+               state ? cure : "");
+}
+
+/* The directory, or what is there of the way to it. */
+static const char *doctor_existing(const char *dir, char to[4096])
+{
+    snprintf(to, 4096, "%s", dir);
+    for (char *slash; access(to, F_OK) != 0 && (slash = strrchr(to, '/'));)
+        *slash = 0;
+    return *to ? to : "/";
+}
+
+static void doctor_machine(struct doctor *d)
+{
+    struct jabbertts_options o;
+    struct jabbertts_error e;
+    struct jabbertts *tts;
+    char size[32];
+    jabbertts_options_init(&o);
+    if (jabbertts_open(&o, &tts, &e) < 0) {
+        doctor_say(d, DOCTOR_BAD, "engine", "install it again", "the built-in voice: %s",
+                   e.message);
+    } else {
+        const char *isa = jabbertts_isa(tts);
+        doctor_say(d, strcmp(isa, "ref") ? DOCTOR_GOOD : DOCTOR_NOTE, "processor",
+                   "it lacks AVX2 or NEON with dot products: speech is slower than it is heard",
+                   "%s, %d cores", isa, jabbertts_threads(tts));
+        jabbertts_close(tts);
+    }
+    d->memory = (int64_t)sysconf(_SC_AVPHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    FILE *f = fopen("/proc/meminfo", "r"); /* counts what can be given back */
+    char line[128];
+    long kb;
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "MemAvailable: %ld kB", &kb) == 1)
+            d->memory = (int64_t)kb << 10;
+    if (f)
+        fclose(f);
+    doctor_say(d, d->memory < LITTLE_BYTES ? DOCTOR_NOTE : DOCTOR_GOOD, "memory",
+               "close programs before a large model is loaded", "%s are free",
+               cli_size(d->memory, size));
+}
+
+static void doctor_directory(struct doctor *d, const char *what, const char *dir)
+{
+    char place[4096], cure[4200], size[32];
+    struct statvfs fs;
+    const char *there = doctor_existing(dir, place);
+    snprintf(cure, sizeof cure, "chown it, or choose another one with --%s", what);
+    for (char *p = cure; (p = strchr(p, '_'));)
+        *p = '-';
+    if (access(there, W_OK | X_OK) != 0)
+        doctor_say(d, DOCTOR_BAD, what, cure, "%s cannot be written to: %s", there,
+                   strerror(errno));
+    else if (statvfs(there, &fs) == 0) {
+        int64_t room = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+        doctor_say(d, room < LITTLE_BYTES ? DOCTOR_NOTE : DOCTOR_GOOD, what,
+                   "make room before a model is pulled", "%s, %s are free", dir,
+                   cli_size(room, size));
+    }
+}
+
+static void doctor_model(void *cookie, const struct jabbertts_installed *m)
+{
+    struct doctor *d = cookie;
+    struct jabbertts_error e;
+    char *text, need[32], size[32], cure[300];
+    snprintf(cure, sizeof cure, "jabbertts models rm %.80s, then pull it again", m->name);
+    if (jabbertts_inspect(m->path, 0, 1, &text, &e) < 0) {
+        doctor_say(d, DOCTOR_BAD, "model", cure, "%s: %s", m->name, e.message);
+        return;
+    }
+    json_t *json = json_loads(text, 0, NULL);
+    int64_t bytes = json_integer_value(json_object_get(json, "memory_bytes"));
+    json_decref(json);
+    free(text);
+    doctor_say(d, bytes > d->memory ? DOCTOR_BAD : DOCTOR_GOOD, "model",
+               "pull it with --type q4, use --context 1024, or close programs",
+               "%s, %s, takes %s of memory with a full context", m->name, cli_size(m->bytes, size),
+               cli_size(bytes, need));
+}
+
+static int doctor_drop(void *cookie, const void *data, size_t n)
+{
+    (void)cookie;
+    (void)data;
+    (void)n;
+    return 0;
+}
+
+static void doctor_sound(struct doctor *d)
+{
+    struct jabbertts_format format;
+    struct jabbertts_error e;
+    char lacking[300] = "";
+    for (size_t i = 0; jabbertts_format_at(i, &format) == 0; i++) {
+        struct jabbertts_encoder_options o = {
+            .format = format.name, .in_hz = 44100, .sink = doctor_drop};
+        struct jabbertts_encoder *c = NULL;
+        size_t n = strlen(lacking);
+        if (jabbertts_encoder_new(&o, &c, &e) < 0)
+            snprintf(lacking + n, sizeof lacking - n, " %s", format.name);
+        jabbertts_encoder_free(c);
+    }
+    doctor_say(d, *lacking ? DOCTOR_NOTE : DOCTOR_GOOD, "formats",
+               "install an FFmpeg that has these encoders", "%s%s",
+               *lacking ? "libav lacks the encoders for" : "all sound formats can be written",
+               lacking);
+    doctor_say(d, jabbertts_espeak_voice(0, NULL) ? DOCTOR_GOOD : DOCTOR_BAD, "espeak-ng",
+               "install the package espeak-ng-data", "its data %s",
+               jabbertts_espeak_voice(0, NULL) ? "are there" : "are not found");
+}
+
+static void doctor_port(struct doctor *d)
+{
+    const struct server_options *s = &d->o->server;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *a = NULL;
+    char port[16];
+    int on = 1;
+    snprintf(port, sizeof port, "%d", s->port);
+    int rc = getaddrinfo(s->host, port, &hints, &a),
+        fd = rc == 0 ? socket(a->ai_family, a->ai_socktype, a->ai_protocol) : -1;
+    if (fd >= 0)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (rc == 0 && fd >= 0 && bind(fd, a->ai_addr, a->ai_addrlen) == 0)
+        doctor_say(d, DOCTOR_GOOD, "port", "", "%s port %d is free", s->host, s->port);
+    else
+        doctor_say(d, DOCTOR_BAD, "port", "end what listens there, or choose one with --port",
+                   "%s port %d: %s", s->host, s->port, rc ? gai_strerror(rc) : strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    if (a)
+        freeaddrinfo(a);
+}
+
+int cmd_doctor(struct options *o)
+{
+    struct doctor d = {.o = o, .list = o->json ? json_array() : NULL};
+    struct jabbertts_hub *hub;
+    struct jabbertts_error e;
+    char dir[4096];
+    int code = cli_hub_open(o, &hub);
+    if (code)
+        return code;
+    doctor_machine(&d);
+    doctor_directory(&d, "model_dir", cli_model_dir(o->model_dir, dir, sizeof dir));
+    jabbertts_hub_list(hub, doctor_model, &d, &e);
+    jabbertts_hub_close(hub);
+    doctor_directory(&d, "voice_dir", cli_voice_dir(o->server.voice_dir, dir, sizeof dir));
+    doctor_sound(&d);
+    doctor_port(&d);
+    if (d.list) {
+        json_dumpf(d.list, stdout, JSON_INDENT(2));
+        putchar('\n');
+        json_decref(d.list);
+    }
+    return d.n_bad ? CLI_FAILED : CLI_OK;
+}
