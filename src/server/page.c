@@ -19,6 +19,8 @@
 EMBED(index, "index.html");
 EMBED(style, "page.css");
 EMBED(script, "page.js");
+EMBED(sound, "sound.js");
+EMBED(picture, "picture.js");
 EMBED(docs, "docs.html");
 EMBED(docs_script, "docs.js");
 EMBED(document, "openapi.json");
@@ -29,6 +31,8 @@ static const struct file {
     {"/", "text/html; charset=utf-8", page_index},
     {"/page.css", "text/css; charset=utf-8", page_style},
     {"/page.js", "text/javascript; charset=utf-8", page_script},
+    {"/sound.js", "text/javascript; charset=utf-8", page_sound},
+    {"/picture.js", "text/javascript; charset=utf-8", page_picture},
     {"/docs", "text/html; charset=utf-8", page_docs},
     {"/docs.js", "text/javascript; charset=utf-8", page_docs_script},
 };

@@ -29,6 +29,8 @@ static const struct route routes[] = {
     {"GET", "/", "page", page_file, ROUTE_QUICK, 0, ACCESS_PUBLIC, false},
     {"GET", "/page.css", "page", page_file, ROUTE_QUICK, 0, ACCESS_PUBLIC, false},
     {"GET", "/page.js", "page", page_file, ROUTE_QUICK, 0, ACCESS_PUBLIC, false},
+    {"GET", "/sound.js", "page", page_file, ROUTE_QUICK, 0, ACCESS_PUBLIC, false},
+    {"GET", "/picture.js", "page", page_file, ROUTE_QUICK, 0, ACCESS_PUBLIC, false},
     {"GET", "/docs", "page", page_file, ROUTE_QUICK, 0, ACCESS_PUBLIC, false},
     {"GET", "/docs.js", "page", page_file, ROUTE_QUICK, 0, ACCESS_PUBLIC, false},
     {"GET", "/openapi.json", "openapi", page_openapi, ROUTE_QUICK, 0, ACCESS_PUBLIC, false},

@@ -275,22 +275,23 @@ void consents_add(struct request *r)
 
 /* --- lists --- */
 
+/* target: the voice whose other name this is, or NULL. */
 static json_t *model_voice(const struct server *s, const struct jabbertts_model_info *m,
-                           const char *name, const char *target)
+                           const char *name, const char *about, const char *target)
 {
     char text[160];
     if (target)
         snprintf(text, sizeof text, "another name of %s", target);
-    return json_pack("{s:s,s:s,s:s,s:s,s:s?,s:I}", "id", name, "name", name, "object",
-                     "audio.voice", "model", m->name, "description", target ? text : NULL,
-                     "created_at", (json_int_t)models_created(s, m->path));
+    return json_pack("{s:s,s:s,s:s,s:s,s:s?,s:s?,s:I}", "id", name, "name", name, "object",
+                     "audio.voice", "model", m->name, "description", target ? text : about,
+                     "alias_of", target, "created_at", (json_int_t)models_created(s, m->path));
 }
 
 /* Of the model that ?model= names, or the first. */
 static json_t *model_voices(struct request *r, struct api_error *e)
 {
     struct server *s = r->server;
-    const char *name, *target, *model = http_query(r, "model");
+    const char *name, *target, *about, *model = http_query(r, "model");
     struct jabbertts *tts = models_find(s, model);
     struct jabbertts_model_info m;
     if (!tts) {
@@ -299,10 +300,15 @@ static json_t *model_voices(struct request *r, struct api_error *e)
     }
     jabbertts_model_info(tts, &m);
     json_t *list = json_array();
-    for (int i = 0; (name = jabbertts_voice_name(tts, i)); i++)
-        json_array_append_new(list, model_voice(s, &m, name, NULL));
+    bool languages = strcmp(m.engine, "espeak-ng") == 0; /* its voices: their names say which */
+    for (int i = 0; (name = jabbertts_voice_name(tts, i)); i++) {
+        about = NULL;
+        if (languages)
+            jabbertts_espeak_voice(i, &about);
+        json_array_append_new(list, model_voice(s, &m, name, about, NULL));
+    }
     for (int i = 0; (name = jabbertts_voice_alias(tts, i, &target)); i++)
-        json_array_append_new(list, model_voice(s, &m, name, target));
+        json_array_append_new(list, model_voice(s, &m, name, NULL, target));
     return list;
 }
 

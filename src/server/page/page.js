@@ -1,422 +1,575 @@
-/* page.js - the page at "/": speak, hear it while it is made, look at it, manage voices.
+/* page.js - the page at "/": speak, hear it while it is made, look at it, choose and add voices.
  *
- * mp3 and aac play from the first bytes through Media Source; wav and pcm are scheduled with Web
- * Audio as they come; the others, whose containers browsers do not stream, play when complete. */
-"use strict";
+ * A take is one text that is spoken.  Its states, which follow the sound and not the download:
+ *
+ *     idle -> waiting -> speaking <-> paused
+ *                           |  last sample heard        Stop          anything went wrong
+ *                           v                            v                   v
+ *                         done                        stopped              failed
+ *
+ * From done, stopped and failed, Play goes on or begins again, Speak makes another take.  Nothing is
+ * fetched from anywhere but this server, by relative addresses, so a sub-path in front does no harm. */
+import { WavReader, Sound, Player } from "./sound.js";
+import { Picture } from "./picture.js";
 
 const $ = (id) => document.getElementById(id);
-const PCM_HZ = 24000;
-const MIME = { mp3: "audio/mpeg", opus: "audio/ogg", aac: "audio/aac", flac: "audio/flac", wav: "audio/wav", pcm: "audio/wav" };
-const seconds = (s) => (s < 60 ? s.toFixed(2) + " s" : Math.floor(s / 60) + " min " + Math.round(s % 60) + " s");
+const make = (tag, properties, ...children) => {
+  const e = Object.assign(document.createElement(tag), properties);
+  e.append(...children);
+  return e;
+};
+const PAST_MAX = 10;
+const KEPT = ["text", "speed", "seed", "temperature", "top_p", "instructions", "format"];
+const DEFAULTS = Object.fromEntries(KEPT.map((id) => [id, $(id).value]));
+const ENDINGS = { opus: "ogg" };
+const seconds = (s) => s.toFixed(2) + " s";
+const clock = (s) => (s >= 60 ? Math.floor(s / 60) + ":" + (s % 60).toFixed(1).padStart(4, "0") : s.toFixed(1) + " s");
 
-/* --- the API --- */
+/* --- the server --- */
 
-function api(path, options = {}) {
-  const key = $("key").value.trim();
-  const headers = new Headers(options.headers);
-  if (key) headers.set("Authorization", "Bearer " + key);
-  return fetch(path, { ...options, headers });
-}
+const headers = (more) => ($("key").value ? { ...more, Authorization: "Bearer " + $("key").value } : { ...more });
 
-/* The server's own words for what went wrong. */
-async function failure(response) {
-  let text = "The server answered " + response.status + ".";
+async function api(path, options = {}) {
+  let r;
   try {
-    text = (await response.json()).error.message;
-  } catch { /* not ours: keep the status */ }
-  const wait = response.headers.get("retry-after");
-  return new Error(wait ? text + " Try again in " + wait + " s." : text);
-}
-
-async function getJson(path) {
-  const r = await api(path);
-  if (!r.ok) throw await failure(r);
-  return r.json();
-}
-
-/* --- picture: waveform above, spectrogram below --- */
-
-const FFT = 512, TOP_HZ = 8000;
-const twiddle = Array.from({ length: FFT / 2 }, (_, i) => [Math.cos((2 * Math.PI * i) / FFT), -Math.sin((2 * Math.PI * i) / FFT)]);
-
-/* In-place radix-2 transform of re, im (length FFT). */
-function fft(re, im) {
-  for (let i = 1, j = 0; i < FFT; i++) {
-    let bit = FFT >> 1;
-    for (; j & bit; bit >>= 1) j ^= bit;
-    j ^= bit;
-    if (i < j) [re[i], re[j]] = [re[j], re[i]];
+    r = await fetch(path, { ...options, headers: headers(options.headers) });
+  } catch (e) {
+    throw e.name === "AbortError" ? e : new Error("The server cannot be reached.");
   }
-  for (let n = 2; n <= FFT; n *= 2)
-    for (let i = 0; i < FFT; i += n)
-      for (let k = 0; k < n / 2; k++) {
-        const [c, s] = twiddle[(k * FFT) / n], a = i + k, b = a + n / 2;
-        const x = re[b] * c - im[b] * s, y = re[b] * s + im[b] * c;
-        re[b] = re[a] - x; im[b] = im[a] - y;
-        re[a] += x; im[a] += y;
-      }
+  if (r.ok) return r;
+  const { error } = await r.json().catch(() => ({}));
+  if (r.status === 401) throw new Error("This server wants an API key: it goes under Settings.");
+  if (r.status === 429) throw new Error("The server has too much to do. Try again in " + (r.headers.get("retry-after") || "a few") + " seconds.");
+  throw new Error(error?.message || "The server answers with status " + r.status + ".");
+}
+const getJson = async (path) => (await api(path)).json();
+
+/* --- storage: this browser's own, and never the key --- */
+
+function remember(name, value) {
+  try { localStorage.setItem("jabbertts." + name, JSON.stringify(value)); } catch { /* full, or forbidden: then it is not kept */ }
+}
+function recall(name, otherwise) {
+  try { return JSON.parse(localStorage.getItem("jabbertts." + name)) ?? otherwise; } catch { return otherwise; }
 }
 
-/* One column: pcm at hz, its waveform scaled by 1 / peak, frequencies up to TOP_HZ. */
-function drawColumn(g, { pcm, hz, peak }, x) {
-  const { width, height } = g.canvas;
-  const from = Math.floor((x * pcm.length) / width), to = Math.max(from + 1, Math.floor(((x + 1) * pcm.length) / width));
-  let low = 0, high = 0;
-  for (let i = from; i < to; i++) { low = Math.min(low, pcm[i]); high = Math.max(high, pcm[i]); }
-  const middle = height * 0.2, half = (height * 0.19) / peak;
-  g.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--wave");
-  g.fillRect(x, middle - high * half, 1, Math.max(1, (high - low) * half));
-  const re = new Float32Array(FFT), im = new Float32Array(FFT), start = Math.floor((from + to - FFT) / 2);
-  for (let i = 0; i < FFT; i++)
-    re[i] = (pcm[start + i] || 0) * (0.5 - 0.5 * Math.cos((2 * Math.PI * i) / (FFT - 1)));
-  fft(re, im);
-  const top = height * 0.42, rows = height - top, bins = Math.min(FFT / 2 - 1, (TOP_HZ / hz) * FFT);
-  for (let y = 0; y < rows; y += 2) {
-    const k = Math.floor(((rows - y) / rows) * bins);
-    const level = Math.min(1, Math.max(0, 1 + Math.log10(re[k] * re[k] + im[k] * im[k] + 1e-9) / 5));
-    g.fillStyle = `hsl(${40 - level * 30} ${60 + level * 30}% ${level * 75}%)`;
-    g.fillRect(x, top + y, 1, 2);
-  }
+/* --- the take --- */
+
+const player = new Player(), picture = new Picture($("picture"));
+let state = "idle", take = null; /* {body, sound, seed, abort, start, first, sentences, sample} */
+let making = null; /* the take whose sound is being fetched */
+
+const WORDS = {
+  idle: "", waiting: "Waiting for the first sound …", speaking: "Speaking …", paused: "Paused.", done: "Done.", stopped: "Stopped.", failed: "",
+};
+
+function enter(next) {
+  state = document.body.dataset.state = next;
+  $("state").textContent = WORDS[next];
+  const sounding = next === "speaking" || next === "waiting";
+  $("stop").disabled = !(sounding || next === "paused");
+  $("pause").disabled = next === "waiting" || !take?.sound;
+  $("pause").textContent = next === "speaking" ? "Pause" : "Play";
+  $("download").disabled = !take?.sound?.length;
 }
 
-function draw(pcm, hz) {
-  const canvas = $("picture"), g = canvas.getContext("2d");
-  const sound = { pcm, hz, peak: pcm.reduce((most, v) => Math.max(most, Math.abs(v)), 0.01) };
-  g.clearRect(0, 0, canvas.width, canvas.height);
-  if (pcm.length) for (let x = 0; x < canvas.width; x++) drawColumn(g, sound, x);
+function complain(message) {
+  $("error").textContent = message;
+  $("error").hidden = !message;
 }
-
-/* --- players: each takes bytes as they come and says what is heard --- */
-
-let context = null;
-const audioContext = () => (context ??= new AudioContext());
-
-/* Media Source: the element plays while bytes are appended. */
-function sourcePlayer(type) {
-  const media = new MediaSource(), queue = [];
-  let buffer = null, ended = false;
-  const pump = () => {
-    if (!buffer || buffer.updating || media.readyState !== "open") return;
-    if (queue.length) buffer.appendBuffer(queue.shift());
-    else if (ended) media.endOfStream();
-  };
-  media.addEventListener("sourceopen", () => {
-    buffer = media.addSourceBuffer(type);
-    buffer.addEventListener("updateend", pump);
-    pump();
-  });
-  $("audio").src = URL.createObjectURL(media);
-  $("audio").play().catch(() => {}); /* the browser wants a click first: the controls are there */
-  return { add: (bytes) => { queue.push(bytes); pump(); }, end: () => { ended = true; pump(); }, stop: () => $("audio").pause() };
-}
-
-/* Web Audio: 16-bit samples, each piece placed behind the last. */
-function samplePlayer(hz) {
-  const out = audioContext(), playing = new Set();
-  let at = 0;
-  return {
-    add(pcm) {
-      if (!pcm.length) return;
-      const piece = out.createBuffer(1, pcm.length, hz), node = out.createBufferSource();
-      piece.copyToChannel(pcm, 0);
-      node.buffer = piece;
-      node.connect(out.destination);
-      at = Math.max(at, out.currentTime + 0.05);
-      node.start(at);
-      at += piece.duration;
-      playing.add(node);
-      node.onended = () => playing.delete(node);
-    },
-    end() {},
-    stop: () => playing.forEach((node) => node.stop()),
-  };
-}
-
-/* Bytes of a WAV or PCM stream to samples; the header's rate is known after 44 bytes. */
-function sampleReader(format) {
-  let rest = new Uint8Array(0), header = format === "wav", hz = PCM_HZ;
-  return {
-    get hz() { return hz; },
-    read(bytes) {
-      const all = new Uint8Array(rest.length + bytes.length);
-      all.set(rest);
-      all.set(bytes, rest.length);
-      rest = all;
-      if (header) {
-        if (rest.length < 44) return new Float32Array(0);
-        hz = new DataView(rest.buffer).getUint32(24, true);
-        rest = rest.slice(44);
-        header = false;
-      }
-      const n = rest.length >> 1, view = new DataView(rest.buffer, rest.byteOffset, n * 2), pcm = new Float32Array(n);
-      for (let i = 0; i < n; i++) pcm[i] = view.getInt16(i * 2, true) / 32768;
-      rest = rest.slice(n * 2);
-      return pcm;
-    },
-  };
-}
-
-function wavBlob(pcm, hz) {
-  const v = new DataView(new ArrayBuffer(44 + pcm.length * 2)), tag = (at, s) => [...s].forEach((c, i) => v.setUint8(at + i, c.charCodeAt(0)));
-  tag(0, "RIFF"); v.setUint32(4, 36 + pcm.length * 2, true); tag(8, "WAVEfmt "); v.setUint32(16, 16, true);
-  v.setUint16(20, 1, true); v.setUint16(22, 1, true); v.setUint32(24, hz, true); v.setUint32(28, hz * 2, true);
-  v.setUint16(32, 2, true); v.setUint16(34, 16, true); tag(36, "data"); v.setUint32(40, pcm.length * 2, true);
-  pcm.forEach((s, i) => v.setInt16(44 + i * 2, Math.round(Math.max(-1, Math.min(1, s)) * 32767), true));
-  return new Blob([v], { type: "audio/wav" });
-}
-
-/* --- one take --- */
 
 function requestBody() {
-  const body = {
-    model: $("model").value, voice: $("voice").value, input: $("text").value,
-    response_format: $("format").value, speed: Number($("speed").value),
-  };
+  const body = { model: $("model").value, voice: chosenVoice(), input: $("text").value, speed: Number($("speed").value) };
   for (const name of ["seed", "temperature", "top_p"])
     if ($(name).value !== "") body[name] = Number($(name).value);
   if ($("instructions").value.trim()) body.instructions = $("instructions").value.trim();
   return body;
 }
 
-let take = null; /* what is being made: {abort, player} */
-
-function show(t, done) {
-  const elapsed = (performance.now() - t.start) / 1000;
-  $("elapsed").textContent = seconds(elapsed);
-  if (t.first) $("first").textContent = Math.round(t.first) + " ms";
-  if (t.audio) {
-    $("seconds").textContent = seconds(t.audio);
-    $("rtf").textContent = (elapsed / t.audio).toFixed(2);
-  }
-  $("state").textContent = done ? "Done." : t.first ? "Playing while it is made …" : "Waiting for the first audio …";
-}
-
-/* Everything so far as samples, or null where a prefix cannot be decoded. */
-async function decoded(t) {
-  if (t.reader) {
-    const pcm = new Float32Array(t.samples.reduce((n, p) => n + p.length, 0));
-    let at = 0;
-    for (const p of t.samples) { pcm.set(p, at); at += p.length; }
-    return { pcm, hz: t.reader.hz };
-  }
+/* Until the first sound of the new take is there, the old one stays what it is, but silent. */
+async function speak(body, sample = false) {
+  making?.abort.abort();
+  player.pause();
+  player.unlock();
+  complain("");
+  const t = (making = { body, sample, sound: null, seed: 0, abort: new AbortController(), start: performance.now(), first: 0, made: 0 });
+  const before = take ? "paused" : "idle";
+  $("result").hidden = false;
+  enter("waiting");
   try {
-    const b = await audioContext().decodeAudioData(await new Blob(t.bytes).arrayBuffer());
-    return { pcm: b.getChannelData(0), hz: b.sampleRate };
-  } catch {
-    return null;
+    await receive(t);
+    finished(t);
+  } catch (e) {
+    if (t !== making && t !== take) return;
+    t.sound && (t.sound.complete = true);
+    if (making === t) making = null;
+    if (e.name === "AbortError") return;
+    complain(e.message);
+    if (t === take) { player.pause(); enter("failed"); }
+    else if (take) enter(before);
+    else { $("result").hidden = true; enter("failed"); }
   }
-}
-
-async function look(t, done) {
-  const d = await decoded(t);
-  if (!d || t !== take) return;
-  t.audio = d.pcm.length / d.hz;
-  draw(d.pcm, d.hz);
-  if (done) finishPlayer(t, d);
-}
-
-function finishPlayer(t, d) {
-  const format = t.body.response_format;
-  const blob = format === "pcm" ? wavBlob(d.pcm, d.hz) : new Blob(t.bytes, { type: MIME[format] });
-  if (!t.streams) {
-    $("audio").src = URL.createObjectURL(blob);
-    if (!t.reader) $("audio").play().catch(() => {});
-  }
-  const link = $("download");
-  link.href = URL.createObjectURL(blob);
-  link.download = "speech." + (format === "pcm" ? "wav" : format === "opus" ? "ogg" : format);
-  link.textContent = "Download " + link.download + " (" + Math.ceil(blob.size / 1024) + " KB)";
-  link.hidden = false;
 }
 
 async function receive(t) {
   const response = await api("v1/audio/speech", {
     method: "POST", headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(t.body), signal: t.abort.signal,
+    body: JSON.stringify({ ...t.body, response_format: "wav" }), signal: t.abort.signal,
   });
-  if (!response.ok) throw await failure(response);
-  const reader = response.body.getReader();
-  let looked = 0;
+  t.seed = Number(response.headers.get("x-jabbertts-seed") || 0);
+  const bytes = response.body.getReader(), reader = new WavReader();
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await bytes.read();
     if (done) break;
-    t.first ||= performance.now() - t.start;
-    t.bytes.push(value);
-    if (t.reader) {
-      const pcm = t.reader.read(value);
-      t.player ||= samplePlayer(t.reader.hz);
-      t.samples.push(pcm);
-      t.player.add(pcm);
-    } else if (t.player) t.player.add(value);
-    if (performance.now() - looked > 700) { looked = performance.now(); look(t, false); }
-    show(t, false);
+    const pcm = reader.read(value);
+    if (!pcm.length) continue;
+    if (!t.sound) begin(t, reader.hz);
+    t.sound.add(pcm);
+    t.made = (performance.now() - t.start) / 1000;
+    if (t === take && state === "waiting") { player.play(); enter("speaking"); }
   }
-  if (t.player) t.player.end();
+  if (!t.sound) throw new Error("The server sent no sound.");
 }
 
-function newTake() {
-  const body = requestBody(), format = body.response_format;
-  const streams = Boolean(window.MediaSource && MediaSource.isTypeSupported(MIME[format]) && (format === "mp3" || format === "aac"));
-  const raw = format === "wav" || format === "pcm";
-  return {
-    body, streams, start: performance.now(), first: 0, audio: 0, bytes: [], samples: [], abort: new AbortController(),
-    reader: raw ? sampleReader(format) : null, player: streams ? sourcePlayer(MIME[format]) : null,
-  };
+function begin(t, hz) {
+  t.sound = new Sound(hz);
+  t.first = performance.now() - t.start;
+  t.sentences = sentencesOf(t.body.input);
+  show(t);
 }
 
-async function speak() {
-  stop();
-  const t = (take = newTake());
-  $("error").hidden = $("download").hidden = true;
+/* t is what is heard and seen from now on. */
+function show(t) {
+  take = t;
+  player.open(t.sound);
+  picture.open(t.sound);
+  $("spoken").replaceChildren(...t.sentences.map((s, i) => make("span", { textContent: s.text, onclick: () => seek(starts(t)[i]) })));
   $("result").hidden = false;
-  $("stop").disabled = false;
-  $("progress").removeAttribute("value");
-  for (const id of ["first", "seconds", "elapsed", "rtf"]) $(id).textContent = "–";
-  draw(new Float32Array(0), PCM_HZ);
-  show(t, false);
-  try {
-    await receive(t);
-    const end = performance.now();
-    await look(t, true);
-    t.start += performance.now() - end; /* decoding for the picture is not the server's time */
-    show(t, true);
-  } catch (e) {
-    if (t !== take) return;
-    $("state").textContent = e.name === "AbortError" ? "Stopped." : "";
-    if (e.name !== "AbortError") {
-      $("error").textContent = e.message;
-      $("error").hidden = false;
-    }
-  }
-  if (t !== take) return;
-  $("progress").value = 1;
-  $("stop").disabled = true;
+  figures(t);
+}
+
+function finished(t) {
+  t.sound.complete = true;
+  if (making === t) making = null;
+  if (!t.sample) keep(t);
+  figures(t);
+}
+
+function figures(t) {
+  $("first").textContent = t.first ? Math.round(t.first) + " ms" : "–";
+  $("seconds").textContent = seconds(t.sound.seconds);
+  $("elapsed").textContent = t.made ? seconds(t.made) : "–";
+  $("rtf").textContent = t.made && t.sound.length ? (t.made / t.sound.seconds).toFixed(2) : "–";
+  $("used-seed").textContent = t.seed;
 }
 
 function stop() {
-  if (!take) return;
-  take.abort.abort();
-  if (take.player) take.player.stop();
-  $("audio").pause();
+  if (state !== "speaking" && state !== "waiting" && state !== "paused") return;
+  making?.abort.abort();
+  making = null;
+  player.pause();
+  if (take) take.sound.complete = true;
+  enter(take ? "stopped" : "idle");
+}
+
+function pauseOrPlay() {
+  if (!take?.sound || state === "waiting") return;
+  if (state === "speaking") {
+    player.pause();
+    enter("paused");
+  } else {
+    if (player.position >= take.sound.seconds && take.sound.complete) player.seek(0);
+    player.play();
+    enter("speaking");
+  }
+}
+
+function seek(s) {
+  if (!take?.sound) return;
+  player.seek(s);
+  if (state === "done" || state === "stopped") enter("paused");
+}
+
+player.onended = () => enter("done");
+
+/* --- which sentence is heard: by its share of the letters, moved to the nearest silence --- */
+
+function sentencesOf(text) {
+  if (!Intl.Segmenter) return [{ text, from: 0 }];
+  return [...new Intl.Segmenter(undefined, { granularity: "sentence" }).segment(text)].map((s) => ({ text: s.segment, from: s.index }));
+}
+
+/* Seconds at which each sentence begins: an estimate. */
+function starts(t) {
+  const letters = t.body.input.length || 1, step = picture.columnSeconds, { peaks } = picture;
+  const end = t.sound.complete ? t.sound.seconds : Math.max(t.sound.seconds, letters / 15 / t.body.speed);
+  if (t.starts && t.startsFor === t.sound.length) return t.starts;
+  const quiet = (i) => peaks[i] < 0.02 && peaks[i + 1] < 0.02 && peaks[i + 2] < 0.02;
+  t.starts = t.sentences.map(({ from }) => {
+    const guess = (from / letters) * end, at = Math.round(guess / step);
+    for (let d = 0; from && d * step < 1.5; d++)
+      for (const i of [at + d, at - d]) if (i > 0 && i + 2 < peaks.length && quiet(i)) return i * step;
+    return guess;
+  });
+  t.startsFor = t.sound.length;
+  return t.starts;
+}
+
+function markSentence(t, position) {
+  const at = starts(t), spans = $("spoken").children;
+  let heard = -1;
+  if (state === "speaking" || state === "paused") for (let i = 0; i < at.length; i++) if (at[i] <= position + 0.05) heard = i;
+  for (let i = 0; i < spans.length; i++) spans[i].classList.toggle("heard", i === heard);
+}
+
+/* Once per frame of the screen: all that moves. */
+function frame() {
+  requestAnimationFrame(frame);
+  if (!take?.sound || document.hidden) return;
+  const { sound } = take, position = player.position;
+  const total = sound.complete ? sound.seconds : Math.max(sound.seconds, take.body.input.length / 15 / take.body.speed);
+  picture.update();
+  picture.paint(position, total);
+  markSentence(take, position);
+  if (document.activeElement !== $("seek") || state === "speaking") {
+    $("seek").max = total;
+    $("seek").value = position;
+  }
+  $("position").textContent = clock(position) + " of " + clock(sound.seconds) + (sound.complete ? "" : " so far");
+  $("download").disabled = !sound.length;
+  if (!sound.complete) figures(take);
+  if (player.suspended && state === "speaking") $("state").textContent = "The browser holds the sound back: click anywhere.";
+}
+
+/* --- download --- */
+
+function save(blob, name) {
+  const link = make("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}
+
+/* WAV is here already, as far as it came.  Other formats are made by the server, of the same seed. */
+async function download(t) {
+  const format = $("format").value;
+  if (format === "wav") {
+    if (t.sound) return save(t.sound.wav(), "speech.wav");
+  }
+  const r = await api("v1/audio/speech", {
+    method: "POST", headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ ...t.body, seed: t.seed, response_format: format }),
+  });
+  save(await r.blob(), "speech." + (ENDINGS[format] || format));
+}
+
+/* --- the latest takes --- */
+
+let past = []; /* newest first */
+
+function keep(t) {
+  past = [t, ...past.filter((p) => !(p.body.input === t.body.input && p.body.voice === t.body.voice && p.seed === t.seed && p.body.speed === t.body.speed))].slice(0, PAST_MAX);
+  remember("past", past.map(({ body, seed }) => ({ body, seed })));
+  listPast();
+}
+
+function code(t, language) {
+  const base = new URL(".", location.href).href + "v1", body = { ...t.body, seed: t.seed, response_format: $("format").value };
+  const file = "speech." + (ENDINGS[body.response_format] || body.response_format), json = JSON.stringify(body);
+  const { model, voice, input, speed, response_format, instructions, ...extra } = body;
+  const known = { model, voice, input, response_format, speed, ...(instructions ? { instructions } : {}) };
+  if (language === "curl")
+    return `curl ${base}/audio/speech -H "Content-Type: application/json" \\\n    -d '${json.replaceAll("'", "'\\''")}' -o ${file}\n`;
+  if (language === "Python")
+    return `from openai import OpenAI\n\nclient = OpenAI(base_url=${JSON.stringify(base)}, api_key="any")\nwith client.audio.speech.with_streaming_response.create(\n    ` +
+      Object.entries(known).map(([k, v]) => `${k}=${JSON.stringify(v)}`).join(",\n    ") + `,\n    extra_body=${JSON.stringify(extra)}) as response:\n    response.stream_to_file(${JSON.stringify(file)})\n`;
+  return `import OpenAI from "openai";\nimport { writeFile } from "node:fs/promises";\n\nconst client = new OpenAI({ baseURL: ${JSON.stringify(base)}, apiKey: "any" });\n` +
+    `const speech = await client.audio.speech.create(${JSON.stringify(body, null, 2)});\nawait writeFile(${JSON.stringify(file)}, Buffer.from(await speech.arrayBuffer()));\n`;
+}
+
+function replay(t) {
+  if (!t.sound) return speak({ ...t.body, seed: t.seed });
+  stop();
+  player.unlock();
+  show(t);
+  player.play();
+  enter("speaking");
+}
+
+function reuse(t) {
+  $("text").value = t.body.input;
+  for (const name of ["speed", "temperature", "top_p", "instructions"]) $(name).value = t.body[name] ?? DEFAULTS[name];
+  $("seed").value = t.seed;
+  choose(t.body.voice);
+  changed();
+  $("text").focus();
+}
+
+async function copy(t, button, language) {
+  try {
+    await navigator.clipboard.writeText(code(t, language));
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Not allowed";
+  }
+  setTimeout(() => (button.textContent = language), 1500);
+}
+
+function pastItem(t) {
+  const what = t.body.input.slice(0, 40);
+  const act = (name, run) => make("button", { type: "button", textContent: name, onclick: (e) => run(e.currentTarget), ariaLabel: name + ": " + what });
+  return make("li", {},
+    make("p", {}, make("b", { textContent: t.body.voice }), " ", make("small", { textContent: "seed " + t.seed }), make("br"), t.body.input.length > 120 ? t.body.input.slice(0, 120) + " …" : t.body.input),
+    make("div", { className: "actions" }, act("Play", () => replay(t)), act("Download", () => download(t).catch((e) => complain(e.message))), act("Use again", () => reuse(t)),
+      make("span", { className: "hint", textContent: "copy as" }), ...["curl", "Python", "JavaScript"].map((l) => act(l, (b) => copy(t, b, l)))));
+}
+
+function listPast() {
+  $("past").hidden = !past.length;
+  $("history").replaceChildren(...past.map(pastItem));
 }
 
 /* --- voices --- */
 
-async function loadVoices() {
-  const list = (await getJson("v1/audio/voices")).voices, chosen = $("voice").value;
-  $("voice").replaceChildren(...list.map((v) => new Option(v.name === v.id ? v.id : v.name + " (" + v.id + ")", v.id)));
-  if (list.some((v) => v.id === chosen)) $("voice").value = chosen;
-  $("voices").replaceChildren(...list.map(voiceItem));
+let voices = [], chosen = recall("voice", "");
+const isOwn = (v) => v.id.startsWith("voice_");
+const chosenVoice = () => chosen;
+
+function choose(id) {
+  const v = voices.find((x) => x.id === id) ?? voices.find((x) => x.id === voices.find((a) => a.id === id)?.alias_of);
+  if (!v) return;
+  chosen = v.alias_of ?? v.id;
+  remember("voice", chosen);
+  for (const input of $("voices").querySelectorAll("input")) input.checked = input.value === chosen;
+  $("chosen").textContent = "with the voice " + v.name;
 }
 
-function voiceItem(v) {
-  const item = document.createElement("li"), name = document.createElement("span"), use = document.createElement("button");
-  name.textContent = v.name;
-  if (v.description) name.append(Object.assign(document.createElement("small"), { textContent: v.description }));
-  use.textContent = "Use";
-  use.setAttribute("aria-label", "Use voice " + v.name);
-  use.onclick = () => { $("voice").value = v.id; $("text").focus(); };
-  item.append(name, use);
-  if (v.id.startsWith("voice_")) {
-    const remove = document.createElement("button");
-    remove.textContent = "Delete";
-    remove.setAttribute("aria-label", "Delete voice " + v.name);
-    remove.onclick = () => deleteVoice(v);
-    item.append(remove);
-  }
+async function loadVoices() {
+  const model = $("model").value;
+  voices = (await getJson("v1/audio/voices" + (model === "espeak-ng" ? "?model=espeak-ng" : ""))).voices;
+  if (model === "espeak-ng") voices = voices.filter((v) => !isOwn(v));
+  listVoices();
+  const preset = model === "espeak-ng" ? "en-us" : voices.find((v) => !v.alias_of && !isOwn(v))?.id;
+  choose(voices.some((v) => v.id === chosen) ? chosen : preset ?? voices[0]?.id);
+}
+
+function listVoices() {
+  const wanted = $("find").value.trim().toLowerCase(), aliases = voices.filter((v) => v.alias_of);
+  const also = (v) => aliases.filter((a) => a.alias_of === v.id).map((a) => a.name);
+  const found = voices.filter((v) => !v.alias_of && [v.name, v.description, v.language, ...also(v)].join(" ").toLowerCase().includes(wanted));
+  const group = (title, list) => (list.length ? [make("div", { role: "group", ariaLabel: title, className: "group" }, make("h3", { textContent: title }), make("div", { className: "cards" }, ...list.map((v) => card(v, also(v)))))] : []);
+  $("voices").replaceChildren(...group("Yours", found.filter(isOwn)), ...group($("model").value === "espeak-ng" ? "Languages" : "Built in", found.filter((v) => !isOwn(v))));
+  if (!found.length) $("voices").append(make("p", { className: "hint", textContent: "No voice has that in its name." }));
+}
+
+function card(v, also) {
+  const radio = make("input", { type: "radio", name: "voice", value: v.id, checked: v.id === chosen, onchange: () => choose(v.id) });
+  const about = [v.description, v.language].filter(Boolean).join(", ");
+  const text = make("span", {}, make("b", { textContent: v.name }), ...(about ? [make("small", { textContent: about })] : []));
+  const hear = make("button", { type: "button", textContent: "▶", ariaLabel: "Hear " + v.name, title: "Hear " + v.name, onclick: () => hearVoice(v) });
+  const item = make("div", { className: "card" }, make("label", {}, radio, text), hear);
+  if (isOwn(v)) item.append(make("button", { type: "button", textContent: "Delete", ariaLabel: "Delete voice " + v.name, onclick: () => deleteVoice(v) }));
+  if (also.length) item.append(make("details", {}, make("summary", { textContent: "also", ariaLabel: "also: other names of " + v.name }), also.join(", ")));
   return item;
 }
 
+function hearVoice(v) {
+  choose(v.id);
+  const input = $("model").value === "espeak-ng" ? "1, 2, 3, 4, 5." : "Hello, this is how I sound. Shall I read something to you?";
+  speak({ model: $("model").value, voice: v.id, input, speed: Number($("speed").value) }, true);
+}
+
 async function deleteVoice(v) {
-  if (!confirm("Delete the voice " + v.name + "? This cannot be undone.")) return;
-  const r = await api("v1/audio/voices/" + encodeURIComponent(v.id), { method: "DELETE" });
-  $("voice-state").textContent = r.ok ? "Deleted " + v.name + "." : (await failure(r)).message;
-  await loadVoices();
+  if (!confirm("Delete the voice " + v.name + " and its recording? This cannot be undone.")) return;
+  try {
+    await api("v1/audio/voices/" + encodeURIComponent(v.id), { method: "DELETE" });
+    await loadVoices();
+    $("voice-state").textContent = "Deleted " + v.name + ".";
+  } catch (e) {
+    $("voice-state").textContent = e.message;
+  }
+}
+
+/* --- a voice of one's own --- */
+
+let recording = null; /* a File of the microphone */
+let recorder = null;
+
+function meterLevel(stream) {
+  const context = new AudioContext(), analyser = context.createAnalyser(), samples = new Float32Array(analyser.fftSize);
+  context.createMediaStreamSource(stream).connect(analyser);
+  const timer = setInterval(() => {
+    analyser.getFloatTimeDomainData(samples);
+    $("level").value = samples.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+  }, 60);
+  return () => { clearInterval(timer); context.close(); };
+}
+
+async function record() {
+  if (recorder) return recorder.stop();
+  if (!navigator.mediaDevices?.getUserMedia) throw new Error("This page may not record: browsers allow it on localhost and by HTTPS only.");
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: true }).catch(() => { throw new Error("There is no microphone, or its use was refused."); });
+  const parts = [], end = meterLevel(stream);
+  recorder = new MediaRecorder(stream);
+  recorder.ondataavailable = (e) => parts.push(e.data);
+  recorder.onstop = () => {
+    end();
+    stream.getTracks().forEach((track) => track.stop());
+    recording = new File(parts, "recording." + (recorder.mimeType.includes("ogg") ? "ogg" : "webm"), { type: recorder.mimeType });
+    recorder = null;
+    $("recorded").src = URL.createObjectURL(recording);
+    $("recorded").hidden = false;
+    $("level-label").hidden = true;
+    $("record").textContent = "Record again";
+    $("upload-state").textContent = "Recorded. Listen to it, then add the voice.";
+  };
+  recorder.start();
+  $("level-label").hidden = false;
+  $("record").textContent = "Stop recording";
+  $("upload-state").textContent = "Recording: speak for 3 to 10 seconds.";
 }
 
 async function uploadVoice() {
-  const form = new FormData();
+  const file = $("voice-file").files[0] || recording, form = new FormData();
+  if (!file) throw new Error("Choose a recording, or make one.");
   form.append("name", $("voice-name").value);
-  form.append("audio_sample", $("voice-file").files[0]);
+  form.append("audio_sample", file);
   if ($("voice-text").value.trim()) form.append("ref_text", $("voice-text").value.trim());
-  $("voice-state").textContent = "Listening to the recording …";
-  const r = await api("v1/audio/voices", { method: "POST", body: form });
-  if (!r.ok) throw await failure(r);
-  const voice = await r.json();
+  $("upload-state").textContent = "Listening to the recording …";
+  const voice = await (await api("v1/audio/voices", { method: "POST", body: form })).json();
+  $("find").value = "";
   await loadVoices();
-  $("voice").value = voice.id;
+  choose(voice.id);
   $("upload").reset();
-  $("voice-state").textContent = "Added " + voice.name + ". It is chosen now.";
+  recording = null;
+  $("recorded").hidden = true;
+  $("upload-state").textContent = "Added " + voice.name + ". It is chosen now.";
 }
 
-/* --- server --- */
+/* --- the server's figures --- */
 
-/* Sum of a series over its labels. */
-function series(text, name) {
+/* Sum of a series over its labels, of the lines that `only` is part of. */
+function series(text, name, only = "") {
   let sum = null;
   for (const line of text.split("\n")) {
     const m = line.match(/^([a-z_:]+)(?:\{.*\})? (\S+)/);
-    if (m && m[1] === name) sum = (sum ?? 0) + Number(m[2]);
+    if (m && m[1] === name && line.includes(only)) sum = (sum ?? 0) + Number(m[2]);
   }
   return sum;
 }
 
 const FIGURES = [
-  ["Requests", (m) => series(m, "jabbertts_requests_total")],
+  ["Speech requests", (m) => series(m, "jabbertts_requests_total", 'route="speech"') ?? 0],
   ["Active", (m) => series(m, "jabbertts_requests_active")],
   ["Waiting", (m) => series(m, "jabbertts_requests_queued")],
-  ["Audio made", (m) => seconds(series(m, "jabbertts_audio_seconds_total") ?? 0)],
+  ["Sound made", (m) => seconds(series(m, "jabbertts_audio_seconds_total") ?? 0)],
   ["Memory", (m) => Math.round((series(m, "process_resident_memory_bytes") ?? 0) / 1e6) + " MB"],
-  ["CPU time", (m) => seconds(series(m, "process_cpu_seconds_total") ?? 0)],
 ];
 
 async function loadMetrics() {
   if (document.hidden) return;
   try {
-    const r = await api("metrics");
-    if (!r.ok) throw await failure(r);
-    const text = await r.text();
-    $("metrics").replaceChildren(...FIGURES.map(([name, value]) => {
-      const d = document.createElement("div");
-      d.append(Object.assign(document.createElement("dt"), { textContent: name }), Object.assign(document.createElement("dd"), { textContent: value(text) ?? "–" }));
-      return d;
-    }));
-  } catch {
-    $("server").textContent = "The server does not answer.";
+    const text = await (await api("metrics")).text();
+    $("metrics").replaceChildren(...FIGURES.map(([name, value]) => make("div", {}, make("dt", { textContent: name }), make("dd", { textContent: value(text) ?? "–" }))));
+    if ($("server").textContent === "The server cannot be reached.") connect();
+  } catch (e) {
+    $("server").textContent = e.message;
   }
 }
 
+let limit = Infinity; /* characters of a text */
+
 async function connect() {
   try {
-    const models = (await getJson("v1/models")).data;
+    const models = (await getJson("v1/models")).data, kept = recall("model", "");
     $("model").replaceChildren(...models.map((m) => new Option(m.id, m.id)));
+    if (models.some((m) => m.id === kept)) $("model").value = kept;
     await loadVoices();
-    $("server").textContent = "ready, " + models.length + " models";
-    $("error").hidden = true;
+    $("server").textContent = "ready";
+    complain("");
+    const spec = await getJson("openapi.json");
+    limit = spec.components.schemas.CreateSpeechRequest.properties.input.maxLength ?? Infinity;
+    count();
   } catch (e) {
     $("server").textContent = "not ready";
-    $("error").textContent = e.message;
-    $("error").hidden = false;
+    complain(e.message);
   }
 }
 
 /* --- wiring --- */
 
-const count = () => ($("count").textContent = [...$("text").value].length + " characters");
-$("text").addEventListener("input", count);
-$("speed").addEventListener("input", () => ($("speed-value").textContent = Number($("speed").value).toFixed(2)));
-$("speak").addEventListener("submit", (e) => { e.preventDefault(); speak(); });
-$("stop").addEventListener("click", stop);
-$("key").addEventListener("change", connect);
-$("upload").addEventListener("submit", (e) => {
+function count() {
+  const n = [...$("text").value].length;
+  $("count").textContent = n + (limit < Infinity ? " of " + limit : "") + " characters";
+  $("count").classList.toggle("over", n > limit);
+}
+
+function changed() {
+  count();
+  $("speed-value").textContent = Number($("speed").value).toFixed(2);
+  remember("settings", Object.fromEntries(KEPT.map((id) => [id, $(id).value])));
+}
+
+function submit() {
+  if (!$("speak").reportValidity()) return;
+  if ([...$("text").value].length > limit) return complain("The text has more than " + limit + " characters, which is the limit. Speak it in parts.");
+  speak(requestBody());
+}
+
+async function dropped(e) {
+  const file = e.dataTransfer?.files[0];
+  if (!file) return;
   e.preventDefault();
-  uploadVoice().catch((error) => ($("voice-state").textContent = error.message));
-});
-document.addEventListener("keydown", (e) => {
-  if (e.key === "Escape") stop();
-  if (e.key === "Enter" && (e.ctrlKey || e.metaKey) && $("speak").reportValidity()) speak();
-});
-count();
+  document.body.classList.remove("dropping");
+  if (!/\.(txt|md|markdown|ssml|xml)$/i.test(file.name) && !file.type.startsWith("text/")) return complain(file.name + " is no text file.");
+  if (file.size > 4e6) return complain(file.name + " is larger than 4 MB.");
+  $("text").value = await file.text();
+  complain("");
+  changed();
+}
+
+const SHORTCUTS = {
+  k: pauseOrPlay, j: () => seek(player.position - 5), l: () => seek(player.position + 5),
+  t: () => $("text").focus(), "?": () => $("keys").showModal(),
+};
+
+function onKey(e) {
+  if (e.key === "Escape" && !$("keys").open) return stop();
+  if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) return submit();
+  const typing = /^(TEXTAREA|SELECT)$/.test(e.target.tagName) || (e.target.tagName === "INPUT" && !/^(range|radio|checkbox)$/.test(e.target.type));
+  if (typing || e.ctrlKey || e.metaKey || e.altKey || $("keys").open) return;
+  if (SHORTCUTS[e.key]) {
+    e.preventDefault();
+    SHORTCUTS[e.key]();
+  }
+}
+
+$("speak").addEventListener("input", changed);
+$("speak").addEventListener("submit", (e) => { e.preventDefault(); submit(); });
+$("pause").addEventListener("click", pauseOrPlay);
+$("stop").addEventListener("click", stop);
+$("seek").addEventListener("input", () => seek(Number($("seek").value)));
+$("picture").addEventListener("click", (e) => seek((e.offsetX / $("picture").clientWidth) * Number($("seek").max)));
+$("download").addEventListener("click", () => take && download(take).catch((e) => complain(e.message)));
+$("format").addEventListener("change", changed);
+$("key").addEventListener("change", connect);
+$("model").addEventListener("change", () => { remember("model", $("model").value); loadVoices().catch((e) => complain(e.message)); });
+$("find").addEventListener("input", listVoices);
+$("reseed").addEventListener("click", () => { $("seed").value = crypto.getRandomValues(new Uint32Array(1))[0]; changed(); submit(); });
+$("reset").addEventListener("click", () => { for (const id of KEPT) if (id !== "text") $(id).value = DEFAULTS[id]; changed(); });
+$("record").addEventListener("click", () => record().catch((e) => ($("upload-state").textContent = e.message)));
+$("upload").addEventListener("submit", (e) => { e.preventDefault(); uploadVoice().catch((error) => ($("upload-state").textContent = error.message)); });
+$("help").addEventListener("click", () => $("keys").showModal());
+document.addEventListener("keydown", onKey);
+document.addEventListener("click", () => player.suspended && player.unlock());
+document.addEventListener("dragover", (e) => { e.preventDefault(); document.body.classList.add("dropping"); });
+document.addEventListener("dragleave", (e) => e.relatedTarget ?? document.body.classList.remove("dropping"));
+document.addEventListener("drop", dropped);
+
+for (const [id, value] of Object.entries(recall("settings", {}))) if (KEPT.includes(id)) $(id).value = value;
+past = recall("past", []).map(({ body, seed }) => ({ body, seed, sound: null, first: 0, made: 0, sentences: sentencesOf(body.input) }));
+listPast();
+changed();
 connect();
 loadMetrics();
 setInterval(loadMetrics, 3000);
+requestAnimationFrame(frame);
