@@ -729,6 +729,13 @@ static void XMLCALL on_skipped(void *user, const XML_Char *name, int is_paramete
 
 /* --- documents --- */
 
+/* Past the character at `at`, or to the end of declarations, which are refused later. */
+static size_t ssml_past(const char *s, size_t n, size_t at)
+{
+    const char *end = s[at] == '[' ? memchr(s + at, ']', n - at) : s + at + 1;
+    return end ? (size_t)(end - s) : n;
+}
+
 /* Past what may stand before the root: white space, <?...?>, <!-- -->, <!DOCTYPE ...>; n: it never
  * ends. */
 static size_t ssml_prolog(const char *s, size_t n, size_t at)
@@ -745,7 +752,7 @@ static size_t ssml_prolog(const char *s, size_t n, size_t at)
             continue;
         }
         for (at += n_open; at + n_close <= n && memcmp(s + at, parts[i].close, n_close) != 0;)
-            at += s[at] == '[' ? strcspn(s + at, "]") : 1; /* declarations, which are refused */
+            at = ssml_past(s, n, at);
         at = at + n_close <= n ? at + n_close : n;
         i = 0;
     }
