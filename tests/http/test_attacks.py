@@ -325,7 +325,8 @@ def memory():
         check(refused >= 20, "the rest is refused", refused)
         check(s.speech().status == 200, "and speech goes on")
         grown = peak_kib(s) - before
-        check(grown < 60 << 10, "memory does not grow with bodies", f"{grown} KiB")
+        if "address" not in live.BINARY and "thread" not in live.BINARY:  # which keep what was freed
+            check(grown < 60 << 10, "memory does not grow with bodies", f"{grown} KiB")
         for c in held:
             c.close()
         check(live.wait_until(lambda: metric(s, "jabbertts_spool_bytes") == 0, 10), "all is given back",
@@ -372,12 +373,8 @@ def idle():
 if __name__ == "__main__":
     files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files[1], files[1]))
-    framing()
-    browsers()
-    api_keys()
-    idle()
-    vanished()
-    memory()
-    owners()
-    not_utf8()
+    tests = [framing, browsers, api_keys, idle, vanished, memory, owners, not_utf8]
+    for test in tests:  # all, or those that are named
+        if test.__name__ in sys.argv[1:] or not sys.argv[1:]:
+            test()
     sys.exit(live.report())
