@@ -4,6 +4,7 @@
 #   make test            unit, kernel and golden tests
 #   make check-isa       kernels of other instruction sets: neon in qemu, avxvnni and avx512 emulated
 #   make test-mutations  do the tests notice when a decision of the scheduler is wrong?
+#   make test-fullsize   the published checkpoint's names, nestings and sizes (minutes, 10 GB)
 #   make test-clients    OpenAI's clients and a browser against a live server (installs them)
 #   make fuzz            every fuzz target for FUZZ_SECONDS (clang)
 #   make lint            banned functions, layering, function lengths, format
@@ -100,7 +101,7 @@ CLI_OBJ := $(CLI:%.c=$(BUILD)/%.o)
 UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 
-.PHONY: all test test-mutations test-clients check-isa lint fuzz bench coverage install uninstall clean
+.PHONY: all test test-mutations test-fullsize test-clients check-isa lint fuzz bench coverage install uninstall clean
 all: $(BUILD)/jabbertts $(BUILD)/libjabbertts.a $(BUILD)/libjabbertts.so $(BUILD)/jabbertts.pc
 
 -include $(OBJ:.o=.d) $(SERVER_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
@@ -175,6 +176,9 @@ test: $(UNIT) $(BUILD)/golden $(BUILD)/check_kernels $(BUILD)/check_linear $(BUI
 
 test-mutations:
 	CC="$(CC)" tests/mutations
+
+test-fullsize: $(BUILD)/jabbertts
+	BUILD=$(BUILD) python3 tests/fullsize/run.py
 
 test-clients: $(BUILD)/jabbertts
 	BUILD=$(BUILD) python3 tests/clients/run.py

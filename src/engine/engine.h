@@ -59,8 +59,9 @@ struct voice_engine {
 };
 extern const struct voice_engine engine_dual_ar, engine_espeak;
 
-struct encode_job { /* a clip to codes, on the engine thread */
+struct encode_job { /* a clip to codes, on the engine thread, a step between two frames */
     struct encode_job *next;
+    struct codec_encoding *at; /* the engine thread's: how far it is; NULL: not begun, or done */
     const float *pcm;
     size_t n_sample;
     int32_t *codes;

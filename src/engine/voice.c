@@ -35,8 +35,14 @@ static int voice_encode_clip(struct jabbertts *tts, const float *pcm, size_t n_s
     struct encode_job j = {.pcm = pcm, .n_sample = n_sample, .codes = codes};
     struct front *f = engine_lock(tts);
     struct encode_job **p = &f->jobs;
-    while (*p)
-        p = &(*p)->next;
+    int n = 0;
+    for (; *p; p = &(*p)->next)
+        n++;
+    if (n >= LIMIT_ENCODING) {
+        engine_unlock(tts);
+        return err_set(e, ERR_BUSY, "%d recordings wait to be encoded, the limit; try again later",
+                       n);
+    }
     *p = &j;
     pthread_cond_signal(&tts->wake);
     while (!j.done)

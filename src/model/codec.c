@@ -245,21 +245,15 @@ static void encode_latent(struct codec_pass *p, int32_t *codes, size_t codes_str
                p->w->mid, p->exec);
 }
 
-static void codec_encode_clip(struct codec_pass *p, const float *pcm, size_t n_sample,
-                              int32_t *codes, int n_frame)
-{
-    size_t hop = (size_t)p->c->s.frame_samples;
-    for (int t = 0; t < n_frame; t += CODEC_PASS) {
-        int n = n_frame - t < CODEC_PASS ? n_frame - t : CODEC_PASS;
-        size_t first = (size_t)t * hop;
-        encode_steps(p, pcm + first, n_sample - first, n);
-        encode_latent(p, codes + t, (size_t)n_frame);
-        p->carry->n_frame += n;
-    }
-}
+struct codec_encoding {
+    struct codec *codec;
+    struct codec_work work;
+    struct codec_carry carry;
+    size_t n_sample;
+    int n_frame;
+};
 
-int codec_encode(struct codec *c, const float *pcm, size_t n_sample, int32_t *codes,
-                 struct kern_exec *x, struct err *e)
+int codec_encoding_new(struct codec *c, size_t n_sample, struct codec_encoding **ret, struct err *e)
 {
     if (!c->has_encoder)
         return err_set(e, ERR_UNSUPPORTED, "this model has no codec encoder");
@@ -267,17 +261,55 @@ int codec_encode(struct codec *c, const float *pcm, size_t n_sample, int32_t *co
     if (n_frame > max)
         return err_set(e, ERR_LIMIT, "the clip has %d frames, the codec can encode at most %d",
                        n_frame, max);
-    struct codec_work work;
-    struct codec_carry carry;
-    int r = codec_work_init(&work, &c->enc, e);
+    struct codec_encoding *g = mem_try(1, sizeof *g);
+    if (!g)
+        return err_set(e, ERR_MEMORY, "no memory to encode a clip");
+    g->codec = c;
+    g->n_sample = n_sample;
+    g->n_frame = n_frame;
+    int r = codec_work_init(&g->work, &c->enc, e);
+    if (r == 0 && (r = codec_carry_init(&g->carry, &c->enc, e)) < 0)
+        codec_work_done(&g->work, &c->enc);
+    if (r < 0) {
+        mem_free(g);
+        return r;
+    }
+    *ret = g;
+    return 0;
+}
+
+void codec_encoding_free(struct codec_encoding *g)
+{
+    if (!g)
+        return;
+    codec_carry_done(&g->carry, &g->codec->enc);
+    codec_work_done(&g->work, &g->codec->enc);
+    mem_free(g);
+}
+
+bool codec_encoding_step(struct codec_encoding *g, const float *pcm, int32_t *codes,
+                         struct kern_exec *x)
+{
+    struct codec_pass p = {g->codec, &g->codec->enc, &g->work, &g->carry, x, 0};
+    int t = g->carry.n_frame, n = g->n_frame - t < CODEC_PASS ? g->n_frame - t : CODEC_PASS;
+    size_t first = (size_t)t * (size_t)g->codec->s.frame_samples;
+    if (n > 0) {
+        encode_steps(&p, pcm + first, g->n_sample - first, n);
+        encode_latent(&p, codes + t, (size_t)g->n_frame);
+        g->carry.n_frame += n;
+    }
+    return g->carry.n_frame < g->n_frame;
+}
+
+int codec_encode(struct codec *c, const float *pcm, size_t n_sample, int32_t *codes,
+                 struct kern_exec *x, struct err *e)
+{
+    struct codec_encoding *g;
+    int r = codec_encoding_new(c, n_sample, &g, e);
     if (r < 0)
         return r;
-    r = codec_carry_init(&carry, &c->enc, e);
-    if (r == 0) {
-        struct codec_pass p = {c, &c->enc, &work, &carry, x, 0};
-        codec_encode_clip(&p, pcm, n_sample, codes, n_frame);
-        codec_carry_done(&carry, &c->enc);
-    }
-    codec_work_done(&work, &c->enc);
-    return r;
+    while (codec_encoding_step(g, pcm, codes, x))
+        ;
+    codec_encoding_free(g);
+    return 0;
 }

@@ -47,6 +47,15 @@ int codec_n_frames(const struct codec *c, size_t n_sample);
 int codec_encode(struct codec *c, const float *pcm, size_t n_sample, int32_t *codes,
                  struct kern_exec *x, struct err *e);
 
+/* The same in steps of at most 8 frames, so that other work may be done between them; pcm and codes
+ * are those of the whole clip.  A step returns whether there are more. */
+struct codec_encoding;
+int codec_encoding_new(struct codec *c, size_t n_sample, struct codec_encoding **ret,
+                       struct err *e);
+bool codec_encoding_step(struct codec_encoding *g, const float *pcm, int32_t *codes,
+                         struct kern_exec *x);
+void codec_encoding_free(struct codec_encoding *g); /* NULL is fine */
+
 /* Observation of every stage, for the golden test: called with a name, data [n_row, n_channel]
  * time first, while decoding or encoding; NULL switches it off. */
 typedef void (*codec_probe)(void *cookie, const char *stage, const float *data, int n_row,

@@ -55,8 +55,8 @@ int recipe_importance(const struct gguf_tensor *t, const struct imatrix *m,
 /* --- schemes --- */
 
 /* By bench/sensitivity and bench/quality: what hurts most.  Embeddings are looked up, and of the
- * tied one only the head's rows are computed.  The fast transformer is read once per codebook, but 4
- * bits there are what listeners notice. */
+ * tied one only the head's rows are computed.  The fast transformer is read once per codebook, but
+ * 4 bits there are what listeners notice. */
 static enum kern_type mixed_type(const struct spec *s, const char *name)
 {
     static const char *const careful[] = {"codec.", "token_embd.", "output.", "fast.", "blk.0."};

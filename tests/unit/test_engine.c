@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -538,6 +539,68 @@ static void test_aliases(void **state)
     jabbertts_close(tts);
 }
 
+struct clip {
+    struct jabbertts *tts;
+    float *pcm;
+    size_t n;
+    int rc;
+    double done_at;
+};
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void *encode_clip(void *arg)
+{
+    struct clip *c = arg;
+    struct jabbertts_voice *v = NULL;
+    c->rc = jabbertts_voice_from_pcm(c->tts, c->pcm, c->n, "some words", &v, NULL);
+    c->done_at = now_s();
+    jabbertts_voice_free(v);
+    return NULL;
+}
+
+/* Recordings become codes between the frames of those who listen; only so many may wait. */
+static void test_clips_beside_speech(void **state)
+{
+    struct clip clip[40];
+    pthread_t thread[40];
+    size_t n;
+    (void)state;
+    struct jabbertts *tts = open_engine(1, 4);
+    size_t hz = (size_t)jabbertts_sample_rate(tts);
+    float *pcm = mem_alloc(20 * hz * sizeof *pcm);
+    for (size_t i = 0; i < 20 * hz; i++) /* half a second of noise, a tenth of next to none */
+        pcm[i] = (i / (hz / 10) % 6 ? 0.3f : 0.0005f) * (float)(i * 7919 % 1000) / 1000.0f;
+    clip[0] = (struct clip){tts, pcm, 20 * hz, 0, 0};
+    pthread_create(&thread[0], NULL, encode_clip, &clip[0]);
+    usleep(20000);
+    struct jabbertts_stream *s = submit(tts, "Yes.");
+    drain(s, &n);
+    double spoken_at = now_s();
+    jabbertts_stream_free(s);
+    pthread_join(thread[0], NULL);
+    assert_int_equal(clip[0].rc, 0);
+    assert_true(spoken_at < clip[0].done_at);
+    int n_busy = 0;
+    for (int i = 0; i < 40; i++) {
+        clip[i] = (struct clip){tts, pcm, 2 * hz, 0, 0};
+        pthread_create(&thread[i], NULL, encode_clip, &clip[i]);
+    }
+    for (int i = 0; i < 40; i++) {
+        pthread_join(thread[i], NULL);
+        n_busy += clip[i].rc == JABBERTTS_ERR_BUSY;
+        assert_true(clip[i].rc == 0 || clip[i].rc == JABBERTTS_ERR_BUSY);
+    }
+    assert_in_range(n_busy, 1, 24); /* 16 wait */
+    mem_free(pcm);
+    jabbertts_close(tts);
+}
+
 static void test_drain(void **state)
 {
     struct jabbertts_request r;
@@ -596,6 +659,7 @@ int main(void)
         cmocka_unit_test(test_wait_limit),
         cmocka_unit_test(test_unload),
         cmocka_unit_test(test_aliases),
+        cmocka_unit_test(test_clips_beside_speech),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_open_without_memory),
     };

@@ -225,23 +225,32 @@ static bool turn_is_behind(struct dual_ar *d, bool one_without)
     return d->decoding && policy_is_behind(v, turn_decoders(d, v, which), one_without);
 }
 
+/* One step of a clip's encoding; true: it is done, or failed. */
+static bool turn_encode_step(struct dual_ar *d, struct encode_job *j)
+{
+    struct codec *encoder;
+    if (!j->at && ((j->rc = model_encoder(&d->model, &encoder, &j->err)) < 0 ||
+                   (j->rc = codec_encoding_new(encoder, j->n_sample, &j->at, &j->err)) < 0))
+        return true;
+    if (codec_encoding_step(j->at, j->pcm, j->codes, d->model.exec))
+        return false;
+    codec_encoding_free(j->at);
+    j->at = NULL;
+    return true;
+}
+
+/* The oldest clip is encoded a step further, so that nobody who listens waits for longer. */
 static void turn_encode(struct dual_ar *d)
 {
-    struct models *all = d->tts->all;
     struct front *f = engine_lock(d->tts);
-    struct encode_job *j = f->jobs;
-    if (j)
-        f->jobs = j->next;
+    struct encode_job *j = f->jobs; /* stays there until it is done */
     engine_unlock(d->tts);
-    if (!j)
+    if (!j || !turn_encode_step(d, j))
         return;
-    struct codec *encoder;
-    j->rc = model_encoder(&d->model, &encoder, &j->err);
-    if (j->rc == 0)
-        j->rc = codec_encode(encoder, j->pcm, j->n_sample, j->codes, d->model.exec, &j->err);
     engine_lock(d->tts);
+    f->jobs = j->next;
     j->done = true;
-    pthread_cond_broadcast(&all->changed);
+    pthread_cond_broadcast(&d->tts->all->changed);
     engine_unlock(d->tts);
 }
 
