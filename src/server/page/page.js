@@ -481,7 +481,8 @@ let limit = Infinity; /* characters of a text */
 async function connect() {
   try {
     const models = (await getJson("v1/models")).data, kept = recall("model", "");
-    $("model").replaceChildren(...models.map((m) => new Option(m.id, m.id)));
+    $("model").replaceChildren(...models.map((m) =>
+      new Option(m.id + (m.jabbertts && m.jabbertts.non_commercial ? " (non-commercial)" : ""), m.id)));
     if (models.some((m) => m.id === kept)) $("model").value = kept;
     await loadVoices();
     $("server").textContent = "ready";
