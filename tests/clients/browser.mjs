@@ -32,7 +32,10 @@ const shot = (what) => shots && page.screenshot({ path: `${shots}/${name}-${what
 const state = () => page.evaluate(() => document.body.dataset.state);
 const reaches = (...states) => page.waitForFunction((s) => s.includes(document.body.dataset.state), { timeout: 60000 }, states);
 const text = (id) => page.$eval("#" + id, (e) => e.textContent);
-const position = async () => Number.parseFloat(await text("position"));
+const position = async () => {
+  await pause(100); /* what stands there is of the last frame */
+  return Number.parseFloat(await text("position"));
+};
 const fill = (id, value) => page.$eval("#" + id, (e, v) => { e.value = v; e.dispatchEvent(new Event("input", { bubbles: true })); }, value);
 const pause = (ms) => new Promise((r) => setTimeout(r, ms));
 
