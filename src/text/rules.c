@@ -530,7 +530,9 @@ static void rules_compose(const struct rules *r, struct rule *const *rule, int n
         }
     buf_add_str(b, *n_before ? ")(?|" : "(?|");
     for (int i = 0; i < n; i++) {
-        buf_add_format(b, "%s(*MARK:%d)(?:", i ? "|" : "", (int)(rule[i] - r->rule));
+        if (words) /* PCRE2 tells no first bytes of an expression with a mark */
+            buf_add_format(b, "%s(*MARK:%d)", i ? "|" : "", (int)(rule[i] - r->rule));
+        buf_add_str(b, "(?:");
         for (const char *p = buf_str(&rule[i]->regex); *p;) {
             const char *call = strstr(p, "(?L");
             size_t len = call ? (size_t)(call - p) : strlen(p);
