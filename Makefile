@@ -90,7 +90,7 @@ $(foreach i,ref $(ISA_ALL),$(eval FLAGS_conv8_$(i) := $(FLAGS_$(i))))
 
 SRC := $(filter-out $(foreach i,$(filter-out $(ISA_$(ARCH)),$(ISA_ALL)),src/kernels/$(i).c src/kernels/conv8_$(i).c), \
        $(wildcard src/base/*.c src/kernels/*.c src/formats/*.c src/model/*.c src/text/*.c \
-                  src/audio/*.c src/store/*.c src/engine/*.c src/engine/*/*.c \
+                  src/audio/*.c src/store/*.c src/engine/*.c src/tools/*.c src/engine/*/*.c \
                   src/hub/*.c))
 SERVER := $(wildcard src/server/*.c)
 CLI := $(wildcard src/cli/*.c)

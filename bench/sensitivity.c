@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "jabbertts.h"
+#include "jabbertts_tools.h"
 #include "model/quantize.h"
 
 static const char *const kinds[] = {"token_embd",

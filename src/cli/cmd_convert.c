@@ -1,4 +1,5 @@
 #include "cli/options.h"
+#include "jabbertts_tools.h"
 
 static int convert_check(const struct options *o)
 {

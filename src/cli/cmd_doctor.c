@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/hub.h"
+#include "jabbertts_tools.h"
 
 #define LITTLE_BYTES ((int64_t)1 << 30) /* of disk or memory: too little for a model like S1-mini */
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "cli/options.h"
+#include "jabbertts_tools.h"
 
 int cmd_inspect(struct options *o)
 {

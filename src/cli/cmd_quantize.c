@@ -1,4 +1,5 @@
 #include "cli/options.h"
+#include "jabbertts_tools.h"
 
 int cmd_quantize(struct options *o)
 {

@@ -1,4 +1,5 @@
 #include "cli/options.h"
+#include "jabbertts_tools.h"
 
 #include <ctype.h>
 #include <errno.h>

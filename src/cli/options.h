@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include "cli/cli.h"
+#include "jabbertts_tools.h"
 #include "server/server.h"
 
 /* Commands, as sets. */

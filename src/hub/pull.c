@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "jabbertts_tools.h"
 #include "hub/hub.h"
 #include "hub/part.h"
 

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "jabbertts.h"
+#include "jabbertts_tools.h"
 #include "model/imatrix.h"
 #include "model/import.h"
 #include "model/model.h"

@@ -2,7 +2,8 @@
  *
  * The work of a request is done in its parts, with the calls the engine makes, so that each can be
  * timed: prompt, slow step, fast steps, sampling, codec.  Ratios are compute time / audio time. */
-#include "engine/bench.h"
+#include "tools/bench.h"
+#include "jabbertts_tools.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,11 +1,12 @@
 /* calibrate.c - jabbertts_quantize and jabbertts_calibrate. */
 #include "model/quantize.h"
+#include "jabbertts_tools.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/engine.h"
-#include "engine/sample.h"
+#include "tools/sample.h"
 #include "model/imatrix.h"
 
 int jabbertts_quantize(const struct jabbertts_quantize_options *o, struct jabbertts_error *error)

@@ -11,9 +11,10 @@
 #include <string.h>
 
 #include "audio/spectrum.h"
+#include "jabbertts_tools.h"
 #include "base/buf.h"
 #include "engine/engine.h"
-#include "engine/sample.h"
+#include "tools/sample.h"
 
 struct divergence {
     double sum, max;

@@ -1,7 +1,7 @@
 /* bench_speech.c - whole requests, as bench.c's last part: several at once and several sentences,
  * through the engine with its threads, scheduler and queue.  Decoding goes on beside the next
  * frames here, so the ratios are lower than those of the parts together. */
-#include "engine/bench.h"
+#include "tools/bench.h"
 
 #include <math.h>
 #include <string.h>

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine/engine.h"
+#include "jabbertts_tools.h"
 #include "kernels/kern.h"
 #include "model/import.h"
 #include "model/inspect.h"

@@ -9,8 +9,8 @@
  * sampling, seed 0; at most SAMPLE_FRAMES frames.
  *
  * Threads: the one that owns the model. */
-#ifndef ENGINE_SAMPLE_H
-#define ENGINE_SAMPLE_H
+#ifndef TOOLS_SAMPLE_H
+#define TOOLS_SAMPLE_H
 #include "model/model.h"
 #include "text/text.h"
 

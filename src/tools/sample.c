@@ -1,4 +1,4 @@
-#include "engine/sample.h"
+#include "tools/sample.h"
 
 #include <errno.h>
 #include <stdio.h>

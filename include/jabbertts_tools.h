@@ -1,0 +1,94 @@
+/* jabbertts_tools.h - the workshop: make model files, look into them, quantize, calibrate, compare
+ * and measure them.  Strings, errors and statuses are those of jabbertts.h.
+ *
+ * Threads: any; each call is one job and works alone.  A file that is made appears when it is
+ * whole. */
+#ifndef JABBERTTS_TOOLS_H
+#define JABBERTTS_TOOLS_H
+#include "jabbertts.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A checkpoint directory as published, or random weights of a known shape, to one model file, which
+ * appears when it is whole. */
+struct jabbertts_convert_options {
+    const char *directory; /* config.json, model.pth, codec.pth, ...; NULL with random */
+    const char
+        *random; /* "s1-mini": its shape, random weights; only output, type and progress apply */
+    const char *output;
+    const char *type;    /* of matrices: "f32", "f16", "bf16", "q8_0"; NULL: as in the directory */
+    const char *name;    /* NULL: the directory's */
+    const char *version; /* of the model; NULL: none */
+    const char *default_voice;  /* NULL: none */
+    const char *const *aliases; /* n_alias of "ALIAS=VOICE" */
+    int n_alias;
+    float temperature, top_p, repetition_penalty; /* recommended, stored; < 0: S1-mini's */
+    float gain_db;   /* -40 to 40, brings speech to -18 LUFS, stored; 0: as the codec gives it */
+    int no_encoder;  /* leave out what only cloning needs */
+    int no_equalize; /* type q8_0: leave channel sizes as they are */
+    void (*note)(void *cookie, const char *line);   /* what was decided; NULL: not said */
+    int (*progress)(void *cookie, double fraction); /* NULL: none; not 0 stops the conversion */
+    void *cookie;
+};
+JABBERTTS_API void jabbertts_convert_options_init(struct jabbertts_convert_options *o);
+JABBERTTS_API int jabbertts_convert(const struct jabbertts_convert_options *o,
+                                    struct jabbertts_error *e);
+
+/* What is in a model file and what it costs to run with a context of so many tokens (0: the
+ * model's): text, or JSON if json is not 0.  Free *ret with free(). */
+JABBERTTS_API int jabbertts_inspect(const char *path, int context, int json, char **ret,
+                                    struct jabbertts_error *e);
+
+/* Measure a model, its parts and whole requests: a table, or JSON if json is not 0.  Free *ret with
+ * free(). Of the options, model, threads, isa, cache and context are looked at; context 0: 1024. */
+JABBERTTS_API int jabbertts_bench(const struct jabbertts_options *o, int json, char **ret,
+                                  struct jabbertts_error *e);
+
+/* Matrices of a model file to blocks of 8 or 4 bits.  The output appears when it is whole; its
+ * bytes do not depend on the number of threads. */
+struct jabbertts_quantize_options {
+    const char *input, *output;
+    const char *type;    /* "q8", "q4", "mixed" */
+    const char *imatrix; /* made by jabbertts_calibrate; NULL: every input counts the same */
+    double target_bits;  /* "mixed": mean bits a value of the language model's matrices, 4.5 to
+                            8.5, spent where they help most; 0: a fixed choice */
+    int no_equalize;     /* leave channel sizes as they are */
+    void (*note)(void *cookie, const char *line);    /* what was decided, and why; NULL: not said */
+    int threads;                                     /* 0: one per core; so below */
+    void (*progress)(void *cookie, double fraction); /* NULL: none; so below */
+    void *cookie;
+};
+JABBERTTS_API int jabbertts_quantize(const struct jabbertts_quantize_options *o,
+                                     struct jabbertts_error *e);
+
+/* Speak a text with a model and note how much each input of each matrix matters. */
+struct jabbertts_calibrate_options {
+    const char *model;  /* NULL: the built-in voice */
+    const char *text;   /* a file, UTF-8; NULL: sentences that come with us (English) */
+    const char *output; /* a GGUF */
+    int threads;
+    void (*progress)(void *cookie, double fraction);
+    void *cookie;
+};
+JABBERTTS_API int jabbertts_calibrate(const struct jabbertts_calibrate_options *o,
+                                      struct jabbertts_error *e);
+
+/* Compare a quantized model with its original: a few lines of text, or JSON if json is not 0.  Free
+ * *ret with free(). */
+struct jabbertts_eval_options {
+    const char *model, *reference; /* the quantized one, the original */
+    const char *text;              /* as above */
+    const char *cache;             /* of the quantized one, as in jabbertts_options */
+    int threads;
+    void (*progress)(void *cookie, double fraction);
+    void *cookie;
+};
+JABBERTTS_API int jabbertts_eval(const struct jabbertts_eval_options *o, int json, char **ret,
+                                 struct jabbertts_error *e);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
