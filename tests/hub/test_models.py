@@ -36,7 +36,7 @@ def known(s):
     check(models["large"]["sample_rate"] == 16000 and models["espeak-ng"]["engine"] == "espeak-ng", "rates", models)
     check(s.call("GET", "/v1/models/middle").json()["jabbertts"]["licence_url"].endswith("by-nc/4.0/"), "one of them")
     voices = {m: {v["id"] for v in s.call("GET", f"/v1/audio/voices?model={m}").json()["voices"]} for m in ("large", "small")}
-    check("alloy" in voices["large"] and voices["large"] != voices["small"], "voices of a model", voices)
+    check("alloy" in voices["large"] and "alloy" in voices["small"], "voices of a model", voices)
     r = s.call("GET", "/v1/audio/voices?model=none")
     check(r.status == 404 and r.error()["code"] == "model_not_found", "voices of none", r.body)
     r = speak(s, "smal")
