@@ -16,7 +16,7 @@
 # SANITIZER=address|undefined|thread|address,undefined builds in a directory of its own.
 # CC=clang and CFLAGS work as usual.
 
-VERSION   := 0.1.0
+VERSION   := 0.2.0
 SANITIZER ?=
 COVERAGE  ?=
 SIMDE     ?=
