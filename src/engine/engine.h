@@ -134,6 +134,8 @@ int engine_model_path(const char *given, char *path, size_t n, struct err *e);
  * woken when it has; *again is when to ask anyway. */
 bool models_make_room(struct jabbertts *tts, struct front *f, double now, double *again);
 void models_give_back(struct jabbertts *tts, struct front *f); /* its cost: it is unloaded */
+void models_withdraw(struct jabbertts *tts, struct front *f);  /* it has nothing to load for */
+void models_wake(struct models *all); /* those that wait for room look again */
 
 /* thread.c */
 void *engine_main(void *tts); /* the engine thread */

@@ -89,6 +89,22 @@ static void models_ask_to_leave(struct jabbertts *tts, double now, double *again
     }
 }
 
+/* Those that wait look again: whose turn it is, or who may be asked to leave, has changed. */
+void models_wake(struct models *all)
+{
+    for (int i = 0; i < all->n; i++)
+        if (all->model[i]->guarded.wants_since > 0)
+            pthread_cond_signal(&all->model[i]->wake);
+}
+
+void models_withdraw(struct jabbertts *tts, struct front *f)
+{
+    if (f->wants_since == 0)
+        return;
+    f->wants_since = 0;
+    models_wake(tts->all);
+}
+
 bool models_make_room(struct jabbertts *tts, struct front *f, double now, double *again)
 {
     struct models *all = tts->all;
@@ -100,8 +116,9 @@ bool models_make_room(struct jabbertts *tts, struct front *f, double now, double
         first = first && !(other->wants_since > 0 && other->wants_since < f->wants_since);
     }
     if (all->budget == 0 || tts->cost == 0 || (first && all->in_use + tts->cost <= all->budget)) {
-        f->wants_since = 0;
         all->in_use += tts->cost;
+        f->wants_since = 0;
+        models_wake(all); /* the next is first now */
         return true;
     }
     if (first)
@@ -111,12 +128,9 @@ bool models_make_room(struct jabbertts *tts, struct front *f, double now, double
 
 void models_give_back(struct jabbertts *tts, struct front *f)
 {
-    struct models *all = tts->all;
     (void)f;
-    all->in_use -= tts->cost;
-    for (int i = 0; i < all->n; i++)
-        if (all->model[i]->guarded.wants_since > 0)
-            pthread_cond_signal(&all->model[i]->wake);
+    tts->all->in_use -= tts->cost;
+    models_wake(tts->all);
 }
 
 /* --- what the engine says about itself ---------------------------------------------------------

@@ -75,6 +75,7 @@ static void thread_load(struct jabbertts *tts, struct front *f)
     f->last_work = f->loaded_at = engine_now();
     f->load_s = f->last_work - begin;
     f->loaded = rc == 0;
+    models_wake(tts->all); /* who waits may ask for its room from now on */
     if (rc == 0)
         return;
     models_give_back(tts, f);
@@ -122,6 +123,8 @@ static void thread_step_unloaded(struct jabbertts *tts, struct front *f)
 {
     double again = INFINITY;
     bool wanted = f->jobs || (f->open && (!tts->kind->has_work || tts->kind->has_work(tts, f)));
+    if (!wanted)
+        models_withdraw(tts, f);
     if (wanted && models_make_room(tts, f, engine_now(), &again))
         thread_load(tts, f);
     else

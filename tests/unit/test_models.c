@@ -291,6 +291,33 @@ static void test_takes_turns(void **state)
 
 /* --- a file that changes while it is in use --- */
 
+/* Room for one of three that are wanted together: each is told when its turn comes.  A wanting model
+ * that nobody wakes would wait for ever. */
+static void test_three_wait(void **state)
+{
+    const struct jabbertts_model models[] = {{"a", TINY}, {"b", TINY}, {"c", TINY}};
+    struct jabbertts *tts = open_models(models, 3, 0);
+    size_t cost = cost_of(tts);
+    (void)state;
+    jabbertts_close(tts);
+    tts = open_models(models, 3, cost + 1);
+    alarm(120);
+    for (int round = 0; round < 3; round++) {
+        struct jabbertts_stream *s[3];
+        for (int i = 0; i < 3; i++)
+            s[i] = submit_to(tts, models[i].name, "One of three.");
+        if (round == 1) { /* the second of those that wait gives up */
+            jabbertts_cancel(s[1]);
+            jabbertts_stream_free(s[1]);
+        }
+        for (int i = 0; i < 3; i++)
+            if (round != 1 || i != 1)
+                hash_of(s[i]);
+    }
+    alarm(0);
+    jabbertts_close(tts);
+}
+
 static void copy_file(const char *from, const char *to)
 {
     char buf[1 << 16];
@@ -393,10 +420,15 @@ static void test_file_is_replaced(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),        cmocka_unit_test(test_bad_lists),
-        cmocka_unit_test(test_budget),       cmocka_unit_test(test_voice_of_another),
-        cmocka_unit_test(test_set_aside),    cmocka_unit_test(test_takes_turns),
-        cmocka_unit_test(test_file_changes), cmocka_unit_test(test_file_is_replaced),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_bad_lists),
+        cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_voice_of_another),
+        cmocka_unit_test(test_set_aside),
+        cmocka_unit_test(test_three_wait),
+        cmocka_unit_test(test_takes_turns),
+        cmocka_unit_test(test_file_changes),
+        cmocka_unit_test(test_file_is_replaced),
     };
     struct import_options io = {
         .directory = NANO, .output = nano, .type = -1, .sampling = {-1, -1, -1}};
