@@ -291,8 +291,8 @@ static void test_takes_turns(void **state)
 
 /* --- a file that changes while it is in use --- */
 
-/* Room for one of three that are wanted together: each is told when its turn comes.  A wanting model
- * that nobody wakes would wait for ever. */
+/* Room for one of three that are wanted together: each is told when its turn comes.  A model that
+ * nothing wakes would wait for ever. */
 static void test_three_wait(void **state)
 {
     const struct jabbertts_model models[] = {{"a", TINY}, {"b", TINY}, {"c", TINY}};
