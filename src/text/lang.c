@@ -18,6 +18,7 @@
     extern const char lang_file_##name[]
 
 EMBED_LANG(en);
+EMBED_LANG(ru);
 
 __asm__(".pushsection .rodata\n"
         ".global lang_words_en\n"
@@ -51,7 +52,10 @@ bool lang_is_ordinary(const char *word, size_t n)
 
 static const struct {
     const char *code, *text;
-} lang_files[] = {{"en", lang_file_en}};
+} lang_files[] = {
+    {"en", lang_file_en},
+    {"ru", lang_file_ru},
+};
 
 const char *lang_builtin(const char *code, size_t n)
 {
@@ -229,7 +233,6 @@ static const struct lang_scalar {
     {"decimal", offsetof(struct text_language, decimal), SCALAR_CHAR},
     TEXT_FIELD(group),
     BOOL_FIELD(fraction_as_number),
-    BOOL_FIELD(decimal_by_rules),
     BOOL_FIELD(capital_nouns),
     BOOL_FIELD(unspaced),
     TEXT_FIELD(date_order),
@@ -425,6 +428,44 @@ static int lang_parse(struct lang *l, const char *file, const char *text, size_t
     return rc;
 }
 
+/* --- what is still a table in C --- */
+
+/* Its rows come behind the file's own, its settings count where the file has none. */
+static int lang_inherit(struct lang_parser *p, const struct text_language *c)
+{
+    struct text_language *t = &p->l->table;
+    bool own_months = t->n_months > 0;
+    void *row = t;
+#define INHERIT_ROWS(rows, n, field)                                                               \
+    for (int i = 0; row && c->rows && c->rows[i] field; i++)                                       \
+        if ((row = lang_push(&t->rows, &t->n, sizeof *t->rows)))                                   \
+    memcpy(row, &c->rows[i], sizeof *t->rows)
+    INHERIT_ROWS(units, n_units, .written);
+    INHERIT_ROWS(currencies, n_currencies, .written);
+    INHERIT_ROWS(symbols, n_symbols, .written);
+    INHERIT_ROWS(abbreviations, n_abbreviations, .written);
+    if (!own_months)
+        INHERIT_ROWS(months, n_months, );
+    for (size_t i = 0; i < sizeof lang_scalars / sizeof *lang_scalars; i++) {
+        static const size_t size[] = {[SCALAR_TEXT] = sizeof(char *),
+                                      [SCALAR_BOOL] = sizeof(bool),
+                                      [SCALAR_CHAR] = sizeof(char)};
+        static const char none[sizeof(char *)];
+        const struct lang_scalar *s = &lang_scalars[i];
+        char *field = (char *)t + s->offset;
+        if (memcmp(field, none, size[s->type]) == 0)
+            memcpy(field, (const char *)c + s->offset, size[s->type]);
+    }
+    t->time_words = c->time_words;
+    t->match = c->match;
+    t->noun_rules = c->noun_rules;
+    t->day_rules_after = c->day_rules_after;
+    t->say_decimal = c->say_decimal;
+    t->say_date = c->say_date;
+    t->say_time = c->say_time;
+    return row ? 0 : lang_no_memory(p);
+}
+
 struct lang *lang_load(const char *name, const char *text, size_t n, struct err *e)
 {
     struct lang *l = mem_alloc(sizeof *l);
@@ -439,6 +480,9 @@ struct lang *lang_load(const char *name, const char *text, size_t n, struct err 
         rc = file && depth < 4 ? lang_parse(l, base, file, strlen(file), e)
                                : err_set(e, ERR_FORMAT, "%s.lang: no base %.40s", name, base);
     }
+    const struct text_language *compiled = language_compiled(name);
+    if (rc == 0 && compiled)
+        rc = lang_inherit(&(struct lang_parser){.l = l, .file = name, .e = e}, compiled);
     memcpy(l->code, name, strlen(name) < sizeof l->code ? strlen(name) : 0);
     l->table.code = l->code;
     if (rc == 0) {

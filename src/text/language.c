@@ -21,6 +21,14 @@ static const struct text_language *const languages[] = {
     &language_pl, &language_ru, &language_zh, &language_ja, &language_ko,
 };
 
+const struct text_language *language_compiled(const char *code)
+{
+    for (size_t i = 0; i < sizeof languages / sizeof *languages; i++)
+        if (strcmp(languages[i]->code, code) == 0)
+            return languages[i];
+    return NULL;
+}
+
 /* Languages that are files, each loaded when it is first asked for and kept. */
 static const struct text_language *language_from_file(const char *code)
 {
@@ -69,12 +77,7 @@ const struct text_language *language_find(const char *name)
 {
     char code[4];
     language_code(name, code);
-    if (lang_builtin(code, strlen(code)))
-        return language_from_file(code);
-    for (size_t i = 0; i < sizeof languages / sizeof *languages; i++)
-        if (strcmp(languages[i]->code, code) == 0)
-            return languages[i];
-    return NULL;
+    return lang_builtin(code, strlen(code)) ? language_from_file(code) : language_compiled(code);
 }
 
 /* --- numbers --- */
@@ -188,12 +191,9 @@ void language_say_number(const struct text_language *l, const struct language_nu
     size_t n = strlen(x->digits);
     if (n > 1 && x->digits[0] == '0' && !x->fraction[0])
         language_say_digits(l, x->digits, n, w);
-    else if (n && x->fraction[0] && l->decimal_by_rules && n + strlen(x->fraction) < 18) {
-        char decimal[90];
-        snprintf(decimal, sizeof decimal, "%s.%s", x->digits, x->fraction);
-        words_number(w, l->locale, NULL, decimal);
+    else if (x->fraction[0] && l->say_decimal && l->say_decimal(x, w))
         return;
-    } else if (n)
+    else if (n)
         words_number(w, l->locale, x->fraction[0] ? NULL : rules, x->digits);
     if (x->fraction[0])
         language_say_fraction(l, x->fraction, w);

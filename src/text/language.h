@@ -80,10 +80,9 @@ struct text_language {
     char decimal;            /* ',' in 3,14 */
     const char *group;       /* characters that group thousands: ".", " ", "'" */
     bool fraction_as_number; /* 3,14: "trois virgule quatorze", not "un quatre" */
-    bool decimal_by_rules; /* ICU's rules know how decimals are said ("пять целых две десятых") */
-    bool capital_nouns;     /* a capital is no sign of a new sentence (German) */
-    bool unspaced;          /* no spaces between words (Chinese, Japanese) */
-    const char *date_order; /* of numeric dates: "dmy", "mdy" or "ymd" */
+    bool capital_nouns;      /* a capital is no sign of a new sentence (German) */
+    bool unspaced;           /* no spaces between words (Chinese, Japanese) */
+    const char *date_order;  /* of numeric dates: "dmy", "mdy" or "ymd" */
 
     const char *minus, *plus, *point, *to; /* signs; decimal mark; between the ends of a range */
     const char *money_and;                 /* "five dollars AND ten cents"; NULL: nothing between */
@@ -126,6 +125,8 @@ struct text_language {
     /* Rules for the ordinal at s[at] by the words before it (am dritten, der dritte); NULL: no
      * idea. */
     const char *(*day_rules_after)(const char *s, size_t at);
+    /* A number with a fraction, without its sign; false: as any other ("point five"). */
+    bool (*say_decimal)(const struct language_number *x, struct words *w);
     void (*say_date)(const struct language_date *d, struct words *w);
     void (*say_time)(const struct language_time *t, struct words *w);
 };
@@ -133,6 +134,8 @@ struct text_language {
 /* The language of "en", "en-us", "en_GB" or an espeak-ng name; NULL: one that we have no table for.
  */
 const struct text_language *language_find(const char *name);
+/* The table in C of a code; NULL: none.  A file of the code takes what it leaves out from it. */
+const struct text_language *language_compiled(const char *code);
 /* Is it one of the built-in files?  Then NULL from language_find is a lack of memory. */
 bool language_is_file(const char *name);
 

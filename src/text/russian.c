@@ -140,6 +140,8 @@ static const struct language_symbol symbols[] = {{"№", "номер"},
                                                  {"*", ""},
                                                  {0}};
 
+extern const struct text_language language_ru;
+
 static void russian_say(const char *digits, const char *rules, struct words *w)
 {
     /* ICU cannot make an ordinal of 2000 */
@@ -164,6 +166,26 @@ static void russian_say_int(int x, const char *rules, struct words *w)
     char digits[12];
     snprintf(digits, sizeof digits, "%d", x);
     russian_say(digits, rules, w);
+}
+
+/* 1,05: одна целая пять сотых.  ICU's own rules for decimals say "одна целый" in some versions. */
+static bool russian_say_decimal(const struct language_number *x, struct words *w)
+{
+    static const struct language_forms wholes = FORMS("целая", "целых", "целых"),
+                                       parts[] = {FORMS("десятая", "десятых", "десятых"),
+                                                  FORMS("сотая", "сотых", "сотых"),
+                                                  FORMS("тысячная", "тысячных", "тысячных")};
+    struct language_number whole = *x, part = {0};
+    size_t n = strlen(x->fraction), zeros = strspn(x->fraction, "0");
+    if (n > sizeof parts / sizeof *parts)
+        return false;
+    whole.fraction[0] = 0;
+    memcpy(part.digits, x->fraction + (zeros < n ? zeros : n - 1), n - (zeros < n ? zeros : n - 1));
+    words_number(w, "ru", F, whole.digits[0] ? whole.digits : "0");
+    words_add(w, language_form(&language_ru, &wholes, &whole));
+    words_number(w, "ru", F, part.digits);
+    words_add(w, language_form(&language_ru, &parts[n - 1], &part));
+    return true;
 }
 
 static void russian_say_date(const struct language_date *d, struct words *w)
@@ -284,13 +306,11 @@ static const char *russian_noun_rules(const struct language_number *x, const cha
     return NULL;
 }
 
-extern const struct text_language language_ru;
 const struct text_language language_ru = {
     .code = "ru",
     .locale = "ru",
     .decimal = ',',
     .group = " ",
-    .decimal_by_rules = true,
     .date_order = "dmy",
     .minus = "минус",
     .plus = "плюс",
@@ -319,6 +339,7 @@ const struct text_language language_ru = {
     .match = russian_match,
     .noun_rules = russian_noun_rules,
     .day_rules_after = day_rules_after,
+    .say_decimal = russian_say_decimal,
     .say_date = russian_say_date,
     .say_time = russian_say_time,
 };
