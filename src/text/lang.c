@@ -18,6 +18,7 @@
     extern const char lang_file_##name[]
 
 EMBED_LANG(en);
+EMBED_LANG(pl);
 EMBED_LANG(ru);
 
 __asm__(".pushsection .rodata\n"
@@ -54,6 +55,7 @@ static const struct {
     const char *code, *text;
 } lang_files[] = {
     {"en", lang_file_en},
+    {"pl", lang_file_pl},
     {"ru", lang_file_ru},
 };
 

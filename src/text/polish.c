@@ -334,8 +334,8 @@ static size_t polish_match(const char *s, size_t n, size_t at, struct words *w)
     for (int i = 0; cases[i].word; i++)
         if (strlen(cases[i].word) == word && memcmp(s + at + len + 1, cases[i].word, word) == 0) {
             bool in = language_is_one_of(s + before, before_len, "w|W|we|po|o");
-            bool of = cases[i].form == LOCATIVE && !in;
-            polish_say_ordinal(x, of ? GENITIVE : cases[i].form, w);
+            enum form form = cases[i].form;
+            polish_say_ordinal(x, form == MASCULINE ? form : in ? LOCATIVE : GENITIVE, w);
             return len;
         }
     return 0;

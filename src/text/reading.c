@@ -381,6 +381,16 @@ static bool format_other(const struct reading_call *c, struct words *w)
     return true;
 }
 
+static bool format_many(const struct reading_call *c, struct words *w)
+{
+    char room[256];
+    struct language_forms f;
+    if (!reading_forms_of(c, c->op->slot, room, sizeof room, &f))
+        return false;
+    words_add(w, f.many ? f.many : f.other);
+    return true;
+}
+
 /* {x:read}: as if it stood alone. */
 static bool format_read(const struct reading_call *c, struct words *w)
 {
@@ -403,7 +413,7 @@ static const struct {
     {"text", format_text},   {"cardinal", format_cardinal}, {"digits", format_digits},
     {"spell", format_spell}, {"name", format_name},         {"money", format_money},
     {"unit", format_unit},   {"form", format_form},         {"one", format_one},
-    {"other", format_other}, {"read", format_read},
+    {"other", format_other}, {"many", format_many},         {"read", format_read},
 };
 
 int reading_format(const char *name, int n)
