@@ -1,7 +1,7 @@
 /* The page as a person uses it, in Debian's Chromium and in its Firefox (BROWSER=chrome or firefox): one
  * click speaks, its states follow the sound, stop early and late, pause, seek, failure, reload, voices,
  * microphone, a sub-path in front, the API page; no accessibility rule of axe-core is broken, in light
- * and dark, on a desk and on a phone.  JABBERTTS_SHOTS=DIR keeps screenshots.  Run by run.py. */
+ * and dark, on a desk and on a phone.  CLIENTS_SHOTS=DIR keeps screenshots.  Run by run.py. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync, statSync } from "node:fs";
@@ -9,10 +9,10 @@ import http from "node:http";
 import { createRequire } from "node:module";
 import test, { after, before } from "node:test";
 
-const require = createRequire(process.env.JABBERTTS_MODULES + "/");
+const require = createRequire(process.env.CLIENTS_MODULES + "/");
 const puppeteer = require("puppeteer-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-const url = process.env.JABBERTTS_URL, shots = process.env.JABBERTTS_SHOTS, name = process.env.BROWSER || "chrome";
+const url = process.env.CLIENTS_URL, shots = process.env.CLIENTS_SHOTS, name = process.env.BROWSER || "chrome";
 const LONG = "A text that takes its time to be spoken, and more of it. ".repeat(20);
 let browser, page;
 
@@ -222,7 +222,7 @@ test("settings and takes outlast a reload; a take is played and copied", async (
     await page.$$eval("#history li:first-child button", (all, l) => all.find((b) => b.textContent === l).click(), language);
     assert.match(await page.evaluate(() => window.copied), /Kept over a reload/);
     if (language === "curl") {
-      const command = (await page.evaluate(() => window.copied)).trim(), dir = process.env.JABBERTTS_TMP;
+      const command = (await page.evaluate(() => window.copied)).trim(), dir = process.env.CLIENTS_TMP;
       execFileSync("sh", ["-c", command], { cwd: dir, stdio: "ignore" });
       assert.ok(statSync(`${dir}/speech.wav`).size > 1000);
     }
@@ -250,7 +250,7 @@ test("voices: samples, search, languages of espeak-ng", async () => {
 test("add a voice, use it, delete it", async () => {
   await page.$eval("#adding", (e) => (e.open = true));
   await page.type("#voice-name", "browser-test");
-  await (await page.$("#voice-file")).uploadFile(process.env.JABBERTTS_CLIP);
+  await (await page.$("#voice-file")).uploadFile(process.env.CLIENTS_CLIP);
   await page.type("#voice-text", "Good morning. It is a fine day to be outside and to talk about the weather.");
   await page.click("#voice-consent");
   await page.click("#add");

@@ -1,11 +1,11 @@
-/* The official JavaScript client against a running server: JABBERTTS_URL, and JABBERTTS_KEYED_URL for
+/* The official JavaScript client against a running server: CLIENTS_URL, and CLIENTS_KEYED_URL for
  * one that wants the key "open-sesame".  Run by run.py. */
 import assert from "node:assert/strict";
 import test from "node:test";
 import { createRequire } from "node:module";
 
-const OpenAI = createRequire(process.env.JABBERTTS_MODULES + "/")("openai");
-const baseURL = process.env.JABBERTTS_URL + "/v1";
+const OpenAI = createRequire(process.env.CLIENTS_MODULES + "/")("openai");
+const baseURL = process.env.CLIENTS_URL + "/v1";
 const client = new OpenAI({ baseURL, apiKey: "not-needed", maxRetries: 0 });
 const ask = { model: "gpt-4o-mini-tts", voice: "nova", input: "Hello there." };
 const bytes = async (response) => Buffer.from(await response.arrayBuffer());
@@ -45,7 +45,7 @@ test("error classes", async () => {
     e instanceof OpenAI.BadRequestError && e.param === "speed" && e.type === "invalid_request_error" && Boolean(e.requestID));
   await assert.rejects(client.audio.speech.create({ ...ask, model: "tts-9" }), (e) =>
     e instanceof OpenAI.NotFoundError && e.code === "model_not_found");
-  const keyed = new OpenAI({ baseURL: process.env.JABBERTTS_KEYED_URL + "/v1", apiKey: "wrong", maxRetries: 0 });
+  const keyed = new OpenAI({ baseURL: process.env.CLIENTS_KEYED_URL + "/v1", apiKey: "wrong", maxRetries: 0 });
   await assert.rejects(keyed.audio.speech.create(ask), OpenAI.AuthenticationError);
 });
 

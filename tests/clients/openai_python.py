@@ -1,4 +1,4 @@
-"""The official Python client against a running server: JABBERTTS_URL, and JABBERTTS_KEYED_URL for
+"""The official Python client against a running server: CLIENTS_URL, and CLIENTS_KEYED_URL for
 one that wants the key "open-sesame".  Run by run.py."""
 
 import asyncio
@@ -10,8 +10,8 @@ import urllib.request
 
 import openai
 
-URL = os.environ["JABBERTTS_URL"] + "/v1"
-KEYED = os.environ["JABBERTTS_KEYED_URL"] + "/v1"
+URL = os.environ["CLIENTS_URL"] + "/v1"
+KEYED = os.environ["CLIENTS_KEYED_URL"] + "/v1"
 MAGIC = {  # how a file of each format starts
     "mp3": (b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"ID3"), "opus": (b"OggS",), "aac": (b"\xff\xf1", b"\xff\xf9"),
     "flac": (b"fLaC",), "wav": (b"RIFF",), "pcm": (b"",),
@@ -21,7 +21,7 @@ TYPE = {"mp3": "audio/mpeg", "opus": "audio/opus", "aac": "audio/aac", "flac": "
 
 
 def metric(name):
-    text = urllib.request.urlopen(os.environ["JABBERTTS_URL"] + "/metrics").read().decode()
+    text = urllib.request.urlopen(os.environ["CLIENTS_URL"] + "/metrics").read().decode()
     return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith((name + "{", name + " ")))
 
 
@@ -47,7 +47,7 @@ class Speech(unittest.TestCase):
         self.assertTrue(self.client.audio.speech.create(**self.ask).content.startswith(MAGIC["mp3"]))
 
     def test_streams_to_file(self):
-        path = os.path.join(os.environ["JABBERTTS_TMP"], "speech.mp3")
+        path = os.path.join(os.environ["CLIENTS_TMP"], "speech.mp3")
         with self.client.audio.speech.with_streaming_response.create(**self.ask) as answer:
             answer.stream_to_file(path)
         self.assertGreater(os.path.getsize(path), 1000)

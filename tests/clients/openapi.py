@@ -1,4 +1,4 @@
-"""/openapi.json against the server at JABBERTTS_URL: it is a valid OpenAPI document; what its schema
+"""/openapi.json against the server at CLIENTS_URL: it is a valid OpenAPI document; what its schema
 of a speech request allows is accepted and what it forbids is refused, for every case of the contract
 test; every path answers, with a documented status and a body of the documented shape.  Run by run.py."""
 
@@ -15,7 +15,7 @@ import openapi_spec_validator
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "http"))
 import test_contract  # noqa: E402
 
-URL = os.environ["JABBERTTS_URL"]
+URL = os.environ["CLIENTS_URL"]
 # What a schema cannot say: which names exist, what the text must contain, which rates a format knows.
 BEYOND = {("model", "model_not_found"), ("voice", "invalid_value"), ("input", "invalid_value"),
           ("sample_rate", "invalid_value"), ("language", "invalid_value"), ("language", "unsupported_value"),

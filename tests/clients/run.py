@@ -2,7 +2,7 @@
 """tests/clients/run.py - the official OpenAI clients and real browsers against a live server, numbers
 as another program spells them, and the Hugging Face hub's own client against the tests' hub.
 
-Installs the clients below $BUILD/clients on first use, which needs the network: without it they are
+$BROWSERS names the browsers, "chrome firefox" by default.  Installs the clients below $BUILD/clients on first use, which needs the network: without it they are
 skipped, which is neither passed nor failed.  Last line: `N passed, N failed`."""
 
 import contextlib
@@ -72,14 +72,16 @@ def main():
         clip = os.path.join(tmp, "clip.wav")
         subprocess.run([live.BINARY, "say", CLIP, "-o", clip], check=True, stderr=subprocess.DEVNULL)
         with live.Server("--voice-dir", os.path.join(tmp, "voices")) as plain, live.Server("--api-keys-file", keys) as keyed:
-            env = {**os.environ, "JABBERTTS_URL": f"http://127.0.0.1:{plain.port}",
-                   "JABBERTTS_KEYED_URL": f"http://127.0.0.1:{keyed.port}", "JABBERTTS_TMP": tmp,
-                   "JABBERTTS_CLIP": clip, "JABBERTTS_MODULES": os.path.join(DIR, "node_modules")}
+            env = {**os.environ, "CLIENTS_URL": f"http://127.0.0.1:{plain.port}",
+                   "CLIENTS_KEYED_URL": f"http://127.0.0.1:{keyed.port}", "CLIENTS_TMP": tmp,
+                   "CLIENTS_CLIP": clip, "CLIENTS_MODULES": os.path.join(DIR, "node_modules")}
             node = ["node", "--test"]
             tests = [("openai_python.py", [python], {}), ("openapi.py", [python], {}), ("num2words_check.py", [python], {}),
                      ("hub_python.py", [python], {}),
                      ("openai_javascript.mjs", node, {}), ("browser.mjs", node, {"BROWSER": "chrome"})]
-            if shutil.which("firefox-esr") and shutil.which("pulseaudio"):
+            if "firefox" not in os.environ.get("BROWSERS", "chrome firefox"):
+                print("  skip  clients/browser.mjs firefox: not among $BROWSERS")
+            elif shutil.which("firefox-esr") and shutil.which("pulseaudio"):
                 tests.append(("browser.mjs", node, {"BROWSER": "firefox"}))
             else:
                 print("  skip  clients/browser.mjs firefox: firefox-esr or pulseaudio is not installed")
