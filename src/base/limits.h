@@ -22,6 +22,7 @@
 #define LIMIT_TENSORS           65536      /* in one file */
 #define LIMIT_VOCAB             4194304    /* tokens */
 #define LIMIT_DIM               65536      /* any model dimension */
+#define LIMIT_HEAD_DIM          1024 /* of an attention head: tables of positions grow by it */
 #define LIMIT_LAYERS            1024
 #define LIMIT_CODEBOOKS         64
 

@@ -319,6 +319,14 @@ void kern_from_f32(enum kern_type t, const float *in, void *out, size_t n)
             h[i] = t == KERN_BF16 ? to_bf16(in[i]) : to_f16(in[i]);
 }
 
+bool kern_all_finite(const float *p, size_t n)
+{
+    uint32_t bad = 0;
+    for (size_t i = 0; i < n; i++)
+        bad |= (float_bits(p[i]) & 0x7f800000) == 0x7f800000;
+    return bad == 0;
+}
+
 /* --- packing --- */
 
 static bool is_q(enum kern_type t)

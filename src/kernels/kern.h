@@ -11,6 +11,7 @@
  * Errors: only *_new and *_init can fail; ops return void, their caller has checked the shapes. */
 #ifndef KERNELS_KERN_H
 #define KERNELS_KERN_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
@@ -45,6 +46,8 @@ kern_isa_name(int i); /* i-th instruction set usable here, "ref" first; NULL aft
 /* n values from one format to float, and back (round to nearest even; q: absmax scaling). */
 void kern_to_f32(enum kern_type t, const void *in, float *out, size_t n);
 void kern_from_f32(enum kern_type t, const float *in, void *out, size_t n);
+/* Whether all are numbers: neither NaN nor infinite. */
+bool kern_all_finite(const float *p, size_t n);
 
 /* --- linear, convolution, transposed convolution -------------------------------------------- */
 

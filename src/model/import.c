@@ -56,6 +56,10 @@ static int open_yaml(struct import *m, struct err *e)
                  ? 0
                  : err_set(e, ERR_FORMAT, "%s: line %zu: %s", path, parser.problem_mark.line + 1,
                            parser.problem ? parser.problem : "not valid yaml");
+    yaml_node_t *root = rc == 0 ? yaml_document_get_root_node(&m->yaml) : NULL;
+    if (rc == 0 && !(root && root->type == YAML_MAPPING_NODE))
+        rc = err_set(e, ERR_FORMAT, "%s: not names with values, as the codec's configuration is",
+                     path);
     yaml_parser_delete(&parser);
     fclose(f);
     return rc;
@@ -93,7 +97,8 @@ static int import_open(struct import *m, struct err *e)
         return rc;
     m->codec_prefix = any_name(m->codec, "generator.") ? "generator." : "";
     m->lm_prefix = checkpoint_find(m->lm, "embeddings.weight") ? "" : "model.";
-    return import_spec_read(m, e);
+    rc = import_spec_read(m, e);
+    return rc < 0 ? rc : spec_check(&m->spec, e);
 }
 
 /* --- channels --- */

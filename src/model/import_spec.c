@@ -155,12 +155,13 @@ static const char *yaml_value(const struct import *m, const char *path)
     return n && n->type == YAML_SCALAR_NODE ? (const char *)n->data.scalar.value : NULL;
 }
 
+/* What is not a number is NaN, which the check of the whole specification refuses. */
 static double yaml_number(const struct import *m, const char *path, double fallback)
 {
     const char *s = yaml_value(m, path);
     char *end;
     double v = s ? strtod(s, &end) : fallback;
-    return s && (end == s || *end || !isfinite(v)) ? fallback : v;
+    return s && (end == s || *end) ? NAN : v;
 }
 
 /* Out of any sensible range means -1, which the check of the whole specification refuses. */

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "kernels/kern.h"
 
+#define HALF_MAX    65504
 #define COPY_VALUES ((size_t)1 << 20) /* values of a large tensor in memory at a time */
 
 /* --- shapes and types --- */
@@ -154,6 +155,20 @@ struct piece { /* of a step's values, in our layout */
     size_t at, n; /* of the step's values */
 };
 
+/* One value that is none makes every sound silent, without a word. */
+static int check_values(const struct import_step *s, const struct piece *p, struct err *e)
+{
+    if (!kern_all_finite(p->v, p->n))
+        return err_set(e, ERR_FORMAT,
+                       "%s holds values that are no finite numbers: the checkpoint is damaged",
+                       s->source);
+    for (size_t i = 0; s->type == KERN_F16 && i < p->n; i++)
+        if (fabsf(p->v[i]) > HALF_MAX)
+            return err_set(e, ERR_LIMIT, "%s holds %g, f16 ends at %d: choose f32 or bf16",
+                           s->source, (double)p->v[i], HALF_MAX);
+    return 0;
+}
+
 /* v is changed where channels are equalized; an error when the caller wants to stop. */
 static int write_piece(struct import *m, struct gguf_writer *w, const struct import_step *s,
                        const struct piece *p, struct err *e)
@@ -163,8 +178,10 @@ static int write_piece(struct import *m, struct gguf_writer *w, const struct imp
     if (!out)
         return err_set(e, ERR_MEMORY, "out of memory for %s", s->name);
     equalize_values(m->equalize, s->name, p->at, p->v, p->n);
+    int rc = check_values(s, p, e);
     kern_from_f32((enum kern_type)s->type, p->v, out, p->n);
-    int rc = gguf_writer_data(w, out, bytes, e);
+    if (rc == 0)
+        rc = gguf_writer_data(w, out, bytes, e);
     mem_free(out);
     m->n_done += (double)p->n;
     if (rc == 0 && m->o->progress && m->o->progress(m->o->cookie, m->n_done / m->n_value))

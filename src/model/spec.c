@@ -24,7 +24,7 @@ static const struct field transformer_fields[] = {
     T("embedding_length", INT, dim, 1, LIMIT_DIM),
     T("attention.head_count", INT, n_head, 1, LIMIT_DIM),
     T("attention.head_count_kv", INT, n_head_kv, 1, LIMIT_DIM),
-    T("attention.key_length", INT, head_dim, 2, LIMIT_DIM),
+    T("attention.key_length", INT, head_dim, 2, LIMIT_HEAD_DIM),
     T("feed_forward_length", INT, n_ff, 1, LIMIT_DIM * 8),
     T("attention.layer_norm_rms_epsilon", FLOAT, norm_eps, 0, 0),
     T("rope.freq_base", FLOAT, rope_base, 0, 0),
@@ -121,14 +121,21 @@ static void write_field(struct gguf_writer *w, const char *prefix, const struct 
         gguf_put_bool(w, key, *(const bool *)p);
 }
 
-static int read_stack(const struct gguf *g, const char *prefix, struct spec_transformer *t,
-                      struct err *e)
+/* The whole numbers of a structure, and that a stack's fit together. */
+static int check_fields(const char *prefix, const struct field *f, size_t n, const char *base,
+                        struct err *e)
 {
-    for (size_t i = 0; i < COUNT(transformer_fields); i++) {
-        int rc = spec_read_field(g, prefix, &transformer_fields[i], (char *)t, e);
-        if (rc < 0)
-            return rc;
+    for (size_t i = 0; i < n; i++) {
+        int v = f[i].type == INT ? *(const int *)(const void *)(base + f[i].offset) : 0;
+        if (f[i].type == INT && (v < f[i].min || v > f[i].max))
+            return err_set(e, ERR_FORMAT, ARCH ".%s%s is %d, must be %d to %d", prefix, f[i].key, v,
+                           f[i].min, f[i].max);
     }
+    return 0;
+}
+
+static int check_stack(const char *prefix, const struct spec_transformer *t, struct err *e)
+{
     if (t->n_head % t->n_head_kv || t->head_dim % 2 || !(t->norm_eps > 0) || !(t->rope_base > 0))
         return err_set(
             e, ERR_FORMAT,
@@ -137,6 +144,29 @@ static int read_stack(const struct gguf *g, const char *prefix, struct spec_tran
             *prefix ? prefix : "slow", t->n_head, t->head_dim, t->n_head_kv, (double)t->norm_eps,
             (double)t->rope_base);
     return 0;
+}
+
+int spec_check(const struct spec *s, struct err *e)
+{
+    int rc = check_fields("", model_fields, COUNT(model_fields), (const char *)s, e);
+    for (size_t i = 0; i < COUNT(stacks) && rc == 0; i++) {
+        const char *t = (const char *)s + stacks[i].offset;
+        rc = check_fields(stacks[i].prefix, transformer_fields, COUNT(transformer_fields), t, e);
+        if (rc == 0)
+            rc = check_stack(stacks[i].prefix, (const struct spec_transformer *)(const void *)t, e);
+    }
+    return rc;
+}
+
+static int read_stack(const struct gguf *g, const char *prefix, struct spec_transformer *t,
+                      struct err *e)
+{
+    for (size_t i = 0; i < COUNT(transformer_fields); i++) {
+        int rc = spec_read_field(g, prefix, &transformer_fields[i], (char *)t, e);
+        if (rc < 0)
+            return rc;
+    }
+    return check_stack(prefix, t, e);
 }
 
 static int read_rates(const struct gguf *g, struct spec_codec *c, struct err *e)

@@ -67,6 +67,8 @@ struct spec {
 };
 
 int spec_read(const struct gguf *g, struct spec *s, struct err *e);
+/* Numbers of a configuration that is about to be written: what spec_read would refuse. */
+int spec_check(const struct spec *s, struct err *e);
 void spec_write(const struct spec *s, struct gguf_writer *w);
 /* The dimensions of S1-mini (openaudio-s1-mini config.json and modded_dac_vq.yaml). */
 void spec_s1_mini(struct spec *s);

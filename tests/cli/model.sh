@@ -46,6 +46,29 @@ expect 0 "first_audio_known_reference_s" "$bin" bench --threads 1
 expect 0 "\"peak_memory_mb\": [0-9]" "$bin" bench --threads 1 --json
 expect 2 "unexpected argument" "$bin" bench a.gguf b.gguf
 
+# Damage that would be silent nonsense: a weight that is no number, in a checkpoint, and a
+# configuration of another shape.
+cp -r $checkpoint "$dir/nan"
+chmod -R u+w "$dir/nan"
+python3 - "$dir" <<'END'
+import sys, zipfile
+dir = sys.argv[1]
+source = zipfile.ZipFile(dir + "/nan/model.pth")
+parts = [(i, source.read(i)) for i in source.infolist()]
+with zipfile.ZipFile(dir + "/nan/model.tmp", "w", zipfile.ZIP_STORED) as out:
+    for i, data in parts:
+        if "/data/" in i.filename:  # the first value of each tensor, four bytes of NaN
+            data = b"\xff" * min(4, len(data)) + data[4:]
+        out.writestr(i, data)
+END
+mv "$dir/nan/model.tmp" "$dir/nan/model.pth"
+expect 1 "no finite numbers" "$bin" convert "$dir/nan" -o "$dir/x.gguf"
+cp $checkpoint/model.pth "$dir/nan/model.pth"
+echo "- a list" >"$dir/nan/modded_dac_vq.yaml"
+expect 1 "not names with values" "$bin" convert "$dir/nan" -o "$dir/x.gguf"
+printf 'sample_rate: fast\n' >"$dir/nan/modded_dac_vq.yaml"
+expect 1 "sample_rate is -1" "$bin" convert "$dir/nan" -o "$dir/x.gguf"
+
 "$bin" convert --random s1-mini -o "$dir/random.gguf" 2>/dev/null &
 pid=$!
 sleep 1
