@@ -17,7 +17,9 @@
             ".popsection\n");                                                                      \
     extern const char lang_file_##name[]
 
+EMBED_LANG(de);
 EMBED_LANG(en);
+EMBED_LANG(nl);
 EMBED_LANG(pl);
 EMBED_LANG(ru);
 
@@ -54,7 +56,9 @@ bool lang_is_ordinary(const char *word, size_t n)
 static const struct {
     const char *code, *text;
 } lang_files[] = {
+    {"de", lang_file_de},
     {"en", lang_file_en},
+    {"nl", lang_file_nl},
     {"pl", lang_file_pl},
     {"ru", lang_file_ru},
 };
