@@ -56,11 +56,8 @@ bool lang_is_ordinary(const char *word, size_t n)
 static const struct {
     const char *code, *text;
 } lang_files[] = {
-    {"de", lang_file_de},
-    {"en", lang_file_en},
-    {"nl", lang_file_nl},
-    {"pl", lang_file_pl},
-    {"ru", lang_file_ru},
+    {"de", lang_file_de}, {"en", lang_file_en}, {"nl", lang_file_nl},
+    {"pl", lang_file_pl}, {"ru", lang_file_ru},
 };
 
 const char *lang_builtin(const char *code, size_t n)
