@@ -156,7 +156,7 @@ struct piece { /* of a step's values, in our layout */
 };
 
 /* One value that is none makes every sound silent, without a word. */
-static int check_values(const struct import_step *s, const struct piece *p, struct err *e)
+static int import_check_values(const struct import_step *s, const struct piece *p, struct err *e)
 {
     if (!kern_all_finite(p->v, p->n))
         return err_set(e, ERR_FORMAT,
@@ -178,7 +178,7 @@ static int write_piece(struct import *m, struct gguf_writer *w, const struct imp
     if (!out)
         return err_set(e, ERR_MEMORY, "out of memory for %s", s->name);
     equalize_values(m->equalize, s->name, p->at, p->v, p->n);
-    int rc = check_values(s, p, e);
+    int rc = import_check_values(s, p, e);
     kern_from_f32((enum kern_type)s->type, p->v, out, p->n);
     if (rc == 0)
         rc = gguf_writer_data(w, out, bytes, e);
