@@ -22,6 +22,10 @@ EMBED_LANG(en);
 EMBED_LANG(nl);
 EMBED_LANG(pl);
 EMBED_LANG(ru);
+EMBED_LANG(es);
+EMBED_LANG(fr);
+EMBED_LANG(it);
+EMBED_LANG(pt);
 
 __asm__(".pushsection .rodata\n"
         ".global lang_words_en\n"
@@ -56,8 +60,9 @@ bool lang_is_ordinary(const char *word, size_t n)
 static const struct {
     const char *code, *text;
 } lang_files[] = {
-    {"de", lang_file_de}, {"en", lang_file_en}, {"nl", lang_file_nl},
-    {"pl", lang_file_pl}, {"ru", lang_file_ru},
+    {"de", lang_file_de}, {"en", lang_file_en}, {"es", lang_file_es},
+    {"fr", lang_file_fr}, {"it", lang_file_it}, {"nl", lang_file_nl},
+    {"pl", lang_file_pl}, {"pt", lang_file_pt}, {"ru", lang_file_ru},
 };
 
 const char *lang_builtin(const char *code, size_t n)
