@@ -158,7 +158,7 @@ const char *head_path(const char *target, char *path, size_t n_path, char *autho
                       size_t n_authority)
 {
     size_t n = 0;
-    const char *s = head_cut_authority(target, authority, n_authority);
+    const char *begin = head_cut_authority(target, authority, n_authority), *s = begin;
     path[0] = 0;
     if (strcmp(s, "*") == 0) {
         snprintf(path, n_path, "*");
@@ -168,7 +168,7 @@ const char *head_path(const char *target, char *path, size_t n_path, char *autho
         return "the target is neither a path nor an http URL";
     for (; *s && *s != '?' && *s != '#'; s++) {
         char c = *s;
-        if (c == '/' && s > target && s[-1] == '/')
+        if (c == '/' && s > begin && s[-1] == '/')
             continue;
         if (c == '%') {
             int high = hex_digit(s[1]), low = high < 0 ? -1 : hex_digit(s[2]);
