@@ -28,7 +28,7 @@ int audio_prepare_speech(float *pcm, size_t *n, int hz, double lufs, struct err 
  * second in the last half of that time. */
 size_t audio_cut_at_pause(const float *pcm, size_t n, int hz, double max_s);
 
-enum audio_format { AUDIO_MP3, AUDIO_OPUS, AUDIO_AAC, AUDIO_FLAC, AUDIO_WAV, AUDIO_PCM };
+enum audio_format { AUDIO_MP3, AUDIO_OPUS, AUDIO_AAC, AUDIO_M4A, AUDIO_FLAC, AUDIO_WAV, AUDIO_PCM };
 struct audio_format_info {
     const char *name, *type; /* "opus"; Content-Type */
     const char *endings;     /* of file names, with spaces */

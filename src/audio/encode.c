@@ -63,6 +63,13 @@ static const struct format {
                    96000,
                    {7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000,
                     88200, 96000}},
+    [AUDIO_M4A] = {{"m4a", "audio/mp4", "m4a mp4 m4b"},
+                   "aac",
+                   "mp4",
+                   AV_SAMPLE_FMT_FLTP,
+                   96000,
+                   {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200,
+                    96000}},
     [AUDIO_FLAC] = {.info = {"flac", "audio/flac", "flac"},
                     .codec = "flac",
                     .muxer = "flac",
@@ -262,6 +269,10 @@ static int start_muxer(struct audio_encoder *a)
     }
     if (a->o.format == AUDIO_OPUS) /* microseconds; the default of a second is a second's delay */
         av_dict_set(&options, "page_duration", "40000", 0);
+    if (a->o.format == AUDIO_M4A) { /* in fragments, so that it can be written as it is made; */
+        av_dict_set(&options, "movflags", "empty_moov+delay_moov+default_base_moof", 0);
+        av_dict_set(&options, "frag_duration", "20000", 0); /* microseconds */
+    }
     if (r >= 0)
         r = avformat_write_header(a->muxer, &options);
     av_dict_free(&options);

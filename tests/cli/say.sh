@@ -86,7 +86,7 @@ printf 'default_driver=null\n' >"$dir/.libao"
 HOME=$dir expect 0 "played, [0-9.]* s of sound" "$bin" say "Hello." --play
 printf 'default_driver=oss\ndev=%s/none\n' "$dir" >"$dir/.libao"
 HOME=$dir expect 1 "cannot open the sound device" "$bin" say "Hello." --play
-for f in mp3 opus ogg oga aac flac; do
+for f in mp3 opus ogg oga aac m4a mp4 flac; do
     "$bin" say "Hello." -o "$dir/h.$f" && [ -s "$dir/h.$f" ] || fail "$f"
 done
 "$bin" say "Hello." --voice "$dir/1.wav" --voice-text "Good morning. It is a fine day." \

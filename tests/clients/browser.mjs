@@ -174,7 +174,7 @@ test("each format can be downloaded", async () => {
   await fill("text", "Hello there.");
   await page.click("#go");
   await reaches("done");
-  for (const [format, head] of [["mp3", ""], ["opus", "OggS"], ["aac", "\u00ff"], ["flac", "fLaC"], ["wav", "RIFF"]]) {
+  for (const [format, head] of [["mp3", ""], ["opus", "OggS"], ["aac", "\u00ff"], ["m4a", ""], ["flac", "fLaC"], ["wav", "RIFF"]]) {
     await page.evaluate(() => (window.saved.length = 0));
     await page.select("#format", format);
     await page.click("#download");

@@ -5,7 +5,7 @@ import live
 from live import check
 
 ABSENT = object()
-FORMATS = {"mp3": "audio/mpeg", "opus": "audio/opus", "aac": "audio/aac", "flac": "audio/flac",
+FORMATS = {"mp3": "audio/mpeg", "opus": "audio/opus", "aac": "audio/aac", "m4a": "audio/mp4", "flac": "audio/flac",
            "wav": "audio/wav", "pcm": "audio/pcm"}
 
 # The fields' valid edges, several in a request so that little is spoken.
@@ -40,7 +40,7 @@ CASES = [
     ("voice", True, 400, "invalid_type", "got a boolean"),
     ("instructions", "x" * 4097, 400, "string_above_max_length", "4097"),
     ("instructions", 5, 400, "invalid_type", "a string"),
-    ("response_format", "ogg", 400, "invalid_value", "mp3, opus, aac, flac, wav, pcm"),
+    ("response_format", "ogg", 400, "invalid_value", "mp3, opus, aac, m4a, flac, wav, pcm"),
     ("response_format", "MP3", 400, "invalid_value", "Did you mean \"mp3\"?"),
     ("response_format", 3, 400, "invalid_type", "a string"),
     ("speed", 0.2499, 400, "invalid_value", "must be 0.25 to 4"),
