@@ -11,14 +11,16 @@
 #include "text/language.h"
 
 extern struct text_language language_en; /* of share/lang/en.lang */
-size_t english_match(const char *s, size_t n, size_t at, struct words *w);
+extern const struct language_hooks language_hooks_en;
 
 size_t english_number(const char *s, size_t n, size_t at, struct words *w);
 size_t english_money(const char *s, size_t n, size_t at, struct words *w);
 size_t english_word(const char *s, size_t n, size_t at, struct words *w);
 
-void english_say_date(const struct language_date *d, struct words *w);
-void english_say_time(const struct language_time *t, struct words *w);
+void english_say_date(const struct text_language *l, const struct language_date *d,
+                      struct words *w);
+void english_say_time(const struct text_language *l, const struct language_time *t,
+                      struct words *w);
 void english_say_int(long x, struct words *w); /* a cardinal */
 void english_say_ordinal(long x, struct words *w);
 void english_say_year(int year, struct words *w);                     /* nineteen oh five */

@@ -80,11 +80,10 @@ void english_say_code(const char *digits, size_t n, struct words *w)
     say_pair(x % 100, true, w);
 }
 
-void english_say_date(const struct language_date *d, struct words *w)
+void english_say_date(const struct text_language *l, const struct language_date *d, struct words *w)
 {
     if (d->month)
-        words_add_n(w, language_en.months[d->month - 1],
-                    strcspn(language_en.months[d->month - 1], "|"));
+        words_add_n(w, l->months[d->month - 1], strcspn(l->months[d->month - 1], "|"));
     if (d->day)
         english_say_ordinal(d->day, w);
     if (d->year >= 0) {
@@ -95,8 +94,9 @@ void english_say_date(const struct language_date *d, struct words *w)
 }
 
 /* Without AM or PM: "three thirty", "fourteen hundred", "nine oh five", "seven o'clock". */
-void english_say_time(const struct language_time *t, struct words *w)
+void english_say_time(const struct text_language *l, const struct language_time *t, struct words *w)
 {
+    (void)l;
     english_say_int(t->hour, w);
     if (t->minute == 0 && t->second <= 0)
         words_add(w, t->hour > 12 ? "hundred" : t->hour == 0 ? "hundred hours" : "o'clock");

@@ -19,13 +19,16 @@
 
 EMBED_LANG(de);
 EMBED_LANG(en);
-EMBED_LANG(nl);
-EMBED_LANG(pl);
-EMBED_LANG(ru);
 EMBED_LANG(es);
 EMBED_LANG(fr);
 EMBED_LANG(it);
+EMBED_LANG(ja);
+EMBED_LANG(ko);
+EMBED_LANG(nl);
+EMBED_LANG(pl);
 EMBED_LANG(pt);
+EMBED_LANG(ru);
+EMBED_LANG(zh);
 
 __asm__(".pushsection .rodata\n"
         ".global lang_words_en\n"
@@ -60,9 +63,9 @@ bool lang_is_ordinary(const char *word, size_t n)
 static const struct {
     const char *code, *text;
 } lang_files[] = {
-    {"de", lang_file_de}, {"en", lang_file_en}, {"es", lang_file_es},
-    {"fr", lang_file_fr}, {"it", lang_file_it}, {"nl", lang_file_nl},
-    {"pl", lang_file_pl}, {"pt", lang_file_pt}, {"ru", lang_file_ru},
+    {"de", lang_file_de}, {"en", lang_file_en}, {"es", lang_file_es}, {"fr", lang_file_fr},
+    {"it", lang_file_it}, {"ja", lang_file_ja}, {"ko", lang_file_ko}, {"nl", lang_file_nl},
+    {"pl", lang_file_pl}, {"pt", lang_file_pt}, {"ru", lang_file_ru}, {"zh", lang_file_zh},
 };
 
 const char *lang_builtin(const char *code, size_t n)
@@ -120,22 +123,43 @@ static char *lang_cut(char **at, const char *mark)
 
 static const char *lang_or_null(const char *s)
 {
-    return s[0] ? s : NULL;
+    return s[0] && strcmp(s, "-") != 0 ? s : NULL;
 }
 
-/* "one | other", "one | few | many", "one | few | many | other"; a single one is for all. */
+/* A set of ICU's rules, or the gender in which it spells cardinals: m, f or n. */
+static const char *lang_rules(const char *s)
+{
+    static const char *const genders[] = {
+        ['m'] = "%spellout-cardinal-masculine",
+        ['f'] = "%spellout-cardinal-feminine",
+        ['n'] = "%spellout-cardinal-neuter",
+    };
+    bool gender = s[0] && !s[1] && (unsigned char)s[0] < sizeof genders / sizeof *genders;
+    return gender && genders[(unsigned char)s[0]] ? genders[(unsigned char)s[0]] : lang_or_null(s);
+}
+
+/* "_" is a space, where the words around have none by themselves. */
+static char *lang_spaces(char *said)
+{
+    for (char *c = said; *c; c++)
+        *c = (char)(*c == '_' ? ' ' : *c);
+    return said;
+}
+
+/* "one | other", "one | few | many", "one | few | many | other"; a single one is for all.  other,
+ * of decimals, is as few where it is not given.  "-": none. */
 static struct language_forms lang_forms(char *s)
 {
     const char *form[4] = {0};
     int n = 0;
     for (char *at = s; *at && n < 4; n++)
-        form[n] = lang_or_null(lang_cut(&at, "|"));
+        form[n] = lang_or_null(lang_spaces(lang_cut(&at, "|")));
     if (n <= 1)
         return (struct language_forms){.other = form[0]};
     if (n == 2)
         return (struct language_forms){.one = form[0], .other = form[1]};
     return (struct language_forms){
-        .one = form[0], .few = form[1], .many = form[2], .other = n > 3 ? form[3] : form[2]};
+        .one = form[0], .few = form[1], .many = form[2], .other = form[n > 3 ? 3 : 1]};
 }
 
 /* --- sections --- */
@@ -149,7 +173,7 @@ static int lang_unit(struct lang_parser *p, char *keys, char *said)
 {
     struct text_language *t = &p->l->table;
     struct language_unit row = {.said = lang_forms(lang_cut(&said, " ; ")),
-                                .rules = lang_or_null(lang_cut(&said, " ; "))};
+                                .rules = lang_rules(lang_cut(&said, " ; "))};
     while (*keys) {
         struct language_unit *u = lang_push(&t->units, &t->n_units, sizeof *u);
         if (!u)
@@ -165,8 +189,8 @@ static int lang_currency(struct lang_parser *p, char *keys, char *said)
     struct text_language *t = &p->l->table;
     struct language_currency row = {.unit = lang_forms(lang_cut(&said, " ; "))};
     row.part = lang_forms(lang_cut(&said, " ; "));
-    row.rules = lang_or_null(lang_cut(&said, " ; "));
-    row.part_rules = lang_or_null(lang_cut(&said, " ; "));
+    row.rules = lang_rules(lang_cut(&said, " ; "));
+    row.part_rules = *said ? lang_rules(lang_cut(&said, " ; ")) : row.rules;
     while (*keys) {
         struct language_currency *c = lang_push(&t->currencies, &t->n_currencies, sizeof *c);
         if (!c)
@@ -184,7 +208,7 @@ static int lang_symbol(struct lang_parser *p, char *keys, char *said)
         struct language_symbol *y = lang_push(&t->symbols, &t->n_symbols, sizeof *y);
         if (!y)
             return lang_no_memory(p);
-        *y = (struct language_symbol){lang_cut(&keys, ", "), said};
+        *y = (struct language_symbol){lang_cut(&keys, ", "), lang_spaces(said)};
     }
     return 0;
 }
@@ -270,6 +294,7 @@ static const struct lang_scalar {
     TEXT_FIELD(time_hms),
     TEXT_FIELD(hour_rules),
     TEXT_FIELD(minute_rules),
+    TEXT_FIELD(time_words),
 };
 
 static int lang_set(struct lang_parser *p, char *key, char *value)
@@ -287,7 +312,7 @@ static int lang_set(struct lang_parser *p, char *key, char *value)
         else if (lang_scalars[i].type == SCALAR_CHAR)
             *field = *field ? *field : value[0];
         else if (!*(const char **)field) /* else the base's, which the file overrides */
-            *(const char **)field = value;
+            *(const char **)field = lang_spaces(value);
         return 0;
     }
     return lang_fault(p, "no such setting", key);
@@ -436,44 +461,6 @@ static int lang_parse(struct lang *l, const char *file, const char *text, size_t
     return rc;
 }
 
-/* --- what is still a table in C --- */
-
-/* Its rows come behind the file's own, its settings count where the file has none. */
-static int lang_inherit(struct lang_parser *p, const struct text_language *c)
-{
-    struct text_language *t = &p->l->table;
-    bool own_months = t->n_months > 0;
-    void *row = t;
-#define INHERIT_ROWS(rows, n, field)                                                               \
-    for (int i = 0; row && c->rows && c->rows[i] field; i++)                                       \
-        if ((row = lang_push(&t->rows, &t->n, sizeof *t->rows)))                                   \
-    memcpy(row, &c->rows[i], sizeof *t->rows)
-    INHERIT_ROWS(units, n_units, .written);
-    INHERIT_ROWS(currencies, n_currencies, .written);
-    INHERIT_ROWS(symbols, n_symbols, .written);
-    INHERIT_ROWS(abbreviations, n_abbreviations, .written);
-    if (!own_months)
-        INHERIT_ROWS(months, n_months, );
-    for (size_t i = 0; i < sizeof lang_scalars / sizeof *lang_scalars; i++) {
-        static const size_t size[] = {[SCALAR_TEXT] = sizeof(char *),
-                                      [SCALAR_BOOL] = sizeof(bool),
-                                      [SCALAR_CHAR] = sizeof(char)};
-        static const char none[sizeof(char *)];
-        const struct lang_scalar *s = &lang_scalars[i];
-        char *field = (char *)t + s->offset;
-        if (memcmp(field, none, size[s->type]) == 0)
-            memcpy(field, (const char *)c + s->offset, size[s->type]);
-    }
-    t->time_words = c->time_words;
-    t->match = c->match;
-    t->noun_rules = c->noun_rules;
-    t->day_rules_after = c->day_rules_after;
-    t->say_decimal = c->say_decimal;
-    t->say_date = c->say_date;
-    t->say_time = c->say_time;
-    return row ? 0 : lang_no_memory(p);
-}
-
 struct lang *lang_load(const char *name, const char *text, size_t n, struct err *e)
 {
     struct lang *l = mem_alloc(sizeof *l);
@@ -488,9 +475,9 @@ struct lang *lang_load(const char *name, const char *text, size_t n, struct err 
         rc = file && depth < 4 ? lang_parse(l, base, file, strlen(file), e)
                                : err_set(e, ERR_FORMAT, "%s.lang: no base %.40s", name, base);
     }
-    const struct text_language *compiled = language_compiled(name);
-    if (rc == 0 && compiled)
-        rc = lang_inherit(&(struct lang_parser){.l = l, .file = name, .e = e}, compiled);
+    const struct language_hooks *hooks = language_hooks_of(name);
+    if (hooks)
+        l->table.hooks = *hooks;
     memcpy(l->code, name, strlen(name) < sizeof l->code ? strlen(name) : 0);
     l->table.code = l->code;
     if (rc == 0) {

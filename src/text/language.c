@@ -11,21 +11,22 @@
 #include "text/scan.h"
 #include "text/words.h"
 
-extern const struct text_language language_de, language_es, language_fr, language_it, language_ja,
-    language_ko, language_nl, language_pl, language_pt, language_ru, language_zh;
+extern const struct language_hooks language_hooks_de, language_hooks_es, language_hooks_fr,
+    language_hooks_it, language_hooks_ja, language_hooks_ko, language_hooks_pl, language_hooks_pt,
+    language_hooks_ru, language_hooks_zh;
 
 #define MAX_LANGUAGE_FILES 64
 
-static const struct text_language *const languages[] = {
-    &language_de, &language_es, &language_fr, &language_it, &language_nl, &language_pt,
-    &language_pl, &language_ru, &language_zh, &language_ja, &language_ko,
-};
-
-const struct text_language *language_compiled(const char *code)
+const struct language_hooks *language_hooks_of(const char *code)
 {
-    for (size_t i = 0; i < sizeof languages / sizeof *languages; i++)
-        if (strcmp(languages[i]->code, code) == 0)
-            return languages[i];
+    static const struct language_hooks *const hooks[] = {
+        &language_hooks_de, &language_hooks_es, &language_hooks_fr, &language_hooks_it,
+        &language_hooks_ja, &language_hooks_ko, &language_hooks_pl, &language_hooks_pt,
+        &language_hooks_ru, &language_hooks_zh,
+    };
+    for (size_t i = 0; i < sizeof hooks / sizeof *hooks; i++)
+        if (strcmp(hooks[i]->code, code) == 0)
+            return hooks[i];
     return NULL;
 }
 
@@ -44,9 +45,7 @@ static const struct text_language *language_from_file(const char *code)
         loaded[i] = lang_load(code, text, strlen(text), &e);
     struct lang *l = i < MAX_LANGUAGE_FILES ? loaded[i] : NULL;
     if (l && strcmp(code, "en") == 0 && !language_en.code) {
-        l->table.match = english_match;
-        l->table.say_date = english_say_date;
-        l->table.say_time = english_say_time;
+        l->table.hooks = language_hooks_en;
         language_en = l->table;
     }
     pthread_mutex_unlock(&lock);
@@ -77,7 +76,7 @@ const struct text_language *language_find(const char *name)
 {
     char code[4];
     language_code(name, code);
-    return lang_builtin(code, strlen(code)) ? language_from_file(code) : language_compiled(code);
+    return language_from_file(code);
 }
 
 /* --- numbers --- */
@@ -162,6 +161,17 @@ struct language_number language_number_at(const struct text_language *l, const c
     return x;
 }
 
+void language_say_int(const struct text_language *l, int x, const char *rules, struct words *w)
+{
+    char digits[12] = "", *p = digits + sizeof digits - 1;
+    unsigned left = (unsigned)(x < 0 ? 0 : x);
+    *p = 0;
+    do {
+        *--p = (char)('0' + left % 10);
+    } while (left /= 10);
+    words_number(w, l->locale, rules, p);
+}
+
 void language_say_digits(const struct text_language *l, const char *digits, size_t n,
                          struct words *w)
 {
@@ -191,7 +201,7 @@ void language_say_number(const struct text_language *l, const struct language_nu
     size_t n = strlen(x->digits);
     if (n > 1 && x->digits[0] == '0' && !x->fraction[0])
         language_say_digits(l, x->digits, n, w);
-    else if (x->fraction[0] && l->say_decimal && l->say_decimal(x, w))
+    else if (x->fraction[0] && l->hooks.say_decimal && l->hooks.say_decimal(l, x, w))
         return;
     else if (n)
         words_number(w, l->locale, x->fraction[0] ? NULL : rules, x->digits);
@@ -322,18 +332,6 @@ void language_say_money(const struct text_language *l, const struct language_num
 
 /* --- dates and times --- */
 
-static void language_say_int(const struct text_language *l, const char *rules, int x,
-                             struct words *w)
-{
-    char digits[12] = "", *p = digits + sizeof digits - 1;
-    unsigned left = (unsigned)(x < 0 ? 0 : x);
-    *p = 0;
-    do {
-        *--p = (char)('0' + left % 10);
-    } while (left /= 10);
-    words_number(w, l->locale, rules, p);
-}
-
 static void language_say_month(const struct text_language *l, int month, struct words *w)
 {
     if (l->months && month >= 1 && month <= 12)
@@ -370,18 +368,18 @@ static void date_part(const void *cookie, char part, struct words *w)
     const struct text_language *l = x->l;
     const char *day = x->d->day == 1 && l->first_day_rules ? l->first_day_rules : l->day_rules;
     if (part == 'd')
-        language_say_int(l, x->d->day_rules ? x->d->day_rules : day, x->d->day, w);
+        language_say_int(l, x->d->day, x->d->day_rules ? x->d->day_rules : day, w);
     else if (part == 'm')
         language_say_month(l, x->d->month, w);
     else
-        language_say_int(l, l->year_rules, x->d->year, w);
+        language_say_int(l, x->d->year, l->year_rules, w);
 }
 
 void language_say_date(const struct text_language *l, const struct language_date *d,
                        struct words *w)
 {
-    if (l->say_date) {
-        l->say_date(d, w);
+    if (l->hooks.say_date) {
+        l->hooks.say_date(l, d, w);
         return;
     }
     struct dated x = {l, d};
@@ -397,16 +395,16 @@ static void time_part(const void *cookie, char part, struct words *w)
 {
     const struct timed *x = cookie;
     if (part == 'h')
-        language_say_int(x->l, x->l->hour_rules, x->t->hour, w);
+        language_say_int(x->l, x->t->hour, x->l->hour_rules, w);
     else
-        language_say_int(x->l, x->l->minute_rules, part == 'm' ? x->t->minute : x->t->second, w);
+        language_say_int(x->l, part == 'm' ? x->t->minute : x->t->second, x->l->minute_rules, w);
 }
 
 void language_say_time(const struct text_language *l, const struct language_time *t,
                        struct words *w)
 {
-    if (l->say_time) {
-        l->say_time(t, w);
+    if (l->hooks.say_time) {
+        l->hooks.say_time(l, t, w);
         return;
     }
     struct timed x = {l, t};

@@ -1,7 +1,6 @@
 /* language.h - what one language must say for its numbers, dates, money, units and abbreviations to
- * be read: a table of data, and a few functions where data is not enough.
+ * be read: the tables of its file (lang.h), and a few functions where data is not enough.
  *
- * A language is one file: a `const struct text_language language_xx` and its line in language.c.
  * The spelling of numbers comes from ICU's rules for the locale; `rules` names one of its rule sets
  * ("%spellout-cardinal-feminine", "%spellout-ordinal"; NULL: "%spellout-cardinal" or what the
  * language has instead).  Rows of a table may be in any order; the longest match wins; all tables
@@ -74,6 +73,29 @@ struct language_number {
     size_t len;        /* bytes it has; 0: no number here */
 };
 
+struct text_language;
+
+/* What a language's file cannot say: functions, each of which may be NULL. */
+struct language_hooks {
+    const char *code;
+    /* Asked behind the file's rules wherever a word, number or symbol starts: it adds what is said
+     * for s[at..] to w and returns how many bytes that was, or 0 for "not mine".  It may look at
+     * the bytes before at. */
+    size_t (*match)(const struct text_language *l, const char *s, size_t n, size_t at,
+                    struct words *w);
+    /* Rules for a plain number before a word that may be a noun, whose gender its ending may tell
+     * (un coche, una casa); NULL: as any other. */
+    const char *(*noun_rules)(const struct language_number *x, const char *word, size_t n);
+    /* Rules for the ordinal at s[at] by the words before it (am dritten, der dritte); NULL: no
+     * idea. */
+    const char *(*day_rules_after)(const char *s, size_t at);
+    /* A number with a fraction, without its sign; false: as any other ("point five"). */
+    bool (*say_decimal)(const struct text_language *l, const struct language_number *x,
+                        struct words *w);
+    void (*say_date)(const struct text_language *l, const struct language_date *d, struct words *w);
+    void (*say_time)(const struct text_language *l, const struct language_time *t, struct words *w);
+};
+
 struct text_language {
     const char *code;        /* "en": for en, en-us, en-gb ... */
     const char *locale;      /* ICU's, for spelling and plurals */
@@ -103,8 +125,7 @@ struct text_language {
     /* How times are said: {h} {m} {s}.  hm without minutes is h. */
     const char *time_h, *time_hm, *time_hms;
     const char *hour_rules, *minute_rules;
-    const char *const
-        *time_words; /* what may follow a time and is said by time_*: "Uhr"; may be NULL */
+    const char *time_words; /* what may follow a time and is said by time_*: "Uhr|U"; or NULL */
 
     const struct language_unit *units;
     const struct language_currency *currencies;
@@ -113,29 +134,14 @@ struct text_language {
     int n_units, n_currencies, n_abbreviations, n_symbols, n_months; /* of a .lang file's tables */
     struct rules *rules; /* of a .lang file (rules.h); NULL: none */
 
-    /* Functions for what the table cannot say; each may be NULL.
-     *
-     * match is tried first wherever a word, number or symbol starts: it adds what is said for
-     * s[at..] to w and returns how many bytes that was, or 0 for "not mine".  It may look at the
-     * bytes before at. */
-    size_t (*match)(const char *s, size_t n, size_t at, struct words *w);
-    /* Rules for a plain number before a word that may be a noun, whose gender its ending may tell
-     * (un coche, una casa); NULL: as any other. */
-    const char *(*noun_rules)(const struct language_number *x, const char *word, size_t n);
-    /* Rules for the ordinal at s[at] by the words before it (am dritten, der dritte); NULL: no
-     * idea. */
-    const char *(*day_rules_after)(const char *s, size_t at);
-    /* A number with a fraction, without its sign; false: as any other ("point five"). */
-    bool (*say_decimal)(const struct language_number *x, struct words *w);
-    void (*say_date)(const struct language_date *d, struct words *w);
-    void (*say_time)(const struct language_time *t, struct words *w);
+    struct language_hooks hooks;
 };
 
 /* The language of "en", "en-us", "en_GB" or an espeak-ng name; NULL: one that we have no table for.
  */
 const struct text_language *language_find(const char *name);
-/* The table in C of a code; NULL: none.  A file of the code takes what it leaves out from it. */
-const struct text_language *language_compiled(const char *code);
+/* NULL: the language has none. */
+const struct language_hooks *language_hooks_of(const char *code);
 /* Is it one of the built-in files?  Then NULL from language_find is a lack of memory. */
 bool language_is_file(const char *name);
 
@@ -146,6 +152,7 @@ struct language_number language_number_at(const struct text_language *l, const c
                                           size_t at, bool signs);
 void language_say_number(const struct text_language *l, const struct language_number *x,
                          const char *rules, struct words *w);
+void language_say_int(const struct text_language *l, int x, const char *rules, struct words *w);
 void language_say_digits(const struct text_language *l, const char *digits, size_t n,
                          struct words *w);
 void language_say_date(const struct text_language *l, const struct language_date *d,

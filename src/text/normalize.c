@@ -204,7 +204,7 @@ static size_t read_one(struct normalizer *z, size_t at, int *reading)
     size_t used = z->reading ? reading_at(z->reading, at, &z->words) : 0;
     *reading = used ? reading_index(z->reading) : -1;
     if (!used)
-        used = l->match ? l->match(z->s, z->n, at, &z->words) : 0;
+        used = l->hooks.match ? l->hooks.match(l, z->s, z->n, at, &z->words) : 0;
     if (!used)
         used = addresses_read(l, z->s, z->n, at, &z->words);
     if (!used)

@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "text/normalize.h"
 #include "text/scan.h"
@@ -91,7 +92,7 @@ static size_t numbers_read_date(const struct reader *r, size_t at)
         return 0;
     if (separator == '.' && len[0] != 4 && len[2] == 2 && (len[0] != 2 || len[1] != 2))
         return 0; /* rather a version */
-    d.day_rules = r->l->day_rules_after ? r->l->day_rules_after(r->s, at) : NULL;
+    d.day_rules = r->l->hooks.day_rules_after ? r->l->hooks.day_rules_after(r->s, at) : NULL;
     language_say_date(r->l, &d, r->w);
     return end - at;
 }
@@ -160,7 +161,7 @@ static size_t numbers_read_day_month(const struct reader *r, size_t at)
         return 0;
     end += between + month;
     end += numbers_year_at(r, end, &d.year);
-    d.day_rules = r->l->day_rules_after ? r->l->day_rules_after(r->s, at) : NULL;
+    d.day_rules = r->l->hooks.day_rules_after ? r->l->hooks.day_rules_after(r->s, at) : NULL;
     language_say_date(r->l, &d, r->w);
     return end - at;
 }
@@ -180,10 +181,12 @@ static size_t read_month_year(const struct reader *r, size_t at)
 static size_t skip_time_word(const struct reader *r, size_t at)
 {
     size_t spaces = scan_spaces(r->s, r->n, at);
-    for (const char *const *word = r->l->time_words; word && *word; word++) {
-        size_t len = scan_match(r->s, r->n, at + spaces, *word, true);
-        if (len && ends_here(r, at + spaces + len))
-            return spaces + len;
+    for (const char *word = r->l->time_words; word && *word;) {
+        size_t n = strcspn(word, "|");
+        bool same = at + spaces + n <= r->n && strncasecmp(r->s + at + spaces, word, n) == 0;
+        if (same && ends_here(r, at + spaces + n))
+            return spaces + n;
+        word += n + (word[n] == '|');
     }
     return 0;
 }
@@ -342,7 +345,7 @@ static const char *plain_rules(const struct reader *r, const struct language_num
     if (bare && x->digits[0] == '1' && x->digits[1] != '0' && r->l->bare_year_rules)
         return r->l->bare_year_rules;
     size_t word = scan_spaces(r->s, r->n, end) == 1 ? scan_word(r->s, r->n, end + 1) : 0;
-    return word && r->l->noun_rules ? r->l->noun_rules(x, r->s + end + 1, word) : NULL;
+    return word && r->l->hooks.noun_rules ? r->l->hooks.noun_rules(x, r->s + end + 1, word) : NULL;
 }
 
 static size_t numbers_read_number(const struct reader *r, size_t at)

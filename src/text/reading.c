@@ -40,11 +40,9 @@ struct reading {
 
 static uint64_t reading_lists_of(const struct rules *r, const char *s, size_t n)
 {
-    char key[RULES_WORD_BYTES] = "";
-    if (n == 0 || n >= sizeof key)
+    char key[RULES_WORD_BYTES];
+    if (n == 0 || !scan_lower(s, n, key, sizeof key))
         return 0;
-    for (size_t i = 0; i < n; i++)
-        key[i] = (char)(scan_is_upper(s[i]) ? s[i] | 32 : s[i]);
     struct rules_word wanted = {.key = key};
     size_t low = 0, high = (size_t)r->n_word;
     while (low < high) {
@@ -328,7 +326,7 @@ static struct language_forms reading_forms(const char *s, size_t n, char *room, 
     if (k < 3)
         return (struct language_forms){.one = k > 1 ? form[0] : NULL, .other = form[k - 1]};
     return (struct language_forms){
-        .one = form[0], .few = form[1], .many = form[2], .other = form[k - 1]};
+        .one = form[0], .few = form[1], .many = form[2], .other = form[k > 3 ? 3 : 1]};
 }
 
 /* The forms of the unit, currency or list row in a slot. */
@@ -505,6 +503,18 @@ static bool reading_say_glued(const struct reading_call *c, struct words *w)
     return fine;
 }
 
+/* "_" is a space, where the words around have none by themselves. */
+static void reading_say_words(const struct rules_op *op, struct words *w)
+{
+    char piece[128] = "";
+    for (int i = 0; i < op->n && i < 127; i++)
+        piece[i] = (char)(op->text[i] == '_' ? ' ' : op->text[i]);
+    if (op->glued)
+        words_join(w, piece);
+    else
+        words_add(w, piece);
+}
+
 static bool reading_say(struct reading *z, const struct rule *u, const struct reading_span *span,
                         struct words *w)
 {
@@ -520,12 +530,8 @@ static bool reading_say(struct reading *z, const struct rule *u, const struct re
             fine = reading_say_choice(&c, w);
         } else if (c.op->type == OP_SLOT) {
             fine = c.op->glued ? reading_say_glued(&c, w) : reading_say_slot(&c, w);
-        } else if (c.op->glued) {
-            char piece[128] = "";
-            memcpy(piece, c.op->text, c.op->n < 127 ? (size_t)c.op->n : 127);
-            words_join(w, piece);
         } else {
-            words_add_n(w, c.op->text, (size_t)c.op->n);
+            reading_say_words(c.op, w);
         }
     }
     return fine;

@@ -28,10 +28,10 @@ static int rules_compare(const void *a, const void *b)
 const struct rules_entry *rules_entry_find(const struct rules_list *list, const char *s, size_t n)
 {
     char key[64] = "";
-    if (n >= sizeof key)
+    if (n >= sizeof key || (list->fold && !scan_lower(s, n, key, sizeof key)))
         return NULL;
-    for (size_t i = 0; i < n; i++)
-        key[i] = (char)(list->fold && scan_is_upper(s[i]) ? s[i] | 32 : s[i]);
+    if (!list->fold)
+        memcpy(key, s, n);
     struct rules_entry wanted = {.key = key};
     return bsearch(&wanted, list->entry, (size_t)list->n, sizeof wanted, rules_compare);
 }

@@ -13,7 +13,7 @@
 #define RULES_DEPTH      12    /* formats within formats */
 #define RULES_CONDITIONS 254
 #define RULES_GUARD      255 /* the callout at each reading's end */
-#define RULES_WORD_BYTES 24  /* longer words are on no list */
+#define RULES_WORD_BYTES 48  /* longer words are on no list */
 
 /* Readings whose first byte is of one class, as one expression. */
 enum rules_class { CLASS_DIGIT, CLASS_LOWER, CLASS_UPPER, CLASS_SIGN, CLASS_HIGH, N_CLASS };

@@ -12,137 +12,12 @@
     {                                                                                              \
         few, one, few, many, 0                                                                     \
     }
-#define SAME(x)                                                                                    \
-    {                                                                                              \
-        x, 0, 0, 0, 0                                                                              \
-    }
 #define M "%spellout-cardinal-masculine"
 #define F "%spellout-cardinal-feminine"
 #define N "%spellout-cardinal-neuter"
 
-static const char *const months[] = {"января|январь|янв.",
-                                     "февраля|февраль|февр.",
-                                     "марта|март",
-                                     "апреля|апрель|апр.",
-                                     "мая|май",
-                                     "июня|июнь",
-                                     "июля|июль",
-                                     "августа|август|авг.",
-                                     "сентября|сентябрь|сент.",
-                                     "октября|октябрь|окт.",
-                                     "ноября|ноябрь|нояб.",
-                                     "декабря|декабрь|дек.",
-                                     NULL};
-
-static const struct language_unit units[] = {
-    {"%", FORMS("процент", "процента", "процентов"), M},
-    {"‰", FORMS("промилле", "промилле", "промилле"), N},
-    {"°C", FORMS("градус Цельсия", "градуса Цельсия", "градусов Цельсия"), M},
-    {"°", FORMS("градус", "градуса", "градусов"), M},
-    {"мм", FORMS("миллиметр", "миллиметра", "миллиметров"), M},
-    {"см", FORMS("сантиметр", "сантиметра", "сантиметров"), M},
-    {"м", FORMS("метр", "метра", "метров"), M},
-    {"км", FORMS("километр", "километра", "километров"), M},
-    {"м²", FORMS("квадратный метр", "квадратных метра", "квадратных метров"), M},
-    {"кв. м", FORMS("квадратный метр", "квадратных метра", "квадратных метров"), M},
-    {"км²", FORMS("квадратный километр", "квадратных километра", "квадратных километров"), M},
-    {"га", FORMS("гектар", "гектара", "гектаров"), M},
-    {"м³", FORMS("кубический метр", "кубических метра", "кубических метров"), M},
-    {"мл", FORMS("миллилитр", "миллилитра", "миллилитров"), M},
-    {"л", FORMS("литр", "литра", "литров"), M},
-    {"мг", FORMS("миллиграмм", "миллиграмма", "миллиграммов"), M},
-    {"г", FORMS("грамм", "грамма", "граммов"), M},
-    {"кг", FORMS("килограмм", "килограмма", "килограммов"), M},
-    {"т", FORMS("тонна", "тонны", "тонн"), F},
-    {"км/ч", FORMS("километр в час", "километра в час", "километров в час"), M},
-    {"м/с", FORMS("метр в секунду", "метра в секунду", "метров в секунду"), M},
-    {"с", FORMS("секунда", "секунды", "секунд"), F},
-    {"сек.", FORMS("секунда", "секунды", "секунд"), F},
-    {"мин", FORMS("минута", "минуты", "минут"), F},
-    {"мин.", FORMS("минута", "минуты", "минут"), F},
-    {"ч", FORMS("час", "часа", "часов"), M},
-    {"Вт", FORMS("ватт", "ватта", "ватт"), M},
-    {"кВт", FORMS("киловатт", "киловатта", "киловатт"), M},
-    {"В", FORMS("вольт", "вольта", "вольт"), M},
-    {"Гц", FORMS("герц", "герца", "герц"), M},
-    {"МГц", FORMS("мегагерц", "мегагерца", "мегагерц"), M},
-    {"ГГц", FORMS("гигагерц", "гигагерца", "гигагерц"), M},
-    {"КБ", FORMS("килобайт", "килобайта", "килобайт"), M},
-    {"МБ", FORMS("мегабайт", "мегабайта", "мегабайт"), M},
-    {"ГБ", FORMS("гигабайт", "гигабайта", "гигабайт"), M},
-    {"ТБ", FORMS("терабайт", "терабайта", "терабайт"), M},
-    {"чел.", FORMS("человек", "человека", "человек"), M},
-    {"тыс.", FORMS("тысяча", "тысячи", "тысяч"), F},
-    {"млн", FORMS("миллион", "миллиона", "миллионов"), M},
-    {"млрд", FORMS("миллиард", "миллиарда", "миллиардов"), M},
-    {0}};
-
-static const struct language_currency currencies[] = {
-    {"₽", FORMS("рубль", "рубля", "рублей"), FORMS("копейка", "копейки", "копеек"), M, F},
-    {"руб.", FORMS("рубль", "рубля", "рублей"), FORMS("копейка", "копейки", "копеек"), M, F},
-    {"RUB", FORMS("рубль", "рубля", "рублей"), FORMS("копейка", "копейки", "копеек"), M, F},
-    {"$", FORMS("доллар", "доллара", "долларов"), FORMS("цент", "цента", "центов"), M, M},
-    {"USD", FORMS("доллар", "доллара", "долларов"), FORMS("цент", "цента", "центов"), M, M},
-    {"€", SAME("евро"), FORMS("цент", "цента", "центов"), M, M},
-    {"EUR", SAME("евро"), FORMS("цент", "цента", "центов"), M, M},
-    {"£", FORMS("фунт", "фунта", "фунтов"), FORMS("пенс", "пенса", "пенсов"), M, M},
-    {"¥", FORMS("иена", "иены", "иен"), {0}, F, F},
-    {0}};
-
-static const struct language_abbreviation abbreviations[] = {
-    {"т. е.", "то есть", WHEN_ALWAYS},
-    {"и т. д.", "и так далее", WHEN_MAY_END},
-    {"и т. п.", "и тому подобное", WHEN_MAY_END},
-    {"и др.", "и другие", WHEN_MAY_END},
-    {"т. к.", "так как", WHEN_ALWAYS},
-    {"напр.", "например", WHEN_ALWAYS},
-    {"ул.", "улица", WHEN_ALWAYS},
-    {"пр.", "проспект", WHEN_BEFORE_NAME},
-    {"д.", "дом", WHEN_BEFORE_NUMBER},
-    {"кв.", "квартира", WHEN_BEFORE_NUMBER},
-    {"г.", "года", WHEN_AFTER_NUMBER},
-    {"г.", "город", WHEN_BEFORE_NAME},
-    {"гг.", "годов", WHEN_AFTER_NUMBER},
-    {"им.", "имени", WHEN_ALWAYS},
-    {"стр.", "страница", WHEN_ALWAYS},
-    {"рис.", "рисунок", WHEN_ALWAYS},
-    {"гл.", "глава", WHEN_BEFORE_NUMBER},
-    {"см.", "смотри", WHEN_ALWAYS},
-    {"тел.", "телефон", WHEN_ALWAYS},
-    {"ок.", "около", WHEN_ALWAYS},
-    {"проф.", "профессор", WHEN_ALWAYS},
-    {"акад.", "академик", WHEN_ALWAYS},
-    {"до н. э.", "до нашей эры", WHEN_MAY_END},
-    {"н. э.", "нашей эры", WHEN_MAY_END},
-    {"№", "номер", WHEN_ALWAYS},
-    {0}};
-
-static const struct language_symbol symbols[] = {{"№", "номер"},
-                                                 {"No. ", "номер "},
-                                                 {"%", "процентов"},
-                                                 {"&", "и"},
-                                                 {"+", "плюс"},
-                                                 {"=", "равно"},
-                                                 {"§", "параграф"},
-                                                 {"€", "евро"},
-                                                 {"$", "долларов"},
-                                                 {"₽", "рублей"},
-                                                 {"×", "умножить на"},
-                                                 {"÷", "разделить на"},
-                                                 {"½", "одна вторая"},
-                                                 {"¼", "одна четвёртая"},
-                                                 {"¾", "три четвёртых"},
-                                                 {"<", "меньше"},
-                                                 {">", "больше"},
-                                                 {"≈", "примерно"},
-                                                 {"@", "собака"},
-                                                 {"°", "градусов"},
-                                                 {"*", ""},
-                                                 {0}};
-
-extern const struct text_language language_ru;
-
-static void russian_say(const char *digits, const char *rules, struct words *w)
+static void russian_say(const struct text_language *l, const char *digits, const char *rules,
+                        struct words *w)
 {
     /* ICU cannot make an ordinal of 2000 */
     static const struct {
@@ -158,18 +33,20 @@ static void russian_say(const char *digits, const char *rules, struct words *w)
             words_add(w, two_thousand[i].said);
             return;
         }
-    words_number(w, "ru", rules, digits);
+    words_number(w, l->locale, rules, digits);
 }
 
-static void russian_say_int(int x, const char *rules, struct words *w)
+static void russian_say_int(const struct text_language *l, int x, const char *rules,
+                            struct words *w)
 {
     char digits[12];
     snprintf(digits, sizeof digits, "%d", x);
-    russian_say(digits, rules, w);
+    russian_say(l, digits, rules, w);
 }
 
 /* 1,05: одна целая пять сотых.  ICU's own rules for decimals say "одна целый" in some versions. */
-static bool russian_say_decimal(const struct language_number *x, struct words *w)
+static bool russian_say_decimal(const struct text_language *l, const struct language_number *x,
+                                struct words *w)
 {
     static const struct language_forms wholes = FORMS("целая", "целых", "целых"),
                                        parts[] = {FORMS("десятая", "десятых", "десятых"),
@@ -181,28 +58,31 @@ static bool russian_say_decimal(const struct language_number *x, struct words *w
         return false;
     whole.fraction[0] = 0;
     memcpy(part.digits, x->fraction + (zeros < n ? zeros : n - 1), n - (zeros < n ? zeros : n - 1));
-    words_number(w, "ru", F, whole.digits[0] ? whole.digits : "0");
-    words_add(w, language_form(&language_ru, &wholes, &whole));
-    words_number(w, "ru", F, part.digits);
-    words_add(w, language_form(&language_ru, &parts[n - 1], &part));
+    words_number(w, l->locale, F, whole.digits[0] ? whole.digits : "0");
+    words_add(w, language_form(l, &wholes, &whole));
+    words_number(w, l->locale, F, part.digits);
+    words_add(w, language_form(l, &parts[n - 1], &part));
     return true;
 }
 
-static void russian_say_date(const struct language_date *d, struct words *w)
+static void russian_say_date(const struct text_language *l, const struct language_date *d,
+                             struct words *w)
 {
     if (d->day)
-        russian_say_int(d->day, d->day_rules ? d->day_rules : "%spellout-ordinal-neuter-genitive",
-                        w);
+        russian_say_int(l, d->day,
+                        d->day_rules ? d->day_rules : "%spellout-ordinal-neuter-genitive", w);
     if (d->day)
-        words_add_n(w, months[d->month - 1], strcspn(months[d->month - 1], "|"));
+        words_add_n(w, l->months[d->month - 1], strcspn(l->months[d->month - 1], "|"));
     else
-        words_add_n(w, months[d->month - 1] + strcspn(months[d->month - 1], "|") + 1,
-                    strcspn(months[d->month - 1] + strcspn(months[d->month - 1], "|") + 1, "|"));
+        words_add_n(
+            w, l->months[d->month - 1] + strcspn(l->months[d->month - 1], "|") + 1,
+            strcspn(l->months[d->month - 1] + strcspn(l->months[d->month - 1], "|") + 1, "|"));
     if (d->year >= 0)
-        russian_say_int(d->year, "%spellout-ordinal-masculine-genitive", w);
+        russian_say_int(l, d->year, "%spellout-ordinal-masculine-genitive", w);
 }
 
-static void russian_say_time(const struct language_time *t, struct words *w)
+static void russian_say_time(const struct text_language *l, const struct language_time *t,
+                             struct words *w)
 {
     static const struct language_forms hours = FORMS("час", "часа", "часов"),
                                        minutes = FORMS("минута", "минуты", "минут"),
@@ -216,7 +96,7 @@ static void russian_say_time(const struct language_time *t, struct words *w)
         if (i && part[i].x <= 0 && !(i == 1 && t->second > 0))
             continue;
         const char *category = words_plural("ru", part[i].x);
-        russian_say_int(part[i].x, part[i].rules, w);
+        russian_say_int(l, part[i].x, part[i].rules, w);
         words_add(w, *category == 'o' && category[1] == 'n' ? part[i].f->one
                      : *category == 'f'                     ? part[i].f->few
                                                             : part[i].f->many);
@@ -262,7 +142,8 @@ static const struct {
              {0}};
 
 /* 1984 год, в 1984 году, XX век, в XX веке: ordinals in the case of the word behind. */
-static size_t russian_match(const char *s, size_t n, size_t at, struct words *w)
+static size_t russian_match(const struct text_language *l, const char *s, size_t n, size_t at,
+                            struct words *w)
 {
     size_t len = scan_digits(s, n, at), before_len;
     char digits[12] = "";
@@ -279,7 +160,7 @@ static size_t russian_match(const char *s, size_t n, size_t at, struct words *w)
             continue;
         bool to = i == 1 && language_is_one_of(s + before, before_len, "к|К");
         bool in = word == 3 && language_is_one_of(s + before, before_len, "в|В|во");
-        russian_say(digits,
+        russian_say(l, digits,
                     to   ? "%spellout-ordinal-masculine-dative"
                     : in ? cases[1].rules
                          : cases[i].rules,
@@ -306,36 +187,8 @@ static const char *russian_noun_rules(const struct language_number *x, const cha
     return NULL;
 }
 
-const struct text_language language_ru = {
+const struct language_hooks language_hooks_ru = {
     .code = "ru",
-    .locale = "ru",
-    .decimal = ',',
-    .group = " ",
-    .date_order = "dmy",
-    .minus = "минус",
-    .plus = "плюс",
-    .point = "запятая",
-    .to = "до",
-    .dot = "точка",
-    .at = "собака",
-    .slash = "слэш",
-    .dash = "дефис",
-    .underscore = "подчёркивание",
-    .colon = "двоеточие",
-    .hashtag = "хештег",
-    .ordinal_suffixes =
-        "-й:%spellout-ordinal-masculine|-я:%spellout-ordinal-feminine|-е:%spellout-ordinal-neuter|"
-        "-го:%spellout-ordinal-masculine-genitive|-му:%spellout-ordinal-masculine-dative|"
-        "-м:%spellout-ordinal-masculine-locative|-ю:%spellout-ordinal-feminine-accusative|"
-        "-ой:%spellout-ordinal-feminine-genitive|-х:%spellout-ordinal-plural-genitive",
-    .months = months,
-    .date_my = "{m} {y}",
-    .date_dm = "{d} {m}",
-    .date_dmy = "{d} {m} {y}",
-    .units = units,
-    .currencies = currencies,
-    .abbreviations = abbreviations,
-    .symbols = symbols,
     .match = russian_match,
     .noun_rules = russian_noun_rules,
     .day_rules_after = day_rules_after,

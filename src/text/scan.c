@@ -67,6 +67,24 @@ bool scan_capital_at(const char *s, size_t n, size_t at)
                                        : u_isupper(scan_char(s, n, at, &len));
 }
 
+bool scan_lower(const char *s, size_t n, char *to, size_t room)
+{
+    size_t used = 0;
+    for (size_t at = 0, len; at < n; at += len) {
+        if (used + 4 >= room)
+            return false;
+        if ((unsigned char)s[at] < 0x80) {
+            to[used++] = (char)(scan_is_upper(s[at]) ? s[at] | 32 : s[at]);
+            len = 1;
+        } else {
+            UChar32 c = u_tolower(scan_char(s, n, at, &len));
+            U8_APPEND_UNSAFE(to, used, c);
+        }
+    }
+    to[used] = 0;
+    return true;
+}
+
 size_t scan_digits(const char *s, size_t n, size_t at)
 {
     size_t end = at;

@@ -34,9 +34,11 @@ bool scan_letter_before(const char *s, size_t at);
 bool scan_word_before(const char *s, size_t at);          /* letter or digit */
 bool scan_word_at(const char *s, size_t n, size_t at);    /* letter or digit */
 bool scan_capital_at(const char *s, size_t n, size_t at); /* a capital letter */
-size_t scan_digits(const char *s, size_t n, size_t at);   /* how many ASCII digits */
-size_t scan_spaces(const char *s, size_t n, size_t at);   /* how many ASCII spaces */
-size_t scan_word(const char *s, size_t n, size_t at);     /* bytes of letters, marks and ' inside */
+/* s in small letters, ended by a zero; false: more than room - 4 bytes. */
+bool scan_lower(const char *s, size_t n, char *to, size_t room);
+size_t scan_digits(const char *s, size_t n, size_t at); /* how many ASCII digits */
+size_t scan_spaces(const char *s, size_t n, size_t at); /* how many ASCII spaces */
+size_t scan_word(const char *s, size_t n, size_t at);   /* bytes of letters, marks and ' inside */
 size_t scan_match_all(const char *s, size_t n, size_t at, const char *prefix, bool fold);
 /* Length of prefix if s[at..] starts with it, else 0.  fold: ASCII letters in either case.  Most
  * calls, over the rows of a table, end with the first byte. */
