@@ -168,6 +168,15 @@ JABBERTTS_API int jabbertts_drain(struct jabbertts *tts, double timeout_s);
 
 /* i-th named voice of the model, NULL after the last; without a neural model, as below. */
 JABBERTTS_API const char *jabbertts_voice_name(const struct jabbertts *tts, int i);
+/* What is known of it; "" where nothing is.  Strings live as long as the model. */
+struct jabbertts_voice_info {
+    const char *name;
+    const char *language; /* BCP 47, as "en-US" */
+    const char *description;
+};
+/* 0, or ERR_NOT_FOUND after the last. */
+JABBERTTS_API int jabbertts_voice_at(const struct jabbertts *tts, int i,
+                                     struct jabbertts_voice_info *ret);
 /* i-th alias, NULL after the last; *name is the voice it stands for. */
 JABBERTTS_API const char *jabbertts_voice_alias(const struct jabbertts *tts, int i,
                                                 const char **name);

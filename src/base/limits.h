@@ -9,6 +9,7 @@
 #define LIMIT_PIECES            65536      /* sentences in one request */
 #define LIMIT_VOICE_NAME_BYTES  128
 #define LIMIT_VOICE_TEXT_BYTES  4096       /* transcript of one reference */
+#define LIMIT_VOICE_ABOUT_BYTES 400        /* a language, a description */
 #define LIMIT_REFERENCE_SECONDS 90         /* one reference clip */
 #define LIMIT_RECORDING_BYTES   (10 << 20) /* a sound file uploaded as a voice or consent */
 #define LIMIT_STORED            10000      /* voices, and consents, in one store */

@@ -109,14 +109,16 @@ static void voices_aliases(const struct jabbertts *tts, const char *name, char *
 
 static void list_model(struct listing *l, const struct jabbertts *tts)
 {
-    const char *def = jabbertts_voice_default(tts), *name;
+    const char *def = jabbertts_voice_default(tts);
+    struct jabbertts_voice_info v;
     const char *kind = jabbertts_voices_imitated(tts) ? "imitated" : "built in";
-    char aliases[512];
-    for (int i = 0; (name = jabbertts_voice_name(tts, i)); i++) {
-        voices_aliases(tts, name, aliases, sizeof aliases);
-        listing_add(l, (const char *const[]){name, NULL, kind,
-                                             def && !strcmp(def, name) ? "the default" : NULL,
-                                             aliases});
+    char aliases[512], about[600];
+    for (int i = 0; jabbertts_voice_at(tts, i, &v) == 0; i++) {
+        bool is_default = def && !strcmp(def, v.name);
+        voices_aliases(tts, v.name, aliases, sizeof aliases);
+        snprintf(about, sizeof about, "%s%s%s", v.description,
+                 is_default && *v.description ? "; " : "", is_default ? "the default" : "");
+        listing_add(l, (const char *const[]){v.name, v.language, kind, about, aliases});
     }
 }
 
@@ -125,10 +127,10 @@ static int cmd_voices_list(struct options *o)
     struct voices c = {.o = o};
     struct listing l = {0};
     struct jabbertts_error e;
-    const char *voice, *name;
     int code = 0;
     listing_add(&l, (const char *const[]){"NAME", "LANGUAGE", "KIND", "DESCRIPTION", "ALIASES"});
     if (voices_of_espeak(&c)) {
+        const char *voice, *name;
         for (int i = 0; (voice = jabbertts_espeak_voice(i, &name)); i++)
             listing_add(&l, (const char *const[]){voice, voice, "espeak-ng", name, NULL});
     } else {
@@ -169,17 +171,23 @@ static void show_stored(void *cookie, const struct jabbertts_stored *v)
 /* 1 if the model has a voice or alias of this name, which was printed. */
 static int show_model(const struct jabbertts *tts, const char *wanted)
 {
-    const char *name, *alias, *target, *def = jabbertts_voice_default(tts);
+    const char *alias, *target, *def = jabbertts_voice_default(tts);
+    struct jabbertts_voice_info v;
     char aliases[512];
     for (int i = 0; (alias = jabbertts_voice_alias(tts, i, &target)); i++)
         if (!strcmp(alias, wanted))
             wanted = target;
-    for (int i = 0; (name = jabbertts_voice_name(tts, i)); i++)
-        if (!strcmp(name, wanted)) {
-            voices_aliases(tts, name, aliases, sizeof aliases);
-            printf("name         %s\nkind         built in%s\n%s%s%s", name,
-                   def && !strcmp(def, name) ? ", the default" : "",
-                   *aliases ? "aliases      " : "", aliases, *aliases ? "\n" : "");
+    for (int i = 0; jabbertts_voice_at(tts, i, &v) == 0; i++)
+        if (!strcmp(v.name, wanted)) {
+            voices_aliases(tts, v.name, aliases, sizeof aliases);
+            printf("name         %s\nkind         %s%s\n", v.name,
+                   jabbertts_voices_imitated(tts) ? "imitated" : "built in",
+                   def && !strcmp(def, v.name) ? ", the default" : "");
+            const char *const rest[][2] = {
+                {"language", v.language}, {"description", v.description}, {"aliases", aliases}};
+            for (size_t k = 0; k < sizeof rest / sizeof *rest; k++)
+                if (*rest[k][1])
+                    printf("%-12s %s\n", rest[k][0], rest[k][1]);
             return 1;
         }
     return 0;

@@ -49,7 +49,7 @@ struct voice_engine {
     /* Any thread. */
     int (*prepare)(struct jabbertts_stream *s, const struct jabbertts_request *r, struct err *e);
     void (*forget)(struct jabbertts_stream *s); /* frees what prepare made, half-made too */
-    const char *(*voice)(const struct jabbertts *tts, int i);
+    int (*voice)(const struct jabbertts *tts, int i, struct jabbertts_voice_info *ret);
     const char *(*alias)(const struct jabbertts *tts, int i, const char **name);
     const char *(*default_voice)(const struct jabbertts *tts);
     /* Let alias stand for a voice of the model, or of the store (stored): 1, or 0 if it has none of

@@ -39,10 +39,14 @@ const char *jabbertts_espeak_voice(int i, const char **name)
     return v ? v->language : NULL;
 }
 
-static const char *espeak_voice(const struct jabbertts *tts, int i)
+static int espeak_voice(const struct jabbertts *tts, int i, struct jabbertts_voice_info *ret)
 {
+    const struct libespeak_voice *v = libespeak_voice_at(i);
     (void)tts;
-    return jabbertts_espeak_voice(i, NULL);
+    if (!v)
+        return ERR_NOT_FOUND;
+    *ret = (struct jabbertts_voice_info){v->language, v->language, v->name};
+    return 0;
 }
 
 static const char *espeak_alias(const struct jabbertts *tts, int i, const char **name)

@@ -8,7 +8,13 @@
 
 const char *jabbertts_voice_name(const struct jabbertts *tts, int i)
 {
-    return tts->kind->voice(tts, i);
+    struct jabbertts_voice_info info;
+    return jabbertts_voice_at(tts, i, &info) < 0 ? NULL : info.name;
+}
+
+int jabbertts_voice_at(const struct jabbertts *tts, int i, struct jabbertts_voice_info *ret)
+{
+    return tts->kind->voice(tts, i, ret);
 }
 
 const char *jabbertts_voice_alias(const struct jabbertts *tts, int i, const char **name)

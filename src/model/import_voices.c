@@ -15,8 +15,25 @@ struct voice_list {
     char *texts[1024];
     char
         *transcripts[1024]; /* of a model that reads IPA: what is said, in letters; "": not known */
+    char *languages[1024], *descriptions[1024]; /* "": not known */
     int n;
 };
+
+static char *voice_about(const json_t *voice, const char *key)
+{
+    const char *s = json_string_value(json_object_get(voice, key));
+    return mem_strdup(s ? s : "");
+}
+
+/* A list of the voices' strings, if one of them says something. */
+static void put_voice_strings(struct gguf_writer *w, const char *key, char *const *list, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (*list[i]) {
+            gguf_put_strings(w, key, (const char *const *)list, NULL, (size_t)n);
+            return;
+        }
+}
 
 static int put_voice(struct import *m, struct gguf_writer *w, const char *path,
                      struct voice_list *list, struct err *e)
@@ -48,6 +65,8 @@ static int put_voice(struct import *m, struct gguf_writer *w, const char *path,
         gguf_put_ints(w, key, all, q * n);
         list->names[list->n] = mem_strdup(name);
         list->transcripts[list->n] = mem_strdup(plain ? plain : "");
+        list->languages[list->n] = voice_about(j, "language");
+        list->descriptions[list->n] = voice_about(j, "description");
         list->texts[list->n++] = mem_strdup(text);
     }
     mem_free(all);
@@ -84,11 +103,15 @@ int import_put_voices(struct import *m, struct gguf_writer *w, struct err *e)
         if (m->spec.espeak_ipa)
             gguf_put_strings(w, ARCH ".voice.transcripts", (const char *const *)list->transcripts,
                              NULL, (size_t)list->n);
+        put_voice_strings(w, ARCH ".voice.languages", list->languages, list->n);
+        put_voice_strings(w, ARCH ".voice.descriptions", list->descriptions, list->n);
     }
     for (int i = 0; i < list->n; i++) {
         mem_free(list->names[i]);
         mem_free(list->texts[i]);
         mem_free(list->transcripts[i]);
+        mem_free(list->languages[i]);
+        mem_free(list->descriptions[i]);
     }
     mem_free(list);
     return rc;

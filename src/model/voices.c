@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #define ARCH       "openaudio-s1"
 #define MAX_VOICES 4096
@@ -28,6 +29,19 @@ static char *copy_item(const struct gguf *g, const char *key, size_t i, size_t l
     if (!copy)
         err_set(e, ERR_MEMORY, "out of memory for a voice");
     return copy;
+}
+
+/* What people are shown; NULL: not there, or not a line of text. */
+static char *copy_about(const struct gguf *g, const char *key, size_t i)
+{
+    char *s = copy_item(g, key, i, LIMIT_VOICE_ABOUT_BYTES, NULL);
+    bool is_text = s && utf8_check(s, strlen(s)) == strlen(s);
+    for (const char *p = s; is_text && *p; p++)
+        is_text = (unsigned char)*p >= ' ' && *p != 127;
+    if (is_text)
+        return s;
+    mem_free(s);
+    return NULL;
 }
 
 static int read_codes(const struct gguf *g, const struct spec *s, struct voice *v, struct err *e)
@@ -76,6 +90,8 @@ static int read_voices(const struct gguf *g, const struct spec *s, struct voices
         if (!one->text)
             return ERR_FORMAT;
         one->transcript = copy_item(g, ARCH ".voice.transcripts", i, LIMIT_VOICE_TEXT_BYTES, NULL);
+        one->language = copy_about(g, ARCH ".voice.languages", i);
+        one->description = copy_about(g, ARCH ".voice.descriptions", i);
         int rc = read_codes(g, s, one, e);
         if (rc < 0)
             return rc;
@@ -138,6 +154,8 @@ void voices_free(struct voices *v)
         mem_free((void *)(uintptr_t)v->voice[i].name);
         mem_free((void *)(uintptr_t)v->voice[i].text);
         mem_free((void *)(uintptr_t)v->voice[i].transcript);
+        mem_free((void *)(uintptr_t)v->voice[i].language);
+        mem_free((void *)(uintptr_t)v->voice[i].description);
         mem_free((void *)(uintptr_t)v->voice[i].codes);
     }
     for (int i = 0; i < v->n_alias; i++) {

@@ -9,7 +9,8 @@
 struct voice {
     const char *name, *text; /* text as the model reads it */
     const char *transcript;  /* the same in letters; NULL: not known, or text is that already */
-    const int32_t *codes;    /* [Q, n_frame] */
+    const char *language, *description; /* BCP 47; one line; NULL: not known */
+    const int32_t *codes;               /* [Q, n_frame] */
     int n_frame;
 };
 

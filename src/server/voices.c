@@ -275,23 +275,38 @@ void consents_add(struct request *r)
 
 /* --- lists --- */
 
-/* target: the voice whose other name this is, or NULL. */
+/* The model's voice of this name, if it has one: an alias may mean a user's. */
+static bool voices_named(const struct jabbertts *tts, const char *name,
+                         struct jabbertts_voice_info *ret)
+{
+    for (int i = 0; jabbertts_voice_at(tts, i, ret) == 0; i++)
+        if (strcmp(ret->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* v: of the voice; target: its name, where this is another name of it, or NULL. */
 static json_t *model_voice(const struct server *s, const struct jabbertts_model_info *m,
-                           const char *name, const char *about, const char *target)
+                           const struct jabbertts_voice_info *v, const char *name,
+                           const char *target)
 {
     char text[160];
     if (target)
         snprintf(text, sizeof text, "another name of %s", target);
-    return json_pack("{s:s,s:s,s:s,s:s,s:s?,s:s?,s:I}", "id", name, "name", name, "object",
-                     "audio.voice", "model", m->name, "description", target ? text : about,
-                     "alias_of", target, "created_at", (json_int_t)models_created(s, m->path));
+    const char *about = target ? text : *v->description ? v->description : NULL;
+    return json_pack("{s:s,s:s,s:s,s:s,s:s?,s:s?,s:s?,s:I}", "id", name, "name", name, "object",
+                     "audio.voice", "model", m->name, "language", *v->language ? v->language : NULL,
+                     "description", about, "alias_of", target, "created_at",
+                     (json_int_t)models_created(s, m->path));
 }
 
 /* Of the model that ?model= names, or the first. */
 static json_t *model_voices(struct request *r, struct api_error *e)
 {
     struct server *s = r->server;
-    const char *name, *target, *about, *model = http_query(r, "model");
+    const struct jabbertts_voice_info unknown = {NULL, "", ""};
+    struct jabbertts_voice_info v;
+    const char *name, *target, *model = http_query(r, "model");
     struct jabbertts *tts = models_find(s, model);
     struct jabbertts_model_info m;
     if (!tts) {
@@ -300,15 +315,11 @@ static json_t *model_voices(struct request *r, struct api_error *e)
     }
     jabbertts_model_info(tts, &m);
     json_t *list = json_array();
-    bool languages = strcmp(m.engine, "espeak-ng") == 0; /* its voices: their names say which */
-    for (int i = 0; (name = jabbertts_voice_name(tts, i)); i++) {
-        about = NULL;
-        if (languages)
-            jabbertts_espeak_voice(i, &about);
-        json_array_append_new(list, model_voice(s, &m, name, about, NULL));
-    }
+    for (int i = 0; jabbertts_voice_at(tts, i, &v) == 0; i++)
+        json_array_append_new(list, model_voice(s, &m, &v, v.name, NULL));
     for (int i = 0; (name = jabbertts_voice_alias(tts, i, &target)); i++)
-        json_array_append_new(list, model_voice(s, &m, name, NULL, target));
+        json_array_append_new(
+            list, model_voice(s, &m, voices_named(tts, target, &v) ? &v : &unknown, name, target));
     return list;
 }
 

@@ -34,6 +34,17 @@ expect 0 "^${alone%% *} .* ${alone#* }$" "$bin" text --stage prompt --voice allo
 expect 1 "there is no voice" "$bin" text --stage prompt --voice no-such-voice "Hi."
 expect 0 "multiply-adds slow" "$bin" inspect "$dir/odd.gguf"
 expect 0 "\"memory_bytes\": [0-9]" "$bin" inspect --json --context 100 "$dir/odd.gguf"
+# a checkpoint's voices, of which one says who it is, and one too much
+mkdir "$dir/voiced" "$dir/voiced/voices"
+ln -s "$PWD/$checkpoint"/* "$dir/voiced"
+python3 - "$dir/voiced/voices" <<'EOF'
+import json, sys
+for name, about in ("ann", {"language": "de-AT", "description": "a girl"}), ("bob", {"description": "\033[2J"}):
+    json.dump({"name": name, "text": "Hi.", "codes": [[1, 2]] * 4, **about}, open(f"{sys.argv[1]}/{name}.json", "w"))
+EOF
+expect 0 "" "$bin" convert "$dir/voiced" -o "$dir/voiced.gguf"
+expect 0 "^ann *de-AT *built in *a girl" "$bin" voices --model "$dir/voiced.gguf"
+expect 0 "^bob *- *built in *- " "$bin" voices --model "$dir/voiced.gguf"
 expect 1 "the model's limit is 3000" "$bin" inspect --context 3001 "$dir/odd.gguf"
 expect 1 "not a gguf" "$bin" inspect "$0"
 expect 2 "wanted FILE" "$bin" inspect

@@ -26,6 +26,8 @@ expect 0 "amy" voices list
 expect 0 "me voice_" voices add me "$dir/clip.mp3" --text "This is somebody." --language en
 expect 0 "^me  *en  *yours" voices
 expect 0 "kind *built in" voices show alloy
+expect 0 "description *a woman, clear" voices show alloy
+expect 0 "^bella *en-US *built in *a woman, clear, higher *coral" voices
 expect 0 "transcript  *This is somebody" voices show me
 expect 0 "" "$bin" say "Good morning." --voice me --voice-dir "$dir/store" -o "$dir/me.wav"
 expect 0 "" voices export me "$dir/me.json"

@@ -66,6 +66,11 @@ def lists(s, voice, consent):
     r = s.call("GET", "/v1/audio/voices").json()
     ids = [v["id"] for v in r["voices"]]
     check(r["voices"] == r["data"] and voice in ids and "alloy" in ids and not r["has_more"], "list", ids)
+    about = {v["id"]: (v.get("language"), v.get("description")) for v in r["voices"]}
+    check(about["amy"] == ("en-US", "a woman, clear, middle pitch"), "a built-in voice is described", about["amy"])
+    check(about["alloy"] == ("en-US", "another name of amy"), "and its other name", about["alloy"])
+    de = {v["id"]: v for v in s.call("GET", "/v1/voices?model=espeak-ng").json()["voices"]}["de"]
+    check((de["language"], de["description"]) == ("de", "German"), "espeak-ng's are languages", de)
     seen, after = [], None
     while True:
         page = s.call("GET", "/v1/voices?limit=7" + (f"&after={after}" if after else "")).json()

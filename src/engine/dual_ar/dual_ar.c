@@ -198,10 +198,14 @@ static int dual_ar_load(struct jabbertts *tts, struct err *e)
 /* --- voices ------------------------------------------------------------------------------------
  */
 
-static const char *dual_ar_voice(const struct jabbertts *tts, int i)
+static int dual_ar_voice(const struct jabbertts *tts, int i, struct jabbertts_voice_info *ret)
 {
     const struct voice *v = voices_at(tts->model->voices, i);
-    return v ? v->name : NULL;
+    if (!v)
+        return ERR_NOT_FOUND;
+    *ret = (struct jabbertts_voice_info){v->name, v->language ? v->language : "",
+                                         v->description ? v->description : ""};
+    return 0;
 }
 
 static const char *dual_ar_alias(const struct jabbertts *tts, int i, const char **name)

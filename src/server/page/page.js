@@ -345,7 +345,7 @@ function choose(id) {
 
 async function loadVoices() {
   const model = $("model").value;
-  voices = (await getJson("v1/audio/voices" + (model === "espeak-ng" ? "?model=espeak-ng" : ""))).voices;
+  voices = (await getJson("v1/audio/voices?model=" + encodeURIComponent(model))).voices;
   if (model === "espeak-ng") voices = voices.filter((v) => !isOwn(v));
   listVoices();
   const preset = model === "espeak-ng" ? "en-us" : voices.find((v) => !v.alias_of && !isOwn(v))?.id;
