@@ -106,6 +106,7 @@ struct jabbertts_installed {
     int non_commercial;
     const char *type, *sha256, *version;  /* of JabberTTS that made it */
     int64_t bytes, installed_at, used_at; /* seconds since 1970; used_at 0: never */
+    int is_default;                       /* jabbertts_hub_use chose it */
 };
 typedef void (*jabbertts_installed_fn)(void *cookie, const struct jabbertts_installed *m);
 
@@ -118,6 +119,11 @@ JABBERTTS_API int jabbertts_hub_show(struct jabbertts_hub *h, const char *name,
 /* The path of its GGUF; notes that it is used now. */
 JABBERTTS_API int jabbertts_hub_find(struct jabbertts_hub *h, const char *name, char *path,
                                      size_t n, struct jabbertts_error *e);
+/* Make it the default model; NULL: none is. */
+JABBERTTS_API int jabbertts_hub_use(struct jabbertts_hub *h, const char *name,
+                                    struct jabbertts_error *e);
+/* Its name; 0, or ERR_NOT_FOUND where none was chosen, or it was removed. */
+JABBERTTS_API int jabbertts_hub_default(struct jabbertts_hub *h, char name[JABBERTTS_HUB_NAME]);
 /* Reads the GGUF and compares size and SHA-256 with the manifest. */
 JABBERTTS_API int jabbertts_hub_verify(struct jabbertts_hub *h, const char *name,
                                        int (*progress)(void *cookie, double fraction), void *cookie,

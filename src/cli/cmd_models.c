@@ -17,12 +17,13 @@ static void installed_when(int64_t at, const char *format, char to[32])
 
 static json_t *installed_json(const struct jabbertts_installed *m)
 {
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:s,s:s,s:s,s:I,s:I,s:I}", "name", m->name,
-                     "path", m->path, "source", m->source, "commit", m->commit, "licence",
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:s,s:s,s:s,s:I,s:I,s:I,s:b}", "name",
+                     m->name, "path", m->path, "source", m->source, "commit", m->commit, "licence",
                      m->licence, "licence_title", m->licence_title, "licence_url", m->licence_url,
                      "non_commercial", m->non_commercial, "type", m->type, "sha256", m->sha256,
                      "version", m->version, "bytes", (json_int_t)m->bytes, "installed_at",
-                     (json_int_t)m->installed_at, "used_at", (json_int_t)m->used_at);
+                     (json_int_t)m->installed_at, "used_at", (json_int_t)m->used_at, "default",
+                     m->is_default);
 }
 
 static int installed_print(json_t *json)
@@ -38,8 +39,8 @@ static void installed_row(void *cookie, const struct jabbertts_installed *m)
     char size[32], used[32];
     (void)cookie;
     installed_when(m->used_at, "%Y-%m-%d", used);
-    printf("%-24s %8s  %-6s %-16s %s\n", m->name, cli_size(m->bytes, size), m->type,
-           *m->licence ? m->licence : "-", used);
+    printf("%-24s %8s  %-6s %-16s %-10s%s\n", m->name, cli_size(m->bytes, size), m->type,
+           *m->licence ? m->licence : "-", used, m->is_default ? "  the default" : "");
 }
 
 static void installed_append(void *cookie, const struct jabbertts_installed *m)
@@ -136,6 +137,22 @@ static int installed_verify(struct options *o)
     return code;
 }
 
+static int installed_use(struct options *o)
+{
+    struct jabbertts_hub *hub;
+    struct jabbertts_error e;
+    const char *name = strcmp(o->argument[0], "jabber-tiny") ? o->argument[0] : NULL;
+    int code = cli_hub_open(o, &hub);
+    if (code)
+        return code;
+    if (jabbertts_hub_use(hub, name, &e) < 0)
+        code = cli_error("models", &e);
+    else
+        cli_note("%s is the default%s", o->argument[0], name ? "" : ", built in");
+    jabbertts_hub_close(hub);
+    return code;
+}
+
 static int installed_remove(struct options *o)
 {
     struct jabbertts_hub *hub;
@@ -154,6 +171,8 @@ static int installed_remove(struct options *o)
 const struct verb models_verbs[] = {
     {"list", "", "what is installed: size, type, licence, when it was used", 0, installed_list},
     {"show", "NAME", "all that is known of one", 1, installed_show},
+    {"use", "NAME", "make one the default, where no --model is given; jabber-tiny is built in", 1,
+     installed_use},
     {"verify", "NAME", "compare the file with its hash", 1, installed_verify},
     {"rm", "NAME", "remove one", 1, installed_remove},
     {"update", "NAME", "pull it again if its source has a newer revision", 1, models_update},

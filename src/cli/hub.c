@@ -112,19 +112,27 @@ static int looks_like_path(const char *s)
     return strchr(s, '/') || (n > 5 && !strcasecmp(s + n - 5, ".gguf"));
 }
 
+/* name NULL: the default model, if one was chosen. */
 static int find_model(struct options *o, const char *name, const char **to)
 {
     struct jabbertts_hub *hub;
     struct jabbertts_error e;
-    if (!name || !strcmp(name, "espeak-ng") || looks_like_path(name))
+    char chosen[JABBERTTS_HUB_NAME];
+    if (name && (!strcmp(name, "espeak-ng") || looks_like_path(name)))
         return 0;
-    if (!strcmp(name, "jabber-tiny")) { /* built in */
+    if (name && !strcmp(name, "jabber-tiny")) { /* built in */
         *to = NULL;
         return 0;
     }
     int code = cli_hub_open(o, &hub);
     if (code)
         return code;
+    if (!name && jabbertts_hub_default(hub, chosen) == 0)
+        name = chosen;
+    if (!name) {
+        jabbertts_hub_close(hub);
+        return 0;
+    }
     int rc = jabbertts_hub_find(hub, name, o->model_path, sizeof o->model_path, &e);
     jabbertts_hub_close(hub);
     if (rc == 0)
@@ -142,6 +150,8 @@ static struct served {
     struct server_model about[SERVED_MAX];
     int n, n_about;
     bool full;
+    int first;        /* of the models: the default */
+    int64_t first_at; /* when it was installed */
 } served;
 
 static char *served_copy(const char *s)
@@ -165,6 +175,10 @@ static void served_add(const char *name, const char *path)
 static void served_installed(void *cookie, const struct jabbertts_installed *m)
 {
     (void)cookie;
+    if (m->is_default || served.n == 0 || m->installed_at < served.first_at) {
+        served.first = served.n;
+        served.first_at = m->is_default ? 0 : m->installed_at;
+    }
     served_add(m->name, m->path);
     if (served.n_about < SERVED_MAX)
         served.about[served.n_about++] =
@@ -172,14 +186,19 @@ static void served_installed(void *cookie, const struct jabbertts_installed *m)
                                   served_copy(m->licence_url), m->non_commercial};
 }
 
-/* All that are installed, and the built-in voice. */
+/* All that are installed, and the built-in voice.  The default is what the user chose, else the one
+ * that was there first: installing another does not change what clients hear. */
 static int served_all(struct jabbertts_hub *hub)
 {
     struct jabbertts_error e;
     if (jabbertts_hub_list(hub, served_installed, NULL, &e) < 0)
         return cli_fail("%s", e.message);
-    if (served.n > 0)
+    if (served.n > 0) {
+        struct jabbertts_model first = served.model[served.first];
+        memmove(&served.model[1], served.model, (size_t)served.first * sizeof first);
+        served.model[0] = first;
         served_add("jabber-tiny", NULL);
+    }
     return served.full
                ? cli_fail("more than %d models are installed: name those to serve with --model",
                           SERVED_MAX - 1)

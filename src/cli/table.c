@@ -45,10 +45,11 @@ const struct command cli_commands[] = {
      "jabbertts pull s1-mini --type q8 --name s1-q8\n"
      "jabbertts pull hf://owner/name@v1.0 --accept-licence\n",
      1, 1, cmd_pull, NULL, 0},
-    {MODELS, "models", "list installed models; show, verify, remove, update", "",
+    {MODELS, "models", "list installed models; show, use, verify, remove, update", "",
      "What jabbertts pull has installed. --model NAME speaks with it.",
      "jabbertts models\n"
      "jabbertts models show s1-mini\n"
+     "jabbertts models use s1-mini\n"
      "jabbertts models update s1-mini\n",
      0, 0, NULL, models_verbs, 0},
     {DOCTOR, "doctor", "look for what would keep it from working here", "",
@@ -205,7 +206,8 @@ const struct option_row option_rows[] = {
      AT(models), .placeholder = "FILE",
      .help = "an installed model (jabbertts models) or a file made by jabbertts convert; "
              "espeak-ng: a robot, in over a hundred languages; serve: may be repeated, the first "
-             "is the default (default: serve has all that are installed, else the built-in voice)"},
+             "is the default (default: what jabbertts models use chose, else the built-in voice; serve "
+             "has all that are installed)"},
     {.name = "memory_budget", SETTING(SERVE), .type = INTEGER, AT(memory_budget_mb),
      IN(0, 16777216), .preset = "0", .placeholder = "MIB",
      .help = "MiB that the models in memory take at most, with slots and caches: who was not "

@@ -121,7 +121,7 @@ static void hub_tell(struct jabbertts_hub *h, const struct manifest *m, jabbertt
                      void *cookie)
 {
     const struct licence *l = licence_find(m->licence);
-    char path[4096];
+    char path[4096], chosen[JABBERTTS_HUB_NAME];
     shelf_path(h->dir, m, path);
     struct jabbertts_installed i = {.name = m->name,
                                     .path = path,
@@ -136,7 +136,9 @@ static void hub_tell(struct jabbertts_hub *h, const struct manifest *m, jabbertt
                                     .version = m->version,
                                     .bytes = m->bytes,
                                     .installed_at = m->installed_at,
-                                    .used_at = shelf_used(h->dir, m->name)};
+                                    .used_at = shelf_used(h->dir, m->name),
+                                    .is_default = shelf_default(h->dir, chosen) &&
+                                                  strcmp(chosen, m->name) == 0};
     fn(cookie, &i);
 }
 
@@ -195,6 +197,17 @@ int jabbertts_hub_find(struct jabbertts_hub *h, const char *name, char *path, si
         shelf_touch(h->dir, name);
     shelf_done(&m);
     return hub_return(error, &e, rc);
+}
+
+int jabbertts_hub_use(struct jabbertts_hub *h, const char *name, struct jabbertts_error *error)
+{
+    struct err e = {0};
+    return hub_return(error, &e, shelf_set_default(h->dir, name, &e));
+}
+
+int jabbertts_hub_default(struct jabbertts_hub *h, char name[JABBERTTS_HUB_NAME])
+{
+    return shelf_default(h->dir, name) ? 0 : JABBERTTS_ERR_NOT_FOUND;
 }
 
 struct hub_reading {

@@ -281,6 +281,35 @@ void shelf_touch(const char *dir, const char *name)
     close(fd);
 }
 
+bool shelf_default(const char *dir, char name[100])
+{
+    char path[4096];
+    struct manifest m = {0};
+    snprintf(path, sizeof path, "%s/.default", dir);
+    ssize_t n = readlink(path, name, 99);
+    name[n > 0 ? n : 0] = 0;
+    bool found = n > 0 && shelf_read(dir, name, &m, NULL) == 0;
+    shelf_done(&m);
+    return found;
+}
+
+int shelf_set_default(const char *dir, const char *name, struct err *e)
+{
+    char path[4096], next[4200];
+    struct manifest m = {0};
+    snprintf(path, sizeof path, "%s/.default", dir);
+    snprintf(next, sizeof next, "%s.new-%ld", path, (long)getpid());
+    if (!name)
+        return unlink(path) < 0 && errno != ENOENT ? part_fail(path, e) : 0;
+    int rc = shelf_read(dir, name, &m, e);
+    shelf_done(&m);
+    if (rc == 0 && (symlink(name, next) < 0 || rename(next, path) < 0)) {
+        rc = part_fail(path, e);
+        unlink(next);
+    }
+    return rc;
+}
+
 int shelf_lock(const char *dir, const char *name, int (*wait)(void *cookie), void *cookie, int *ret,
                struct err *e)
 {

@@ -3,6 +3,7 @@
  *     DIR/NAME/manifest.json    what it is; written last, by rename: without it there is no model
  *     DIR/NAME/FILE.gguf        the one that the manifest names
  *     DIR/NAME/used             its time is when the model was used last
+ *     DIR/.default              a link to the NAME of the default model; none: no model is
  *     DIR/.lock/NAME            held (flock) by whoever changes DIR/NAME or DIR/.pull/NAME
  *     DIR/.pull/NAME/           what a pull has so far
  *
@@ -11,6 +12,7 @@
 #ifndef HUB_SHELF_H
 #define HUB_SHELF_H
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/err.h"
 
@@ -30,6 +32,9 @@ int shelf_remove(const char *dir, const char *name, struct err *e);
 void shelf_path(const char *dir, const struct manifest *m, char path[4096]);
 int64_t shelf_used(const char *dir, const char *name); /* 0: never */
 void shelf_touch(const char *dir, const char *name);
+/* The default model's name; false: none was chosen, or it is no more. */
+bool shelf_default(const char *dir, char name[100]);
+int shelf_set_default(const char *dir, const char *name, struct err *e); /* NULL: none */
 
 /* Take the lock; wait: called while another has it, not 0 stops.  Give it to shelf_unlock. */
 int shelf_lock(const char *dir, const char *name, int (*wait)(void *cookie), void *cookie, int *ret,

@@ -6,7 +6,7 @@ import shutil
 import sys
 
 import fixture
-from puller import NANO, ODD, ROOT, TINY, Home, check, report
+from puller import NANO, ODD, ROOT, TINY, Home, check, live, report
 
 
 def leaked(hub):
@@ -127,6 +127,35 @@ def updates(hub):
             check(held.read() == data, "who has the old file open keeps it")
 
 
+def default(hub):
+    """The model that is meant where none is named."""
+    with Home(hub) as home:
+        def sound(*flags):
+            path = os.path.join(home.tmp.name, "out.wav")
+            done = home.run("say", "Hi.", "-o", path, "--seed", "1", "--max-seconds", "1", *flags)
+            with open(path, "rb") as f:
+                return done.code, f.read()
+        check(home.pull(ODD, "--name", "zed", "--type", "f16").code == 0, "pull")
+        check(home.pull(NANO, "--name", "ann", "--type", "f16").code == 0, "pull")
+        built_in = sound()
+        done = home.run("models", "use", "none")
+        check(done.code == 1 and "jabbertts pull none" in done.err, "use what is not there", done)
+        check(home.run("models", "use", "ann").code == 0, "use")
+        check(sound() == sound("--model", "ann") != built_in, "say speaks with it")
+        check(sound("--model", "jabber-tiny") == built_in, "the built-in one by its name")
+        rows = {m["name"]: m["default"] for m in json.loads(home.run("models", "--json").out)}
+        check(rows == {"ann": True, "zed": False} and "the default" in home.run("models").out, "list", rows)
+        with live.Server("--model-dir", home.models) as s:
+            check(s.call("GET", "/v1/models").json()["data"][0]["id"] == "ann", "serve has it first")
+        check(home.run("models", "rm", "ann").code == 0 and sound() == built_in, "it is removed")
+        check(home.run("models", "use", "zed").code == 0 and home.run("models", "use", "jabber-tiny").code == 0
+              and sound() == built_in, "back to the built-in one")
+        check(home.pull(NANO, "--name", "ann", "--type", "f16").code == 0, "pull")
+        with live.Server("--model-dir", home.models) as s:
+            check([m["id"] for m in s.call("GET", "/v1/models").json()["data"][:3]] == ["zed", "ann", "jabber-tiny"],
+                  "a model that comes later does not become the default", s.call("GET", "/v1/models").body[:300])
+
+
 def client_cache(hub):
     """Files of the hub's own client are used, by their hashes, and never written."""
     hub.forget()
@@ -192,7 +221,7 @@ def main():
         hub.add("jabber/tiny", {"tiny.gguf": tiny, "README.md": b"# Tiny"})
         hub.add("jabber/two", {"a.gguf": b"GGUF", "b.gguf": tiny})
         hub.add("jabber/empty", {"README.md": b""})
-        for test in (a_known_name, gated, names, updates, client_cache, programs):
+        for test in (a_known_name, gated, names, updates, default, client_cache, programs):
             test(hub)
     return report()
 
