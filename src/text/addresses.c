@@ -6,6 +6,7 @@
 #include "text/words.h"
 
 #define MAX_ADDRESS_BYTES 2048 /* longer ones are not recognized as one */
+#define MAX_HOST_BYTES    253  /* RFC 1035, section 3.1, as text */
 
 struct reader {
     const struct text_language *l;
@@ -14,23 +15,25 @@ struct reader {
     struct words *w;
 };
 
-static bool addresses_is_name_byte(char c)
+/* Where words have no spaces between, other letters are the next word. */
+static bool addresses_is_name_byte(const struct reader *r, char c)
 {
-    return scan_is_alnum(c) || c == '-' || c == '_' || (unsigned char)c >= 0x80;
+    bool other = (unsigned char)c >= 0x80 && !r->l->unspaced;
+    return scan_is_alnum(c) || c == '-' || c == '_' || other;
 }
 
 /* Names with points between them, "mail.example.com": its length and the last part's start. */
 static size_t dotted_name(const struct reader *r, size_t at, size_t *last)
 {
     size_t end = at, dots = 0;
-    while (end < r->n && end - at < MAX_ADDRESS_BYTES) {
+    while (end < r->n && end - at < MAX_HOST_BYTES) {
         size_t from = end;
-        while (end < r->n && addresses_is_name_byte(r->s[end]))
+        while (end < r->n && end - at < MAX_HOST_BYTES && addresses_is_name_byte(r, r->s[end]))
             end++;
         if (end == from)
             break;
         *last = from;
-        if (end + 1 >= r->n || r->s[end] != '.' || !addresses_is_name_byte(r->s[end + 1]))
+        if (end + 1 >= r->n || r->s[end] != '.' || !addresses_is_name_byte(r, r->s[end + 1]))
             return dots ? end - at : 0;
         end++;
         dots++;
@@ -90,7 +93,7 @@ static size_t addresses_read_email(const struct reader *r, size_t at)
 {
     size_t end = at, last, host;
     while (end < r->n && end - at < MAX_ADDRESS_BYTES &&
-           (addresses_is_name_byte(r->s[end]) || strchr(".+%", r->s[end])))
+           (addresses_is_name_byte(r, r->s[end]) || strchr(".+%", r->s[end])))
         end++;
     if (end == at || end >= r->n || r->s[end] != '@')
         return 0;
@@ -106,7 +109,8 @@ static size_t addresses_read_email(const struct reader *r, size_t at)
 static size_t url_end(const struct reader *r, size_t at)
 {
     size_t end = at;
-    while (end < r->n && (unsigned char)r->s[end] > ' ' && !strchr("<>\"", r->s[end]))
+    while (end < r->n && (unsigned char)r->s[end] > ' ' && !strchr("<>\"", r->s[end]) &&
+           !(r->l->unspaced && (unsigned char)r->s[end] >= 0x80))
         end++;
     while (end > at && strchr(".,;:!?)'", r->s[end - 1]))
         end--;
@@ -132,11 +136,29 @@ static size_t addresses_read_url(const struct reader *r, size_t at)
     return end - at;
 }
 
+/* beispiel.de, mail.example.com/path: a host by itself, told by what it ends with.  English tells
+ * hosts from names of files (english_words.c). */
+static size_t addresses_read_host(const struct reader *r, size_t at)
+{
+    static const char endings[] =
+        "com|net|org|edu|gov|info|io|eu|biz|app|dev|ai|tv|me|de|at|ch|fr|be|nl|lu|it|es|pt|br|mx|"
+        "ar|cl|co|pe|pl|cz|sk|hu|ro|bg|gr|se|no|dk|fi|is|ee|lv|lt|uk|ie|us|ca|au|nz|jp|cn|kr|tw|"
+        "hk|in|tr|il|za|ru|su|ua|by|kz|рф|укр";
+    size_t last, len = dotted_name(r, at, &last), end = at + len;
+    if (!len || strcmp(r->l->code, "en") == 0 ||
+        !language_is_one_of(r->s + last, end - last, endings))
+        return 0;
+    if (end < r->n && r->s[end] == '/')
+        end = url_end(r, end);
+    say_parts(r, at, end);
+    return end - at;
+}
+
 /* #tag and @name. */
 static size_t read_tag(const struct reader *r, size_t at)
 {
     size_t end = at + 1;
-    while (end < r->n && end - at < MAX_ADDRESS_BYTES && (addresses_is_name_byte(r->s[end])) &&
+    while (end < r->n && end - at < MAX_ADDRESS_BYTES && (addresses_is_name_byte(r, r->s[end])) &&
            r->s[end] != '-')
         end++;
     if (end == at + 1 || scan_word_before(r->s, at) || !scan_letter(r->s, r->n, at + 1))
@@ -154,9 +176,10 @@ size_t addresses_read(const struct text_language *l, const char *s, size_t n, si
     if (s[at] == '#' || s[at] == '@')
         return read_tag(&r, at);
     /* Not in the middle of one that was refused: each byte is looked at once. */
-    if (!scan_is_alnum(s[at]) || scan_word_before(s, at) || (at && strchr("._+%-/@", s[at - 1])))
+    bool inside = scan_word_before(s, at) && !(l->unspaced && (unsigned char)s[at - 1] >= 0x80);
+    if (!scan_is_alnum(s[at]) || inside || (at && strchr("._+%-/@", s[at - 1])))
         return 0;
     if ((used = addresses_read_url(&r, at)) || (used = addresses_read_email(&r, at)))
         return used;
-    return 0;
+    return addresses_read_host(&r, at);
 }

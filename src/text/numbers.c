@@ -18,6 +18,7 @@ struct reader {
 
 #define MAX_PHONE_DIGITS 15 /* E.164 */
 #define MIN_PHONE_DIGITS 7
+#define MAX_LOCAL_DIGITS 12 /* with the zero before the area */
 
 static int to_int(const char *s, size_t n)
 {
@@ -215,6 +216,13 @@ static size_t numbers_read_time(const struct reader *r, size_t at)
 
 /* --- money --- */
 
+/* Does the word of which a unit is the beginning go on: 10m of 10ms, 3L of 3LDK?  Where words have
+ * no spaces between, letters of another script begin another. */
+static bool numbers_goes_on(const struct reader *r, size_t at)
+{
+    return r->l->unspaced ? at < r->n && scan_is_alnum(r->s[at]) : scan_word_at(r->s, r->n, at);
+}
+
 /* Longest row that s[at..] starts with.  Rows that end in a letter end where a word does. */
 static const struct language_currency *numbers_currency_at(const struct reader *r, size_t at,
                                                            size_t *len)
@@ -224,34 +232,12 @@ static const struct language_currency *numbers_currency_at(const struct reader *
     for (const struct language_currency *c = r->l->currencies; c && c->written; c++) {
         size_t got = scan_match(r->s, r->n, at, c->written, false);
         bool letters = got && scan_letter_before(c->written, got);
-        if (got > *len && (!letters || !scan_letter(r->s, r->n, at + got) || r->l->unspaced)) {
+        if (got > *len && (!letters || !numbers_goes_on(r, at + got))) {
             best = c;
             *len = got;
         }
     }
     return best;
-}
-
-static size_t read_money_before(const struct reader *r, size_t at)
-{
-    size_t len, end = at;
-    int sign = 0;
-    if (r->s[at] == '-' || r->s[at] == '+') {
-        sign = r->s[at] == '-' ? -1 : 1;
-        end++;
-    }
-    const struct language_currency *c = numbers_currency_at(r, end, &len);
-    if (!c)
-        return 0;
-    end += len;
-    end += scan_spaces(r->s, r->n, end) == 1;
-    struct language_number x = language_number_at(r->l, r->s, r->n, end, true);
-    if (!x.len)
-        return 0;
-    if (sign)
-        x.sign = sign;
-    language_say_money(r->l, &x, c, r->w);
-    return end + x.len - at;
 }
 
 /* --- numbers with what follows them --- */
@@ -263,7 +249,7 @@ static const struct language_unit *unit_at(const struct reader *r, size_t at, si
     for (const struct language_unit *u = r->l->units; u && u->written; u++) {
         size_t got = scan_match(r->s, r->n, at, u->written, false);
         bool letters = got && scan_letter_before(u->written, got);
-        if (got > *len && (!letters || r->l->unspaced || !scan_word_at(r->s, r->n, at + got))) {
+        if (got > *len && (!letters || !numbers_goes_on(r, at + got))) {
             best = u;
             *len = got;
         }
@@ -320,24 +306,6 @@ static bool ordinal_at(const struct reader *r, size_t at, char *rules, size_t ro
     return false;
 }
 
-static size_t read_range(const struct reader *r, const struct language_number *x, size_t at)
-{
-    size_t spaces = scan_spaces(r->s, r->n, at), dash = scan_dash(r->s, r->n, at + spaces);
-    if (!dash || spaces > 1)
-        return 0;
-    size_t after = scan_spaces(r->s, r->n, at + spaces + dash), end = at + spaces + dash + after;
-    struct language_number y = language_number_at(r->l, r->s, r->n, end, false);
-    size_t stop = end + y.len;
-    if (!y.len || after != spaces || scan_dash(r->s, r->n, stop) || !r->l->to)
-        return 0;
-    language_say_number(r->l, x, NULL, r->w);
-    words_add(r->w, r->l->to);
-    size_t unit = say_with_unit(r, &y, stop);
-    if (!unit)
-        language_say_number(r->l, &y, NULL, r->w);
-    return stop + unit - at;
-}
-
 /* How a number is spelled that nothing we know follows. */
 static const char *plain_rules(const struct reader *r, const struct language_number *x, size_t end)
 {
@@ -346,6 +314,42 @@ static const char *plain_rules(const struct reader *r, const struct language_num
         return r->l->bare_year_rules;
     size_t word = scan_spaces(r->s, r->n, end) == 1 ? scan_word(r->s, r->n, end + 1) : 0;
     return word && r->l->hooks.noun_rules ? r->l->hooks.noun_rules(x, r->s + end + 1, word) : NULL;
+}
+
+/* A dash, or what Chinese, Japanese and Korean write for "to": ~ and its wide forms. */
+static size_t numbers_range_mark(const struct reader *r, size_t at)
+{
+    size_t len;
+    int32_t c = scan_char(r->s, r->n, at, &len);
+    bool wave = c == '~' || c == 0x301c || c == 0xff5e;
+    return wave && r->l->unspaced ? len : scan_dash(r->s, r->n, at);
+}
+
+/* The second number of a range, "-10" at s[at], and bytes up to its end; 0: none. */
+static size_t numbers_range_end(const struct reader *r, size_t at, struct language_number *y)
+{
+    size_t spaces = scan_spaces(r->s, r->n, at), dash = numbers_range_mark(r, at + spaces);
+    if (!dash || spaces > 1 || !r->l->to)
+        return 0;
+    size_t after = scan_spaces(r->s, r->n, at + spaces + dash), end = at + spaces + dash + after;
+    *y = language_number_at(r->l, r->s, r->n, end, false);
+    if (!y->len || after != spaces || numbers_range_mark(r, end + y->len))
+        return 0;
+    return end + y->len - at;
+}
+
+static size_t read_range(const struct reader *r, const struct language_number *x, size_t at)
+{
+    struct language_number y;
+    size_t len = numbers_range_end(r, at, &y);
+    if (!len)
+        return 0;
+    language_say_number(r->l, x, plain_rules(r, x, r->n), r->w);
+    words_add(r->w, r->l->to);
+    size_t unit = say_with_unit(r, &y, at + len);
+    if (!unit)
+        language_say_number(r->l, &y, plain_rules(r, &y, at + len), r->w);
+    return len + unit;
 }
 
 static size_t numbers_read_number(const struct reader *r, size_t at)
@@ -368,7 +372,49 @@ static size_t numbers_read_number(const struct reader *r, size_t at)
     return x.len + len;
 }
 
-/* 1.2.3, 192.168.0.1: numbers with points between them. */
+/* $5.50 is written with a point where the language has a comma, too. */
+static struct language_number numbers_price_at(const struct reader *r, size_t at)
+{
+    struct language_number x = language_number_at(r->l, r->s, r->n, at, true);
+    size_t end = at + x.len;
+    if (x.len && !x.fraction[0] && end < r->n && r->s[end] == '.' &&
+        scan_digits(r->s, r->n, end + 1) == 2) {
+        memcpy(x.fraction, r->s + end + 1, 2);
+        x.len += 3;
+    }
+    return x;
+}
+
+static size_t read_money_before(const struct reader *r, size_t at)
+{
+    size_t len, end = at;
+    int sign = 0;
+    if (r->s[at] == '-' || r->s[at] == '+') {
+        sign = r->s[at] == '-' ? -1 : 1;
+        end++;
+    }
+    const struct language_currency *c = numbers_currency_at(r, end, &len);
+    if (!c)
+        return 0;
+    end += len;
+    end += scan_spaces(r->s, r->n, end) == 1;
+    struct language_number x = numbers_price_at(r, end);
+    if (!x.len)
+        return 0;
+    if (sign)
+        x.sign = sign;
+    end += x.len;
+    struct language_number y;
+    size_t range = numbers_range_end(r, end, &y); /* €5-10 */
+    if (range) {
+        language_say_number(r->l, &x, NULL, r->w);
+        words_add(r->w, r->l->to);
+    }
+    language_say_money(r->l, range ? &y : &x, c, r->w);
+    return end + range - at;
+}
+
+/* 1.2.3, 192.168.0.1: numbers with points between them; 2.0, where a fraction has a comma. */
 static size_t numbers_read_dotted(const struct reader *r, size_t at)
 {
     size_t end = at, parts = 0;
@@ -383,7 +429,7 @@ static size_t numbers_read_dotted(const struct reader *r, size_t at)
         end++;
     }
     struct language_number whole = language_number_at(r->l, r->s, r->n, at, false);
-    if (parts < 3 || !ends_here(r, end) || at + whole.len >= end)
+    if (parts < (r->l->decimal == '.' ? 3 : 2) || !ends_here(r, end) || at + whole.len >= end)
         return 0;
     for (size_t from = at; from < end;) {
         struct language_number x = {0};
@@ -397,29 +443,32 @@ static size_t numbers_read_dotted(const struct reader *r, size_t at)
     return end - at;
 }
 
-/* +49 30 1234567, +1 (555) 123-4567: groups of digits, a pause between. */
-static size_t numbers_read_phone(const struct reader *r, size_t at)
+/* Digits in groups from s[at], where a "(" may stand: bytes, how many digits and groups; the last
+ * character has to be a digit. */
+static size_t numbers_groups(const struct reader *r, size_t at, size_t *digits, size_t *groups)
 {
-    size_t end = at + 1, digits = 0, groups = 0;
-    if (r->s[at] != '+' || (scan_word_before(r->s, at) && !r->l->unspaced))
-        return 0;
-    for (size_t from = end; from < r->n;) {
+    size_t end = at, from = at;
+    *digits = *groups = 0;
+    while (from < r->n && *digits <= MAX_PHONE_DIGITS) {
         size_t len = scan_digits(r->s, r->n, from);
         if (len) {
-            digits += len;
-            groups++;
+            *digits += len;
+            ++*groups;
             end = from += len;
             continue;
         }
-        size_t skip = strspn(r->s + from, " -().");
+        size_t skip = strspn(r->s + from, " -()./");
         if (skip == 0 || skip > 2 || from + skip >= r->n || !scan_is_digit(r->s[from + skip]))
             break;
         from += skip;
     }
-    if (digits < MIN_PHONE_DIGITS || digits > MAX_PHONE_DIGITS || groups < 1 || !ends_here(r, end))
-        return 0;
-    words_add(r->w, r->l->plus);
-    for (size_t from = at + 1; from < end;) {
+    return end - at;
+}
+
+/* Digits one by one, a pause between groups. */
+static void numbers_say_groups(const struct reader *r, size_t from, size_t end)
+{
+    while (from < end) {
         size_t len = scan_digits(r->s, r->n, from);
         language_say_digits(r->l, r->s + from, len, r->w);
         from += len;
@@ -428,6 +477,33 @@ static size_t numbers_read_phone(const struct reader *r, size_t at)
         if (len && from < end)
             words_join(r->w, ",");
     }
+}
+
+/* +49 30 1234567, +1 (555) 123-4567. */
+static size_t numbers_read_phone(const struct reader *r, size_t at)
+{
+    size_t digits, groups;
+    if (r->s[at] != '+' || (scan_word_before(r->s, at) && !r->l->unspaced))
+        return 0;
+    size_t len = numbers_groups(r, at + 1, &digits, &groups), end = at + 1 + len;
+    if (digits < MIN_PHONE_DIGITS || digits > MAX_PHONE_DIGITS || !ends_here(r, end))
+        return 0;
+    words_add(r->w, r->l->plus);
+    numbers_say_groups(r, at + 1, end);
+    return end - at;
+}
+
+/* 030 1234567, (0171) 55 50 123: a number of the country, with the zero before its area. */
+static size_t numbers_read_local_phone(const struct reader *r, size_t at)
+{
+    size_t digits, groups, start = at + (r->s[at] == '('), area = scan_digits(r->s, r->n, start);
+    if (area < 2 || area > 5 || r->s[start] != '0' || start + area >= r->n ||
+        !strchr(" -)/", r->s[start + area]))
+        return 0;
+    size_t len = numbers_groups(r, start, &digits, &groups), end = start + len;
+    if (digits <= MIN_PHONE_DIGITS || digits > MAX_LOCAL_DIGITS || groups < 2 || !ends_here(r, end))
+        return 0;
+    numbers_say_groups(r, start, end);
     return end - at;
 }
 
@@ -457,8 +533,8 @@ size_t numbers_read(const struct text_language *l, const char *s, size_t n, size
     if (digit && ((used = numbers_read_date(&r, at)) || (used = numbers_read_day_month(&r, at)) ||
                   (used = numbers_read_time(&r, at)) || (used = numbers_read_dotted(&r, at))))
         return used;
-    if ((used = numbers_read_phone(&r, at)) || (used = read_money_before(&r, at)) ||
-        (used = numbers_read_number(&r, at)))
+    if ((used = numbers_read_phone(&r, at)) || (used = numbers_read_local_phone(&r, at)) ||
+        (used = read_money_before(&r, at)) || (used = numbers_read_number(&r, at)))
         return used;
     if (digit)
         return read_digits(&r, at);
