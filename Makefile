@@ -2,7 +2,7 @@
 #
 #   make                 build/jabbertts and the libraries
 #   make test            unit, kernel and golden tests
-#   make check-isa       kernels of other instruction sets: neon in qemu, avxvnni and avx512 emulated
+#   make check-isa       kernels of other instruction sets: neon in qemu, avxvnni, avx512 and amx emulated
 #   make test-mutations  do the tests notice when a decision of the scheduler is wrong?
 #   make test-fullsize   the published checkpoint's names, nestings and sizes (minutes, 10 GB)
 #   make test-clients    OpenAI's clients and a browser against a live server (installs them)
@@ -72,18 +72,20 @@ endif
 CROSS_CC  := aarch64-linux-gnu-gcc
 QEMU      := $(firstword $(shell command -v qemu-aarch64-static qemu-aarch64))
 ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)
-ISA_x86_64  := avx2 avxvnni avx512
+ISA_x86_64  := avx2 avxvnni avx512 amx
 ISA_aarch64 := neon
-ISA_ALL     := avx2 avxvnni avx512 neon
+ISA_ALL     := avx2 avxvnni avx512 amx neon
 # Only these files may use instructions beyond the baseline; fused multiply-add is theirs alone.
 FLAGS_ref    := -O3
 FLAGS_avx2   := -O3 -ffp-contract=fast -mavx2 -mfma -mf16c
 FLAGS_avxvnni := $(FLAGS_avx2) -mavxvnni
 FLAGS_avx512 := -O3 -ffp-contract=fast -mprefer-vector-width=512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
+FLAGS_amx    := $(FLAGS_avx512) -mamx-tile -mamx-int8
 FLAGS_neon   := -O3 -ffp-contract=fast -march=armv8.2-a+dotprod+fp16
 ifneq ($(SIMDE),) # on a machine that has avx2 only: see src/kernels/x86.h
 FLAGS_avxvnni := $(FLAGS_avx2)
 FLAGS_avx512 := $(FLAGS_avx2)
+FLAGS_amx    := $(FLAGS_avx2)
 ALL_CFLAGS += -DKERN_SIMDE
 endif
 $(foreach i,ref $(ISA_ALL),$(eval FLAGS_conv8_$(i) := $(FLAGS_$(i))))
@@ -191,7 +193,7 @@ check-isa:
 	$(QEMU) build-neon/check_kernels neon
 	$(MAKE) SIMDE=1 SANITIZER=undefined BUILD=build-simde PACKAGES= CFLAGS="-O2 -g0" \
 	    build-simde/check_kernels
-	build-simde/check_kernels avxvnni avx512
+	build-simde/check_kernels avxvnni avx512 amx
 
 # Fuzz targets: tests/fuzz/fuzz_X.c, seeds in tests/fuzz/corpus/X; findings and new inputs stay in
 # the build directory.

@@ -84,7 +84,7 @@ struct jabbertts_options {
     size_t memory_budget; /* bytes that the weights, slots and caches in memory take at most, all
                            * models together; who was not used for longest makes room.  0: none */
     int threads;          /* 1..256; 0: one per core */
-    const char *isa;      /* NULL for the best, or "ref", "avx2", "avxvnni", "avx512", "neon" */
+    const char *isa;      /* NULL: the best; ref, avx2, avxvnni, avx512, amx, neon */
     int slots; /* sentences decoded together, 1..64 (default 4); of each model, as below */
     int queue; /* requests open beyond those in slots, 0..65536 (default 64) */
     struct jabbertts_store *store; /* requests may name its voices too; borrowed.  NULL: none */

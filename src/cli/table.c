@@ -111,7 +111,7 @@ const struct command cli_commands[] = {
 
 static const char *const log_words[] = {"text", "json", "none", NULL};
 static const char *const cache_words[] = {"f32", "f16", "q8_0", NULL};
-static const char *const isa_words[] = {"ref", "avx2", "avxvnni", "avx512", "neon", NULL};
+static const char *const isa_words[] = {"ref", "avx2", "avxvnni", "avx512", "amx", "neon", NULL};
 static const char *const format_words[] = {"wav", "mp3", "opus", "aac", "m4a", "flac", "pcm", NULL};
 static const char *const stage_words[] = {"clean",  "normalized", "sentences", "phonemes",
                                           "tokens", "prompt",     "explained", NULL};

@@ -365,6 +365,10 @@ static void op_to_f16(const float *in, uint16_t *out, size_t n)
     kern_from_f32(KERN_F16, in + i, out + i, n - i);
 }
 
+#ifndef KERN_LINEAR_Q /* unless the file brings its own */
+#define KERN_LINEAR_Q op_linear_q
+#endif
+
 const struct kern_ops KERN_OPS = {
     .isa = KERN_ISA,
     .layout = &kern_panel16,
@@ -377,7 +381,7 @@ const struct kern_ops KERN_OPS = {
     .depthwise = op_depthwise,
     .rope = op_rope,
     .attend = op_attend,
-    .linear_q = op_linear_q,
+    .linear_q = KERN_LINEAR_Q,
     .quantize = KERN_QUANTIZE,
     .to_f32 = op_to_f32,
     .to_f16 = op_to_f16,

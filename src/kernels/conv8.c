@@ -34,6 +34,7 @@ static const struct conv8_ops *ops_of(const struct kern_exec *x, const struct co
         &conv8_ops_avxvnni,
         &conv8_fir_avx512,
         &conv8_ops_avx512,
+        &conv8_ops_amx,
 #elif defined(__aarch64__)
         &conv8_ops_neon,
 #endif

@@ -35,7 +35,7 @@ struct conv8_ops {
 
 extern const struct conv8_ops conv8_ops_ref;
 #if defined(__x86_64__)
-extern const struct conv8_ops conv8_ops_avx2, conv8_ops_avxvnni, conv8_ops_avx512;
+extern const struct conv8_ops conv8_ops_avx2, conv8_ops_avxvnni, conv8_ops_avx512, conv8_ops_amx;
 /* conv8_fir.h */
 extern const struct conv8_ops conv8_fir_avx2, conv8_fir_avxvnni, conv8_fir_avx512;
 #elif defined(__aarch64__)

@@ -8,6 +8,10 @@
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "base/limits.h"
 #include "kernels/ops.h"
@@ -50,11 +54,26 @@ static bool has_avx512(void)
            __builtin_cpu_supports("avx512vnni");
 #endif
 }
+
+/* AMX: cpuid 7.0, EDX bits 24 and 25.  Linux lets a process use tiles that has asked (arch_prctl,
+ * ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA): each thread's state grows by 8 KB. */
+static bool has_amx(void)
+{
+#ifdef KERN_SIMDE
+    return true;
+#elif defined(__linux__)
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 24 & 3) == 3 &&
+           syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+#else
+    return false;
+#endif
+}
 #endif
 
 static const struct kern_ops *usable(int i)
 {
-    const struct kern_ops *list[5] = {&kern_ops_ref};
+    const struct kern_ops *list[6] = {&kern_ops_ref};
     int n = 1;
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) /* with f16c */
@@ -63,6 +82,8 @@ static const struct kern_ops *usable(int i)
         list[n++] = &kern_ops_avxvnni;
     if (n >= 2 && has_avx512())
         list[n++] = &kern_ops_avx512;
+    if (n >= 2 && list[n - 1] == &kern_ops_avx512 && has_amx())
+        list[n++] = &kern_ops_amx;
 #elif defined(__aarch64__)
     list[n++] = &kern_ops_neon;
 #endif

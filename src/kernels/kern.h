@@ -1,8 +1,9 @@
 /* kern.h - all the arithmetic of the project: what each operation computes, on which shapes.
  *
- * An op is a function over a kern_exec: a table of kernels chosen once (ref, avx2, avxvnni, avx512
- * or neon), a thread pool, and scratch memory allocated when it is made.  Ops split their work over
- * the pool. Activations are float, row-major, time first: x[T, C] is T rows of C contiguous floats.
+ * An op is a function over a kern_exec: a table of kernels chosen once (ref, avx2, avxvnni, avx512,
+ * amx or neon), a thread pool, and scratch memory allocated when it is made.  Ops split their work
+ * over the pool. Activations are float, row-major, time first: x[T, C] is T rows of C contiguous
+ * floats.
  *
  * Determinism: every output number is one sum in one fixed order, whatever the thread count, the
  * number of rows in the call and the neighbouring rows.  Instruction sets may differ in rounding.

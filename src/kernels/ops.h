@@ -1,8 +1,8 @@
 /* ops.h - the table of kernels of one instruction set; inside of src/kernels only.
  *
  * body.h holds the one source of all of them, in GCC's vector extension (16 lanes, which the
- * compiler maps to one, two or four registers); ref.c, avx2.c, avx512.c and neon.c compile it with
- * their own flags.  A kernel runs on one thread; kern.c splits the work.
+ * compiler maps to one, two or four registers); ref.c, avx2.c, avx512.c, neon.c and so on compile
+ * it with their own flags.  A kernel runs on one thread; kern.c splits the work.
  *
  * Weights are packed in the layout that the table names: panel16.c's, or one of its own. */
 #ifndef KERNELS_OPS_H
@@ -70,7 +70,7 @@ struct kern_ops {
 
 extern const struct kern_ops kern_ops_ref;
 #if defined(__x86_64__)
-extern const struct kern_ops kern_ops_avx2, kern_ops_avxvnni, kern_ops_avx512;
+extern const struct kern_ops kern_ops_avx2, kern_ops_avxvnni, kern_ops_avx512, kern_ops_amx;
 #elif defined(__aarch64__)
 extern const struct kern_ops kern_ops_neon;
 #endif
