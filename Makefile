@@ -35,13 +35,13 @@ Q         := $(if $(V),,@)
 
 CFLAGS    ?= -O2 -g
 PACKAGES  := jansson yaml-0.1 libzip libpcre2-8 icu-uc icu-i18n expat libavformat libavcodec \
-             libavutil libswresample libebur128 sqlite3 libcurl gnutls
+             libavutil libswresample libebur128 sqlite3 libcurl gnutls libprotobuf-c
 SERVER_PACKAGES := libmicrohttpd
 CLI_PACKAGES := ao
 WARN      := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
              -Wpointer-arith -Wwrite-strings -Wno-psabi
 ALL_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -DJABBERTTS_VERSION='"$(VERSION)"' \
-             -DJABBERTTS_DATA_DIR='"$(DATADIR)/jabbertts"' -Iinclude -Isrc -pthread -fPIC \
+             -DJABBERTTS_DATA_DIR='"$(DATADIR)/jabbertts"' -Iinclude -Isrc -isystem $(BUILD)/onnx -pthread -fPIC \
              -fvisibility=hidden -ffp-contract=off $(WARN) \
              $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES) $(SERVER_PACKAGES) $(CLI_PACKAGES) | sed 's/-I/-isystem /g')) $(CFLAGS)
 SERVER_LIBS := $(if $(PACKAGES),$(shell pkg-config --libs $(SERVER_PACKAGES)))
@@ -118,6 +118,17 @@ $(BUILD)/src/text/latin.o: src/text/latin.table
 $(BUILD)/src/server/page.o: $(wildcard src/server/page/*)
 # So are the languages.
 $(BUILD)/src/text/lang.o: $(wildcard share/lang/*)
+
+# What writes ONNX comes from ONNX's own schema.
+ONNX_PROTO := $(firstword $(wildcard /usr/include/onnx/onnx.proto /usr/local/include/onnx/onnx.proto))
+ONNX_SCHEMA := $(BUILD)/onnx/onnx/onnx.pb-c
+$(ONNX_SCHEMA).c: $(ONNX_PROTO)
+	@mkdir -p $(BUILD)/onnx
+	$(Q)protoc-c -I$(patsubst %/onnx/onnx.proto,%,$(ONNX_PROTO)) --c_out=$(BUILD)/onnx onnx/onnx.proto
+$(ONNX_SCHEMA).o: $(ONNX_SCHEMA).c Makefile
+	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@
+$(BUILD)/src/formats/onnx.o: $(ONNX_SCHEMA).c
+OBJ += $(ONNX_SCHEMA).o
 
 $(BUILD)/libjabbertts.a: $(OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^

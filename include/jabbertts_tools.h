@@ -63,6 +63,16 @@ struct jabbertts_quantize_options {
 JABBERTTS_API int jabbertts_quantize(const struct jabbertts_quantize_options *o,
                                      struct jabbertts_error *e);
 
+/* A model file as a folder of ONNX graphs (docs/ONNX.md), which is made when it does not exist. */
+struct jabbertts_export_options {
+    const char *input, *directory;
+    const char *type; /* "f32", "f16"; NULL: f32 */
+    void (*progress)(void *cookie, double fraction);
+    void *cookie;
+};
+JABBERTTS_API int jabbertts_export(const struct jabbertts_export_options *o,
+                                   struct jabbertts_error *e);
+
 /* Speak a text with a model and note how much each input of each matrix matters. */
 struct jabbertts_calibrate_options {
     const char *model;  /* NULL: the built-in voice */

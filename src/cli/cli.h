@@ -44,6 +44,7 @@ int cmd_inspect(struct options *o);
 int cmd_quantize(struct options *o);
 int cmd_calibrate(struct options *o);
 int cmd_eval(struct options *o);
+int cmd_export(struct options *o);
 int cmd_bench(struct options *o);
 int cmd_serve(struct options *o);
 int cmd_version(struct options *o);

@@ -38,7 +38,8 @@ enum {
     PULL = 1 << 13,
     MODELS = 1 << 14,
     DOCTOR = 1 << 15,
-    EVERY = (1 << 16) - 1
+    EXPORT = 1 << 16,
+    EVERY = (1 << 17) - 1
 };
 
 enum option_type {
@@ -92,8 +93,8 @@ struct options {
     struct jabbertts_stored voice;            /* that is added */
     struct option_list aliases, models;       /* models: as --model says them */
     int memory_budget_mb;
-    const char *output, *format, *input, *voice_text, *stage, *type, *imatrix, *reference, *corpus,
-        *check;
+    const char *output, *format, *input, *voice_text, *stage, *type, *imatrix, *onnx, *reference,
+        *corpus, *check;
     const char *model_dir, *ca_file;
     char model_path[4096]; /* of an installed model that was named */
     int connections;       /* of a download */

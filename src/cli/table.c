@@ -74,6 +74,10 @@ const struct command cli_commands[] = {
      "jabbertts quantize s1-mini.gguf s1-mini-q8.gguf --type q8\n"
      "jabbertts quantize s1-mini.gguf small.gguf --type mixed --imatrix s1-mini.imatrix\n",
      2, 2, cmd_quantize, NULL, 0},
+    {EXPORT, "export", "write a model as ONNX graphs, for other runtimes", "MODEL.gguf",
+     "Write the graphs that MODEL is made of in ONNX (opset 17), with weights beside them and what "
+     "else the model consists of: docs/ONNX.md describes the folder.",
+     "jabbertts export s1-mini.gguf --onnx s1-mini-onnx\n", 1, 1, cmd_export, NULL, 0},
     {CALIBRATE, "calibrate", "find out which inputs of a model matter, for quantize", "[MODEL]",
      "Speak a text with MODEL and write how large the inputs of each matrix are, for jabbertts "
      "quantize --imatrix. The file is laid out as llama.cpp's imatrix files.",
@@ -117,6 +121,7 @@ static const char *const stage_words[] = {"clean",  "normalized", "sentences", "
                                           "tokens", "prompt",     "explained", NULL};
 static const char *const convert_words[] = {"f32", "f16", "bf16", "q8_0", "q4_0", NULL};
 static const char *const quantize_words[] = {"q8", "q4", "mixed", NULL};
+static const char *const export_words[] = {"f32", "f16", NULL};
 static const char *const switch_words[] = {"off", "on", NULL};
 static const char *const pull_words[] = {"mixed", "q8", "q4", "f16", NULL};
 static const char *const random_words[] = {"s1-mini", NULL};
@@ -241,6 +246,11 @@ const struct option_row option_rows[] = {
      .placeholder = "TYPE",
      .help = "q8: every matrix in 8 bits; q4: the language model's in 4 bits, the codec's in 8; "
              "mixed: as q4, but what suffers most keeps 8 bits"},
+    {.name = "onnx", OF_CALL(EXPORT), .type = STRING, AT(onnx), .placeholder = "DIR",
+     .help = "the folder to write; what is there of an earlier export is replaced"},
+    {.name = "type", OF_CALL(EXPORT), .type = WORD, AT(type), .words = export_words,
+     .placeholder = "NAME",
+     .help = "of the weights: f32, f16 (half the size, computed in floats) (default: f32)"},
     {.name = "imatrix", OF_CALL(QUANTIZE), .type = STRING, AT(imatrix), .placeholder = "FILE",
      .help = "importance of inputs, as jabbertts calibrate writes it: less error where it counts"},
     {.name = "target_bits", OF_CALL(QUANTIZE), .type = NUMBER, AT(target_bits), IN(4.5, 8.5),

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """tests/clients/run.py - the official OpenAI clients and real browsers against a live server, numbers
-as another program spells them, and the Hugging Face hub's own client against the tests' hub.
+as another program spells them, the Hugging Face hub's own client against the tests' hub, and exported graphs in ONNX
+Runtime.
 
 $BROWSERS names the browsers, "chrome firefox" by default.  Installs the clients below $BUILD/clients on first use, which needs the network: without it they are
 skipped, which is neither passed nor failed.  Last line: `N passed, N failed`."""
@@ -18,7 +19,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "http"))
 import live  # noqa: E402
 
 PYTHON = ["openai==3.54.0", "jsonschema==4.26.0", "openapi-spec-validator==0.9.0",
-          "num2words==0.5.14", "huggingface_hub==2.4.0"]
+          "num2words==0.5.14", "huggingface_hub==2.4.0", "numpy==2.4.6", "onnx==1.23.2", "onnxruntime==1.32.0"]
 NODE = ["openai@6.30.1", "puppeteer-core@24.43.1", "axe-core@4.14.1"]
 DIR = os.path.abspath(os.path.join(os.environ.get("BUILD", "build"), "clients"))
 CLIP = ("Good morning. It is a fine day to be outside and to talk about the weather, and nobody has "
@@ -77,7 +78,7 @@ def main():
                    "CLIENTS_CLIP": clip, "CLIENTS_MODULES": os.path.join(DIR, "node_modules")}
             node = ["node", "--test"]
             tests = [("openai_python.py", [python], {}), ("openapi.py", [python], {}), ("num2words_check.py", [python], {}),
-                     ("hub_python.py", [python], {}),
+                     ("hub_python.py", [python], {}), ("onnx_graphs.py", [python], {}),
                      ("openai_javascript.mjs", node, {}), ("browser.mjs", node, {"BROWSER": "chrome"})]
             if "firefox" not in os.environ.get("BROWSERS", "chrome firefox"):
                 print("  skip  clients/browser.mjs firefox: not among $BROWSERS")
