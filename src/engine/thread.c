@@ -79,6 +79,9 @@ static void thread_load(struct jabbertts *tts, struct front *f)
     if (rc == 0)
         return;
     models_give_back(tts, f);
+    if (e.code != ERR_MEMORY) /* a bad file is no fault of who asks for speech */
+        e.code = ERR_IO;
+    err_wrap(&e, "the model \"%.64s\" cannot be loaded", tts->name);
     thread_fail_all(tts, f, &e);
 }
 
@@ -105,11 +108,15 @@ void engine_account(struct front *f, double seconds, int n_step, double sound_s)
     f->last_work = engine_now();
 }
 
-/* Sleep until something changes, the next deadline, or the time given. */
+/* Sleep until something changes, the next deadline, or the time given; not while a stream waits to
+ * be ended. */
 static void thread_wait(struct jabbertts *tts, struct front *f, double until)
 {
-    for (struct jabbertts_stream *s = f->open; s; s = stream_out(s, f)->next)
+    for (struct jabbertts_stream *s = f->open; s; s = stream_out(s, f)->next) {
+        if (s->sound.broken.code || s->sound.complete)
+            return;
         until = fmin(until, s->ask.deadline);
+    }
     if (until > 1e12) {
         pthread_cond_wait(&tts->wake, &tts->all->lock);
         return;

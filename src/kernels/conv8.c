@@ -2,6 +2,7 @@
 #include "kernels/conv8.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "kernels/conv8_ops.h"
@@ -54,6 +55,7 @@ struct conv8_pack {
     float *scale;
     float **row; /* [threads] one row of weights */
     int8_t **q;  /* [threads] a panel of them */
+    atomic_bool damaged;
 };
 
 static void conv8_pack_panel(void *arg, int i_panel, int i_thread)
@@ -67,7 +69,12 @@ static void conv8_pack_panel(void *arg, int i_panel, int i_thread)
     for (int o = 0; o < n; o++) {
         int8_t *q = p->q[i_thread] + (size_t)o * k;
         float top = 0;
-        kern_to_f32(p->s->type, (const char *)p->s->rows + (size_t)(first + o) * row_bytes, row, k);
+        const char *stored = (const char *)p->s->rows + (size_t)(first + o) * row_bytes;
+        if (!kern_stored_finite(p->s->type, stored, k)) {
+            p->damaged = true;
+            return;
+        }
+        kern_to_f32(p->s->type, stored, row, k);
         for (size_t i = 0; i < k; i++)
             top = fabsf(row[i]) > top ? fabsf(row[i]) : top;
         float scale = scale_of(top), inverse = scale > 0 ? 1 / scale : 0;
@@ -102,7 +109,7 @@ static int conv8_pack_all(struct kern_exec *x, struct conv8_pack *p, int n_panel
     }
     p->row = NULL;
     p->q = NULL;
-    return rc;
+    return rc == 0 && p->damaged ? kern_damaged(p->s, e) : rc;
 }
 
 /* The convolution as the kernels see it. */

@@ -40,7 +40,8 @@ struct conv8_shape {
     int n_row; /* output rows of a piece */
 };
 
-/* Pack a convolution's weights; s->rows may be of any type, s->bias NULL.  s must fit.
+/* Pack a convolution's weights; s->rows may be of any type, s->bias NULL.  s must fit.  ERR_FORMAT
+ * when a weight is NaN or infinite.
  * Where the taps are m times the stride, m > 1, and lie side by side, the convolution is kept as
  * one of stride 1 and m taps over rows of stride * n_in channels, which is the same. */
 int conv8_init(struct conv8 *c, struct kern_exec *x, const struct kern_source *s,

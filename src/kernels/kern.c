@@ -6,6 +6,7 @@
 #include <cpuid.h>
 #endif
 #include <math.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #if defined(__x86_64__) && defined(__linux__)
@@ -348,12 +349,33 @@ bool kern_all_finite(const float *p, size_t n)
     return bad == 0;
 }
 
-/* --- packing --- */
+/* Whether n 16-bit floats, so many bytes apart, are finite: not all bits of the exponent are set. */
+static bool halves_finite(const uint8_t *p, size_t n, size_t step, unsigned exponent)
+{
+    unsigned bad = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint16_t h;
+        memcpy(&h, p + i * step, sizeof h);
+        bad |= (h & exponent) == exponent;
+    }
+    return bad == 0;
+}
 
 static bool is_q(enum kern_type t)
 {
     return t == KERN_Q8_0 || t == KERN_Q4_0;
 }
+
+bool kern_stored_finite(enum kern_type t, const void *values, size_t n)
+{
+    if (t == KERN_F32)
+        return kern_all_finite(values, n);
+    if (is_q(t)) /* a block begins with its scale */
+        return halves_finite(values, n / KERN_BLOCK, kern_type_row_bytes(t, KERN_BLOCK), 0x7c00);
+    return halves_finite(values, n, sizeof(uint16_t), t == KERN_BF16 ? 0x7f80 : 0x7c00);
+}
+
+/* --- packing --- */
 
 struct linear_pack {
     const struct kern_source *s;
@@ -361,6 +383,7 @@ struct linear_pack {
     enum kern_type type;
     char *packed;
     float **row; /* [threads] one row in float */
+    atomic_bool damaged;
 };
 
 /* k floats to stored values of type t, in place, which are never ahead of what is read. */
@@ -384,6 +407,8 @@ static void linear_pack_panel(void *arg, int i_panel, int i_thread)
     int first = i_panel * p->layout->n_lane;
     for (int lane = 0; lane < p->layout->n_lane && first + lane < s->n_out; lane++) {
         const void *row = (const char *)s->rows + (size_t)(first + lane) * row_bytes;
+        if (!kern_stored_finite(s->type, row, k))
+            p->damaged = true;
         if (p->type != s->type) {
             kern_to_f32(s->type, row, p->row[i_thread], k);
             as_stored(p->type, p->row[i_thread], k);
@@ -391,6 +416,15 @@ static void linear_pack_panel(void *arg, int i_panel, int i_thread)
         }
         p->layout->pack(p->type, row, k, lane, panel);
     }
+}
+
+int kern_damaged(const struct kern_source *s, struct err *e)
+{
+    return err_set(
+        e, ERR_FORMAT,
+        "%.128s holds values that are not finite numbers: the file is damaged, get it or "
+        "convert it again",
+        s->name ? s->name : "a matrix");
 }
 
 static int linear_pack_all(const struct kern_exec *x, struct linear_pack *p, int n_panel,
@@ -409,7 +443,7 @@ static int linear_pack_all(const struct kern_exec *x, struct linear_pack *p, int
     for (int i = 0; i < n; i++)
         mem_free(rows[i]);
     p->row = NULL;
-    return rc;
+    return rc == 0 && p->damaged ? kern_damaged(p->s, e) : rc;
 }
 
 int kern_linear_init(struct kern_linear *l, const struct kern_exec *x, const struct kern_source *s,

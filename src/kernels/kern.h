@@ -49,6 +49,8 @@ void kern_to_f32(enum kern_type t, const void *in, float *out, size_t n);
 void kern_from_f32(enum kern_type t, const float *in, void *out, size_t n);
 /* Whether all are numbers: neither NaN nor infinite. */
 bool kern_all_finite(const float *p, size_t n);
+/* The same of n stored values; of blocks, their scales are looked at. */
+bool kern_stored_finite(enum kern_type t, const void *values, size_t n);
 
 /* --- linear, convolution, transposed convolution -------------------------------------------- */
 
@@ -80,7 +82,8 @@ struct kern_source {
  *
  * Pack for this executor's kernels.  type is a wish: a q type needs n_in % 32 == 0 and falls back
  * to f16 otherwise; q4_0 becomes q8_0, which holds its values exactly.  A source that is stored in
- * blocks keeps their scales: nothing is rounded twice.  ERR_MEMORY when the arena is out. */
+ * blocks keeps their scales: nothing is rounded twice.  ERR_MEMORY when the arena is out, ERR_FORMAT
+ * when a weight is NaN or infinite: rounded to integers it would look like any other. */
 int kern_linear_init(struct kern_linear *l, const struct kern_exec *x, const struct kern_source *s,
                      enum kern_type type, struct mem_arena *arena, struct err *e);
 

@@ -19,6 +19,9 @@ static inline size_t kern_kv_row_bytes(enum kern_type t, int head_dim)
     return t == KERN_Q8_0 ? d / KERN_BLOCK * 34 : t == KERN_F16 ? d * 2 : d * 4;
 }
 
+/* The error of weights that are not finite: ERR_FORMAT. */
+int kern_damaged(const struct kern_source *s, struct err *e);
+
 struct kern_int8 { /* rows quantized in blocks of 32; one after the other */
     int8_t *q;     /* [n_row, n_in], -127..127 */
     float *scale;  /* [n_row, n_in / 32]: value = q * scale */

@@ -194,17 +194,28 @@ struct draws { /* what is drawn for every sequence: tokens for k = 0, else codes
     const float *logits; /* of codes: [sequence, codebook_size] */
 };
 
+/* What was computed for a sequence's next token.  A logit that is not a number would win or lose
+ * every draw without a word. */
+static bool ar_is_finite(const struct lm *m, const struct ar *a)
+{
+    return lm_slot_is_finite(a->slot) && kern_all_finite(a->hidden, (size_t)lm_spec(m)->slow.dim) &&
+           kern_all_finite(a->logits, (size_t)lm_n_head_row(m));
+}
+
 static void draw_task(void *arg, int i, int i_thread)
 {
     const struct draws *d = arg;
     struct ar *a = d->seqs[i];
     int32_t *column = a->history + (size_t)a->n_frame * (1 + (size_t)a->n_codebook);
-    size_t size = (size_t)lm_spec(d->m)->codebook_size;
+    const float *logits = d->logits + (size_t)i * (size_t)lm_spec(d->m)->codebook_size;
     (void)i_thread;
+    if (d->k == 0 ? !ar_is_finite(d->m, a)
+                  : !kern_all_finite(logits, (size_t)lm_n_candidate(d->m, d->k)))
+        a->state = AR_BROKEN;
     if (d->k == 0)
         column[0] = draw_token(d->m, a);
     else
-        column[1 + d->k] = draw_code(d->m, a, d->k, d->logits + (size_t)i * size);
+        column[1 + d->k] = draw_code(d->m, a, d->k, logits);
 }
 
 /* Feed what each sequence has next; fills live[] with those that have logits for a frame. */
@@ -269,6 +280,8 @@ void ar_step(struct lm *m, struct ar *const *seqs, int n, struct kern_exec *x)
     for (int i = 0; i < n_live; i++) {
         struct ar *a = live[i];
         int32_t *column = a->history + (size_t)a->n_frame * (1 + (size_t)a->n_codebook);
+        if (a->state == AR_BROKEN)
+            continue;
         column[1] = column[0] > s->semantic_begin ? column[0] - s->semantic_begin : 0;
         if (column[1] >= s->codebook_size)
             column[1] = s->codebook_size - 1;
@@ -281,6 +294,8 @@ void ar_step(struct lm *m, struct ar *const *seqs, int n, struct kern_exec *x)
     if (n_frame > 0)
         ar_run_fast(m, live, n_frame, x);
     for (int i = 0; i < n_frame; i++) {
+        if (live[i]->state == AR_BROKEN)
+            continue;
         live[i]->n_frame++;
         live[i]->state = AR_FRAME;
     }

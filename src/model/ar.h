@@ -58,7 +58,8 @@ enum ar_state {
     AR_READY,   /* started; the prompt goes in with the next step */
     AR_FRAME,   /* the last step made a frame: ar_codes */
     AR_STOPPED, /* the model ended it: the last step made no frame */
-    AR_LIMIT    /* max_frames or the context ran out before the model ended: text not finished */
+    AR_LIMIT,   /* max_frames or the context ran out before the model ended: text not finished */
+    AR_BROKEN   /* logits or an embedding are NaN or infinite: the weights are damaged */
 };
 struct ar_params {
     struct sampler_params sampling;

@@ -77,11 +77,17 @@ void codec_stream_reset(struct codec_stream *s)
     for (int i = 0; i < chain->n_stack; i++)
         transformer_kv_reset(s->carry.kv[i]);
     s->carry.n_frame = 0;
+    s->carry.broken = false;
 }
 
 int codec_stream_frames(const struct codec_stream *s)
 {
     return s->carry.n_frame;
+}
+
+bool codec_stream_is_finite(const struct codec_stream *s)
+{
+    return !s->carry.broken;
 }
 
 int codec_max_frames(const struct codec *c)
@@ -126,6 +132,8 @@ static void decode_frame(struct codec_pass *p, float *pcm)
     codec_show(p, d->snake.n, "dec.%d", n_block + 1);
     codec_run_conv(p, &d->conv_out);
     codec_show(p, 1, "dec.%d", n_block + 2);
+    if (!kern_all_finite(p->w->x, (size_t)p->n_row)) /* tanh would make ones of infinities */
+        p->carry->broken = true;
     kern_tanh(p->exec, p->w->x, (size_t)p->n_row);
     codec_show(p, 1, "dec.%d", n_block + 3);
     memcpy(pcm, p->w->x, (size_t)p->n_row * sizeof *pcm);
@@ -241,6 +249,8 @@ static void encode_latent(struct codec_pass *p, int32_t *codes, size_t codes_str
     codec_show(p, s->latent_dim, "down");
     codec_run_stack(p, &p->chain->latent);
     codec_show(p, s->latent_dim, "pre");
+    if (!kern_all_finite(p->w->x, (size_t)p->n_row * (size_t)s->latent_dim))
+        p->carry->broken = true;
     rvq_encode(p->c->book, s->n_codebook, p->w->x, p->n_row, codes, codes_stride, p->c->minus_one,
                p->w->mid, p->exec);
 }
@@ -301,6 +311,15 @@ bool codec_encoding_step(struct codec_encoding *g, const float *pcm, int32_t *co
     return g->carry.n_frame < g->n_frame;
 }
 
+int codec_encoding_check(const struct codec_encoding *g, struct err *e)
+{
+    if (!g->carry.broken)
+        return 0;
+    return err_set(e, ERR_IO,
+                   "the encoder gave numbers that are not finite: the model's file is damaged, get "
+                   "it or convert it again");
+}
+
 int codec_encode(struct codec *c, const float *pcm, size_t n_sample, int32_t *codes,
                  struct kern_exec *x, struct err *e)
 {
@@ -310,6 +329,7 @@ int codec_encode(struct codec *c, const float *pcm, size_t n_sample, int32_t *co
         return r;
     while (codec_encoding_step(g, pcm, codes, x))
         ;
+    r = codec_encoding_check(g, e);
     codec_encoding_free(g);
-    return 0;
+    return r;
 }

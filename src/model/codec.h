@@ -32,7 +32,10 @@ int codec_stream_new(struct codec *c, struct codec_stream **ret, struct err *e);
 void codec_stream_free(struct codec_stream *s);
 void codec_stream_reset(struct codec_stream *s);       /* start anew; keeps memory */
 int codec_stream_frames(const struct codec_stream *s); /* decoded since the start */
-int codec_max_frames(const struct codec *c);           /* of one stream: rows of the rotary table */
+/* Whether all samples since the start were finite; else the weights are damaged, and the sound is
+ * not to be used. */
+bool codec_stream_is_finite(const struct codec_stream *s);
+int codec_max_frames(const struct codec *c); /* of one stream: rows of the rotary table */
 
 /* Decode T more frames; any split of the same codes gives the same samples, bit for bit.
  * codes [Q, T]; entries beyond their codebook count as its last entry, negative ones as 0.
@@ -41,7 +44,8 @@ void codec_decode(struct codec *c, struct codec_stream *s, const int32_t *codes,
                   float *pcm, struct kern_exec *x);
 
 /* Encode a clip (zero-padded to whole frames): codes [Q, T], T = codec_n_frames(c, n_sample).
- * ERR_UNSUPPORTED without an encoder, ERR_LIMIT when longer than the rotary tables, ERR_MEMORY. */
+ * ERR_UNSUPPORTED without an encoder, ERR_LIMIT when longer than the rotary tables, ERR_MEMORY,
+ * ERR_IO when what the encoder computes is not finite. */
 int codec_max_encode_frames(const struct codec *c);
 int codec_n_frames(const struct codec *c, size_t n_sample);
 int codec_encode(struct codec *c, const float *pcm, size_t n_sample, int32_t *codes,
@@ -54,6 +58,8 @@ int codec_encoding_new(struct codec *c, size_t n_sample, struct codec_encoding *
                        struct err *e);
 bool codec_encoding_step(struct codec_encoding *g, const float *pcm, int32_t *codes,
                          struct kern_exec *x);
+/* After the last step: ERR_IO when what was computed is not finite. */
+int codec_encoding_check(const struct codec_encoding *g, struct err *e);
 void codec_encoding_free(struct codec_encoding *g); /* NULL is fine */
 
 /* Observation of every stage, for the golden test: called with a name, data [n_row, n_channel]

@@ -75,6 +75,7 @@ struct codec_carry { /* what a stream remembers */
     float *state;    /* [n_state] */
     struct transformer_kv *kv[CODEC_MAX_STACKS];
     int n_frame;
+    bool broken; /* it computed something that is not finite */
 };
 
 struct codec {

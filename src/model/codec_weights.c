@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "model/codec_parts.h"
+#include "model/load.h"
 
 struct loader {
     const struct gguf *g;
@@ -67,7 +68,7 @@ static int load_floats(struct loader *l, const char *what, size_t n, const float
         return err_set(l->e, ERR_MEMORY, "no memory for tensor %s", l->name);
     kern_to_f32((enum kern_type)t->type, t->data, out, n);
     *ret = out;
-    return 0;
+    return load_check(t, l->e);
 }
 
 /* Weights [n_out, taps, n_in] and a bias of n_out / up numbers, repeated for each phase. */

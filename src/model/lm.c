@@ -32,6 +32,7 @@ struct lm {
 struct lm_slot {
     struct transformer_kv *kv;
     int length, capacity;
+    bool broken; /* a column was fed whose embedding is not finite */
 };
 
 /* --- loading --- */
@@ -114,7 +115,8 @@ static int load_weights(struct lm *m, const struct load *l, struct err *e)
         !(m->codebook_embd = load_find(l, "codebook_embd.weight", book, 2, e)) ||
         !(m->fast_embd = load_find(l, "fast.token_embd.weight", fast, 2, e)))
         return ERR_FORMAT;
-    if ((rc = load_head(m, l, e)) < 0 || (rc = load_fast_head(m, l, e)) < 0)
+    if ((rc = load_head(m, l, e)) < 0 || (rc = load_fast_head(m, l, e)) < 0 ||
+        (rc = load_check(m->fast_embd, e)) < 0)
         return rc;
     if (s->fast_project_in)
         rc = load_linear(l, "fast.proj_in.weight", "fast.proj_in.bias", &m->project, in, e);
@@ -301,12 +303,18 @@ void lm_slot_free(struct lm_slot *s)
 void lm_slot_reset(struct lm_slot *s)
 {
     s->length = 0;
+    s->broken = false;
     transformer_kv_reset(s->kv);
 }
 
 int lm_slot_length(const struct lm_slot *s)
 {
     return s->length;
+}
+
+bool lm_slot_is_finite(const struct lm_slot *s)
+{
+    return !s->broken;
 }
 
 int lm_slot_capacity(const struct lm_slot *s)
@@ -334,12 +342,15 @@ void lm_slot_load(struct lm_slot *s, int n_column, const void *in)
 
 /* --- slow --- */
 
-static void add_row(const struct gguf_tensor *t, size_t row, int dim, float *tmp, float *x)
+/* Returns whether the row's values are finite; a half that is not may look so as a float. */
+static bool add_row(const struct gguf_tensor *t, size_t row, int dim, float *tmp, float *x)
 {
     size_t bytes = kern_type_row_bytes((enum kern_type)t->type, (size_t)dim);
-    kern_to_f32((enum kern_type)t->type, (const char *)t->data + row * bytes, tmp, (size_t)dim);
+    const char *values = (const char *)t->data + row * bytes;
+    kern_to_f32((enum kern_type)t->type, values, tmp, (size_t)dim);
     for (int i = 0; i < dim; i++)
         x[i] += tmp[i];
+    return kern_stored_finite((enum kern_type)t->type, values, (size_t)dim);
 }
 
 static int clamp(int32_t v, int n)
@@ -347,36 +358,40 @@ static int clamp(int32_t v, int n)
     return v < 0 ? 0 : v >= n ? n - 1 : v;
 }
 
-/* llama.py:BaseTransformer.embed: token plus, at semantic positions, all codes; then the scale. */
-static void embed(struct lm *m, const int32_t *column, float *x)
+/* llama.py:BaseTransformer.embed: token plus, at semantic positions, all codes; then the scale.
+ * Returns whether all of them are finite. */
+static bool embed(struct lm *m, const int32_t *column, float *x)
 {
     const struct spec_lm *s = &m->s;
     int dim = s->slow.dim;
     memset(x, 0, (size_t)dim * sizeof *x);
-    add_row(m->token_embd, (size_t)clamp(column[0], s->n_vocab), dim, m->row, x);
+    bool finite = add_row(m->token_embd, (size_t)clamp(column[0], s->n_vocab), dim, m->row, x);
     if (column[0] >= s->semantic_begin && column[0] <= s->semantic_end) {
         float *sum = m->work;
         memset(sum, 0, (size_t)dim * sizeof *sum);
         for (int q = 0; q < s->n_codebook; q++)
-            add_row(m->codebook_embd,
-                    (size_t)q * (size_t)s->codebook_size +
-                        (size_t)clamp(column[1 + q], s->codebook_size),
-                    dim, m->row, sum);
+            finite &= add_row(m->codebook_embd,
+                              (size_t)q * (size_t)s->codebook_size +
+                                  (size_t)clamp(column[1 + q], s->codebook_size),
+                              dim, m->row, sum);
         for (int i = 0; i < dim; i++)
             x[i] += sum[i];
         float scale = sqrtf((float)(s->n_codebook + 1));
         for (int i = 0; s->scale_codebook_embd && i < dim; i++)
             x[i] /= scale;
     }
+    return finite;
 }
 
 /* Put n columns of a feed behind the n_row rows gathered so far. */
 static int lm_gather(struct lm *m, const struct lm_feed *f, int from, int n, int n_row)
 {
     assert(f->slot->length + n <= f->slot->capacity);
+    size_t dim = (size_t)m->s.slow.dim;
     for (int i = 0; i < n; i++, n_row++) {
-        embed(m, f->columns + (size_t)(from + i) * (size_t)(1 + m->s.n_codebook),
-              m->x + (size_t)n_row * (size_t)m->s.slow.dim);
+        const int32_t *column = f->columns + (size_t)(from + i) * (size_t)(1 + m->s.n_codebook);
+        if (!embed(m, column, m->x + (size_t)n_row * dim))
+            f->slot->broken = true;
         m->row_kv[n_row] = f->slot->kv;
         m->row_position[n_row] = f->slot->length++;
     }

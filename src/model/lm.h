@@ -41,6 +41,9 @@ int lm_slot_new(const struct lm *m, int n_context, struct lm_slot **ret, struct 
 void lm_slot_free(struct lm_slot *s);
 void lm_slot_reset(struct lm_slot *s);
 int lm_slot_length(const struct lm_slot *s); /* columns seen */
+/* Whether the embeddings of all columns since the reset were finite.  Loading checks every other
+ * weight; these tables are too large to be read for that. */
+bool lm_slot_is_finite(const struct lm_slot *s);
 int lm_slot_capacity(const struct lm_slot *s);
 enum kern_type lm_kv_type(const struct lm *m); /* of keys and values of the slow transformer */
 

@@ -34,6 +34,20 @@ const struct gguf_tensor *load_find(const struct load *l, const char *name, cons
     return t;
 }
 
+int load_check(const struct gguf_tensor *t, struct err *e)
+{
+    size_t n = 1;
+    for (int i = 0; i < GGUF_MAX_DIMS; i++)
+        n *= (size_t)t->ne[i];
+    if (kern_stored_finite((enum kern_type)t->type, t->data, n))
+        return 0;
+    return err_set(
+        e, ERR_FORMAT,
+        "%.128s holds values that are not finite numbers: the file is damaged, get it or "
+        "convert it again",
+        t->name);
+}
+
 int load_vector(const struct load *l, const char *name, size_t n, const float **ret, struct err *e)
 {
     int64_t ne[1] = {(int64_t)n};
@@ -45,7 +59,7 @@ int load_vector(const struct load *l, const char *name, size_t n, const float **
         return err_set(e, ERR_MEMORY, "out of memory for %s", name);
     kern_to_f32((enum kern_type)t->type, t->data, v, n);
     *ret = v;
-    return 0;
+    return load_check(t, e);
 }
 
 int load_linear(const struct load *l, const char *name, const char *bias, struct kern_linear *ret,

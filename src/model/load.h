@@ -16,7 +16,9 @@ struct load { /* what every loader needs */
  * NULL and an error when it is missing or of another shape or unknown type. */
 const struct gguf_tensor *load_find(const struct load *l, const char *name, const int64_t *ne,
                                     int n_dim, struct err *e);
-/* A vector of n floats in the arena. */
+/* Whether all values of a known type are finite numbers, blocks by their scales; ERR_FORMAT. */
+int load_check(const struct gguf_tensor *t, struct err *e);
+/* A vector of n floats in the arena, all of them finite. */
 int load_vector(const struct load *l, const char *name, size_t n, const float **ret, struct err *e);
 /* Matrix [n_out, n_tap, n_in] (n_tap 1: [n_out, n_in]), with bias [n_out] if bias is not NULL. */
 int load_linear(const struct load *l, const char *name, const char *bias, struct kern_linear *ret,

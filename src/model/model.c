@@ -23,8 +23,10 @@ int model_load(struct model *m, const struct model_options *o, struct err *e)
         (rc = kern_exec_new(o->isa, m->pool, &m->job_exec, e)) < 0)
         return rc;
     m->arena = mem_arena_new(ARENA_CHUNK);
-    rc = m->arena ? load_parts(m, o, e) : err_set(e, ERR_MEMORY, "out of memory for the model");
-    return rc < 0 ? rc : gguf_check(m->file, e);
+    if (!m->arena)
+        return err_set(e, ERR_MEMORY, "out of memory for the model");
+    rc = load_parts(m, o, e);
+    return rc < 0 ? err_wrap(e, "%.200s", gguf_path(m->file)) : gguf_check(m->file, e);
 }
 
 static int model_load_encoder(struct model *m, struct err *e)

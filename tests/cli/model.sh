@@ -80,6 +80,29 @@ expect 1 "not names with values" "$bin" convert "$dir/nan" -o "$dir/x.gguf"
 printf 'sample_rate: fast\n' >"$dir/nan/modded_dac_vq.yaml"
 expect 1 "sample_rate is -1" "$bin" convert "$dir/nan" -o "$dir/x.gguf"
 
+# The same in a model file: found when it is loaded, or by what comes out of it.
+damaged() { # damaged MESSAGE TENSOR HOW [I]: it is said, and nothing is written
+    message=$1
+    shift
+    python3 tests/faults/damage.py "$tiny" "$dir/damaged.gguf" "$@"
+    rm -f "$dir/x.wav"
+    expect 1 "$message" timeout 60 "$bin" say --quiet "A zoo." --model "$dir/damaged.gguf" -o "$dir/x.wav"
+    [ -e "$dir/x.wav" ] && fail "$*: there is a file"
+}
+for tiny in models/jabber-tiny.gguf "$dir/q8.gguf"; do
+    [ -e "$tiny" ] || "$bin" quantize models/jabber-tiny.gguf "$tiny" --type q8 2>/dev/null || fail "quantize"
+    for tensor in fast.output fast.token_embd output_norm blk.2.ffn_norm blk.1.ffn_down \
+        codec.rvq.0.codebook codec.dec.conv_in codec.dec.1.up codec.up.0.dw; do
+        damaged "damaged.gguf: $tensor.weight holds values that are not finite" $tensor.weight nan 7
+    done
+    damaged "codec.dec.0.snake.alpha holds values that are not finite" codec.dec.0.snake.alpha nan
+    damaged "the model \"damaged\" gave numbers that are not finite" output_norm.weight huge
+    damaged "the model \"damaged\" gave numbers that are not finite" fast.output_norm.weight huge
+done
+tiny=models/jabber-tiny.gguf
+damaged "the model \"damaged\" gave numbers that are not finite" codec.dec.conv_in.bias huge
+damaged "the model \"damaged\" gave numbers that are not finite" codec.rvq.3.codebook.weight huge
+
 "$bin" convert --random s1-mini -o "$dir/random.gguf" 2>/dev/null &
 pid=$!
 sleep 1

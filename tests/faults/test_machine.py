@@ -15,6 +15,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "http"))
 import live  # noqa: E402
+from damage import damage  # noqa: E402
 from live import check  # noqa: E402
 
 MOMENTS = int(os.environ.get("FAULTS_MOMENTS", "10"))  # kills; 100 for the long run
@@ -184,8 +185,33 @@ def limits():
         check(s.speech().status == 200, "and it speaks on")
 
 
+def damaged():
+    """Weights that are not numbers: the request ends with what happened, neighbours and server go on."""
+    tiny, z = os.path.join(HERE, "../../models/jabber-tiny.gguf"), 122  # the token of z
+    damage(tiny, path("zoo.gguf"), "token_embd.weight", "nan", 256 * z)
+    damage(tiny, path("codec.gguf"), "codec.dec.conv_in.bias", "huge")
+    damage(tiny, path("lm.gguf"), "blk.1.ffn_norm.weight", "nan")
+    flags = [x for m in ("zoo", "codec", "lm") for x in ("--model", path(m + ".gguf"))]
+    healthy = {"model": "zoo", "input": "Hello there, my good man. We met at the mill. " * 20, "response_format": "pcm", "seed": 1}
+    with live.Server("--threads", "2", *flags) as s:
+        alone = s.speech(**healthy)
+        check(alone.status == 200 and not alone.broken, "what the damage does not touch", alone.body[:200])
+        beside = []
+        thread = threading.Thread(target=lambda: beside.append(s.speech(**healthy)))
+        thread.start()
+        while thread.is_alive():
+            for model, what in (("zoo", "gave numbers that are not finite"), ("codec", "gave numbers that are not"),
+                                ("lm", "blk.1.ffn_norm.weight holds values that are not finite")):
+                r = s.speech(model=model, input="A zoo.", response_format="pcm")
+                check(r.status == 500 and what in r.error()["message"] and f'"{model}"' in r.error()["message"],
+                      "what is damaged is said", (model, r.status, r.body[:300]))
+        thread.join()
+        check(beside[0].body == alone.body and not beside[0].broken, "a neighbour has the same sound")
+        check(s.speech(**healthy).body == alone.body, "and so has the next one")
+
+
 def kills():
-    """The process ends at any moment of uploads, deletions and speech: what was answered holds."""
+    """"The process ends at any moment of uploads, deletions and speech: what was answered holds."""
     store = path("kills")
     flags = ("--threads", "1", "--voice-dir", store)
     kept, gone, lost = set(), set(), set()  # ids: answered as added, as deleted, asked to be deleted
@@ -261,5 +287,6 @@ if __name__ == "__main__":
     twice()
     limits()
     locked()
+    damaged()
     kills()
     sys.exit(live.report())

@@ -134,6 +134,15 @@ void piece_start(struct dual_ar *d, struct slot *slot)
         slot->stream->sound.broken = e;
 }
 
+/* The weights passed the checks of loading, but what they give is not finite. */
+static void piece_break(const struct dual_ar *d, struct jabbertts_stream *s)
+{
+    err_set(&s->sound.broken, ERR_IO,
+            "the model \"%.64s\" gave numbers that are not finite: its file is damaged, get it or "
+            "convert it again",
+            d->tts->name);
+}
+
 void piece_step(struct dual_ar *d, struct slot *const *slots, int n)
 {
     struct ar *ars[LIMIT_SLOTS];
@@ -158,6 +167,8 @@ void piece_step(struct dual_ar *d, struct slot *const *slots, int n)
             piece_take_frame(d, slots[i]);
         else if (state == AR_STOPPED || state == AR_LIMIT)
             piece_made(d, slots[i], state == AR_LIMIT);
+        else if (state == AR_BROKEN)
+            piece_break(d, slots[i]->stream);
     }
 }
 
@@ -249,7 +260,9 @@ void piece_hand_over(struct dual_ar *d)
     d->decoding = NULL;
     piece_mean(&d->codec_s, (c->seconds - fmin(d->beside_s, c->seconds) / 2) / c->n_frame);
     struct jabbertts_stream *s = c->stream;
-    if (!s)
+    if (s && !codec_stream_is_finite(c->codec))
+        piece_break(d, s);
+    if (!s || s->sound.broken.code)
         return;
     struct work *w = work_of(s);
     int i = s->sound.i_head;

@@ -91,6 +91,8 @@ static int stock_decode(const struct stock *s, const struct voice *v, float *pcm
         rc = codec_stream_new(codec, &stream, e);
     if (rc == 0)
         codec_decode(codec, stream, v->codes, v->n_frame, pcm, exec);
+    if (rc == 0 && !codec_stream_is_finite(stream))
+        rc = err_set(e, ERR_IO, "the built-in model's file is damaged, get it again");
     codec_stream_free(stream);
     codec_free(codec);
     kern_exec_free(exec);

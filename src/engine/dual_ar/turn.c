@@ -71,9 +71,9 @@ static int turn_decoders(struct dual_ar *d, struct policy_decoder *v, struct dec
     int n = 0;
     for (int i = 0; i < d->tts->n_slot; i++) {
         struct decoder *c = &d->decoders[i];
-        if (c->stream && c != d->decoding)
+        if (c->stream && c != d->decoding && !c->stream->sound.broken.code)
             piece_settle(c);
-        if (!c->stream)
+        if (!c->stream || c->stream->sound.broken.code) /* it ends after this turn */
             continue;
         const struct jabbertts_stream *s = c->stream;
         const struct work *w = work_of(s);
@@ -234,6 +234,7 @@ static bool turn_encode_step(struct dual_ar *d, struct encode_job *j)
         return true;
     if (codec_encoding_step(j->at, j->pcm, j->codes, d->model.exec))
         return false;
+    j->rc = codec_encoding_check(j->at, &j->err);
     codec_encoding_free(j->at);
     j->at = NULL;
     return true;
