@@ -115,8 +115,6 @@ static const char *simple_form(UChar32 c)
     case 0x2048:
     case 0x2049:
         return "?!";
-    case 0x2116:
-        return "No. ";
     case 0x2212:
         return "−";
     }
@@ -178,8 +176,8 @@ static bool is_ornament(UChar32 c)
            (c >= 0x20d0 && c <= 0x20ff) || (c >= 0xfe00 && c <= 0xfe2f);
 }
 
-/* Does NFKC say the same in ordinary letters?  Not for what means something of its own (x², ½), nor
- * for the wide punctuation that Chinese and Japanese are written with. */
+/* Does NFKC say the same in ordinary letters?  Not for what means something of its own (x², ½, №),
+ * nor for the wide punctuation that Chinese and Japanese are written with. */
 static bool wants_compatibility(UChar32 c)
 {
     switch (u_getIntPropertyValue(c, UCHAR_DECOMPOSITION_TYPE)) {
@@ -195,7 +193,7 @@ static bool wants_compatibility(UChar32 c)
     case U_DT_FINAL:
     case U_DT_ISOLATED:
         return c != 0xb5 && c != 0x17f && !(c >= 0x2032 && c <= 0x2037) && c != 0xff61 &&
-               c != 0xff64 && !(c >= 0xa8 && c <= 0xb8);
+               c != 0xff64 && !(c >= 0xa8 && c <= 0xb8) && c != 0x2116;
     case U_DT_WIDE:
         return u_isalnum(c) || u_charType(c) == U_CURRENCY_SYMBOL ||
                u_charType(c) == U_MATH_SYMBOL || c == 0xff05 || c == 0xff06 || c == 0xff03 ||

@@ -126,8 +126,7 @@ static const char *lang_or_null(const char *s)
     return s[0] && strcmp(s, "-") != 0 ? s : NULL;
 }
 
-/* A set of ICU's rules, or the gender in which it spells cardinals: m, f or n. */
-static const char *lang_rules(const char *s)
+const char *lang_rules(const char *s)
 {
     static const char *const genders[] = {
         ['m'] = "%spellout-cardinal-masculine",

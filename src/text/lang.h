@@ -65,6 +65,8 @@ void lang_free(struct lang *l);
 const char *lang_builtin(const char *code, size_t n);
 /* Is it a common English word of 3 to 9 small letters (share/lang/en.words)? */
 bool lang_is_ordinary(const char *word, size_t n);
+/* A set of ICU's rules, "%...", or the gender in which it spells cardinals: m, f or n; NULL: "". */
+const char *lang_rules(const char *s);
 /* NULL: no such list. */
 const struct lang_list *lang_list_find(const struct lang *l, const char *name, size_t n);
 

@@ -338,10 +338,24 @@ static size_t numbers_range_end(const struct reader *r, size_t at, struct langua
     return end + y->len - at;
 }
 
+/* 2%-6%: bytes of a unit or currency at s[at], perhaps behind a space. */
+static size_t numbers_unit_len(const struct reader *r, size_t at)
+{
+    size_t spaces = scan_spaces(r->s, r->n, at) == 1, len;
+    if (!numbers_currency_at(r, at + spaces, &len) && !unit_at(r, at + spaces, &len))
+        return 0;
+    return spaces + len;
+}
+
 static size_t read_range(const struct reader *r, const struct language_number *x, size_t at)
 {
     struct language_number y;
-    size_t len = numbers_range_end(r, at, &y);
+    size_t len = numbers_range_end(r, at, &y), unit_len = len ? 0 : numbers_unit_len(r, at);
+    if (unit_len && (len = numbers_range_end(r, at + unit_len, &y)) > 0) {
+        len += unit_len;
+        if (at + len + unit_len > r->n || memcmp(r->s + at, r->s + at + len, unit_len) != 0)
+            return 0;
+    }
     if (!len)
         return 0;
     language_say_number(r->l, x, plain_rules(r, x, r->n), r->w);
@@ -385,6 +399,13 @@ static struct language_number numbers_price_at(const struct reader *r, size_t at
     return x;
 }
 
+/* 5,- is five whole ones. */
+static size_t numbers_whole_mark(const struct reader *r, size_t at)
+{
+    size_t dash = at < r->n && r->s[at] == r->l->decimal ? scan_dash(r->s, r->n, at + 1) : 0;
+    return dash && !scan_is_digit(r->s[at + 1 + dash < r->n ? at + 1 + dash : at]) ? 1 + dash : 0;
+}
+
 static size_t read_money_before(const struct reader *r, size_t at)
 {
     size_t len, end = at;
@@ -410,8 +431,9 @@ static size_t read_money_before(const struct reader *r, size_t at)
         language_say_number(r->l, &x, NULL, r->w);
         words_add(r->w, r->l->to);
     }
+    end += range ? range : numbers_whole_mark(r, end);
     language_say_money(r->l, range ? &y : &x, c, r->w);
-    return end + range - at;
+    return end - at;
 }
 
 /* 1.2.3, 192.168.0.1: numbers with points between them; 2.0, where a fraction has a comma. */

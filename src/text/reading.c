@@ -63,11 +63,11 @@ static bool reading_is_word_byte(char c)
     return scan_is_alpha(c) || c == '\'' || (unsigned char)c >= 0x80;
 }
 
-/* Spaces, an opening mark and one period may stand between. */
+/* Spaces, an opening mark, a colon and one period may stand between. */
 static void reading_look_back(struct reading *z)
 {
     size_t end = z->at;
-    while (end && z->at - end < 8 && strchr(" (\"", z->s[end - 1]))
+    while (end && z->at - end < 8 && strchr(" (\":", z->s[end - 1]))
         end--;
     end -= end && z->s[end - 1] == '.' && end < z->at;
     size_t start = end;

@@ -462,6 +462,11 @@ static int rules_parse_braces(struct rules_expander *x, struct rules_op *op, con
     }
     op->text = rest;
     op->n = n_rest;
+    if (n_rest == 1) { /* {n:f} */
+        op->text = lang_rules((char[2]){rest[0], 0});
+        op->n = op->text && op->text[0] == '%' ? (int)strlen(op->text) : 0;
+        return op->n ? 0 : rules_fault(x, "no such format", rest, n_rest);
+    }
     if (!n_rest || rest[0] == '%')
         return 0;
     op->set = rules_set_named(x->r, rest, n_rest);
