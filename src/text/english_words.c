@@ -84,20 +84,31 @@ static size_t capitals_at(const char *s, size_t n, size_t at)
 /* Are the words around in capitals too?  Then they are shouted, not spelled. */
 static bool is_shouted(const char *s, size_t n, size_t at, size_t len)
 {
-    size_t after = at + len, before = at;
-    while (after < n && strchr(" '-!", s[after]))
-        after++;
-    size_t next = capitals_at(s, n, after);
-    while (before && strchr(" '-!", s[before - 1]))
-        before--;
-    size_t start = before;
-    while (start && scan_is_upper(s[start - 1]))
-        start--;
-    size_t last = before - start;
-    bool word_before = start && scan_is_alpha(s[start - 1]);
-    bool word_after = after + next < n && scan_is_alpha(s[after + next]);
-    return (next >= 2 && !word_after && (next >= 4 || last >= 2)) ||
-           (last >= 2 && !word_before && (last >= 4 || next >= 2));
+    size_t after = at + len, before = at, letters = 0, words = 0, longest = 0;
+    for (int i = 0; i < 2; i++) {
+        while (after < n && strchr(" '-!", s[after]))
+            after++;
+        size_t next = capitals_at(s, n, after);
+        after += next;
+        if (next == 0 || (after < n && scan_is_alpha(s[after])))
+            break;
+        words += next > 1;
+        letters += next;
+        longest = next > longest ? next : longest;
+    }
+    for (int i = 0; i < 2; i++) {
+        while (before && strchr(" '-!", s[before - 1]))
+            before--;
+        size_t end = before;
+        while (before && scan_is_upper(s[before - 1]))
+            before--;
+        if (before == end || (before && scan_is_alpha(s[before - 1])))
+            break;
+        words += end - before > 1;
+        letters += end - before;
+        longest = end - before > longest ? end - before : longest;
+    }
+    return words > 0 && letters >= 4 && (longest >= 4 || words > 1);
 }
 
 enum capitals { CAPITALS_WORD, CAPITALS_NAME, CAPITALS_SPELL };

@@ -460,6 +460,20 @@ static int lang_parse(struct lang *l, const char *file, const char *text, size_t
     return rc;
 }
 
+/* The abbreviations that stand between words and look like one: "idk". */
+static void lang_note_short_words(struct text_language *t)
+{
+    for (int i = 0; i < t->n_abbreviations; i++) {
+        const char *word = t->abbreviations[i].written;
+        uint32_t letters = 0, n = 0;
+        while (scan_is_lower(word[n]))
+            letters = letters << 8 | (unsigned char)word[n++];
+        uint32_t bit = language_short_bit(letters);
+        if (n <= 4 && word[n] == 0)
+            t->short_words[bit / 64] |= (uint64_t)1 << (bit % 64);
+    }
+}
+
 struct lang *lang_load(const char *name, const char *text, size_t n, struct err *e)
 {
     struct lang *l = mem_alloc(sizeof *l);
@@ -479,6 +493,7 @@ struct lang *lang_load(const char *name, const char *text, size_t n, struct err 
         l->table.hooks = *hooks;
     memcpy(l->code, name, strlen(name) < sizeof l->code ? strlen(name) : 0);
     l->table.code = l->code;
+    lang_note_short_words(&l->table);
     if (rc == 0) {
         l->table.rules = rules_new(l, e);
         if (l->table.rules)

@@ -147,7 +147,8 @@ struct language_number language_number_at(const struct text_language *l, const c
     if (scan_is_digit(s[at])) {
         if (!language_read_groups(l, s, n, &at, &x))
             return none;
-    } else if (s[at] != l->decimal || scan_word_before(s, at)) {
+    } else if (s[at] != l->decimal || scan_word_before(s, at) ||
+               (at > 1 && s[at - 1] == l->decimal)) {
         return none;
     }
     if (at + 1 < n && s[at] == l->decimal && scan_is_digit(s[at + 1])) {

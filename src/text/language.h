@@ -11,6 +11,7 @@
 #define TEXT_LANGUAGE_H
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct words; /* words.h: where spoken words are collected */
 
@@ -133,9 +134,17 @@ struct text_language {
     const struct language_symbol *symbols;
     int n_units, n_currencies, n_abbreviations, n_symbols, n_months; /* of a .lang file's tables */
     struct rules *rules; /* of a .lang file (rules.h); NULL: none */
+    /* Bits of the abbreviations of up to four small letters, by language_short_bit of the letters,
+     * each a byte: a word without its bit is none of them. */
+    uint64_t short_words[64];
 
     struct language_hooks hooks;
 };
+
+static inline uint32_t language_short_bit(uint32_t letters)
+{
+    return letters * 2654435761u >> 20;
+}
 
 /* The language of "en", "en-us", "en_GB" or an espeak-ng name; NULL: one that we have no table for.
  */

@@ -525,7 +525,8 @@ static size_t line_prefix(struct markup *m, size_t at, size_t end, bool *item)
     for (;;) {
         while (i < end && markup_is_space(m->s[i]))
             i++;
-        if (i >= end || m->s[i] != '>' || (i + 1 < end && m->s[i + 1] == '='))
+        if (i >= end || m->s[i] != '>' ||
+            (i + 1 < end && (m->s[i + 1] == '=' || scan_is_digit(m->s[i + 1]))))
             break;
         i++;
     }

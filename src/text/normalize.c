@@ -158,12 +158,18 @@ static size_t plain_run(const struct normalizer *z, size_t at)
     for (;;) {
         size_t word = i, vowels = 0;
         unsigned numeral = 1;
+        uint32_t letters = 0;
         for (; i < z->n && scan_is_lower(z->s[i]); i++) {
+            letters = letters << 8 | (unsigned char)z->s[i];
             vowels += VOWELS >> (z->s[i] - 'a') & 1;
             numeral &= NUMERALS >> (z->s[i] - 'a');
         }
-        if ((vowels == 0 || numeral) && i > word && i - word < 5) /* vs, lbs, btw, xiv */
-            return word - at;
+        if (i > word && i - word < 5) {
+            uint32_t bit = language_short_bit(letters);
+            bool known = z->l->short_words[bit / 64] >> (bit % 64) & 1;
+            if (vowels == 0 || numeral || known) /* vs, lbs, btw, xiv; idk */
+                return word - at;
+        }
         if (i < z->n && z->s[i] != ' ' && z->s[i] != ',' && z->s[i] != '\n')
             return end - at;
         if (i >= z->n)
