@@ -180,9 +180,9 @@ JABBERTTS_API int jabbertts_voice_at(const struct jabbertts *tts, int i,
 /* i-th alias, NULL after the last; *name is the voice it stands for. */
 JABBERTTS_API const char *jabbertts_voice_alias(const struct jabbertts *tts, int i,
                                                 const char **name);
-/* The voice used when none is asked for; NULL: the model speaks without a reference. */
 /* Not 0: the model came without voices and imitates those of the built-in one. */
 JABBERTTS_API int jabbertts_voices_imitated(const struct jabbertts *tts);
+/* The voice used when none is asked for; NULL: the model speaks without a reference. */
 JABBERTTS_API const char *jabbertts_voice_default(const struct jabbertts *tts);
 
 /* i-th voice of espeak-ng, which every engine can use beside its model: a language, as "de" or
@@ -193,9 +193,11 @@ JABBERTTS_API const char *jabbertts_espeak_voice(int i, const char **name);
 /* Seconds of the longest clip that a voice can be made from; 0: this engine cannot clone. */
 JABBERTTS_API double jabbertts_clip_seconds(const struct jabbertts *tts);
 
-/* A voice made from a clip: its codes and transcript, for the model that made it. */
+/* A voice made from clips: their codes and transcripts, for the model that made it. */
 struct jabbertts_voice;
-/* Any sound file libav can read, at most jabbertts_clip_seconds; text: what is said in it. */
+#define JABBERTTS_CLIPS_MAX 8
+/* Any sound file libav can read, at most jabbertts_clip_seconds; text: what is said in it, or NULL
+ * or "": not known, which costs likeness and words. */
 JABBERTTS_API int jabbertts_voice_from_file(struct jabbertts *tts, const char *path,
                                             const char *text, struct jabbertts_voice **ret,
                                             struct jabbertts_error *e);
@@ -207,6 +209,10 @@ JABBERTTS_API int jabbertts_voice_from_codes(struct jabbertts *tts, const int32_
                                              int n_frame, const char *text,
                                              struct jabbertts_voice **ret,
                                              struct jabbertts_error *e);
+/* Let v have the clips of more, too, which is freed: at most JABBERTTS_CLIPS_MAX, together no
+ * longer than jabbertts_clip_seconds, else ERR_LIMIT, and both are left as they are. */
+JABBERTTS_API int jabbertts_voice_join(struct jabbertts_voice *v, struct jabbertts_voice *more,
+                                       struct jabbertts_error *e);
 /* Not while a request that uses it runs.  NULL is fine. */
 JABBERTTS_API void jabbertts_voice_free(struct jabbertts_voice *v);
 
@@ -227,6 +233,12 @@ JABBERTTS_API void jabbertts_store_close(struct jabbertts_store *s);
 
 enum jabbertts_kind { JABBERTTS_VOICE, JABBERTTS_CONSENT };
 
+struct jabbertts_clip {
+    const void *recording;
+    size_t n_bytes;
+    const char *transcript;
+    double seconds;
+};
 struct jabbertts_stored {
     const char *id;          /* voice_... or cons_... */
     const char *name;        /* of a voice: letters, digits, - and _, and no other voice has it */
@@ -236,9 +248,12 @@ struct jabbertts_stored {
     const char *consent;     /* id of the consent a voice was made with, or "" */
     const char *owner;       /* whose it is; "": everyone's */
     int64_t created_at;      /* seconds since 1970 */
-    double seconds;          /* of the recording */
-    const void *recording;   /* a sound file as it came; NULL in lists */
+    double seconds;          /* of the recordings */
+    const void *recording;   /* a sound file as it came; NULL in lists, which have no more either */
     size_t n_bytes;
+    const struct jabbertts_clip *more; /* [n_more] further recordings of a voice, at most
+                                        * JABBERTTS_CLIPS_MAX - 1 */
+    int n_more;
     int trim; /* to add: a recording that is too long is cut at a pause, not refused */
 };
 /* What is meant of the store.  An owner sees their own rows and everyone's, and changes only their
@@ -288,7 +303,8 @@ struct jabbertts_stream;
 
 struct jabbertts_request {
     const char *text;
-    const char *voice; /* name, alias, or id in the store; NULL: the default */
+    const char *voice; /* name, alias, or id in the store; NULL: the default; "": none, so that the
+                        * first sentence is the voice of the others */
     const char *owner; /* of voices in the store that it may use; NULL: any */
     const struct jabbertts_voice
         *reference;           /* instead of a name; borrowed until the stream's end */
@@ -304,6 +320,8 @@ struct jabbertts_request {
     int ssml;                 /* text is SSML: 1 yes, -1 no, 0 if it starts with <speak */
     int normalize;            /* default 1; 0: the text goes to the model as it was written */
     int carry_markers;        /* default 1: a marker leads the rest of its paragraph (S1 models) */
+    int context_sentences;    /* 0 to 8, default 0: each sentence hears so many before it, at most,
+                               * as further references; they are made one after the other */
 };
 JABBERTTS_API void jabbertts_request_init(struct jabbertts_request *r);
 /* Everything in the request but the reference is copied.  A text without a letter or a digit is

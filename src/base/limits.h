@@ -11,6 +11,8 @@
 #define LIMIT_VOICE_TEXT_BYTES  4096       /* transcript of one reference */
 #define LIMIT_VOICE_ABOUT_BYTES 400        /* a language, a description */
 #define LIMIT_REFERENCE_SECONDS 90         /* one reference clip */
+#define LIMIT_REFERENCES        8          /* clips of one voice */
+#define LIMIT_CONTEXT_SENTENCES 8          /* of a text, that the next one hears */
 #define LIMIT_RECORDING_BYTES   (10 << 20) /* a sound file uploaded as a voice or consent */
 #define LIMIT_STORED            10000      /* voices, and consents, in one store */
 #define LIMIT_AUDIO_SECONDS     7200       /* sound read from one file */

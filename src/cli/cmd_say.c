@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/options.h"
+#include "cli/clips.h"
 #include "cli/player.h"
 
 #define READ_SIZE 4096 /* samples */
@@ -41,6 +41,11 @@ static bool is_clip(const char *voice)
     return voice && (strchr(voice, '/') || strchr(voice, '.'));
 }
 
+static bool say_imitates(const struct options *o)
+{
+    return o->clips.n > 0 || is_clip(o->request.voice);
+}
+
 static int say_choose_format(struct say *s)
 {
     struct jabbertts_format f;
@@ -64,10 +69,10 @@ static int say_choose_format(struct say *s)
 static int say_check(struct say *s)
 {
     struct options *o = s->o;
-    if (o->voice_text && !is_clip(o->request.voice))
-        return cli_usage("say", "--voice-text goes with --voice FILE");
-    if (!o->voice_text && is_clip(o->request.voice))
-        return cli_usage("say", "--voice FILE needs --voice-text: what is said in it");
+    if (o->clip_texts.n && !say_imitates(o))
+        return cli_usage("say", "--voice-text goes with --voice FILE or --reference FILE");
+    if (o->clips.n && o->request.voice && !is_clip(o->request.voice))
+        return cli_usage("say", "--reference goes without a --voice that has a name");
     if (!o->output && !o->play)
         o->output = "speech.wav";
     if (o->output && !strcmp(o->output, "-") && isatty(1))
@@ -272,26 +277,58 @@ static int say_submit(struct say *s)
                                              : cli_error("say", &e);
 }
 
+/* All recordings as one voice. */
+static int say_imitate(struct say *s)
+{
+    struct clips c = {.n = 0};
+    struct jabbertts_error e;
+    int code = clips_gather(s->o, s->o->request.voice, &c);
+    for (int i = 0; i < c.n && !code; i++) {
+        struct jabbertts_voice *one;
+        if (!c.text[i])
+            cli_note(
+                "what is said in %s is not known (--voice-text): that costs likeness and words",
+                c.path[i]);
+        if (jabbertts_voice_from_file(s->tts, c.path[i], c.text[i], &one, &e) < 0) {
+            code = cli_error("say", &e);
+        } else if (!s->reference) {
+            s->reference = one;
+        } else if (jabbertts_voice_join(s->reference, one, &e) < 0) {
+            jabbertts_voice_free(one);
+            code = cli_error("say", &e);
+        }
+    }
+    clips_done(&c);
+    s->o->request.reference = s->reference;
+    return code;
+}
+
+/* Another model than the built-in one may have voices of our making, which the store keeps. */
+static bool is_model(const struct options *o)
+{
+    return o->server.engine.model && strcmp(o->server.engine.model, "espeak-ng");
+}
+
+static bool say_needs_store(const struct options *o)
+{
+    return is_model(o) || (o->request.voice && access(o->server.voice_dir, F_OK) == 0);
+}
+
 static int say_prepare(struct say *s)
 {
     struct jabbertts_error e;
     struct options *o = s->o;
-    const char *voice = o->request.voice;
     char dir[4096];
     o->server.voice_dir = cli_voice_dir(o->server.voice_dir, dir, sizeof dir);
-    if (voice && !is_clip(voice) && access(o->server.voice_dir, F_OK) == 0 &&
-        jabbertts_store_open(o->server.voice_dir, &s->store, &e) < 0)
+    if (!say_imitates(o) && say_needs_store(o) &&
+        jabbertts_store_open(o->server.voice_dir, &s->store, &e) < 0 && !is_model(o))
         return cli_error("say", &e);
     o->server.engine.store = s->store;
     o->server.engine.slots = 5; /* one stays free for others: four sentences at once */
     if (jabbertts_open(&o->server.engine, &s->tts, &e) < 0)
         return cli_error("say", &e);
-    if (is_clip(voice)) {
-        if (jabbertts_voice_from_file(s->tts, voice, o->voice_text, &s->reference, &e) < 0)
-            return cli_error("say", &e);
-        o->request.reference = s->reference;
-    }
-    return say_submit(s);
+    int code = say_imitates(o) ? say_imitate(s) : 0;
+    return code ? code : say_submit(s);
 }
 
 static int say_say(struct say *s)

@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/options.h"
+#include "cli/clips.h"
 
 #define READ_MAX (64 << 20) /* bytes of a recording or an exported voice */
 
@@ -157,8 +157,8 @@ static void show_stored(void *cookie, const struct jabbertts_stored *v)
     gmtime_r(&t, &tm);
     strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S UTC", &tm);
     printf("name         %s\nkind         yours\nid           %s\ncreated      %s\n"
-           "recording    %.2f s, %zu bytes\n",
-           v->name, v->id, when, v->seconds, v->n_bytes);
+           "recordings   %d, %.2f s\n",
+           v->name, v->id, when, v->n_more + 1, v->seconds);
     const char *const rest[][2] = {{"language", v->language},
                                    {"transcript", v->transcript},
                                    {"description", v->description},
@@ -166,6 +166,9 @@ static void show_stored(void *cookie, const struct jabbertts_stored *v)
     for (size_t i = 0; i < sizeof rest / sizeof *rest; i++)
         if (*rest[i][1])
             printf("%-12s %s\n", rest[i][0], rest[i][1]);
+    for (int i = 0; i < v->n_more; i++)
+        if (*v->more[i].transcript)
+            printf("%-12s %s\n", "", v->more[i].transcript);
 }
 
 /* 1 if the model has a voice or alias of this name, which was printed. */
@@ -230,23 +233,55 @@ static int voices_added(struct voices *c, const char *id)
     return CLI_OK;
 }
 
+/* The recordings' bytes; free each clip's. */
+static int voices_read_clips(const struct clips *c, struct jabbertts_clip *clip)
+{
+    int code = 0;
+    for (int i = 0; i < c->n && !code; i++) {
+        char *data = NULL;
+        clip[i].transcript = c->text[i];
+        code = cli_read_file(c->path[i], READ_MAX, &data, &clip[i].n_bytes);
+        clip[i].recording = data;
+        if (!c->text[i])
+            cli_note("what is said in %s is not known (--text): that costs likeness and words",
+                     c->path[i]);
+    }
+    return code;
+}
+
+static int voices_add_clips(struct voices *c, const struct jabbertts_clip *clip, int n)
+{
+    struct jabbertts_stored v = c->o->voice;
+    struct jabbertts_error e;
+    char id[48];
+    int code;
+    v.name = c->o->argument[0];
+    v.trim = c->o->trim;
+    v.recording = clip->recording;
+    v.n_bytes = clip->n_bytes;
+    v.transcript = clip->transcript;
+    v.more = clip + 1;
+    v.n_more = n - 1;
+    if ((code = voices_open_store(c)) || (code = voices_open_engine(c)))
+        return code;
+    return jabbertts_store_add(c->store, c->tts, JABBERTTS_VOICE, &v, id, &e) < 0
+               ? cli_error("voices", &e)
+               : voices_added(c, id);
+}
+
 static int cmd_voices_add(struct options *o)
 {
     struct voices c = {.o = o};
-    struct jabbertts_stored v = o->voice;
-    struct jabbertts_error e;
-    char id[48], *data;
-    int code = cli_read_file(o->argument[1], READ_MAX, &data, &v.n_bytes);
-    if (code)
-        return code;
-    v.name = o->argument[0];
-    v.trim = o->trim;
-    v.recording = data;
-    if ((code = voices_open_store(&c)) == 0 && (code = voices_open_engine(&c)) == 0)
-        code = jabbertts_store_add(c.store, c.tts, JABBERTTS_VOICE, &v, id, &e) < 0
-                   ? cli_error("voices", &e)
-                   : voices_added(&c, id);
-    free(data);
+    struct clips clips = {.n = 0};
+    struct jabbertts_clip clip[JABBERTTS_CLIPS_MAX] = {{0}};
+    int code = clips_gather(o, o->argument[1], &clips);
+    if (!code)
+        code = voices_read_clips(&clips, clip);
+    if (!code)
+        code = voices_add_clips(&c, clip, clips.n);
+    for (int i = 0; i < clips.n; i++)
+        free((void *)(uintptr_t)clip[i].recording);
+    clips_done(&clips);
     return voices_close(&c, code);
 }
 
@@ -297,7 +332,8 @@ static int cmd_voices_import(struct options *o)
 
 const struct verb voices_verbs[] = {
     {"list", "", "your own voices and the model's", 0, cmd_voices_list},
-    {"add", "NAME RECORDING", "make a voice of a recording of speech", 2, cmd_voices_add},
+    {"add", "NAME RECORDING", "make a voice of a recording of speech, or of a folder of some", 2,
+     cmd_voices_add},
     {"show", "NAME", "what is known about a voice", 1, cmd_voices_show},
     {"rm", "NAME", "delete a voice of yours and its recording", 1, cmd_voices_remove},
     {"export", "NAME FILE", "a voice of yours as one file; - is standard output", 2,

@@ -92,9 +92,10 @@ struct options {
     struct jabbertts_convert_options convert; /* recommended sampling and names */
     struct jabbertts_stored voice;            /* that is added */
     struct option_list aliases, models;       /* models: as --model says them */
+    struct option_list clips, clip_texts;     /* recordings to imitate, and what is said in them */
     int memory_budget_mb;
-    const char *output, *format, *input, *voice_text, *stage, *type, *imatrix, *onnx, *reference,
-        *corpus, *check;
+    const char *output, *format, *input, *stage, *type, *imatrix, *onnx, *reference, *corpus,
+        *check;
     const char *model_dir, *ca_file;
     char model_path[4096]; /* of an installed model that was named */
     int connections;       /* of a download */

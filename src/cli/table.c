@@ -169,17 +169,23 @@ const struct option_row option_rows[] = {
 
     {.section = "Voice",
      .name = "voice", SETTING(SAY), .type = STRING, AT(request.voice), .placeholder = "NAME",
-     .help = "a voice (jabbertts voices), or a sound file to imitate (default: the model's)"},
+     .help = "a voice (jabbertts voices), or a sound file to imitate, or a folder of some "
+             "(default: the model's)"},
     {.name = "voice", OF_CALL(TEXT), .type = STRING, AT(request.voice), .placeholder = "NAME",
      .help = "whose reference a prompt begins with (default: none)"},
-    {.name = "voice_text", OF_CALL(SAY), .type = STRING, AT(voice_text), .placeholder = "TEXT",
-     .help = "what is said in that sound file"},
+    {.name = "reference", OF_CALL(SAY | VOICES), .type = LIST, AT(clips), .placeholder = "FILE",
+     .help = "a further recording of the same speaker, or a folder of some; may be repeated, 8 in "
+             "all"},
+    {.name = "voice_text", OF_CALL(SAY), .type = LIST, AT(clip_texts), .placeholder = "TEXT",
+     .help = "what is said in that sound file; repeated: in each recording, in their order "
+             "(default: what is in the file beside it with the ending .lab or .txt)"},
     {.name = "language", SETTING(SAY | TEXT), .type = STRING, AT(request.language),
      .placeholder = "NAME",
      .help = "of the text, as espeak-ng names it: en-us, de, pt-br (default: told sentence by "
              "sentence)"},
-    {.name = "text", OF_CALL(VOICES), .type = STRING, AT(voice.transcript), .placeholder = "TEXT",
-     .help = "what is said in the recording: makes a better voice"},
+    {.name = "text", OF_CALL(VOICES), .type = LIST, AT(clip_texts), .placeholder = "TEXT",
+     .help = "what is said in the recording: makes a better voice; repeated: in each, in their "
+             "order (default: what is in the file beside it with the ending .lab or .txt)"},
     {.name = "language", OF_CALL(VOICES), .type = STRING, AT(voice.language),
      .placeholder = "TAG", .help = "of the recording, as en or de-AT"},
     {.name = "description", OF_CALL(VOICES), .type = STRING, AT(voice.description),
@@ -203,6 +209,7 @@ const struct option_row option_rows[] = {
     {.name = "temperature", SETTING(SAY), .type = PARAMETER, .placeholder = "X"},
     {.name = "top_p", SETTING(SAY), .type = PARAMETER, .placeholder = "X"},
     {.name = "repetition_penalty", SETTING(SAY), .type = PARAMETER, .placeholder = "X"},
+    {.name = "context_sentences", SETTING(SAY), .type = PARAMETER, .placeholder = "N"},
     {.name = "max_seconds", OF_CALL(SAY), .type = PARAMETER, .placeholder = "S"},
     {.name = "sample_rate", OF_CALL(SAY), .type = PARAMETER, .placeholder = "HZ"},
 

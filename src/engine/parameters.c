@@ -38,6 +38,11 @@ static const struct jabbertts_parameter parameters[] = {
      "false: the text goes to the model as it was written, Markdown and numbers too"},
     {"carry_markers", JABBERTTS_TYPE_INT, REQUEST(carry_markers), 0, 1, 1,
      "true: an emotion or tone at a sentence's start, (sad), leads the rest of its paragraph"},
+    {"context_sentences", JABBERTTS_TYPE_INT, REQUEST(context_sentences), 0,
+     LIMIT_CONTEXT_SENTENCES, 0,
+     "sentences before each one that the model hears, so that a long text stays one voice; they "
+     "are "
+     "then made one after the other"},
 };
 #define N_PARAMETER (sizeof parameters / sizeof *parameters)
 

@@ -85,13 +85,13 @@ static int stages_add_prompt(struct show *s, const struct text_piece *piece, str
 {
     const struct model *m = s->tts->model;
     const char *name = piece->voice ? piece->voice : s->voice;
-    struct prompt_reference ref = {0};
+    struct references ref = {0};
     struct jabbertts_voice *stored = NULL;
     struct prompt p;
     int rc = name ? prepare_voice(s->tts, name, NULL, &ref, &stored, e) : 0;
     prompt_init(&p, m->spec.lm.n_codebook);
     if (rc == 0)
-        rc = prompt_build(&p, m->tokenizer, &m->spec.lm, &ref, name != NULL, piece->text, false, e);
+        rc = prompt_build(&p, m->tokenizer, &m->spec.lm, ref.clip, ref.n, piece->text, false, e);
     for (int i = 0; rc == 0 && i < p.n_column; i++)
         if ((rc = buf_add_format(&s->out, i ? " %d" : "%d",
                                  (int)p.columns[(size_t)i * (1 + (size_t)p.n_codebook)])) < 0)

@@ -43,6 +43,9 @@ static int check_request(const struct jabbertts_request *r, struct err *e)
     if (!(r->max_seconds >= 0 && r->max_seconds <= LIMIT_AUDIO_SECONDS))
         return err_set(e, ERR_ARGUMENT, "max_seconds is %g, must be 0 (no limit) to %d",
                        r->max_seconds, LIMIT_AUDIO_SECONDS);
+    if (r->context_sentences < 0 || r->context_sentences > LIMIT_CONTEXT_SENTENCES)
+        return err_set(e, ERR_ARGUMENT, "context_sentences is %d, must be 0 to %d",
+                       r->context_sentences, LIMIT_CONTEXT_SENTENCES);
     if (!(r->deadline_s >= 0))
         return err_set(e, ERR_ARGUMENT, "deadline_s is %g, must be 0 (none) or more",
                        r->deadline_s);

@@ -11,7 +11,8 @@
 #include "store/store.h"
 
 #define MIN_SECONDS  1
-#define TRIM_SECONDS 600 /* of a recording that is to be cut */
+#define TRIM_SECONDS 600      /* of a recording that is to be cut */
+#define CODEC        "codec." /* tensors */
 
 /* --- the public functions over the rows --- */
 
@@ -95,20 +96,34 @@ static int check_free(struct jabbertts *tts, const char *name, struct err *e)
                  : 0;
 }
 
+static int check_recording(const void *recording, size_t n_bytes, const char *transcript,
+                           struct err *e)
+{
+    if (!recording || n_bytes == 0)
+        return err_set(e, ERR_ARGUMENT, "the recording is empty");
+    if (n_bytes > LIMIT_RECORDING_BYTES)
+        return err_set(e, ERR_LIMIT, "the recording has %zu bytes, the limit is %d", n_bytes,
+                       LIMIT_RECORDING_BYTES);
+    return check_length("transcript", transcript, LIMIT_VOICE_TEXT_BYTES, e);
+}
+
 static int check_input(struct jabbertts *tts, enum jabbertts_kind kind,
                        const struct jabbertts_stored *v, struct err *e)
 {
     int rc;
     if ((rc = check_name(kind, v->name, e)) < 0 ||
         (rc = check_length("language", v->language, 35, e)) < 0 ||
-        (rc = check_length("transcript", v->transcript, LIMIT_VOICE_TEXT_BYTES, e)) < 0 ||
-        (rc = check_length("description", v->description, LIMIT_VOICE_TEXT_BYTES, e)) < 0)
+        (rc = check_length("description", v->description, LIMIT_VOICE_TEXT_BYTES, e)) < 0 ||
+        (rc = check_recording(v->recording, v->n_bytes, v->transcript, e)) < 0)
         return rc;
-    if (!v->recording || v->n_bytes == 0)
-        return err_set(e, ERR_ARGUMENT, "the recording is empty");
-    if (v->n_bytes > LIMIT_RECORDING_BYTES)
-        return err_set(e, ERR_LIMIT, "the recording has %zu bytes, the limit is %d", v->n_bytes,
-                       LIMIT_RECORDING_BYTES);
+    if (v->n_more < 0 || v->n_more > LIMIT_REFERENCES - 1)
+        return err_set(e, ERR_LIMIT, "a %s of %d recordings, the limit is %d",
+                       kind == JABBERTTS_VOICE ? "voice" : "consent", v->n_more + 1,
+                       kind == JABBERTTS_VOICE ? LIMIT_REFERENCES : 1);
+    for (int i = 0; i < v->n_more; i++)
+        if ((rc = check_recording(v->more[i].recording, v->more[i].n_bytes, v->more[i].transcript,
+                                  e)) < 0)
+            return rc;
     return kind == JABBERTTS_VOICE ? check_free(tts, v->name, e) : 0;
 }
 
@@ -133,13 +148,12 @@ int jabbertts_store_rename(struct jabbertts_store *s, const struct jabbertts_whi
 
 /* --- adding --- */
 
-/* Which codec made some codes: FNV-1a of the first bytes of each of its tensors. */
-static int64_t store_fingerprint(const struct jabbertts *tts)
+int64_t store_fingerprint(const struct jabbertts *tts, const char *prefix)
 {
     uint64_t hash = 14695981039346656037u;
     for (int i = 0; i < gguf_n_tensors(tts->model->file); i++) {
         const struct gguf_tensor *t = gguf_tensor_at(tts->model->file, i);
-        if (strncmp(t->name, "codec.", 6) != 0)
+        if (strncmp(t->name, prefix, strlen(prefix)) != 0)
             continue;
         for (size_t k = 0; k < t->n_bytes && k < 64; k++)
             hash = (hash ^ ((const unsigned char *)t->data)[k]) * 1099511628211u;
@@ -147,10 +161,26 @@ static int64_t store_fingerprint(const struct jabbertts *tts)
     return (int64_t)hash;
 }
 
-/* The recording as samples, cut to what fits if that was asked for. */
+struct store_codes store_codes_of(const struct jabbertts_voice *v, int clip, int64_t fingerprint)
+{
+    const struct prompt_reference *r = &v->clip[clip];
+    size_t n = (size_t)r->n_frame * (size_t)v->tts->model->spec.lm.n_codebook;
+    return (struct store_codes){fingerprint, r->text, r->n_frame, r->codes, n * sizeof *r->codes};
+}
+
+/* Codes of all clips of a voice; returns how many. */
+static int store_all_codes(const struct jabbertts_voice *v, struct store_codes *to)
+{
+    int64_t made_by = store_fingerprint(v->tts, CODEC);
+    for (int i = 0; i < v->n_clip; i++)
+        to[i] = store_codes_of(v, i, made_by);
+    return v->n_clip;
+}
+
+/* A recording as samples, cut to what fits if that was asked for. */
 static int store_decode(struct jabbertts *tts, enum jabbertts_kind kind,
-                        const struct jabbertts_stored *v, float **pcm, size_t *n, bool *cut,
-                        struct err *e)
+                        const struct jabbertts_clip *c, bool trim, float **pcm, size_t *n,
+                        bool *cut, struct err *e)
 {
     int hz = jabbertts_sample_rate(tts);
     bool voice = kind == JABBERTTS_VOICE && tts->model;
@@ -159,15 +189,15 @@ static int store_decode(struct jabbertts *tts, enum jabbertts_kind kind,
         return err_set(e, ERR_UNSUPPORTED,
                        "this model cannot make a voice of a recording: it has "
                        "no codec encoder");
-    int rc = voice_decode(tts, v->recording, v->n_bytes,
-                          v->trim ? TRIM_SECONDS : LIMIT_REFERENCE_SECONDS, pcm, n, e);
+    int rc = voice_decode(tts, c->recording, c->n_bytes,
+                          trim ? TRIM_SECONDS : LIMIT_REFERENCE_SECONDS, pcm, n, e);
     if (rc < 0)
         return rc;
-    *cut = v->trim && (double)*n / hz > longest;
+    *cut = trim && (double)*n / hz > longest;
     if (*cut)
         *n = audio_cut_at_pause(*pcm, *n, hz, longest);
     rc = audio_check_speech(*pcm, *n, hz, MIN_SECONDS, longest, e);
-    if (rc == ERR_LIMIT && !v->trim)
+    if (rc == ERR_LIMIT && !trim)
         err_set(e, ERR_LIMIT,
                 "the recording is %.1f s long, %s takes at most %.1f s; send a shorter one, or "
                 "trim=true to have it cut at a pause",
@@ -177,38 +207,49 @@ static int store_decode(struct jabbertts *tts, enum jabbertts_kind kind,
     return rc;
 }
 
-static struct store_codes store_codes_of(const struct jabbertts *tts,
-                                         const struct jabbertts_voice *v)
+/* A recording joins the voice that is made (NULL: the first); c->seconds is set. */
+static int store_add_clip(struct jabbertts *tts, enum jabbertts_kind kind, bool trim,
+                          struct jabbertts_clip *c, struct jabbertts_voice **voice, struct err *e)
 {
-    size_t n = (size_t)v->n_frame * (size_t)tts->model->spec.lm.n_codebook;
-    return (struct store_codes){store_fingerprint(tts), v->text, v->n_frame, v->codes,
-                                n * sizeof *v->codes};
-}
-
-static int store_add_recording(struct jabbertts_store *s, struct jabbertts *tts,
-                               enum jabbertts_kind kind, const struct jabbertts_stored *v,
-                               char id[48], struct err *e)
-{
-    struct jabbertts_voice *voice = NULL;
-    struct jabbertts_stored row = *v;
-    struct store_codes codes;
+    struct jabbertts_voice *one = NULL;
     float *pcm;
     size_t n;
     bool cut = false;
+    int rc = store_decode(tts, kind, c, trim, &pcm, &n, &cut, e);
+    if (rc < 0)
+        return rc;
+    c->seconds = (double)n / jabbertts_sample_rate(tts);
+    if (kind == JABBERTTS_VOICE && tts->model)
+        rc = voice_encode(tts, pcm, n, c->transcript && !cut ? c->transcript : "", &one, e);
+    mem_free(pcm);
+    if (rc == 0 && one && *voice && (rc = voice_join(*voice, one, e)) < 0)
+        jabbertts_voice_free(one);
+    else if (rc == 0 && !*voice)
+        *voice = one;
+    return rc;
+}
+
+int store_add_recordings(struct jabbertts_store *s, struct jabbertts *tts, enum jabbertts_kind kind,
+                         const struct jabbertts_stored *v, char id[48], struct err *e)
+{
+    struct jabbertts_voice *voice = NULL;
+    struct jabbertts_stored row = *v;
+    struct jabbertts_clip clip[LIMIT_REFERENCES] = {{v->recording, v->n_bytes, v->transcript, 0}};
+    struct store_codes codes[LIMIT_REFERENCES];
     char made[48];
     int rc;
-    if ((rc = check_input(tts, kind, v, e)) < 0 || (rc = store_make_id(kind, made, e)) < 0 ||
-        (rc = store_decode(tts, kind, v, &pcm, &n, &cut, e)) < 0)
+    if ((rc = check_input(tts, kind, v, e)) < 0 || (rc = store_make_id(kind, made, e)) < 0)
         return rc;
-    if (kind == JABBERTTS_VOICE && tts->model)
-        rc = voice_encode(tts, pcm, n, v->transcript && !cut ? v->transcript : "", &voice, e);
-    mem_free(pcm);
+    for (int i = 0; i < v->n_more; i++)
+        clip[i + 1] = v->more[i];
+    for (int i = 0; i <= v->n_more && rc == 0; i++) {
+        rc = store_add_clip(tts, kind, v->trim, &clip[i], &voice, e);
+        row.seconds = i ? row.seconds + clip[i].seconds : clip[i].seconds;
+    }
     row.id = made;
-    row.seconds = (double)n / jabbertts_sample_rate(tts);
-    if (voice)
-        codes = store_codes_of(tts, voice);
+    row.more = clip + 1;
     if (rc == 0)
-        rc = store_add(s, kind, &row, voice ? &codes : NULL, e);
+        rc = store_add(s, kind, &row, codes, voice ? store_all_codes(voice, codes) : 0, e);
     if (rc == 0)
         memcpy(id, made, sizeof made);
     jabbertts_voice_free(voice);
@@ -220,67 +261,77 @@ int jabbertts_store_add(struct jabbertts_store *s, struct jabbertts *tts, enum j
                         struct jabbertts_error *error)
 {
     struct err e = {0};
-    return engine_return(error, &e, store_add_recording(s, tts, kind, v, id, &e));
+    return engine_return(error, &e, store_add_recordings(s, tts, kind, v, id, &e));
 }
 
 /* --- speaking with a stored voice --- */
 
-struct store_loading {
-    const struct jabbertts *tts;
-    struct jabbertts_voice *voice;
-};
-
 static int store_load_codes(void *cookie, const struct store_codes *c, struct err *e)
 {
-    struct store_loading *l = cookie;
-    const struct spec_lm *lm = &l->tts->model->spec.lm;
-    struct jabbertts_voice *v = l->voice;
-    size_t n = c->n_bytes / sizeof *v->codes;
+    struct jabbertts_voice **v = cookie, *one = NULL;
+    const struct jabbertts *tts = (*v)->tts;
+    const struct spec_lm *lm = &tts->model->spec.lm;
+    size_t n = c->n_bytes / sizeof(int32_t);
+    const int32_t *codes = c->codes;
     bool good = c->n_frame >= 1 &&
-                c->n_bytes == (size_t)c->n_frame * (size_t)lm->n_codebook * sizeof *v->codes;
-    if (good) {
-        v->text = mem_strndup(c->text, LIMIT_VOICE_TEXT_BYTES * 4);
-        v->codes = mem_try(n, sizeof *v->codes);
-        if (!v->text || !v->codes)
-            return err_set(e, ERR_MEMORY, "out of memory for a voice");
-        memcpy(v->codes, c->codes, c->n_bytes);
-        v->n_frame = c->n_frame;
-    }
+                c->n_bytes == (size_t)c->n_frame * (size_t)lm->n_codebook * sizeof(int32_t);
     for (size_t i = 0; i < n && good; i++)
-        good = v->codes[i] >= 0 && v->codes[i] < lm->codebook_size;
-    return good ? 0
-                : err_set(e, ERR_FORMAT,
-                          "the codes of a stored voice are damaged; delete and add "
-                          "it again");
+        good = codes[i] >= 0 && codes[i] < lm->codebook_size;
+    if (!good)
+        return err_set(e, ERR_FORMAT,
+                       "the codes of a stored voice are damaged; delete and add it again");
+    if (!(one = voice_new(tts, 1)))
+        return err_set(e, ERR_MEMORY, "out of memory for a voice");
+    int rc = voice_set_clip(one, 0, c->text, codes, c->n_frame, e);
+    if (rc == 0)
+        rc = voice_join(*v, one, e);
+    if (rc < 0)
+        jabbertts_voice_free(one);
+    return rc;
 }
 
 struct store_copy {
-    char id[48], *transcript;
-    void *data;
-    size_t n;
-    double seconds;
+    char id[48];
+    int n;
+    bool failed; /* for want of memory */
+    struct store_copy_clip {
+        char *transcript;
+        void *data;
+        size_t n;
+        double seconds;
+    } clip[LIMIT_REFERENCES];
 };
+
+static void store_copy_clip(struct store_copy *c, const struct jabbertts_clip *from)
+{
+    struct store_copy_clip *to = &c->clip[c->n++];
+    to->transcript = mem_strndup(from->transcript, LIMIT_VOICE_TEXT_BYTES);
+    to->data = mem_try(from->n_bytes + 1, 1);
+    to->n = from->n_bytes;
+    to->seconds = from->seconds;
+    if (to->data && from->n_bytes)
+        memcpy(to->data, from->recording, from->n_bytes);
+    c->failed = c->failed || !to->data || !to->transcript;
+}
 
 static void store_take_copy(void *cookie, const struct jabbertts_stored *v)
 {
     struct store_copy *c = cookie;
+    struct jabbertts_clip first = {v->recording, v->n_bytes, v->transcript, v->seconds};
     snprintf(c->id, sizeof c->id, "%s", v->id);
-    c->transcript = mem_strndup(v->transcript, LIMIT_VOICE_TEXT_BYTES);
-    c->data = mem_try(v->n_bytes, 1);
-    c->n = v->n_bytes;
-    c->seconds = v->seconds;
-    if (c->data)
-        memcpy(c->data, v->recording, v->n_bytes);
+    for (int i = 0; i < v->n_more; i++)
+        first.seconds -= v->more[i].seconds; /* a voice's are those of all */
+    store_copy_clip(c, &first);
+    for (int i = 0; i < v->n_more; i++)
+        store_copy_clip(c, &v->more[i]);
 }
 
-/* Encode the recording with this model, as far as it was kept, and remember the codes. */
-static int store_encode_again(struct jabbertts *tts, const struct store_copy *c,
-                              struct jabbertts_voice **ret, struct err *e)
+/* Encode a recording with this model, as far as it was kept. */
+static int store_encode_clip(struct jabbertts *tts, const struct store_copy_clip *c,
+                             struct jabbertts_voice **ret, struct err *e)
 {
     float *pcm;
     size_t n;
-    if (!c->data || !c->transcript)
-        return err_set(e, ERR_MEMORY, "out of memory for a voice");
     int rc = voice_decode(tts, c->data, c->n, TRIM_SECONDS, &pcm, &n, e);
     if (rc < 0)
         return rc;
@@ -288,35 +339,77 @@ static int store_encode_again(struct jabbertts *tts, const struct store_copy *c,
     bool cut = n > kept + (size_t)jabbertts_sample_rate(tts) / 10;
     rc = voice_encode(tts, pcm, cut ? kept : n, cut ? "" : c->transcript, ret, e);
     mem_free(pcm);
-    if (rc < 0)
-        return rc;
-    struct store_codes codes = store_codes_of(tts, *ret);
-    store_add_codes(tts->all->store, c->id, &codes,
-                    NULL); /* else the next request encodes it again */
-    return 0;
+    return rc;
+}
+
+/* All recordings of a voice become clips of v, and their codes are kept. */
+static int store_encode_again(struct jabbertts *tts, const struct store_copy *c,
+                              struct jabbertts_voice *v, struct err *e)
+{
+    struct store_codes codes[LIMIT_REFERENCES];
+    int rc = c->failed ? err_set(e, ERR_MEMORY, "out of memory for a voice") : 0;
+    for (int i = 0; i < c->n && rc == 0; i++) {
+        struct jabbertts_voice *one = NULL;
+        rc = store_encode_clip(tts, &c->clip[i], &one, e);
+        if (rc == 0 && (rc = voice_join(v, one, e)) < 0)
+            jabbertts_voice_free(one);
+    }
+    if (rc == 0) /* what fails is encoded again by the next request */
+        store_add_codes(tts->all->store, c->id, codes, store_all_codes(v, codes), NULL);
+    return rc;
 }
 
 int store_voice(struct jabbertts *tts, const char *id, const char *owner,
                 struct jabbertts_voice **ret, struct err *e)
 {
     const struct jabbertts_which which = {JABBERTTS_VOICE, owner, id, 0};
-    struct store_loading l = {tts, mem_try(1, sizeof *l.voice)};
     struct store_copy c = {.n = 0};
-    if (!l.voice)
+    struct jabbertts_voice *v = voice_new(tts, 0);
+    if (!v)
         return err_set(e, ERR_MEMORY, "out of memory for a voice");
-    l.voice->tts = tts;
-    int rc =
-        store_get_codes(tts->all->store, &which, store_fingerprint(tts), store_load_codes, &l, e);
-    if (rc == 1) {
-        *ret = l.voice;
-        return 0;
-    }
-    jabbertts_voice_free(l.voice);
+    int rc = store_get_codes(tts->all->store, &which, store_fingerprint(tts, CODEC),
+                             store_load_codes, &v, e);
     if (rc == 0)
         rc = store_get(tts->all->store, &which, store_take_copy, &c, e);
     if (rc == 0)
-        rc = store_encode_again(tts, &c, ret, e);
-    mem_free(c.data);
-    mem_free(c.transcript);
-    return rc;
+        rc = store_encode_again(tts, &c, v, e);
+    for (int i = 0; i < c.n; i++) {
+        mem_free(c.clip[i].data);
+        mem_free(c.clip[i].transcript);
+    }
+    if (rc < 0)
+        jabbertts_voice_free(v);
+    else
+        *ret = v;
+    return rc < 0 ? rc : 0;
+}
+
+/* --- anchors --- */
+
+int store_anchor(struct jabbertts *tts, const char *name, int64_t made_by,
+                 struct jabbertts_voice **ret, struct err *e)
+{
+    struct jabbertts_voice *v = tts->all->store ? voice_new(tts, 0) : NULL;
+    if (!tts->all->store)
+        return ERR_NOT_FOUND;
+    if (!v)
+        return err_set(e, ERR_MEMORY, "out of memory for a voice");
+    int rc = store_get_anchor(tts->all->store, name, made_by, store_load_codes, &v, e);
+    if (rc == 1)
+        *ret = v;
+    else
+        jabbertts_voice_free(v);
+    return rc == 1 ? 0 : rc < 0 ? rc : ERR_NOT_FOUND;
+}
+
+void store_keep_anchor(struct jabbertts *tts, const char *name, int64_t made_by,
+                       struct jabbertts_voice **v)
+{
+    const struct store_codes codes = store_codes_of(*v, 0, made_by);
+    struct jabbertts_voice *kept = NULL;
+    if (!tts->all->store || store_add_anchor(tts->all->store, name, &codes, NULL) < 0 ||
+        store_anchor(tts, name, made_by, &kept, NULL) < 0)
+        return;
+    jabbertts_voice_free(*v);
+    *v = kept;
 }

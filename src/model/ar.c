@@ -109,6 +109,11 @@ int ar_n_frame(const struct ar *a)
     return a->n_frame;
 }
 
+const int32_t *ar_frames(const struct ar *a)
+{
+    return a->history;
+}
+
 const struct prompt *ar_prompt(const struct ar *a)
 {
     return &a->prompt;

@@ -59,8 +59,8 @@ static int read_codes(const struct gguf *g, const struct spec *s, struct voice *
     int32_t *codes = mem_try(n, sizeof *codes);
     if (!codes)
         return err_set(e, ERR_MEMORY, "out of memory for voice %s", v->name);
-    v->codes = codes;
-    v->n_frame = (int)(n / n_codebook);
+    v->reference.codes = codes;
+    v->reference.n_frame = (int)(n / n_codebook);
     if ((rc = gguf_array_ints(g, key, codes, n, e)) < 0)
         return rc;
     for (size_t i = 0; i < n; i++)
@@ -86,8 +86,8 @@ static int read_voices(const struct gguf *g, const struct spec *s, struct voices
         one->name = copy_item(g, ARCH ".voice.names", i, LIMIT_VOICE_NAME_BYTES, e);
         if (!one->name)
             return ERR_FORMAT;
-        one->text = copy_item(g, ARCH ".voice.texts", i, LIMIT_VOICE_TEXT_BYTES, e);
-        if (!one->text)
+        one->reference.text = copy_item(g, ARCH ".voice.texts", i, LIMIT_VOICE_TEXT_BYTES, e);
+        if (!one->reference.text)
             return ERR_FORMAT;
         one->transcript = copy_item(g, ARCH ".voice.transcripts", i, LIMIT_VOICE_TEXT_BYTES, NULL);
         one->language = copy_about(g, ARCH ".voice.languages", i);
@@ -152,11 +152,11 @@ void voices_free(struct voices *v)
         return;
     for (int i = 0; i < v->n; i++) {
         mem_free((void *)(uintptr_t)v->voice[i].name);
-        mem_free((void *)(uintptr_t)v->voice[i].text);
+        mem_free((void *)(uintptr_t)v->voice[i].reference.text);
         mem_free((void *)(uintptr_t)v->voice[i].transcript);
         mem_free((void *)(uintptr_t)v->voice[i].language);
         mem_free((void *)(uintptr_t)v->voice[i].description);
-        mem_free((void *)(uintptr_t)v->voice[i].codes);
+        mem_free((void *)(uintptr_t)v->voice[i].reference.codes);
     }
     for (int i = 0; i < v->n_alias; i++) {
         mem_free(v->alias[i]);

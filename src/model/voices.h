@@ -4,14 +4,13 @@
 #ifndef MODEL_VOICES_H
 #define MODEL_VOICES_H
 #include "formats/gguf.h"
-#include "model/spec.h"
+#include "model/ar.h"
 
 struct voice {
-    const char *name, *text; /* text as the model reads it */
-    const char *transcript;  /* the same in letters; NULL: not known, or text is that already */
+    const char *name;
+    const char *transcript; /* in letters; NULL: not known, or the reference's text is that */
     const char *language, *description; /* BCP 47; one line; NULL: not known */
-    const int32_t *codes;               /* [Q, n_frame] */
-    int n_frame;
+    struct prompt_reference reference;
 };
 
 struct voices;

@@ -21,7 +21,7 @@
 #include "base/mem.h"
 
 #define WAIT_MS 2000
-#define VERSION 2
+#define VERSION 3
 
 struct jabbertts_store {
     sqlite3 *db;
@@ -41,17 +41,24 @@ struct jabbertts_store {
     "CREATE TABLE " name "(seq INTEGER PRIMARY KEY AUTOINCREMENT, " ROW_COLUMNS                    \
     " consent TEXT REFERENCES consent(id)," REST_COLUMNS ", UNIQUE(owner, name));"
 
+/* The further recordings of a voice, and the codes of all of them: its own is clip 0. */
+#define CLIP_TABLES                                                                                \
+    "CREATE TABLE clip(voice TEXT NOT NULL REFERENCES voice(id) ON DELETE CASCADE,"                \
+    " i INTEGER NOT NULL, transcript TEXT NOT NULL, seconds REAL NOT NULL,"                        \
+    " recording BLOB NOT NULL, PRIMARY KEY(voice, i));"                                            \
+    "CREATE TABLE codes(voice TEXT NOT NULL REFERENCES voice(id) ON DELETE CASCADE,"               \
+    " model INTEGER NOT NULL, clip INTEGER NOT NULL, text TEXT NOT NULL,"                          \
+    " n_frame INTEGER NOT NULL, codes BLOB NOT NULL, PRIMARY KEY(voice, model, clip));"            \
+    "CREATE TABLE anchor(name TEXT NOT NULL, model INTEGER NOT NULL, text TEXT NOT NULL,"          \
+    " n_frame INTEGER NOT NULL, codes BLOB NOT NULL, PRIMARY KEY(name, model));"
+
 static const char schema[] =
     "CREATE TABLE consent(seq INTEGER PRIMARY KEY AUTOINCREMENT, " ROW_COLUMNS
-    " consent TEXT," REST_COLUMNS ");" VOICE_TABLE(
-        "voice") "CREATE TABLE codes(voice TEXT NOT NULL REFERENCES voice(id) ON DELETE CASCADE,"
-                 " model INTEGER NOT NULL, text TEXT NOT NULL, n_frame INTEGER NOT NULL, codes "
-                 "BLOB NOT NULL,"
-                 " PRIMARY KEY(voice, model));"
-                 "PRAGMA user_version = 2;";
+    " consent TEXT," REST_COLUMNS ");" VOICE_TABLE("voice") CLIP_TABLES "PRAGMA user_version = 3;";
 
-/* Version 1 had no owners, and a name was unique for all. */
-static const char from_version_1[] =
+/* What makes the next version of version i + 1. */
+static const char *const store_updates[] = {
+    /* Version 1 had no owners, and a name was unique for all. */
     "ALTER TABLE consent ADD COLUMN owner TEXT NOT NULL DEFAULT '';" VOICE_TABLE(
         "voice_2") "INSERT INTO voice_2(seq, id, name, language, transcript, description, consent, "
                    "created,"
@@ -59,7 +66,10 @@ static const char from_version_1[] =
                    "consent,"
                    " created, seconds, recording FROM voice;"
                    "DROP TABLE voice; ALTER TABLE voice_2 RENAME TO voice;"
-                   "PRAGMA user_version = 2;";
+                   "PRAGMA user_version = 2;",
+    /* Version 2 had one recording a voice.  Its codes are made again when they are needed. */
+    "DROP TABLE codes;" CLIP_TABLES "PRAGMA user_version = 3;",
+};
 
 /* ?1 is an id (of voices also a name), ?2 the owner that looks, NULL for all.  One's own comes
  * before everyone's. */
@@ -228,11 +238,11 @@ static int store_migrate(struct jabbertts_store *s, struct err *e)
     int rc = store_number(s, "PRAGMA user_version", NULL, &version, e);
     if (rc == 0 && version == 0)
         rc = store_run(s, schema, e);
-    else if (rc == 0 && version == 1)
-        rc = store_run(s, from_version_1, e);
-    else if (rc == 0 && version != VERSION)
+    else if (rc == 0 && (version < 0 || version > VERSION))
         rc = err_set(e, ERR_UNSUPPORTED, "%s is of version %lld, this program knows %d", s->path,
                      (long long)version, VERSION);
+    for (; rc == 0 && version > 0 && version < VERSION; version++)
+        rc = store_run(s, store_updates[version - 1], e);
     return rc;
 }
 
@@ -297,28 +307,58 @@ static const char *text_at(sqlite3_stmt *q, int i)
     return s ? s : "";
 }
 
-/* A row of COLUMNS, with or without the recording behind them. */
-static void store_show(sqlite3_stmt *q, bool whole, jabbertts_stored_fn fn, void *cookie)
+/* A row of COLUMNS; its recordings are not among them. */
+static struct jabbertts_stored store_row(sqlite3_stmt *q)
 {
-    struct jabbertts_stored v = {.id = text_at(q, 0),
-                                 .name = text_at(q, 1),
-                                 .language = text_at(q, 2),
-                                 .transcript = text_at(q, 3),
-                                 .description = text_at(q, 4),
-                                 .consent = text_at(q, 5),
-                                 .created_at = sqlite3_column_int64(q, 6),
-                                 .seconds = sqlite3_column_double(q, 7),
-                                 .n_bytes = (size_t)sqlite3_column_int64(q, 8),
-                                 .owner = text_at(q, 9)};
-    if (whole)
-        v.recording = sqlite3_column_blob(q, 10);
-    fn(cookie, &v);
+    return (struct jabbertts_stored){.id = text_at(q, 0),
+                                     .name = text_at(q, 1),
+                                     .language = text_at(q, 2),
+                                     .transcript = text_at(q, 3),
+                                     .description = text_at(q, 4),
+                                     .consent = text_at(q, 5),
+                                     .created_at = sqlite3_column_int64(q, 6),
+                                     .seconds = sqlite3_column_double(q, 7),
+                                     .n_bytes = (size_t)sqlite3_column_int64(q, 8),
+                                     .owner = text_at(q, 9)};
 }
 
 static int store_none(const struct jabbertts_which *which, struct err *e)
 {
     return err_set(e, ERR_NOT_FOUND, "the store has no %s \"%.64s\"", store_kind(which->kind),
                    which->id);
+}
+
+/* (lock) A row with its recording, and with the further ones of a voice. */
+static int store_show(struct jabbertts_store *s, sqlite3_stmt *q, jabbertts_stored_fn fn,
+                      void *cookie, struct err *e)
+{
+    struct jabbertts_stored v = store_row(q);
+    struct jabbertts_clip more[LIMIT_REFERENCES - 1];
+    sqlite3_stmt *clip[LIMIT_REFERENCES - 1]; /* each shows its row until it is finished */
+    int n = 0, rc = 1;
+    while (rc == 1 && n < LIMIT_REFERENCES - 1) {
+        rc = store_prepare(s, &clip[n], e,
+                           "SELECT transcript, seconds, recording FROM clip"
+                           " WHERE voice = ?1 AND i = ?2",
+                           "si", v.id, (int64_t)n + 1);
+        if (rc < 0)
+            break;
+        rc = store_step(s, clip[n], e);
+        if (rc == 1)
+            more[n] = (struct jabbertts_clip){
+                sqlite3_column_blob(clip[n], 2), (size_t)sqlite3_column_bytes(clip[n], 2),
+                text_at(clip[n], 0), sqlite3_column_double(clip[n], 1)};
+        n++;
+    }
+    if (rc >= 0) {
+        v.recording = sqlite3_column_blob(q, 10);
+        v.more = more;
+        v.n_more = rc == 1 ? n : n - 1; /* the last one was not there */
+        fn(cookie, &v);
+    }
+    while (n-- > 0)
+        sqlite3_finalize(clip[n]);
+    return rc < 0 ? rc : 0;
 }
 
 /* (lock) */
@@ -330,8 +370,8 @@ static int store_get_locked(struct jabbertts_store *s, const struct jabbertts_wh
     if (rc < 0)
         return rc;
     rc = store_step(s, q, e);
-    if (rc == 1)
-        store_show(q, true, fn, cookie);
+    if (rc == 1 && (rc = store_show(s, q, fn, cookie, e)) == 0)
+        rc = 1;
     sqlite3_finalize(q);
     return rc == 1 ? 0 : rc < 0 ? rc : store_none(which, e);
 }
@@ -361,8 +401,10 @@ static int store_list_locked(struct jabbertts_store *s, const struct jabbertts_w
                        (int64_t)which->limit + 1);
     if (rc < 0)
         return rc;
-    while ((rc = store_step(s, q, e)) == 1 && n++ < which->limit)
-        store_show(q, false, fn, cookie);
+    while ((rc = store_step(s, q, e)) == 1 && n++ < which->limit) {
+        const struct jabbertts_stored v = store_row(q);
+        fn(cookie, &v);
+    }
     sqlite3_finalize(q);
     return rc;
 }
@@ -381,12 +423,33 @@ int store_list(struct jabbertts_store *s, const struct jabbertts_which *which,
 /* --- writing --- */
 
 static int insert_codes(struct jabbertts_store *s, const char *voice_id,
-                        const struct store_codes *c, struct err *e)
+                        const struct store_codes *c, int n, struct err *e)
 {
     sqlite3_stmt *q;
-    int rc = store_prepare(s, &q, e, "INSERT OR REPLACE INTO codes VALUES(?,?,?,?,?)", "sisib",
-                           voice_id, c->model, c->text, (int64_t)c->n_frame, c->codes, c->n_bytes);
-    return rc < 0 ? rc : store_finish(s, q, NULL, e);
+    int rc = 0;
+    for (int i = 0; i < n && rc == 0; i++) {
+        rc = store_prepare(s, &q, e, "INSERT OR REPLACE INTO codes VALUES(?,?,?,?,?,?)", "siisib",
+                           voice_id, c[i].model, (int64_t)i, c[i].text, (int64_t)c[i].n_frame,
+                           c[i].codes, c[i].n_bytes);
+        if (rc == 0)
+            rc = store_finish(s, q, NULL, e);
+    }
+    return rc;
+}
+
+static int insert_clips(struct jabbertts_store *s, const struct jabbertts_stored *v, struct err *e)
+{
+    sqlite3_stmt *q;
+    int rc = 0;
+    for (int i = 0; i < v->n_more && rc == 0; i++) {
+        const struct jabbertts_clip *c = &v->more[i];
+        rc = store_prepare(s, &q, e, "INSERT INTO clip VALUES(?,?,?,?,?)", "sisfb", v->id,
+                           (int64_t)i + 1, c->transcript ? c->transcript : "", c->seconds,
+                           c->recording, c->n_bytes);
+        if (rc == 0)
+            rc = store_finish(s, q, NULL, e);
+    }
+    return rc;
 }
 
 /* Must the consent be there, and may the owner use it? */
@@ -423,19 +486,29 @@ static int store_insert(struct jabbertts_store *s, enum jabbertts_kind kind,
     return rc < 0 ? rc : store_finish(s, q, taken, e);
 }
 
+/* End a transaction whose statements gave rc. */
+static int store_commit(struct jabbertts_store *s, int rc, struct err *e)
+{
+    if (rc == 0)
+        rc = store_run(s, "COMMIT", e);
+    if (rc < 0)
+        store_run(s, "ROLLBACK", NULL);
+    return rc;
+}
+
 int store_add(struct jabbertts_store *s, enum jabbertts_kind kind,
-              const struct jabbertts_stored *row, const struct store_codes *codes, struct err *e)
+              const struct jabbertts_stored *row, const struct store_codes *codes, int n_codes,
+              struct err *e)
 {
     pthread_mutex_lock(&s->lock);
     int rc = store_run(s, "BEGIN IMMEDIATE", e);
     if (rc == 0) {
         rc = store_insert(s, kind, row, e);
-        if (rc == 0 && codes)
-            rc = insert_codes(s, row->id, codes, e);
         if (rc == 0)
-            rc = store_run(s, "COMMIT", e);
-        if (rc < 0)
-            store_run(s, "ROLLBACK", NULL);
+            rc = insert_clips(s, row, e);
+        if (rc == 0)
+            rc = insert_codes(s, row->id, codes, n_codes, e);
+        rc = store_commit(s, rc, e);
     }
     pthread_mutex_unlock(&s->lock);
     return rc;
@@ -505,32 +578,70 @@ int store_remove(struct jabbertts_store *s, const struct jabbertts_which *which,
 /* --- codes --- */
 
 int store_add_codes(struct jabbertts_store *s, const char *voice_id,
-                    const struct store_codes *codes, struct err *e)
+                    const struct store_codes *codes, int n_codes, struct err *e)
 {
     pthread_mutex_lock(&s->lock);
-    int rc = insert_codes(s, voice_id, codes, e);
+    int rc = store_run(s, "BEGIN IMMEDIATE", e);
+    if (rc == 0)
+        rc = store_commit(s, insert_codes(s, voice_id, codes, n_codes, e), e);
     pthread_mutex_unlock(&s->lock);
     return rc;
+}
+
+/* (lock) Every row of text, n_frame, codes that a statement gives; how many. */
+static int store_show_codes(struct jabbertts_store *s, sqlite3_stmt *q, int64_t model,
+                            store_codes_fn fn, void *cookie, struct err *e)
+{
+    int n = 0, rc;
+    while ((rc = store_step(s, q, e)) == 1) {
+        struct store_codes c = {model, text_at(q, 0), sqlite3_column_int(q, 1),
+                                sqlite3_column_blob(q, 2), (size_t)sqlite3_column_bytes(q, 2)};
+        if ((rc = fn(cookie, &c, e)) < 0)
+            break;
+        n++;
+    }
+    sqlite3_finalize(q);
+    return rc < 0 ? rc : n;
 }
 
 int store_get_codes(struct jabbertts_store *s, const struct jabbertts_which *which, int64_t model,
                     store_codes_fn fn, void *cookie, struct err *e)
 {
-    static const char sql[] = "SELECT text, n_frame, codes FROM codes WHERE model = ?3 AND voice ="
-                              " (SELECT id FROM voice WHERE " NAMED " AND " SEEN FIRST ")";
+    static const char sql[] =
+        "SELECT text, n_frame, codes FROM codes WHERE model = ?3 AND voice ="
+        " (SELECT id FROM voice WHERE " NAMED " AND " SEEN FIRST ") ORDER BY clip";
     sqlite3_stmt *q;
     pthread_mutex_lock(&s->lock);
     int rc = store_prepare(s, &q, e, sql, "ssi", which->id, which->owner, model);
-    if (rc == 0) {
-        rc = store_step(s, q, e);
-        if (rc == 1) {
-            struct store_codes c = {model, text_at(q, 0), sqlite3_column_int(q, 1),
-                                    sqlite3_column_blob(q, 2), (size_t)sqlite3_column_bytes(q, 2)};
-            int bad = fn(cookie, &c, e);
-            rc = bad < 0 ? bad : 1;
-        }
-        sqlite3_finalize(q);
-    }
+    if (rc == 0)
+        rc = store_show_codes(s, q, model, fn, cookie, e);
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+int store_add_anchor(struct jabbertts_store *s, const char *name, const struct store_codes *c,
+                     struct err *e)
+{
+    sqlite3_stmt *q;
+    pthread_mutex_lock(&s->lock);
+    int rc = store_prepare(s, &q, e, "INSERT OR IGNORE INTO anchor VALUES(?,?,?,?,?)", "sisib",
+                           name, c->model, c->text, (int64_t)c->n_frame, c->codes, c->n_bytes);
+    if (rc == 0)
+        rc = store_finish(s, q, NULL, e);
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+int store_get_anchor(struct jabbertts_store *s, const char *name, int64_t model, store_codes_fn fn,
+                     void *cookie, struct err *e)
+{
+    sqlite3_stmt *q;
+    pthread_mutex_lock(&s->lock);
+    int rc = store_prepare(s, &q, e,
+                           "SELECT text, n_frame, codes FROM anchor WHERE name = ?1 AND model = ?2",
+                           "si", name, model);
+    if (rc == 0)
+        rc = store_show_codes(s, q, model, fn, cookie, e);
     pthread_mutex_unlock(&s->lock);
     return rc;
 }

@@ -19,8 +19,8 @@
 #include "base/err.h"
 #include "jabbertts.h"
 
-struct store_codes {
-    int64_t model;    /* fingerprint of the codec that made them */
+struct store_codes {  /* of one clip */
+    int64_t model;    /* fingerprint of what made them */
     const char *text; /* the transcript as the model reads it */
     int n_frame;
     const void *codes; /* int32 [codebooks, n_frame] */
@@ -30,9 +30,10 @@ struct store_codes {
 int store_open(const char *dir, struct jabbertts_store **ret, struct err *e);
 void store_close(struct jabbertts_store *s); /* NULL is fine */
 
-/* In one transaction; codes NULL: none.  ERR_ARGUMENT: the name is taken. */
+/* In one transaction, with the codes [n_codes] of its clips.  ERR_ARGUMENT: the name is taken. */
 int store_add(struct jabbertts_store *s, enum jabbertts_kind kind,
-              const struct jabbertts_stored *row, const struct store_codes *codes, struct err *e);
+              const struct jabbertts_stored *row, const struct store_codes *codes, int n_codes,
+              struct err *e);
 /* By which->id, of voices also a name.  ERR_NOT_FOUND. */
 int store_get(struct jabbertts_store *s, const struct jabbertts_which *which,
               jabbertts_stored_fn fn, void *cookie, struct err *e);
@@ -45,11 +46,20 @@ int store_rename(struct jabbertts_store *s, const struct jabbertts_which *which,
                  struct err *e);
 int store_remove(struct jabbertts_store *s, const struct jabbertts_which *which, struct err *e);
 
+/* Of all clips of a voice, in their order. */
 int store_add_codes(struct jabbertts_store *s, const char *voice_id,
-                    const struct store_codes *codes, struct err *e);
-/* fn gets the codes that a model made of a voice; it returns 0 or an error.  1: there were some. */
+                    const struct store_codes *codes, int n_codes, struct err *e);
+/* fn gets the codes that a model made of a clip; it returns 0 or an error. */
 typedef int (*store_codes_fn)(void *cookie, const struct store_codes *codes, struct err *e);
+/* Of all clips of a voice, in their order; how many there were. */
 int store_get_codes(struct jabbertts_store *s, const struct jabbertts_which *which, int64_t model,
                     store_codes_fn fn, void *cookie, struct err *e);
+
+/* An anchor: the codes that stand for a name where a model has no recording of its own.  The first
+ * that is kept stays: adding another does nothing. */
+int store_add_anchor(struct jabbertts_store *s, const char *name, const struct store_codes *codes,
+                     struct err *e);
+int store_get_anchor(struct jabbertts_store *s, const char *name, int64_t model, store_codes_fn fn,
+                     void *cookie, struct err *e); /* 1, or 0: there is none */
 
 #endif

@@ -91,7 +91,7 @@ static int sample_build_prompt(struct sample *s, struct err *e)
     const struct voice *v = name ? voices_find(m->voices, name) : NULL;
     struct prompt_reference r = {0};
     if (v)
-        r = (struct prompt_reference){v->text, v->codes, v->n_frame};
+        r = v->reference;
     prompt_done(&s->prompt);
     return prompt_build(&s->prompt, m->tokenizer, &m->spec.lm, &r, v != NULL,
                         s->pieces.piece[s->next].text, false, e);

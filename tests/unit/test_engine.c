@@ -315,20 +315,23 @@ static void test_sentences_together(void **state)
 
 static char nano[64];
 
-/* A model without voices answers to those of the built-in one: the same each time, no two alike. */
-static void test_stock_voices(void **state)
+/* A model without voices answers to those of the built-in one: the same each time, no two alike,
+ * whether it can imitate them or has to draw them. */
+static void stock_voices(bool no_encoder, size_t n_least)
 {
     static const char *const names[] = {"alloy", "ash",   "ballad", "coral", "echo",
                                         "fable", "nova",  "onyx",   "sage",  "shimmer",
                                         "verse", "marin", "cedar"};
     enum { N = sizeof names / sizeof *names };
-    struct import_options io = {
-        .directory = NANO, .output = nano, .type = -1, .sampling = {-1, -1, -1}};
+    struct import_options io = {.directory = NANO,
+                                .output = nano,
+                                .type = -1,
+                                .sampling = {-1, -1, -1},
+                                .no_encoder = no_encoder};
     struct jabbertts_options o;
     struct jabbertts_text_options t;
     struct err err;
     char *prompt[2][N];
-    (void)state;
     assert_int_equal(import_convert(&io, &err), 0);
     jabbertts_text_options_init(&t);
     t.stage = "prompt";
@@ -346,7 +349,7 @@ static void test_stock_voices(void **state)
     }
     for (int i = 0; i < N; i++) {
         assert_string_equal(prompt[0][i], prompt[1][i]);
-        assert_true(strlen(prompt[0][i]) > 300); /* of some seconds */
+        assert_true(strlen(prompt[0][i]) > n_least);
         for (int j = 0; j < i; j++)
             assert_string_not_equal(prompt[0][i], prompt[0][j]);
     }
@@ -355,8 +358,94 @@ static void test_stock_voices(void **state)
     unlink(nano);
 }
 
-/* A model that has no voices and cannot imitate one: the first sentence is the voice of the others,
- * whenever they run, and a name draws it. */
+static void test_stock_voices(void **state)
+{
+    (void)state;
+    stock_voices(false, 300); /* of some seconds */
+    stock_voices(true, 30);   /* random weights end where they like */
+}
+
+/* Sentences that hear those before them: the same whatever the slots and whether the prefix is
+ * known, others than without; and the prefix makes them cheap. */
+static void test_context(void **state)
+{
+    static const struct {
+        int slots, prefix_mb, n;
+    } runs[] = {{1, 256, 2}, {4, 256, 2}, {4, 0, 2}, {4, 256, 0}, {4, 256, 8}};
+    size_t n[5];
+    uint64_t hash[5];
+    (void)state;
+    for (int k = 0; k < 5; k++) {
+        struct jabbertts_options o;
+        struct jabbertts_request r;
+        struct jabbertts_stream *s;
+        struct jabbertts_error e;
+        options(&o, runs[k].slots, 4);
+        o.prefix_mb = runs[k].prefix_mb;
+        struct jabbertts *tts = open_with(&o);
+        jabbertts_request_init(&r);
+        r.text = "<speak><s>One is here.</s><break time='9ms'/><s>Two came late.</s>"
+                 "<break time='9ms'/><s>Three went home.</s><break time='9ms'/><s>Four sleeps.</s>"
+                 "<break time='9ms'/><s>Five is tired.</s></speak>";
+        r.context_sentences = runs[k].n;
+        assert_int_equal(jabbertts_submit(tts, &r, &s, NULL), 0);
+        hash[k] = drain(s, &n[k]);
+        jabbertts_stream_free(s);
+        r.context_sentences = 9;
+        assert_int_equal(jabbertts_submit(tts, &r, &s, &e), JABBERTTS_ERR_ARGUMENT);
+        assert_non_null(strstr(e.message, "0 to 8"));
+        jabbertts_close(tts);
+    }
+    assert_true(hash[0] == hash[1] && n[0] == n[1]);
+    assert_true(hash[0] == hash[2] && n[0] == n[2]);
+    assert_true(hash[0] != hash[3] && hash[0] != hash[4]);
+}
+
+/* Several clips as one voice: all of them are in the prompt, in their order; limits. */
+static void test_clips(void **state)
+{
+    int32_t codes[8 * 40] = {0};
+    struct jabbertts *tts = open_engine(1, 4);
+    struct jabbertts_voice *v = NULL, *more;
+    struct jabbertts_request r;
+    struct jabbertts_stream *s;
+    struct jabbertts_error e;
+    uint64_t hash[3];
+    size_t n;
+    (void)state;
+    jabbertts_request_init(&r);
+    r.text = "Hello there.";
+    for (int i = 0; i < JABBERTTS_CLIPS_MAX; i++) {
+        codes[0] = i;
+        assert_int_equal(jabbertts_voice_from_codes(tts, codes, 10, "a", &more, NULL), 0);
+        if (!v)
+            v = more;
+        else
+            assert_int_equal(jabbertts_voice_join(v, more, NULL), 0);
+        r.reference = v;
+        if (i >= 3)
+            continue;
+        assert_int_equal(jabbertts_submit(tts, &r, &s, NULL), 0);
+        hash[i] = drain(s, &n);
+        jabbertts_stream_free(s);
+    }
+    assert_true(hash[0] != hash[1] && hash[1] != hash[2]);
+    assert_int_equal(jabbertts_voice_from_codes(tts, codes, 10, "a", &more, NULL), 0);
+    assert_int_equal(jabbertts_voice_join(v, more, &e), JABBERTTS_ERR_LIMIT);
+    assert_non_null(strstr(e.message, "the limit is 8"));
+    jabbertts_voice_free(v);
+    int longest = (int)(jabbertts_clip_seconds(tts) * 12.5);
+    int32_t *many = calloc((size_t)longest * 8, sizeof *many);
+    assert_int_equal(jabbertts_voice_from_codes(tts, many, longest, "a", &v, NULL), 0);
+    assert_int_equal(jabbertts_voice_join(v, more, &e), JABBERTTS_ERR_LIMIT);
+    assert_non_null(strstr(e.message, "together"));
+    free(many);
+    jabbertts_voice_free(v);
+    jabbertts_voice_free(more);
+    jabbertts_close(tts);
+}
+
+/* Where no voice is wanted the first sentence is the voice of the others, whenever they run. */
 static void test_first_sentence_is_the_voice(void **state)
 {
     struct import_options io = {.directory = NANO,
@@ -380,7 +469,8 @@ static void test_first_sentence_is_the_voice(void **state)
         jabbertts_request_init(&r);
         r.text = "One. Two, three. Four? Five!";
         r.max_seconds = k < 2 ? 0 : 0.8;
-        r.voice = k < 2 ? "nova" : "echo";
+        r.voice = "";
+        r.seed = k < 2 ? 1 : 2;
         assert_int_equal(jabbertts_submit(tts, &r, &s, NULL), 0);
         hash[k] = drain(s, &n[k]);
         jabbertts_stream_progress(s, &p);
@@ -653,6 +743,8 @@ int main(void)
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_sentences_together),
         cmocka_unit_test(test_stock_voices),
+        cmocka_unit_test(test_context),
+        cmocka_unit_test(test_clips),
         cmocka_unit_test(test_first_sentence_is_the_voice),
         cmocka_unit_test(test_readers_that_sleep),
         cmocka_unit_test(test_short_before_long),

@@ -49,10 +49,10 @@ static struct prompt prompt_of(int voice, const char *text)
     struct prompt p;
     struct err e = {0};
     const struct voice *v = voices_at(model.voices, voice);
-    struct prompt_reference r = {v->text, v->codes, v->n_frame};
+    struct prompt_reference r = v->reference;
     prompt_init(&p, model.spec.lm.n_codebook);
     assert_int_equal(prompt_build(&p, model.tokenizer, &model.spec.lm, &r, 1, text, false, &e), 0);
-    assert_true(p.n_prefix > v->n_frame && p.n_prefix < p.n_column);
+    assert_true(p.n_prefix > r.n_frame && p.n_prefix < p.n_column);
     return p;
 }
 
@@ -113,6 +113,44 @@ static void test_same_state(void **state)
     lm_slot_free(c);
     prompt_done(&first);
     prompt_done(&other);
+}
+
+/* What was said goes on: a prompt that begins with another and its frames finds both, once; after
+ * that, what they have in common with the voice. */
+static void test_said(void **state)
+{
+    enum { N_FRAME = 6 };
+    struct prompt p = prompt_of(0, "hello.");
+    struct lm_slot *a = slot_new(), *b = slot_new();
+    struct prefix_cache *cache = cache_new(64 << 20);
+    size_t width = 1 + (size_t)p.n_codebook;
+    int32_t *frames = mem_alloc(N_FRAME * width * sizeof *frames);
+    (void)state;
+    for (size_t t = 0; t < N_FRAME; t++)
+        frames[t * width] = model.spec.lm.semantic_begin + (int)t;
+    mem_free(feed(a, &p));
+    prefix_save(cache, &p, a, false);
+    prefix_save_said(cache, &p, frames, N_FRAME, a); /* the slot has not seen them: nothing */
+    struct prompt longer = {.n_column = p.n_column + N_FRAME + 1,
+                            .n_codebook = p.n_codebook,
+                            .n_prefix = p.n_column + N_FRAME};
+    longer.columns = mem_alloc((size_t)longer.n_column * width * sizeof *p.columns);
+    memcpy(longer.columns, p.columns, (size_t)p.n_column * width * sizeof *p.columns);
+    memcpy(longer.columns + (size_t)p.n_column * width, frames, N_FRAME * width * sizeof *frames);
+    assert_int_equal(prefix_restore(cache, &longer, b), p.n_prefix);
+    struct lm_feed f = {a, frames, N_FRAME, NULL, NULL};
+    lm_slow(model.lm, &f, 1, model.exec);
+    prefix_save_said(cache, &p, frames, N_FRAME, a);
+    lm_slot_reset(b);
+    assert_int_equal(prefix_restore(cache, &longer, b), p.n_column + N_FRAME);
+    lm_slot_reset(b);
+    assert_int_equal(prefix_restore(cache, &longer, b), p.n_prefix);
+    mem_free(frames);
+    mem_free(longer.columns);
+    prompt_done(&p);
+    prefix_cache_free(cache);
+    lm_slot_free(a);
+    lm_slot_free(b);
 }
 
 /* Is the prefix of a voice known?  Asking counts as use. */
@@ -353,7 +391,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_state), cmocka_unit_test(test_limit),
         cmocka_unit_test(test_no_memory),  cmocka_unit_test(test_outlasts),
-        cmocka_unit_test(test_same_sound),
+        cmocka_unit_test(test_same_sound), cmocka_unit_test(test_said),
     };
     int rc = cmocka_run_group_tests(tests, setup, teardown);
     cache_type = "q8_0";

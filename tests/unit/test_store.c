@@ -17,6 +17,7 @@
 #include <sqlite3.h>
 
 #include "jabbertts.h"
+#include "jabbertts_tools.h"
 #include "base/mem.h"
 
 #define WHICH(kind, id, limit) (&(struct jabbertts_which){kind, NULL, id, limit})
@@ -178,6 +179,139 @@ static void test_in_and_out(void **state)
                      JABBERTTS_ERR_NOT_FOUND);
 }
 
+static int first_row(const char *sql, char *text, size_t n)
+{
+    sqlite3 *db;
+    sqlite3_stmt *q;
+    int v = -1;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &q, NULL), SQLITE_OK);
+    if (sqlite3_step(q) == SQLITE_ROW) {
+        v = sqlite3_column_int(q, 0);
+        snprintf(text, n, "%s", (const char *)sqlite3_column_text(q, 0));
+    }
+    sqlite3_finalize(q);
+    sqlite3_close(db);
+    return v;
+}
+
+static void change_store(const char *sql)
+{
+    sqlite3 *db;
+    sqlite3_open(path, &db);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+static void see_more(void *cookie, const struct jabbertts_stored *v)
+{
+    struct seen *s = cookie;
+    s->n = v->n_more;
+    s->seconds = v->seconds;
+    s->same = v->n_more == 2 && v->more[1].n_bytes == n_wav &&
+              !memcmp(v->more[1].recording, wav, n_wav) &&
+              !strcmp(v->more[0].transcript, "And me.") && v->more[0].seconds > 1;
+}
+
+/* A voice of three recordings: all are kept, all are in its prompt, whoever encodes them. */
+static void test_several(void **state)
+{
+    static float one[160000], first[160000], again[160000];
+    struct jabbertts_clip more[JABBERTTS_CLIPS_MAX];
+    struct jabbertts_error e;
+    struct seen s = {0};
+    char id[48], text[64], *json;
+    (void)state;
+    for (int i = 0; i < JABBERTTS_CLIPS_MAX; i++)
+        more[i] = (struct jabbertts_clip){wav, n_wav, i ? NULL : "And me.", 0};
+    struct jabbertts_stored v = {.name = "three",
+                                 .transcript = "This is me.",
+                                 .recording = wav,
+                                 .n_bytes = n_wav,
+                                 .more = more,
+                                 .n_more = JABBERTTS_CLIPS_MAX};
+    assert_int_equal(jabbertts_store_add(store, tts, JABBERTTS_VOICE, &v, id, &e),
+                     JABBERTTS_ERR_LIMIT);
+    assert_non_null(strstr(e.message, "the limit is 8"));
+    v.n_more = 0;
+    v.name = "one";
+    assert_int_equal(jabbertts_store_add(store, tts, JABBERTTS_VOICE, &v, id, &e), 0);
+    size_t n_one = speak("one", "Good morning.", one, 160000);
+    assert_int_equal(jabbertts_store_remove(store, WHICH(JABBERTTS_VOICE, id, 0), &e), 0);
+    v.n_more = 2;
+    v.name = "three";
+    if (jabbertts_store_add(store, tts, JABBERTTS_VOICE, &v, id, &e) < 0)
+        fail_msg("%s", e.message);
+    assert_int_equal(jabbertts_store_get(store, WHICH(JABBERTTS_VOICE, id, 0), see_more, &s, &e),
+                     0);
+    assert_true(s.same);
+    assert_int_equal(first_row("SELECT count(*) FROM codes", text, sizeof text), 3);
+    size_t n = speak("three", "Good morning.", first, 160000);
+    assert_true(n != n_one || memcmp(one, first, n * sizeof *one) != 0);
+    change_store("DELETE FROM codes");
+    assert_int_equal(speak("three", "Good morning.", again, 160000), n);
+    assert_memory_equal(first, again, n * sizeof *first);
+    assert_int_equal(jabbertts_store_export(store, "three", &json, &e), 0);
+    assert_int_equal(jabbertts_store_remove(store, WHICH(JABBERTTS_VOICE, id, 0), &e), 0);
+    assert_int_equal(first_row("SELECT count(*) FROM clip", text, sizeof text), 0);
+    if (jabbertts_store_import(store, tts, json, strlen(json), id, &e) < 0)
+        fail_msg("%s", e.message);
+    free(json);
+    assert_int_equal(speak("three", "Good morning.", again, 160000), n);
+    assert_memory_equal(first, again, n * sizeof *first);
+    assert_int_equal(jabbertts_store_remove(store, WHICH(JABBERTTS_VOICE, id, 0), &e), 0);
+}
+
+/* What a model that has no voices is given for a text in the voice of nova. */
+static char *prompt_of(const char *model)
+{
+    struct jabbertts_text_options t;
+    struct jabbertts_options o;
+    struct jabbertts *other;
+    char *prompt;
+    jabbertts_text_options_init(&t);
+    t.stage = "prompt";
+    t.voice = "nova";
+    jabbertts_options_init(&o);
+    o.model = model;
+    o.threads = 1;
+    o.store = store;
+    assert_int_equal(jabbertts_open(&o, &other, NULL), 0);
+    assert_int_equal(jabbertts_text(other, &t, "Hi.", &prompt, NULL), 0);
+    jabbertts_close(other);
+    return prompt;
+}
+
+/* The voices of a model that has none are made once and then the store's: what is in it is used. */
+static void test_anchors(void **state)
+{
+    char nano[96], *prompt[3], text[64];
+    (void)state;
+    snprintf(nano, sizeof nano, "/tmp/test_store-%d/nano.gguf", (int)getpid());
+    for (int encoder = 0; encoder < 2; encoder++) {
+        struct jabbertts_convert_options c;
+        struct jabbertts_error e;
+        jabbertts_convert_options_init(&c);
+        c.directory = "tests/golden/s1-nano/checkpoint";
+        c.output = nano;
+        c.no_encoder = !encoder;
+        if (jabbertts_convert(&c, &e) < 0)
+            fail_msg("%s", e.message);
+        for (int k = 0; k < 3; k++) {
+            prompt[k] = prompt_of(nano);
+            assert_int_equal(first_row("SELECT count(*) FROM anchor", text, sizeof text),
+                             encoder + 1);
+            if (k == 1) /* one will be heard as another */
+                change_store("UPDATE anchor SET codes = zeroblob(length(codes))");
+        }
+        assert_string_equal(prompt[0], prompt[1]);
+        assert_string_not_equal(prompt[0], prompt[2]);
+        for (int k = 0; k < 3; k++)
+            free(prompt[k]);
+        unlink(nano);
+    }
+}
+
 static void test_pages_and_consents(void **state)
 {
     struct jabbertts_error e;
@@ -213,22 +347,6 @@ static void test_pages_and_consents(void **state)
                      0);
     assert_string_equal(s.name, "Another");
     assert_int_equal(jabbertts_store_remove(store, WHICH(JABBERTTS_CONSENT, consent, 0), &e), 0);
-}
-
-static int first_row(const char *sql, char *text, size_t n)
-{
-    sqlite3 *db;
-    sqlite3_stmt *q;
-    int v = -1;
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &q, NULL), SQLITE_OK);
-    if (sqlite3_step(q) == SQLITE_ROW) {
-        v = sqlite3_column_int(q, 0);
-        snprintf(text, n, "%s", (const char *)sqlite3_column_text(q, 0));
-    }
-    sqlite3_finalize(q);
-    sqlite3_close(db);
-    return v;
 }
 
 static float hiss(int i)
@@ -566,6 +684,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_refused),    cmocka_unit_test(test_export),
         cmocka_unit_test(test_locked),     cmocka_unit_test(test_full),
         cmocka_unit_test(test_owners),     cmocka_unit_test(test_old_store),
+        cmocka_unit_test(test_several),    cmocka_unit_test(test_anchors),
         cmocka_unit_test(test_trim),       cmocka_unit_test(test_killed),
     };
     if (argc == 3 && !strcmp(argv[1], "write"))

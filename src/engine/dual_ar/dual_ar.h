@@ -23,10 +23,14 @@
 struct stock;
 
 struct jabbertts_voice {
-    char *text;     /* as the model reads it */
-    int32_t *codes; /* [Q, n_frame] */
-    int n_frame;
+    struct prompt_reference *clip; /* [n_clip], with texts and codes of its own */
+    int n_clip;
     const struct jabbertts *tts; /* whose codes they are */
+};
+
+struct references { /* what a prompt begins with; borrowed */
+    const struct prompt_reference *clip;
+    int n; /* 0..LIMIT_REFERENCES */
 };
 
 struct piece {
@@ -34,15 +38,15 @@ struct piece {
     int32_t *codes; /* [cap, Q], n_frame of them made, n_decoded decoded */
     int cap, n_frame, n_decoded;
     bool truncated;
-    struct prompt_reference reference; /* of another voice than the stream's; codes NULL: none */
-    struct jabbertts_voice *stored;    /* that voice, if it came from the store */
+    struct references voice;        /* another than the stream's; n 0: none */
+    struct jabbertts_voice *stored; /* that voice, if it came from the store */
 };
 
 struct work { /* of a stream */
     struct ar_params params;
-    struct prompt_reference reference;
-    struct jabbertts_voice *stored; /* the reference's, if it comes from the store */
-    bool has_reference;             /* else the first piece is the later ones' */
+    struct references voice;        /* n 0: the first piece is the later ones' reference */
+    struct jabbertts_voice *stored; /* that voice, if it comes from the store */
+    int n_context;                  /* sentences before a piece that it hears; 0: none */
     int max_frames;                 /* of the whole request; 0: none */
 
     struct piece *piece;     /* [pieces.n] */
@@ -120,7 +124,7 @@ void piece_hand_over(struct dual_ar *d); /* what is decoding, when it is done; w
 /* prepare.c */
 /* A voice of the model, or of the store: then *stored is to be freed.  ERR_NOT_FOUND. */
 int prepare_voice(struct jabbertts *tts, const char *name, const char *owner,
-                  struct prompt_reference *ref, struct jabbertts_voice **stored, struct err *e);
+                  struct references *ref, struct jabbertts_voice **stored, struct err *e);
 int prepare_stream(struct jabbertts_stream *s, const struct jabbertts_request *r, struct err *e);
 void prepare_forget(struct jabbertts_stream *s);
 

@@ -24,44 +24,97 @@ static void piece_transpose(const int32_t *frames, int n, int n_codebook, int32_
             codes[q * n + t] = frames[t * n_codebook + q];
 }
 
-/* The first piece's codes as a reference; free ref->codes. */
-static int first_as_reference(const struct dual_ar *d, const struct jabbertts_stream *s,
-                              struct prompt_reference *ref, struct err *e)
+/* At most n_max frames of a piece that is made, as a reference; ref->codes is the caller's. */
+static int piece_as_reference(const struct dual_ar *d, const struct jabbertts_stream *s, int i,
+                              int n_max, struct prompt_reference *ref, struct err *e)
 {
-    const struct piece *p = &work_of(s)->piece[0];
-    int n = REFERENCE_MAX_SECONDS * d->tts->rate / d->tts->frame_samples;
-    int n_codebook = d->model.spec.lm.n_codebook;
-    if (n > p->n_frame)
-        n = p->n_frame;
+    const struct piece *p = &work_of(s)->piece[i];
+    int n = p->n_frame < n_max ? p->n_frame : n_max, n_codebook = d->model.spec.lm.n_codebook;
     int32_t *codes = mem_try((size_t)n * (size_t)n_codebook, sizeof *codes);
     if (!codes)
         return err_set(e, ERR_MEMORY, "out of memory for a prompt");
     piece_transpose(p->codes, n, n_codebook, codes);
-    *ref = (struct prompt_reference){s->ask.pieces.piece[0].text, codes, n};
+    *ref = (struct prompt_reference){s->ask.pieces.piece[i].text, codes, n};
     return 0;
+}
+
+/* --- prompt ------------------------------------------------------------------------------------
+ */
+
+struct beginning { /* of a prompt: a voice's clips, then what was said before */
+    struct prompt_reference clip[LIMIT_REFERENCES + LIMIT_CONTEXT_SENTENCES];
+    int n, n_lent; /* the first n_lent are not freed */
+};
+
+static void beginning_done(struct beginning *b)
+{
+    for (int i = b->n_lent; i < b->n; i++)
+        mem_free((void *)(uintptr_t)b->clip[i].codes);
+}
+
+static bool piece_same_voice(const struct jabbertts_stream *s, int i, int j)
+{
+    const char *a = s->ask.pieces.piece[i].voice, *b = s->ask.pieces.piece[j].voice;
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* The first sentence that piece i hears.  Not always the last n_context of them: the window starts
+ * anew with one sentence when it is full, so that a prompt mostly goes on where the one before it
+ * ended, whose keys and values are known, and is not fed again from the moved beginning. */
+static int piece_context_from(const struct dual_ar *d, const struct jabbertts_stream *s, int i,
+                              int n_used)
+{
+    const struct work *w = work_of(s);
+    int n_context = w->n_context;
+    if (n_context == 0 || i == 0)
+        return i;
+    int from = i - 1 - (i - 1) % n_context, room = d->n_context - d->n_context / 4 - n_used;
+    for (int j = i - 1; j >= from; j--) {
+        room -= w->piece[j].n_frame + (int)strlen(s->ask.pieces.piece[j].text);
+        if (room < 0)
+            return j + 1;
+    }
+    return from;
+}
+
+static int piece_begin_prompt(const struct dual_ar *d, const struct slot *slot, struct beginning *b,
+                              struct err *e)
+{
+    const struct jabbertts_stream *s = slot->stream;
+    const struct work *w = work_of(s);
+    int i = slot->i_piece, rc = 0, n_used = 0;
+    const struct references *voice = w->piece[i].voice.n ? &w->piece[i].voice : &w->voice;
+    for (b->n = 0; b->n < voice->n; b->n++) {
+        b->clip[b->n] = voice->clip[b->n];
+        n_used += voice->clip[b->n].n_frame;
+    }
+    b->n_lent = b->n;
+    int from = piece_context_from(d, s, i, n_used);
+    if (b->n == 0 && i > 0 && from > 0 && w->piece[0].n_frame > 0) {
+        int n_max = REFERENCE_MAX_SECONDS * d->tts->rate / d->tts->frame_samples;
+        if ((rc = piece_as_reference(d, s, 0, n_max, &b->clip[b->n], e)) == 0)
+            b->n++;
+    }
+    for (int j = from; j < i && rc == 0; j++) {
+        const struct piece *p = &w->piece[j];
+        if (p->n_frame == 0 || p->truncated || !piece_same_voice(s, i, j))
+            continue;
+        if ((rc = piece_as_reference(d, s, j, p->n_frame, &b->clip[b->n], e)) == 0)
+            b->n++;
+    }
+    return rc;
 }
 
 static int piece_prompt(const struct dual_ar *d, const struct slot *slot, struct prompt *p,
                         struct err *e)
 {
-    const struct jabbertts_stream *s = slot->stream;
-    const struct work *w = work_of(s);
     const struct model *m = &d->model;
-    struct prompt_reference ref = w->reference;
-    int32_t *own = NULL;
-    int n_ref = w->has_reference, rc;
-    if (w->piece[slot->i_piece].reference.codes) {
-        ref = w->piece[slot->i_piece].reference;
-        n_ref = 1;
-    } else if (!n_ref && slot->i_piece > 0 && w->piece[0].n_frame > 0) {
-        if ((rc = first_as_reference(d, s, &ref, e)) < 0)
-            return rc;
-        own = (int32_t *)(uintptr_t)ref.codes;
-        n_ref = 1;
-    }
-    rc = prompt_build(p, m->tokenizer, &m->spec.lm, &ref, n_ref,
-                      s->ask.pieces.piece[slot->i_piece].text, false, e);
-    mem_free(own);
+    struct beginning b = {.n = 0};
+    int rc = piece_begin_prompt(d, slot, &b, e);
+    if (rc == 0)
+        rc = prompt_build(p, m->tokenizer, &m->spec.lm, b.clip, b.n,
+                          slot->stream->ask.pieces.piece[slot->i_piece].text, false, e);
+    beginning_done(&b);
     return rc;
 }
 
@@ -107,8 +160,9 @@ static void piece_take_frame(struct dual_ar *d, struct slot *slot)
     struct piece *p = &w->piece[slot->i_piece];
     memcpy(p->codes + (size_t)p->n_frame++ * n_codebook, ar_codes(slot->ar),
            n_codebook * sizeof *p->codes);
-    if (p->n_frame == 2) /* not after the first, whose sound somebody waits for */
-        prefix_save(d->prefix, ar_prompt(slot->ar), ar_slot(slot->ar), w->has_reference);
+    if (p->n_frame == 2 && (w->n_context == 0 || slot->i_piece == 0))
+        /* not after the first, whose sound somebody waits for */
+        prefix_save(d->prefix, ar_prompt(slot->ar), ar_slot(slot->ar), w->voice.n > 0);
 }
 
 static void piece_made(struct dual_ar *d, struct slot *slot, bool truncated)
@@ -117,6 +171,9 @@ static void piece_made(struct dual_ar *d, struct slot *slot, bool truncated)
     w->piece[slot->i_piece].state = PIECE_MADE;
     w->piece[slot->i_piece].truncated = truncated;
     w->n_speaking--;
+    if (w->n_context && !truncated && slot->i_piece + 1 < slot->stream->ask.pieces.n)
+        prefix_save_said(d->prefix, ar_prompt(slot->ar), ar_frames(slot->ar), ar_n_frame(slot->ar),
+                         ar_slot(slot->ar));
     ar_reset(slot->ar);
     slot->stream = NULL;
     piece_mean(&engine_lock(d->tts)->piece_s, engine_now() - slot->since);
@@ -190,9 +247,10 @@ static void piece_end(struct decoder *c, bool spent)
     w->decoder = NULL;
     c->stream = NULL;
     stream_end_piece(s, &end);
-    if (i > 0 || w->has_reference) {
-        mem_free(p->codes); /* the first piece's are still a reference */
-        p->codes = NULL;
+    i -= w->n_context;                         /* those behind it are heard by the next piece, */
+    if (i > 0 || (i == 0 && w->voice.n > 0)) { /* and the first may be all later ones' reference */
+        mem_free(w->piece[i].codes);
+        w->piece[i].codes = NULL;
     }
 }
 

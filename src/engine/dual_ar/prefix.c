@@ -15,6 +15,7 @@ struct entry {
     size_t n_pages;
     size_t n_bytes; /* of kv */
     uint64_t used;  /* the larger, the more recent */
+    bool once;      /* goes when it is restored */
 };
 
 struct prefix_cache {
@@ -73,52 +74,66 @@ size_t prefix_cache_bytes(const struct prefix_cache *c)
     return c->n_bytes;
 }
 
-static size_t prefix_columns_bytes(const struct prompt *p)
+static size_t prefix_columns_bytes(const struct prompt *p, int n_column)
 {
-    return (size_t)p->n_prefix * (1 + (size_t)p->n_codebook) * sizeof *p->columns;
+    return (size_t)n_column * (1 + (size_t)p->n_codebook) * sizeof *p->columns;
 }
 
+/* The longest entry that the prefix begins with, or is. */
 static struct entry *prefix_find(struct prefix_cache *c, const struct prompt *p)
 {
+    struct entry *best = NULL;
     for (int i = 0; i < c->n; i++) {
         struct entry *y = &c->entry[i];
-        if (y->n_column == p->n_prefix &&
-            !memcmp(y->columns, p->columns, prefix_columns_bytes(p))) {
-            y->used = ++c->clock;
-            return y;
-        }
+        if (y->n_column <= p->n_prefix && (!best || y->n_column > best->n_column) &&
+            !memcmp(y->columns, p->columns, prefix_columns_bytes(p, y->n_column)))
+            best = y;
     }
-    return NULL;
+    if (best)
+        best->used = ++c->clock;
+    return best;
+}
+
+static void prefix_remove(struct prefix_cache *c, struct entry *y)
+{
+    c->n_bytes -= y->n_bytes;
+    entry_done(y);
+    *y = c->entry[--c->n];
 }
 
 /* Until n_bytes more fit: out with what was not used for the longest time. */
 static void prefix_make_room(struct prefix_cache *c, size_t n_bytes)
 {
     while (c->n == PREFIX_MAX_ENTRIES || (c->n > 0 && c->n_bytes > c->max_bytes - n_bytes)) {
-        int oldest = 0;
+        struct entry *oldest = c->entry;
         for (int i = 1; i < c->n; i++)
-            if (c->entry[i].used < c->entry[oldest].used)
-                oldest = i;
-        c->n_bytes -= c->entry[oldest].n_bytes;
-        entry_done(&c->entry[oldest]);
-        c->entry[oldest] = c->entry[--c->n];
+            if (c->entry[i].used < oldest->used)
+                oldest = &c->entry[i];
+        prefix_remove(c, oldest);
     }
 }
 
-/* Takes over what y holds; false, and y is freed, without memory. */
-static bool prefix_insert(struct prefix_cache *c, const struct prompt *p, struct entry *y)
+/* Takes over what y holds, columns too; false, and y is freed, without memory for them. */
+static bool prefix_insert(struct prefix_cache *c, struct entry *y)
 {
-    y->columns = mem_try(prefix_columns_bytes(p), 1);
     if (!y->columns) {
         entry_done(y);
         return false;
     }
-    memcpy(y->columns, p->columns, prefix_columns_bytes(p));
     prefix_make_room(c, y->n_bytes);
     y->used = ++c->clock;
     c->n_bytes += y->n_bytes;
     c->entry[c->n++] = *y;
     return true;
+}
+
+/* The first n_column columns of a prompt, with room for n_more. */
+static int32_t *prefix_copy_columns(const struct prompt *p, int n_column, int n_more)
+{
+    int32_t *to = mem_try(prefix_columns_bytes(p, n_column + n_more), 1);
+    if (to)
+        memcpy(to, p->columns, prefix_columns_bytes(p, n_column));
+    return to;
 }
 
 /* From an earlier run, or another process. */
@@ -129,7 +144,8 @@ static struct entry *prefix_find_file(struct prefix_cache *c, const struct promp
     if (!c->dir || p->n_prefix < PREFIX_MIN_COLUMNS || n_bytes > c->max_bytes ||
         prefix_file_read(c->dir, &c->identity, p, n_bytes, &y.pages, &y.n_pages, &y.kv, NULL) < 0)
         return NULL;
-    return prefix_insert(c, p, &y) ? &c->entry[c->n - 1] : NULL;
+    y.columns = prefix_copy_columns(p, p->n_prefix, 0);
+    return prefix_insert(c, &y) ? &c->entry[c->n - 1] : NULL;
 }
 
 int prefix_restore(struct prefix_cache *c, const struct prompt *p, struct lm_slot *slot)
@@ -139,22 +155,50 @@ int prefix_restore(struct prefix_cache *c, const struct prompt *p, struct lm_slo
     struct entry *y = prefix_find(c, p);
     if (!y && !(y = prefix_find_file(c, p, lm_slot_bytes(slot, p->n_prefix))))
         return 0;
-    lm_slot_load(slot, y->n_column, y->kv);
-    return y->n_column;
+    int n_column = y->n_column;
+    lm_slot_load(slot, n_column, y->kv);
+    if (y->once)
+        prefix_remove(c, y);
+    return n_column;
+}
+
+/* What the slot remembers of its first n_column columns; false: it cannot be kept. */
+static bool prefix_take(const struct prefix_cache *c, const struct lm_slot *slot, int n_column,
+                        struct entry *y)
+{
+    *y = (struct entry){.n_column = n_column, .n_bytes = lm_slot_bytes(slot, n_column)};
+    if (n_column < PREFIX_MIN_COLUMNS || y->n_bytes > c->max_bytes ||
+        !(y->pages = mem_pages_new(y->n_bytes)))
+        return false;
+    y->n_pages = y->n_bytes;
+    y->kv = y->pages;
+    lm_slot_save(slot, n_column, y->pages);
+    return true;
 }
 
 void prefix_save(struct prefix_cache *c, const struct prompt *p, const struct lm_slot *slot,
                  bool lasting)
 {
-    struct entry y = {.n_column = p->n_prefix, .n_bytes = lm_slot_bytes(slot, p->n_prefix)};
-    if (p->n_prefix < PREFIX_MIN_COLUMNS || y.n_bytes > c->max_bytes || prefix_find(c, p))
+    const struct entry *known = prefix_find(c, p);
+    struct entry y;
+    if ((known && known->n_column == p->n_prefix) || !prefix_take(c, slot, p->n_prefix, &y))
         return;
-    y.pages = mem_pages_new(y.n_bytes);
-    if (!y.pages)
-        return;
-    y.n_pages = y.n_bytes;
-    y.kv = y.pages;
-    lm_slot_save(slot, y.n_column, y.pages);
-    if (prefix_insert(c, p, &y) && lasting && c->dir)
+    y.columns = prefix_copy_columns(p, p->n_prefix, 0);
+    if (prefix_insert(c, &y) && lasting && c->dir)
         prefix_file_write(c->dir, &c->identity, p, y.kv, y.n_bytes, NULL);
+}
+
+void prefix_save_said(struct prefix_cache *c, const struct prompt *p, const int32_t *frames,
+                      int n_frame, const struct lm_slot *slot)
+{
+    struct entry y;
+    if (lm_slot_length(slot) < p->n_column + n_frame ||
+        !prefix_take(c, slot, p->n_column + n_frame, &y))
+        return;
+    y.once = true;
+    y.columns = prefix_copy_columns(p, p->n_column, n_frame);
+    if (y.columns)
+        memcpy(y.columns + (size_t)p->n_column * (1 + (size_t)p->n_codebook), frames,
+               prefix_columns_bytes(p, n_frame));
+    prefix_insert(c, &y);
 }

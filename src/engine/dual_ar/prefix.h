@@ -3,9 +3,9 @@
  * A prompt begins with its references, the same columns for every text spoken with a voice.  The
  * keys and values that the slow transformer computes for them depend on nothing behind them, so
  * they are computed once, kept, and copied into the slot of each later request; samples are the
- * same bit for bit.  Entries are found by their columns, not by a voice's name; the least recently
- * used one goes when the limit is reached.  With a directory they outlast the program, as files
- * (prefix_file.h) that other processes read, too.
+ * same bit for bit.  Entries are found by their columns, not by a voice's name, and the longest
+ * that a prompt begins with serves; the least recently used one goes when the limit is reached.
+ * With a directory they outlast the program, as files (prefix_file.h) that other processes read.
  *
  *     if (prefix_restore(c, ar_prompt(a), ar_slot(a)) == 0) ...     the step feeds the whole prompt
  *     ar_step(...);
@@ -30,11 +30,15 @@ int prefix_cache_new(const struct prefix_options *o, struct prefix_cache **ret, 
 void prefix_cache_free(struct prefix_cache *c);
 size_t prefix_cache_bytes(const struct prefix_cache *c); /* kept now */
 
-/* Fill an empty slot with the prompt's prefix; returns its columns, 0 when it is not known. */
+/* Fill an empty slot with as much of the prompt's prefix as is known; returns how many columns. */
 int prefix_restore(struct prefix_cache *c, const struct prompt *p, struct lm_slot *slot);
 /* Keep the prefix of a prompt that the slot has seen; lasting: on disk as well.  What cannot be
  * kept, or written, is computed again another time. */
 void prefix_save(struct prefix_cache *c, const struct prompt *p, const struct lm_slot *slot,
                  bool lasting);
+/* Keep all that the slot has seen, a prompt and the n_frame frames [n_frame, 1 + Q] said behind it,
+ * for the one prompt that goes on from there; restoring it takes it out. */
+void prefix_save_said(struct prefix_cache *c, const struct prompt *p, const int32_t *frames,
+                      int n_frame, const struct lm_slot *slot);
 
 #endif

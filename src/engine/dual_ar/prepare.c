@@ -37,7 +37,7 @@ static int read_sampling(const struct model *m, const struct jabbertts_request *
 }
 
 int prepare_voice(struct jabbertts *tts, const char *name, const char *owner,
-                  struct prompt_reference *ref, struct jabbertts_voice **stored, struct err *e)
+                  struct references *ref, struct jabbertts_voice **stored, struct err *e)
 {
     const struct voices *voices = tts->model->voices;
     const struct voice *v = voices_find(voices, name);
@@ -50,18 +50,9 @@ int prepare_voice(struct jabbertts *tts, const char *name, const char *owner,
                        "there is no voice \"%.64s\"; `jabbertts voices` lists them", name);
     if (v && dual_ar_of(tts)->stock)
         return stock_voice(tts, v->name, ref, e);
-    *ref = v ? (struct prompt_reference){v->text, v->codes, v->n_frame}
-             : (struct prompt_reference){(*stored)->text, (*stored)->codes, (*stored)->n_frame};
+    *ref = v ? (struct references){&v->reference, 1}
+             : (struct references){(*stored)->clip, (*stored)->n_clip};
     return 0;
-}
-
-/* FNV-1a (Fowler, Noll, Vo). */
-static uint64_t name_seed(const char *name)
-{
-    uint64_t h = 0xcbf29ce484222325u;
-    for (; *name; name++)
-        h = (h ^ (unsigned char)*name) * 0x100000001b3u;
-    return h;
 }
 
 static int find_voice(struct jabbertts *tts, const struct jabbertts_request *r, struct work *w,
@@ -73,17 +64,13 @@ static int find_voice(struct jabbertts *tts, const struct jabbertts_request *r, 
                            "the reference was made with the model \"%.64s\", the request wants "
                            "\"%.64s\"",
                            r->reference->tts->name, tts->name);
-        w->reference = (struct prompt_reference){r->reference->text, r->reference->codes,
-                                                 r->reference->n_frame};
-        w->has_reference = true;
+        w->voice = (struct references){r->reference->clip, r->reference->n_clip};
         return 0;
     }
     const char *name = r->voice ? r->voice : voices_default(tts->model->voices);
-    int rc = name ? prepare_voice(tts, name, r->owner, &w->reference, &w->stored, e) : 0;
-    w->has_reference = rc == 0 && w->reference.codes;
-    if (rc == 0 && name && !w->has_reference) /* it cannot imitate: the name draws a voice */
-        w->params.seed ^= name_seed(name);
-    return rc;
+    if (name && strcmp(name, STOCK_NOBODY) == 0)
+        return 0;
+    return name ? prepare_voice(tts, name, r->owner, &w->voice, &w->stored, e) : 0;
 }
 
 /* The voices of pieces that have their own. */
@@ -95,11 +82,10 @@ static int find_voices(struct jabbertts *tts, const char *owner, const struct te
         struct piece *p = &w->piece[i];
         if (!name)
             continue;
-        for (int j = i - 1; j >= 0 && j >= i - SAME_VOICE_WITHIN && !p->reference.codes; j--)
+        for (int j = i - 1; j >= 0 && j >= i - SAME_VOICE_WITHIN && p->voice.n == 0; j--)
             if (pieces->piece[j].voice && strcmp(name, pieces->piece[j].voice) == 0)
-                p->reference = w->piece[j].reference;
-        int rc =
-            p->reference.codes ? 0 : prepare_voice(tts, name, owner, &p->reference, &p->stored, e);
+                p->voice = w->piece[j].voice;
+        int rc = p->voice.n ? 0 : prepare_voice(tts, name, owner, &p->voice, &p->stored, e);
         if (rc < 0)
             return rc;
     }
@@ -122,6 +108,7 @@ int prepare_stream(struct jabbertts_stream *s, const struct jabbertts_request *r
         return rc;
     if (r->max_seconds > 0)
         w->max_frames = (int)ceil(r->max_seconds * tts->rate / tts->frame_samples);
+    w->n_context = r->context_sentences;
     w->n_chunk = 1; /* sound as early as possible, then larger chunks */
     w->piece = mem_try((size_t)pieces->n, sizeof *w->piece);
     return w->piece ? find_voices(tts, r->owner, pieces, w, e)

@@ -8,6 +8,10 @@
 
 #define WAV_HEADER 44
 #define ARENA      ((size_t)16 << 20)
+/* Of about five seconds, with most sounds of English in it. */
+#define SENTENCE                                                                                   \
+    "The boy watched a large blue ship leave the harbour, and thought of his journey home."
+#define SENTENCE_MAX_S 10 /* where the model does not end it */
 
 struct stock {
     struct gguf *file;
@@ -74,7 +78,8 @@ void stock_close(struct stock *s)
 /* --- making a voice --- */
 
 /* Codes to samples by the built-in codec, which is loaded for it: once for each voice in use. */
-static int stock_decode(const struct stock *s, const struct voice *v, float *pcm, struct err *e)
+static int stock_decode(const struct stock *s, const struct prompt_reference *v, float *pcm,
+                        struct err *e)
 {
     struct codec_options o = {.type = KERN_AS_STORED, .decoder = true};
     struct pool *pool = NULL;
@@ -123,15 +128,16 @@ static int stock_resample(const struct jabbertts *tts, const float *pcm, size_t 
     return rc;
 }
 
-static int stock_make(struct jabbertts *tts, int i, struct jabbertts_voice **ret, struct err *e)
+/* The voice's recording, which the built-in codec makes of its codes, by this model's encoder. */
+static int stock_imitate(struct jabbertts *tts, const struct voice *v, struct jabbertts_voice **ret,
+                         struct err *e)
 {
     const struct stock *s = dual_ar_of(tts)->stock;
-    const struct voice *v = voices_at(s->voices, i);
-    size_t n = (size_t)v->n_frame * (size_t)s->spec.codec.frame_samples, n_sound;
+    size_t n = (size_t)v->reference.n_frame * (size_t)s->spec.codec.frame_samples, n_sound;
     float *pcm = mem_try(n + 1, sizeof *pcm), *sound;
     if (!pcm)
         return err_set(e, ERR_MEMORY, "out of memory for voice %s", v->name);
-    int rc = stock_decode(s, v, pcm, e);
+    int rc = stock_decode(s, &v->reference, pcm, e);
     if (rc == 0)
         rc = stock_resample(tts, pcm, n, &sound, &n_sound, e);
     mem_free(pcm);
@@ -142,8 +148,70 @@ static int stock_make(struct jabbertts *tts, int i, struct jabbertts_voice **ret
     return rc;
 }
 
-int stock_voice(struct jabbertts *tts, const char *name, struct prompt_reference *ref,
-                struct err *e)
+/* FNV-1a (Fowler, Noll, Vo). */
+static uint64_t stock_seed(const char *name)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (; *name; name++)
+        h = (h ^ (unsigned char)*name) * 0x100000001b3u;
+    return h;
+}
+
+/* For a model that cannot imitate: whoever says the sentence with a seed of the name's own, without
+ * a reference, has the voice. */
+static int stock_draw(struct jabbertts *tts, const struct voice *v, struct jabbertts_voice **ret,
+                      struct err *e)
+{
+    struct jabbertts_request r;
+    struct jabbertts_error why;
+    struct jabbertts_stream *s;
+    float pcm[1024];
+    int n, rc;
+    jabbertts_request_init(&r);
+    r.text = SENTENCE;
+    r.voice = STOCK_NOBODY;
+    r.language = "en-us";
+    r.seed = stock_seed(v->name);
+    r.max_seconds = SENTENCE_MAX_S;
+    if ((rc = jabbertts_submit(tts, &r, &s, &why)) < 0)
+        return err_set(e, rc, "voice %s cannot be drawn: %s", v->name, why.message);
+    while ((n = jabbertts_read(s, pcm, 1024, &why)) > 0)
+        ;
+    const struct piece *p = work_of(s)->piece; /* the first one's codes stay */
+    if (n < 0 || p->n_frame == 0) {
+        rc = err_set(e, n < 0 ? n : ERR_INTERNAL, "voice %s cannot be drawn: %s", v->name,
+                     n < 0 ? why.message : "the model says nothing");
+    } else {
+        int n_codebook = tts->model->spec.lm.n_codebook;
+        int32_t *codes = mem_try((size_t)p->n_frame * (size_t)n_codebook, sizeof *codes);
+        for (int t = 0; codes && t < p->n_frame; t++)
+            for (int q = 0; q < n_codebook; q++)
+                codes[q * p->n_frame + t] = p->codes[t * n_codebook + q];
+        *ret = codes ? voice_new(tts, 1) : NULL;
+        rc = *ret ? voice_set_clip(*ret, 0, s->ask.pieces.piece[0].text, codes, p->n_frame, e)
+                  : err_set(e, ERR_MEMORY, "out of memory for voice %s", v->name);
+        mem_free(codes);
+    }
+    jabbertts_stream_free(s);
+    return rc;
+}
+
+/* From the store, else made and kept there: who has spoken once speaks so for ever. */
+static int stock_make(struct jabbertts *tts, const struct voice *v, struct jabbertts_voice **ret,
+                      struct err *e)
+{
+    bool imitates = tts->model->spec.codec.has_encoder;
+    int64_t made_by = store_fingerprint(tts, imitates ? "codec." : "");
+    int rc = store_anchor(tts, v->name, made_by, ret, e);
+    if (rc != ERR_NOT_FOUND)
+        return rc;
+    rc = imitates ? stock_imitate(tts, v, ret, e) : stock_draw(tts, v, ret, e);
+    if (rc == 0)
+        store_keep_anchor(tts, v->name, made_by, ret);
+    return rc;
+}
+
+int stock_voice(struct jabbertts *tts, const char *name, struct references *ref, struct err *e)
 {
     struct stock *s = dual_ar_of(tts)->stock;
     struct jabbertts_voice *made, *own = NULL;
@@ -152,14 +220,13 @@ int stock_voice(struct jabbertts *tts, const char *name, struct prompt_reference
         i++;
     if (i == s->n)
         return err_set(e, ERR_NOT_FOUND, "there is no voice \"%.64s\"", name);
-    *ref = (struct prompt_reference){0};
-    if (!tts->model->spec.codec.has_encoder)
-        return 0;
     pthread_mutex_lock(&s->lock);
     made = s->made[i];
     pthread_mutex_unlock(&s->lock);
-    if (!made && (rc = stock_make(tts, i, &own, e)) < 0)
+    if (!made && (rc = stock_make(tts, voices_at(s->voices, i), &own, e)) < 0) {
+        jabbertts_voice_free(own);
         return rc;
+    }
     pthread_mutex_lock(&s->lock);
     if (!s->made[i]) { /* nobody was faster */
         s->made[i] = own;
@@ -168,6 +235,6 @@ int stock_voice(struct jabbertts *tts, const char *name, struct prompt_reference
     made = s->made[i];
     pthread_mutex_unlock(&s->lock);
     jabbertts_voice_free(own);
-    *ref = (struct prompt_reference){made->text, made->codes, made->n_frame};
+    *ref = (struct references){made->clip, made->n_clip};
     return 0;
 }

@@ -2,8 +2,9 @@
  *
  * A converted model has weights and no voices.  The built-in one has codes of seventeen, ours and
  * freely licensed; its codec turns them into sound, which the other model's encoder turns into
- * codes of its own when a voice is first asked for.  So every model with an encoder answers to the
- * same names from the first request, and always with the same voice.
+ * codes of its own when a voice is first asked for.  A model without an encoder draws a voice for
+ * each name instead: a sentence said without a reference, with a seed of the name's own.  So every
+ * model answers to the same names from the first request, and always with the same voice.
  *
  * Threads: any, at once. */
 #ifndef DUAL_AR_STOCK_H
@@ -15,9 +16,11 @@ struct stock;
  * built-in model is not there. */
 int stock_open(const struct model *m, struct voices **names, struct stock **ret, struct err *e);
 void stock_close(struct stock *s); /* NULL is fine */
-/* The voice as the model of tts knows it; made when it is first asked for, then kept until
- * stock_close.  A model without an encoder has no codes of it: ref->codes is NULL. */
-int stock_voice(struct jabbertts *tts, const char *name, struct prompt_reference *ref,
-                struct err *e);
+/* As a request's voice: none at all, not even the default one. */
+#define STOCK_NOBODY ""
+/* The voice as the model of tts knows it.  It is made when it is first asked for: imitated, or
+ * drawn by speaking, which waits for the engine thread.  Then it is kept until stock_close, and in
+ * the voice store, if there is one, for ever. */
+int stock_voice(struct jabbertts *tts, const char *name, struct references *ref, struct err *e);
 
 #endif

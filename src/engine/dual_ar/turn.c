@@ -34,9 +34,11 @@ static struct policy_stream turn_stream(const struct dual_ar *d, const struct ja
                               .n_speaking = w->n_speaking,
                               .begun = o->state == STREAM_ACTIVE,
                               .heard = sound->since >= 0};
-    v.may_begin = !sound->broken.code &&
-                  (w->max_frames == 0 || sound->n_frame + turn_ahead(s).n_all < w->max_frames) &&
-                  (w->has_reference || w->i_next == 0 || w->piece[0].state == PIECE_MADE);
+    v.may_begin =
+        !sound->broken.code &&
+        (w->max_frames == 0 || sound->n_frame + turn_ahead(s).n_all < w->max_frames) &&
+        (w->voice.n > 0 || w->i_next == 0 || w->piece[0].state == PIECE_MADE) &&
+        (w->n_context == 0 || w->i_next == 0 || w->piece[w->i_next - 1].state == PIECE_MADE);
     if (!w->decoder && !sound->complete && !sound->broken.code && sound->i_head < w->i_next) {
         const struct piece *p = &w->piece[sound->i_head];
         v.head_waits = p->n_frame > 0 || p->state == PIECE_MADE;
