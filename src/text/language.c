@@ -11,18 +11,16 @@
 #include "text/scan.h"
 #include "text/words.h"
 
-extern const struct language_hooks language_hooks_de, language_hooks_fr, language_hooks_it,
-    language_hooks_ja, language_hooks_ko, language_hooks_pl, language_hooks_pt, language_hooks_ru,
-    language_hooks_zh;
+extern const struct language_hooks language_hooks_de, language_hooks_ja, language_hooks_ko,
+    language_hooks_pl, language_hooks_ru, language_hooks_zh;
 
 #define MAX_LANGUAGE_FILES 64
 
 const struct language_hooks *language_hooks_of(const char *code)
 {
     static const struct language_hooks *const hooks[] = {
-        &language_hooks_de, &language_hooks_fr, &language_hooks_it,
-        &language_hooks_ja, &language_hooks_ko, &language_hooks_pl,
-        &language_hooks_pt, &language_hooks_ru, &language_hooks_zh,
+        &language_hooks_de, &language_hooks_ja, &language_hooks_ko,
+        &language_hooks_pl, &language_hooks_ru, &language_hooks_zh,
     };
     for (size_t i = 0; i < sizeof hooks / sizeof *hooks; i++)
         if (strcmp(hooks[i]->code, code) == 0)
