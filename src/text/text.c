@@ -219,13 +219,10 @@ int text_split(const char *text, size_t n, const struct text_options *o, struct 
     return rc;
 }
 
-int text_piece_read(struct text_piece *p, const struct text_options *o, struct err *e)
+/* The piece's phonemes in place of its letters. */
+static int piece_to_ipa(struct text_piece *p, const struct text_options *o, struct err *e)
 {
     char *ipa;
-    if (o->frontend != TEXT_IPA)
-        return !o->marker || o->frontend != TEXT_PLAIN || marker_lead(p, o->marker) == 0
-                   ? 0
-                   : err_set(e, ERR_MEMORY, "out of memory for a piece of text");
     int rc = text_phonemes(p->text, p->language ? p->language : o->language, &ipa, e);
     if (rc == ERR_ARGUMENT) { /* letters that are never spoken */
         p->text[0] = 0;
@@ -241,14 +238,26 @@ int text_piece_read(struct text_piece *p, const struct text_options *o, struct e
     return 0;
 }
 
-int text_pieces_read(struct text_pieces *p, const struct text_options *o, struct err *e)
+int text_piece_read(struct text_piece *p, const struct text_options *o, struct err *e)
 {
-    int n = 0, rc = 0;
-    for (int i = 0; i < p->n && rc == 0; i++)
-        rc = text_piece_read(&p->piece[i], o, e);
-    for (int i = 0; i < p->n && rc == 0; i++)
-        n += p->piece[i].text[0] != 0;
-    if (rc == 0 && n == 0)
-        rc = err_set(e, ERR_ARGUMENT, "text has nothing to say in this language");
+    int rc = 0;
+    if (p->read)
+        return 0;
+    if (o->frontend == TEXT_IPA)
+        rc = piece_to_ipa(p, o, e);
+    else if (o->marker && o->frontend == TEXT_PLAIN && marker_lead(p, o->marker) < 0)
+        rc = err_set(e, ERR_MEMORY, "out of memory for a piece of text");
+    p->read = rc == 0;
     return rc;
+}
+
+int text_pieces_begin(struct text_pieces *p, const struct text_options *o, struct err *e)
+{
+    int rc = 0;
+    for (int i = 0; i < p->n && rc == 0; i++) {
+        rc = text_piece_read(&p->piece[i], o, e);
+        if (p->piece[i].text[0])
+            return rc;
+    }
+    return rc < 0 ? rc : err_set(e, ERR_ARGUMENT, "text has nothing to say in this language");
 }

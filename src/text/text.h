@@ -66,6 +66,7 @@ struct text_piece {
     int pause_ms;      /* silence after this piece */
     size_t start, end; /* bytes of the input it came from */
     bool ends_paragraph;
+    bool read;           /* by text_piece_read */
     bool goes_on;        /* it ends inside a sentence, with a comma where the text has one */
     double rate, volume; /* factors of speed and amplitude; 1: as it is */
     char *voice;         /* another voice than the request's; NULL: that */
@@ -106,12 +107,13 @@ int text_normalize(const struct mapped *clean, const struct text_options *o, str
 int text_cut(const struct mapped *normalized, const struct text_options *o, struct text_pieces *ret,
              struct err *e);
 
-/* Make the piece's text what the model reads.  "" when nothing of it is ever spoken. */
+/* Make the piece's text what the model reads, unless it is that already.  "" when nothing of it is
+ * ever spoken: such a piece stays, for its pause and marks. */
 int text_piece_read(struct text_piece *p, const struct text_options *o, struct err *e);
 
-/* All of them; those that are never spoken stay, for their pauses and marks.  ERR_ARGUMENT when
- * there are no others. */
-int text_pieces_read(struct text_pieces *p, const struct text_options *o, struct err *e);
+/* The first piece that is spoken, and those before it.  ERR_ARGUMENT when none is.  The others can
+ * wait until they are due: the phonemes of a long text take seconds. */
+int text_pieces_begin(struct text_pieces *p, const struct text_options *o, struct err *e);
 
 /* One sentence to IPA: clauses with their final punctuation, as docs/MODEL.md specifies.  Free with
  * mem_free. */

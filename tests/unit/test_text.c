@@ -364,6 +364,32 @@ static void test_phoneme_errors(void **state)
     check_ipa("hello", "həlˈoʊ."); /* the language was changed back */
 }
 
+/* Only what is due is read: the first piece that is spoken, and silent ones before it. */
+static void test_pieces_are_read_when_due(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "Well. The first sentence is said. The second one waits for its turn.";
+    struct text_options o = {.frontend = TEXT_IPA, .language = "en-us"};
+    struct text_pieces p;
+    struct err e = {0};
+    assert_int_equal(text_split(text, strlen(text), &o, &p, &e), 0);
+    assert_int_equal(p.n, 2);
+    assert_int_equal(text_pieces_begin(&p, &o, &e), 0);
+    assert_true(p.piece[0].read && !p.piece[1].read);
+    assert_string_equal(p.piece[1].text, "The second one waits for its turn.");
+    assert_int_equal(text_piece_read(&p.piece[1], &o, &e), 0);
+    char *ipa = p.piece[1].text; /* reading it again does nothing */
+    assert_null(strstr(ipa, "second"));
+    assert_int_equal(text_piece_read(&p.piece[1], &o, &e), 0);
+    assert_ptr_equal(p.piece[1].text, ipa);
+    p.piece[0].text[0] = 0; /* as if it were silent: the next is the first that is spoken */
+    assert_int_equal(text_pieces_begin(&p, &o, &e), 0);
+    p.piece[1].text[0] = 0;
+    assert_int_equal(text_pieces_begin(&p, &o, &e), ERR_ARGUMENT);
+    text_pieces_done(&p);
+}
+
 static void test_words_espeak_cannot_stand(void **state)
 {
     (void)state;
@@ -423,6 +449,7 @@ int main(void)
         cmocka_unit_test(test_sentences_of_the_voice),
         cmocka_unit_test(test_clauses),
         cmocka_unit_test(test_phoneme_errors),
+        cmocka_unit_test(test_pieces_are_read_when_due),
         cmocka_unit_test(test_words_espeak_cannot_stand),
         cmocka_unit_test(test_threads),
     };

@@ -48,6 +48,8 @@ struct work { /* of a stream */
     struct jabbertts_voice *stored; /* that voice, if it comes from the store */
     int n_context;                  /* sentences before a piece that it hears; 0: none */
     int max_frames;                 /* of the whole request; 0: none */
+    struct text_options text;       /* how pieces are read, each when it gets a slot */
+    char *language;                 /* text's */
 
     struct piece *piece;     /* [pieces.n] */
     int i_next;              /* first piece that has not had a slot */

@@ -183,11 +183,13 @@ static void piece_made(struct dual_ar *d, struct slot *slot, bool truncated)
 void piece_start(struct dual_ar *d, struct slot *slot)
 {
     struct err e = {0};
-    if (!slot->stream->ask.pieces.piece[slot->i_piece].text[0]) { /* silence only */
+    struct text_piece *p = &slot->stream->ask.pieces.piece[slot->i_piece];
+    int rc = text_piece_read(p, &work_of(slot->stream)->text, &e);
+    if (rc == 0 && !p->text[0]) { /* silence only */
         piece_made(d, slot, false);
         return;
     }
-    if (piece_start_(d, slot, &e) < 0)
+    if (rc < 0 || piece_start_(d, slot, &e) < 0)
         slot->stream->sound.broken = e;
 }
 

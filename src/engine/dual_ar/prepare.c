@@ -96,15 +96,16 @@ int prepare_stream(struct jabbertts_stream *s, const struct jabbertts_request *r
 {
     struct jabbertts *tts = s->ask.tts;
     struct text_pieces *pieces = &s->ask.pieces;
-    struct text_options text = stream_text_options(s, r);
     struct work *w = s->work = mem_try(1, sizeof *w);
     int rc;
-    if (!w)
+    if (!w || (r->language && !(w->language = mem_strndup(r->language, strlen(r->language)))))
         return err_set(e, ERR_MEMORY, "out of memory for a request");
+    w->text = stream_text_options(s, r);
+    w->text.language = w->language;
     if ((rc = read_sampling(tts->model, r, &w->params, e)) < 0 ||
         (rc = find_voice(tts, r, w, e)) < 0 ||
-        (rc = text_split(r->text, strlen(r->text), &text, pieces, e)) < 0 ||
-        (rc = text_pieces_read(pieces, &text, e)) < 0)
+        (rc = text_split(r->text, strlen(r->text), &w->text, pieces, e)) < 0 ||
+        (rc = text_pieces_begin(pieces, &w->text, e)) < 0)
         return rc;
     if (r->max_seconds > 0)
         w->max_frames = (int)ceil(r->max_seconds * tts->rate / tts->frame_samples);
@@ -126,5 +127,6 @@ void prepare_forget(struct jabbertts_stream *s)
         jabbertts_voice_free(w->piece[i].stored);
     }
     mem_free(w->piece);
+    mem_free(w->language);
     mem_free(w);
 }
