@@ -35,7 +35,7 @@ Q         := $(if $(V),,@)
 
 CFLAGS    ?= -O2 -g
 PACKAGES  := jansson yaml-0.1 libzip libpcre2-8 icu-uc icu-i18n expat libavformat libavcodec \
-             libavutil libswresample libebur128 sqlite3 libcurl gnutls libprotobuf-c
+             libavutil libswresample libebur128 sqlite3 libpq libarchive libcurl gnutls libprotobuf-c
 SERVER_PACKAGES := libmicrohttpd
 CLI_PACKAGES := ao
 WARN      := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \

@@ -322,6 +322,7 @@ struct jabbertts_request {
     int carry_markers;        /* default 1: a marker leads the rest of its paragraph (S1 models) */
     int context_sentences;    /* 0 to 8, default 0: each sentence hears so many before it, at most,
                                * as further references; they are made one after the other */
+    int background;           /* nobody waits for it: it gets what other requests leave */
 };
 JABBERTTS_API void jabbertts_request_init(struct jabbertts_request *r);
 /* Everything in the request but the reference is copied.  A text without a letter or a digit is

@@ -122,9 +122,13 @@ static int serve_until_signal(const struct options *o, int ready)
 
 int cmd_serve(struct options *o)
 {
-    char dir[4096];
+    char dir[4096], jobs[4096 + 16];
     int ready = -1, code = 0;
     o->server.voice_dir = cli_voice_dir(o->server.voice_dir, dir, sizeof dir);
+    if (!o->server.jobs && o->server.voice_dir) {
+        snprintf(jobs, sizeof jobs, "%s/jobs.sqlite", o->server.voice_dir);
+        o->server.jobs = jobs;
+    }
     o->server.systemd[0] = getenv("LISTEN_PID");
     o->server.systemd[1] = getenv("LISTEN_FDS");
     if (o->background && (code = serve_detach(&ready)))

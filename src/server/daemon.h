@@ -22,6 +22,8 @@
 #define MODEL_NAMES 32
 
 struct MHD_Daemon;
+struct jobs;
+struct runner;
 
 struct conn {                  /* one TCP connection */
     struct conn *next, **link; /* (server's lock) newest first */
@@ -38,6 +40,8 @@ struct server {
     struct server_options o;
     struct jabbertts *tts;
     struct jabbertts_store *store; /* NULL: none */
+    struct jobs *jobs;             /* NULL: none */
+    struct runner *runner;         /* NULL: none */
     struct MHD_Daemon *daemon;
     struct queue queue;
     struct metrics metrics;

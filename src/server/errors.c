@@ -44,6 +44,7 @@ static const struct {
     [FAULT_INCOMPLETE] = {500, server, "incomplete_audio"},
     [FAULT_MEMORY] = {503, server, "out_of_memory"},
     [FAULT_STORAGE] = {503, server, "out_of_storage"},
+    [FAULT_STORE] = {503, server, "store_unavailable"},
     [FAULT_INTERNAL] = {500, server, "internal_error"},
 };
 

@@ -42,6 +42,7 @@ enum fault {
     FAULT_INCOMPLETE, /* a limit ended the sound before the text was spoken */
     FAULT_MEMORY,
     FAULT_STORAGE, /* no room to keep a body or an answer */
+    FAULT_STORE,   /* what keeps files and batches is away */
     FAULT_INTERNAL,
     N_FAULT
 };

@@ -281,6 +281,8 @@ void request_free(struct request *r)
 static int body_limit_kib(const struct request *r)
 {
     int kib = r->route ? r->route->max_body_kib : 0;
+    if (kib == ROUTE_FILE_KIB)
+        return (r->server->o.batch_mb << 10) + 16; /* the form around the file */
     return kib < 0 ? r->server->o.max_body_kib : kib;
 }
 

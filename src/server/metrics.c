@@ -39,6 +39,8 @@ static const struct {
     [METRIC_RTF] = {"jabbertts_rtf", "Generation time of a request over the length of its sound.",
                     ratios},
     [METRIC_SPEECH_SECONDS] = {"jabbertts_speech_seconds", "Length of a request's sound.", lengths},
+    [METRIC_BATCH_LINES] = {"jabbertts_batch_lines_total", "Lines of batches stored, by state.",
+                            NULL},
     [METRIC_REFUSED] = {"jabbertts_refused_total", "Requests refused before generation, by reason.",
                         NULL},
     [METRIC_DROPPED] = {"jabbertts_metrics_dropped_total",

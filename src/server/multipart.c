@@ -79,6 +79,12 @@ static int read_headers(struct text headers, struct part *p, const char **why)
             return multipart_fail(why, "a part has no name, or a very long one");
         memcpy(p->name, value, n);
         p->name[n] = 0;
+        n = parameter(line, "filename", &value);
+        if (n >= sizeof p->file)
+            return multipart_fail(why, "the name of a file is longer than 255 bytes");
+        if (n > 0)
+            memcpy(p->file, value, n);
+        p->file[n] = 0;
         return 0;
     }
     return multipart_fail(why, "a part has no Content-Disposition header");

@@ -14,6 +14,7 @@
 
 struct part {
     char name[64];
+    char file[256];   /* the name of the file that it was; "" */
     const char *data; /* not NUL-terminated */
     size_t n;
 };

@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define ROUTE_FILE_KIB (-2)
+
 struct request;
 
 enum route_kind { ROUTE_QUICK, ROUTE_WORK, ROUTE_STREAM };
@@ -29,7 +31,7 @@ struct route {
     const char *name;          /* in logs and metrics */
     void (*run)(struct request *r);
     enum route_kind kind;
-    int max_body_kib; /* 0: no body; -1: the option max_body_kib */
+    int max_body_kib; /* 0: no body; -1: the option max_body_kib; ROUTE_FILE_KIB: batch_mb */
     enum route_access access;
     bool is_quiet; /* not logged unless it fails */
 };
@@ -53,6 +55,14 @@ void consents_add(struct request *r);
 void consents_get(struct request *r);
 void consents_rename(struct request *r);
 void consents_remove(struct request *r);
+void files_list(struct request *r); /* files.c */
+void files_add(struct request *r);
+void files_get(struct request *r);
+void files_remove(struct request *r);
+void batches_list(struct request *r); /* batches.c */
+void batches_add(struct request *r);
+void batches_get(struct request *r);
+void batches_cancel(struct request *r);
 void page_file(struct request *r); /* page.c */
 void page_openapi(struct request *r);
 void health_live(struct request *r); /* health.c */

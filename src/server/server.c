@@ -11,7 +11,9 @@
 
 #include "base/mem.h"
 #include "server/daemon.h"
+#include "server/runner.h"
 #include "server/watch.h"
+#include "store/jobs.h"
 
 /* With its default the kernel would keep megabytes of sound for a client that does not read. */
 #define OTHER_FILES 64
@@ -32,6 +34,11 @@ void server_options_init(struct server_options *o)
                                  .hosts = "",
                                  .base_path = "",
                                  .spool_mb = 512,
+                                 .batch_mb = 200,
+                                 .batch_lines = 100000,
+                                 .batch_open = 100,
+                                 .batch_rows = 8,
+                                 .batch_days = 30,
                                  .public_lists = true};
     jabbertts_options_init(&o->engine);
 }
@@ -166,7 +173,7 @@ static int server_open_engine(struct server *s, struct err *e)
     s->o.engine.store = s->store;
     if ((rc = jabbertts_open(&s->o.engine, &s->tts, &why)) < 0)
         return err_set(e, rc, "%s", why.message);
-    return 0;
+    return s->o.jobs ? jobs_open(s->o.jobs, &s->jobs, e) : 0;
 }
 
 static int server_start_(struct server *s, struct err *e)
@@ -183,7 +190,8 @@ static int server_start_(struct server *s, struct err *e)
         return rc;
     /* Who has no key is told apart from this machine's programs by nothing else. */
     s->check_host = s->listen.is_loopback && !keys_wanted(&s->keys);
-    if ((rc = queue_start(&s->queue, s->o.workers, e)) < 0 || (rc = watch_start(s, e)) < 0)
+    if ((rc = queue_start(&s->queue, s->o.workers, e)) < 0 || (rc = watch_start(s, e)) < 0 ||
+        (s->jobs && (rc = runner_start(s, &s->runner, e)) < 0))
         return rc;
     rc = http_start(s, s->listen.fd, e);
     if (rc == 0)
@@ -262,6 +270,7 @@ void server_stop(struct server *s, double drain_s)
         int fd = MHD_quiesce_daemon(s->daemon);
         if (fd >= 0)
             close(fd);
+        runner_stop(s->runner);
         wait_requests(s, drain_s);
         watch_leave_all(s);
         /* Nothing may sleep in the HTTP library when it stops. */
@@ -270,6 +279,8 @@ void server_stop(struct server *s, double drain_s)
     }
     watch_stop(s);
     queue_stop(&s->queue);
+    runner_free(s->runner);
+    jobs_close(s->jobs);
     jabbertts_close(s->tts);
     jabbertts_store_close(s->store);
     if (s->listen.fd >= 0)

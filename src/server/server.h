@@ -30,8 +30,14 @@ struct server_options {
     const char *systemd[2]; /* of the environment: LISTEN_PID, LISTEN_FDS; NULL */
     int port;               /* 0: any free one */
     const char *voice_dir;  /* of users' voices; NULL: none are kept */
-    const char *model_name; /* ids of the first in the API, with commas; NULL: its file's name */
-    int workers;            /* threads that parse, encode and answer */
+    const char *jobs; /* where files and batches are kept: a file of SQLite, which is made if its
+                             * directory is there, or a URL of PostgreSQL; NULL: nowhere */
+    int batch_mb, batch_lines; /* of an uploaded file: MiB, requests in it */
+    int batch_open;            /* batches of one key that have not ended */
+    int batch_rows;            /* lines of batches spoken together */
+    int batch_days;            /* that sounds and ended batches are kept */
+    const char *model_name;    /* ids of the first in the API, with commas; NULL: its file's name */
+    int workers;               /* threads that parse, encode and answer */
     int max_connections;
     int max_input_chars;      /* code points of `input` */
     int max_body_kib;         /* of a JSON request */

@@ -10,16 +10,12 @@
 #include <strings.h>
 
 #include "base/mem.h"
-#include "base/near.h"
 #include "server/access.h"
+#include "server/ask.h"
 #include "server/daemon.h"
-#include "server/kokoro.h"
 #include "server/log.h"
-#include "server/params.h"
-#include "server/pump.h"
 
 #define LOG_TEXT_BYTES 4096
-#define SILENCE_S      0.2  /* for a text without anything to say */
 #define CHARS_PER_S    16.0 /* of English, read aloud: about 150 words a minute */
 
 struct speech {
@@ -149,73 +145,6 @@ static int check_time(const struct request *r, const struct speech_params *p, st
     return 0;
 }
 
-static void ignore(void *cookie, const struct jabbertts_stored *v)
-{
-    (void)cookie;
-    (void)v;
-}
-
-static bool voice_known(struct server *s, const struct jabbertts_request *q)
-{
-    const struct jabbertts *tts = models_find(s, q->model);
-    const struct jabbertts_which which = {JABBERTTS_VOICE, q->owner, q->voice, 0};
-    const char *voice = q->voice;
-    const char *name, *target;
-    for (int i = 0; (name = jabbertts_voice_name(tts, i)); i++)
-        if (strcmp(name, voice) == 0)
-            return true;
-    for (int i = 0; (name = jabbertts_voice_alias(tts, i, &target)); i++)
-        if (strcmp(name, voice) == 0)
-            return true;
-    return s->store && jabbertts_store_get(s->store, &which, ignore, NULL, NULL) == 0;
-}
-
-static int fail_voice(struct server *s, const struct jabbertts_request *q, struct api_error *e)
-{
-    const struct jabbertts *tts = models_find(s, q->model);
-    const char *voice = q->voice;
-    const char *name, *target;
-    struct near near;
-    int n = 0;
-    near_init(&near, voice);
-    for (int i = 0; (name = jabbertts_voice_name(tts, i)); i++, n++)
-        near_try(&near, name);
-    for (int i = 0; (name = jabbertts_voice_alias(tts, i, &target)); i++, n++)
-        near_try(&near, name);
-    const char *best = near_found(&near);
-    return api_fail(e, FAULT_INVALID_VALUE, "voice",
-                    "there is no voice '%.64s'%s%s%s GET /v1/audio/voices lists %d.", voice,
-                    best ? "; did you mean '" : ".", best ? best : "", best ? "'?" : "", n);
-}
-
-static int check_model(struct server *s, const char *id, struct api_error *e)
-{
-    return models_find(s, id) ? 0 : models_refuse(s, id, e);
-}
-
-static bool is_espeak(struct server *s, const char *id)
-{
-    struct jabbertts_model_info m;
-    jabbertts_model_info(models_find(s, id), &m);
-    return strcmp(m.engine, "espeak-ng") == 0;
-}
-
-/* Which field a refused request is to change. */
-static int fail_submit(struct server *s, const struct speech_params *p,
-                       const struct jabbertts_error *why, struct api_error *e)
-{
-    const char *voice = p->request.voice;
-    if (strstr(why->message, "samples a second"))
-        return api_fail_engine(e, "sample_rate", why);
-    if (why->code != JABBERTTS_ERR_NOT_FOUND)
-        return api_fail_engine(e, "input", why);
-    if (is_espeak(s, p->model))
-        return api_fail_engine(e, "voice", why);
-    /* A language that espeak-ng does not know is not found either. */
-    return !voice || voice_known(s, &p->request) ? api_fail_engine(e, "language", why)
-                                                 : fail_voice(s, &p->request, e);
-}
-
 /* --- the reply: the pump's sink --- */
 
 static void set_headers(struct request *r, const struct speech *sp)
@@ -298,25 +227,10 @@ static void speech_wake(void *cookie)
 
 static int speech_submit(struct request *r, struct speech *sp, struct api_error *e)
 {
-    struct speech_params *p = &sp->params;
-    struct jabbertts_model_info model;
-    struct jabbertts_error why;
-    if (p->request.voice && strcmp(p->request.voice, "default") == 0)
-        p->request.voice = NULL;
-    jabbertts_model_info(models_find(r->server, p->model), &model);
-    p->request.model = model.name;
-    p->request.owner = access_owner(r);
-    p->request.deadline_s = r->server->o.request_timeout_s;
-    const struct pump_options options = {.sink = {speech_write, speech_has_room, speech_wake, sp},
-                                         .volume = p->volume == 1 ? 0 : p->volume,
-                                         .silence_s = r->server->o.refuse_silence ? 0 : SILENCE_S};
-    const char *other = p->request.voice ? kokoro_voice(p->request.voice) : NULL;
-    int rc = pump_new(r->server->tts, &p->request, &p->encoder, &options, &sp->pump, &why);
-    if (rc == JABBERTTS_ERR_NOT_FOUND && other && !voice_known(r->server, &p->request)) {
-        p->request.voice = other;
-        rc = pump_new(r->server->tts, &p->request, &p->encoder, &options, &sp->pump, &why);
-    }
-    return rc < 0 ? fail_submit(r->server, p, &why, e) : 0;
+    const struct asker who = {.owner = access_owner(r),
+                              .deadline_s = r->server->o.request_timeout_s,
+                              .sink = {speech_write, speech_has_room, speech_wake, sp}};
+    return ask_submit(r->server, &sp->params, &who, &sp->pump, e);
 }
 
 static int parse_body(struct request *r, struct speech *sp, struct api_error *e)
@@ -339,7 +253,7 @@ static int speech_begin(struct request *r, struct api_error *e)
     sp->request = r;
     spool_init(&sp->whole, &r->server->spool, HTTP_WHOLE_BYTES);
     if (check_content_type(r, e) < 0 || parse_body(r, sp, e) < 0 ||
-        check_model(r->server, sp->params.model, e) < 0 || check_time(r, &sp->params, e) < 0 ||
+        ask_check_model(r->server, sp->params.model, e) < 0 || check_time(r, &sp->params, e) < 0 ||
         speech_submit(r, sp, e) < 0) {
         speech_free(&sp->state);
         return -1;
@@ -425,17 +339,12 @@ static void fail_room(int rc, struct api_error *e)
 static void speech_pump(struct request *r, struct speech *sp)
 {
     struct jabbertts_error why = {0};
-    struct jabbertts_progress p;
     struct api_error e;
     int step = pump_run(sp->pump, &why);
     if (step == PUMP_END) {
         speech_finish(r, sp);
     } else if (step == PUMP_SHORT) {
-        pump_progress(sp->pump, &p);
-        api_fail(&e, FAULT_INCOMPLETE, NULL,
-                 "the model did not come to the end of %d of %d sentences; try another seed, or "
-                 "shorter sentences",
-                 p.n_truncated, p.n_piece);
+        ask_fail_short(sp->pump, &e);
         speech_fail(r, sp, &e);
     } else if (step < 0) {
         if (sp->spool_rc < 0)

@@ -67,3 +67,21 @@ test("time-out", async () => {
   const hasty = new OpenAI({ baseURL, apiKey: "x", maxRetries: 0, timeout: 300 });
   await assert.rejects(hasty.audio.speech.create({ ...ask, input: "A text that takes its time. ".repeat(60), stream: false }), OpenAI.APIConnectionTimeoutError);
 });
+
+test("a batch", async () => {
+  const body = { ...ask, response_format: "flac" };
+  const lines = Array.from({ length: 200 }, (_, i) => JSON.stringify({ custom_id: `line-${i}`, method: "POST", url: "/v1/audio/speech", body: { ...body, input: `Number ${i}.` } }));
+  const file = await client.files.create({ file: await OpenAI.toFile(Buffer.from(lines.join("\n")), "lines.jsonl"), purpose: "batch" });
+  let batch = await client.batches.create({ input_file_id: file.id, endpoint: "/v1/audio/speech", completion_window: "24h" });
+  while (["validating", "in_progress", "finalizing"].includes(batch.status)) {
+    await new Promise((done) => setTimeout(done, 500));
+    batch = await client.batches.retrieve(batch.id);
+  }
+  assert.equal(batch.status, "completed");
+  assert.deepEqual(batch.request_counts, { total: 200, completed: 200, failed: 0 });
+  const done = (await (await client.files.content(batch.output_file_id)).text()).trim().split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual(done.map((x) => x.custom_id), lines.map((x) => JSON.parse(x).custom_id));
+  const sound = await bytes(await client.files.content(done[3].response.body.id));
+  assert.equal(sound.subarray(0, 4).toString(), "fLaC");
+  for await (const one of client.batches.list({ limit: 1 })) assert.ok(one.id.startsWith("batch_"));
+});

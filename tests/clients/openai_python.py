@@ -2,6 +2,7 @@
 one that wants the key "open-sesame".  Run by run.py."""
 
 import asyncio
+import json
 import os
 import threading
 import time
@@ -155,6 +156,36 @@ class Speech(unittest.TestCase):
                 return [a.content for a in answers]
         a, b, c = asyncio.run(speak())
         self.assertTrue(a == b == c)
+
+
+class Batches(unittest.TestCase):
+    LINES = 200
+
+    def test_two_hundred_lines(self):
+        client = openai.OpenAI(base_url=URL, api_key="not-needed", max_retries=0)
+        body = {"model": "tts-1", "voice": "alloy", "response_format": "opus"}
+        lines = [{"custom_id": f"line {i}", "method": "POST", "url": "/v1/audio/speech", "body": {**body, "input": f"Number {i}."}}
+                 for i in range(self.LINES)]
+        file = client.files.create(file=("lines.jsonl", "\n".join(map(json.dumps, lines)).encode()), purpose="batch")
+        self.assertEqual((file.purpose, file.filename), ("batch", "lines.jsonl"))
+        self.assertIn(file.id, [f.id for f in client.files.list(purpose="batch", limit=1)])
+        batch = client.batches.create(input_file_id=file.id, endpoint="/v1/audio/speech", completion_window="24h", metadata={"of": "tests"})
+        while batch.status in ("validating", "in_progress", "finalizing"):
+            time.sleep(0.5)
+            batch = client.batches.retrieve(batch.id)
+        self.assertEqual((batch.status, batch.request_counts.completed, batch.errors), ("completed", self.LINES, None))
+        self.assertGreater(batch.usage.output_tokens, self.LINES)
+        done = [json.loads(x) for x in client.files.content(batch.output_file_id).text.splitlines()]
+        self.assertEqual([x["custom_id"] for x in done], [x["custom_id"] for x in lines])
+        sound = client.files.content(done[7]["response"]["body"]["id"]).read()
+        self.assertEqual(sound[:4], b"OggS")
+        self.assertIn(batch.id, [b.id for b in client.batches.list(limit=2)])
+        with self.assertRaises(openai.BadRequestError):
+            client.batches.cancel(batch.id)
+        self.assertTrue(client.files.delete(file.id).deleted)
+        with self.assertRaises(openai.NotFoundError):
+            client.files.retrieve(file.id)
+        client.close()
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ class Document(unittest.TestCase):
                     self.check_answer(item[method], method.upper(), path)
 
     def check_answer(self, operation, method, path):
-        url = path.replace("{model}", "tts-1").replace("{voice_id}", "alloy").replace("{consent_id}", "cons_none")
+        url = path.replace("{model}", "tts-1").replace("{voice_id}", "alloy").replace("{consent_id}", "cons_none").replace("{file_id}", "file-0").replace("{batch_id}", "batch_0")
         body = test_contract.live.HELLO if path == "/v1/audio/speech" else {} if method == "POST" else None
         status, kind, answer = call(method, url, body)
         self.assertIn(str(status), operation["responses"])

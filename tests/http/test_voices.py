@@ -165,7 +165,7 @@ def killed(sound):
     check(db.execute("PRAGMA integrity_check").fetchone() == ("ok",), "the store is whole")
     half = db.execute("SELECT count(*) FROM voice WHERE id NOT IN (SELECT voice FROM codes)").fetchone()
     check(half == (0,), "no voice is half there", half)
-    check(sorted(f.split("-")[0] for f in set(os.listdir(store))) == ["voices.sqlite"] * len(os.listdir(store)),
+    check({f.split("-")[0] for f in os.listdir(store)} == {"voices.sqlite", "jobs.sqlite", "jobs.sqlite.lock"},
           "no other files", os.listdir(store))
 
 

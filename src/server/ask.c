@@ -1,0 +1,110 @@
+#include "server/ask.h"
+
+#include <string.h>
+
+#include "base/near.h"
+#include "server/daemon.h"
+#include "server/kokoro.h"
+
+#define SILENCE_S 0.2 /* for a text without anything to say */
+
+static void ask_ignore(void *cookie, const struct jabbertts_stored *v)
+{
+    (void)cookie;
+    (void)v;
+}
+
+static bool ask_voice_known(struct server *s, const struct jabbertts_request *q)
+{
+    const struct jabbertts *tts = models_find(s, q->model);
+    const struct jabbertts_which which = {JABBERTTS_VOICE, q->owner, q->voice, 0};
+    const char *voice = q->voice;
+    const char *name, *target;
+    for (int i = 0; (name = jabbertts_voice_name(tts, i)); i++)
+        if (strcmp(name, voice) == 0)
+            return true;
+    for (int i = 0; (name = jabbertts_voice_alias(tts, i, &target)); i++)
+        if (strcmp(name, voice) == 0)
+            return true;
+    return s->store && jabbertts_store_get(s->store, &which, ask_ignore, NULL, NULL) == 0;
+}
+
+static int ask_fail_voice(struct server *s, const struct jabbertts_request *q, struct api_error *e)
+{
+    const struct jabbertts *tts = models_find(s, q->model);
+    const char *voice = q->voice;
+    const char *name, *target;
+    struct near near;
+    int n = 0;
+    near_init(&near, voice);
+    for (int i = 0; (name = jabbertts_voice_name(tts, i)); i++, n++)
+        near_try(&near, name);
+    for (int i = 0; (name = jabbertts_voice_alias(tts, i, &target)); i++, n++)
+        near_try(&near, name);
+    const char *best = near_found(&near);
+    return api_fail(e, FAULT_INVALID_VALUE, "voice",
+                    "there is no voice '%.64s'%s%s%s GET /v1/audio/voices lists %d.", voice,
+                    best ? "; did you mean '" : ".", best ? best : "", best ? "'?" : "", n);
+}
+
+int ask_check_model(struct server *s, const char *id, struct api_error *e)
+{
+    return models_find(s, id) ? 0 : models_refuse(s, id, e);
+}
+
+static bool ask_is_espeak(struct server *s, const char *id)
+{
+    struct jabbertts_model_info m;
+    jabbertts_model_info(models_find(s, id), &m);
+    return strcmp(m.engine, "espeak-ng") == 0;
+}
+
+/* Which field a refused request is to change. */
+static int ask_fail_submit(struct server *s, const struct speech_params *p,
+                           const struct jabbertts_error *why, struct api_error *e)
+{
+    const char *voice = p->request.voice;
+    if (strstr(why->message, "samples a second"))
+        return api_fail_engine(e, "sample_rate", why);
+    if (why->code != JABBERTTS_ERR_NOT_FOUND)
+        return api_fail_engine(e, "input", why);
+    if (ask_is_espeak(s, p->model))
+        return api_fail_engine(e, "voice", why);
+    /* A language that espeak-ng does not know is not found either. */
+    return !voice || ask_voice_known(s, &p->request) ? api_fail_engine(e, "language", why)
+                                                     : ask_fail_voice(s, &p->request, e);
+}
+
+int ask_submit(struct server *s, struct speech_params *p, const struct asker *who,
+               struct pump **ret, struct api_error *e)
+{
+    struct jabbertts_model_info model;
+    struct jabbertts_error why;
+    if (p->request.voice && strcmp(p->request.voice, "default") == 0)
+        p->request.voice = NULL;
+    jabbertts_model_info(models_find(s, p->model), &model);
+    p->request.model = model.name;
+    p->request.owner = who->owner;
+    p->request.deadline_s = who->deadline_s;
+    p->request.background = who->background;
+    const struct pump_options options = {.sink = who->sink,
+                                         .volume = p->volume == 1 ? 0 : p->volume,
+                                         .silence_s = s->o.refuse_silence ? 0 : SILENCE_S};
+    const char *other = p->request.voice ? kokoro_voice(p->request.voice) : NULL;
+    int rc = pump_new(s->tts, &p->request, &p->encoder, &options, ret, &why);
+    if (rc == JABBERTTS_ERR_NOT_FOUND && other && !ask_voice_known(s, &p->request)) {
+        p->request.voice = other;
+        rc = pump_new(s->tts, &p->request, &p->encoder, &options, ret, &why);
+    }
+    return rc < 0 ? ask_fail_submit(s, p, &why, e) : 0;
+}
+
+int ask_fail_short(const struct pump *pump, struct api_error *e)
+{
+    struct jabbertts_progress p;
+    pump_progress(pump, &p);
+    return api_fail(e, FAULT_INCOMPLETE, NULL,
+                    "the model did not come to the end of %d of %d sentences; try another seed, or "
+                    "shorter sentences",
+                    p.n_truncated, p.n_piece);
+}
