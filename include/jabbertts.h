@@ -323,6 +323,8 @@ struct jabbertts_request {
     int context_sentences;    /* 0 to 8, default 0: each sentence hears so many before it, at most,
                                * as further references; they are made one after the other */
     int background;           /* nobody waits for it: it gets what other requests leave */
+    int fallback; /* not 0: espeak-ng speaks sentences in letters that the model does not read;
+                   * not in SSML, which names its languages */
 };
 JABBERTTS_API void jabbertts_request_init(struct jabbertts_request *r);
 /* Everything in the request but the reference is copied.  A text without a letter or a digit is
@@ -330,6 +332,11 @@ JABBERTTS_API void jabbertts_request_init(struct jabbertts_request *r);
 #define JABBERTTS_NOTHING_TO_SAY "nothing to say"
 JABBERTTS_API int jabbertts_submit(struct jabbertts *tts, const struct jabbertts_request *r,
                                    struct jabbertts_stream **ret, struct jabbertts_error *e);
+/* How many runs of sentences in letters that the model does not read the text has (an English voice
+ * reads no Russian), and the language of the first, as espeak-ng names it; *language is left alone
+ * where there is none. */
+JABBERTTS_API int jabbertts_unread(struct jabbertts *tts, const struct jabbertts_request *r,
+                                   const char **language);
 JABBERTTS_API int jabbertts_stream_rate(const struct jabbertts_stream *s); /* Hz of its samples */
 /* Waits for sound.  Returns the number of samples (> 0), 0 at the end, or a negative status. */
 JABBERTTS_API int jabbertts_read(struct jabbertts_stream *s, float *pcm, int n_max,

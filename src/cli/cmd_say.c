@@ -264,12 +264,24 @@ static int say_report(const struct say *s)
                         : "the model did not stop by itself: try another --seed");
 }
 
+/* The model will make something of letters that it does not read, but not speech. */
+static void say_warn(const struct say *s)
+{
+    const char *language;
+    if (!s->o->server.fallback && jabbertts_unread(s->tts, &s->o->request, &language) > 0)
+        cli_note("warning: the text has a script that this model does not read; try --fallback, or "
+                 "--model espeak-ng --voice %s",
+                 language);
+}
+
 static int say_submit(struct say *s)
 {
     struct jabbertts_error e;
     struct jabbertts_request *r = &s->o->request;
     r->text = s->text;
     r->ssml = s->o->ssml ? 1 : 0;
+    r->fallback = s->o->server.fallback;
+    say_warn(s);
     if (jabbertts_submit(s->tts, r, &s->stream, &e) == 0)
         return 0;
     /* A name that was chosen wrong, like any other value. */

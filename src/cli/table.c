@@ -199,6 +199,10 @@ const struct option_row option_rows[] = {
     {.name = "voice_aliases", SETTING(SAY | SERVE | VOICES), .type = STRING,
      AT(server.engine.aliases), .placeholder = "LIST",
      .help = "other names of voices, over the model's own, as alloy=zoe, nova=my-voice"},
+    {.name = "fallback", SETTING(SAY | SERVE), .type = BOOLEAN, AT(server.fallback),
+     .preset = "false",
+     .help = "sentences in a script that the model does not read are spoken by espeak-ng, in their "
+             "language"},
     {.name = "lexicon", SETTING(SAY | SERVE), .type = STRING, AT(server.engine.lexicon),
      .placeholder = "FILE",
      .help = "lines `word = reading` or `word = /ipa/`: words that are said otherwise"},
@@ -218,8 +222,8 @@ const struct option_row option_rows[] = {
      AT(models), .placeholder = "FILE",
      .help = "an installed model (jabbertts models) or a file made by jabbertts convert; "
              "espeak-ng: a robot, in over a hundred languages; serve: may be repeated, the first "
-             "is the default (default: what jabbertts models use chose, else the built-in voice; serve "
-             "has all that are installed)"},
+             "is the default (default: what jabbertts models use chose, else the built-in voice; "
+             "serve has all that are installed)"},
     {.name = "memory_budget", SETTING(SERVE), .type = INTEGER, AT(memory_budget_mb),
      IN(0, 16777216), .preset = "0", .placeholder = "MIB",
      .help = "MiB that the models in memory take at most, with slots and caches: who was not "

@@ -1,6 +1,6 @@
 /* stream.c - a request's life on the caller's side: submit, read, cancel, free; and the sound that
  * engines give it. */
-#include "engine/stream.h"
+#include "engine/chain.h"
 
 #include <math.h>
 #include <string.h>
@@ -149,11 +149,23 @@ int jabbertts_submit(struct jabbertts *tts, const struct jabbertts_request *r,
     struct err e = {0};
     double retry_after_s = 0;
     struct jabbertts_request named = *r;
+    struct jabbertts *model;
+    const char *language;
     named.language = engine_language(r->language);
+    if (r->fallback && stream_find_model(tts, r, &model, NULL) == 0 &&
+        chain_unread(model, &named, &language) > 0)
+        return chain_submit(model, &named, ret, error);
     int rc = engine_return(error, &e, stream_submit(tts, &named, ret, &retry_after_s, &e));
     if (error && rc < 0)
         error->retry_after_s = retry_after_s;
     return rc;
+}
+
+int jabbertts_unread(struct jabbertts *tts, const struct jabbertts_request *r,
+                     const char **language)
+{
+    struct jabbertts *model;
+    return stream_find_model(tts, r, &model, NULL) < 0 ? 0 : chain_unread(model, r, language);
 }
 
 /* --- read --------------------------------------------------------------------------------------
@@ -196,6 +208,8 @@ int jabbertts_try_read(struct jabbertts_stream *s, float *pcm, int n_max,
                        struct jabbertts_error *error)
 {
     struct err e = {0};
+    if (s->chain)
+        return chain_read(s->chain, jabbertts_try_read, pcm, n_max, error);
     int n = stream_take(s, stream_out(s, engine_lock(s->ask.tts)), pcm, n_max, &e);
     engine_unlock(s->ask.tts);
     return n == JABBERTTS_AGAIN ? n : engine_return(error, &e, n);
@@ -204,6 +218,8 @@ int jabbertts_try_read(struct jabbertts_stream *s, float *pcm, int n_max,
 int jabbertts_read(struct jabbertts_stream *s, float *pcm, int n_max, struct jabbertts_error *error)
 {
     struct err e = {0};
+    if (s->chain)
+        return chain_read(s->chain, jabbertts_read, pcm, n_max, error);
     struct out *o = stream_out(s, engine_lock(s->ask.tts));
     int n;
     while ((n = stream_take(s, o, pcm, n_max, &e)) == JABBERTTS_AGAIN)
@@ -214,6 +230,10 @@ int jabbertts_read(struct jabbertts_stream *s, float *pcm, int n_max, struct jab
 
 void jabbertts_stream_on_ready(struct jabbertts_stream *s, void (*fn)(void *cookie), void *cookie)
 {
+    if (s->chain) {
+        chain_on_ready(s->chain, fn, cookie);
+        return;
+    }
     struct out *o = stream_out(s, engine_lock(s->ask.tts));
     o->on_ready = fn;
     o->ready_cookie = cookie;
@@ -237,6 +257,10 @@ int jabbertts_stream_mark(const struct jabbertts_stream *s, int i, const char **
 
 void jabbertts_stream_progress(const struct jabbertts_stream *s, struct jabbertts_progress *p)
 {
+    if (s->chain) {
+        chain_progress(s->chain, p);
+        return;
+    }
     engine_lock(s->ask.tts);
     *p = s->guarded.progress;
     if (s->guarded.state != STREAM_DONE)
@@ -250,6 +274,10 @@ void jabbertts_stream_progress(const struct jabbertts_stream *s, struct jabbertt
 void jabbertts_cancel(struct jabbertts_stream *s)
 {
     static const struct err cancelled = {ERR_CANCELLED, "cancelled"};
+    if (s->chain) {
+        chain_cancel(s->chain);
+        return;
+    }
     struct front *f = engine_lock(s->ask.tts);
     struct out *o = stream_out(s, f);
     o->cancel = true;
@@ -265,6 +293,11 @@ void jabbertts_stream_free(struct jabbertts_stream *s)
 {
     if (!s)
         return;
+    if (s->chain) {
+        chain_free(s->chain);
+        mem_free(s);
+        return;
+    }
     jabbertts_stream_on_ready(s, NULL, NULL);
     jabbertts_cancel(s);
     struct out *o = stream_out(s, engine_lock(s->ask.tts));

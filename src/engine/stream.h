@@ -60,7 +60,10 @@ struct out {                       /* what the reader sees */
     void *ready_cookie;
 };
 
+struct chain;
 struct jabbertts_stream {
+    struct chain *chain; /* chain.h: it consists of other streams, and of the rest only ask.tts is
+                          * set; NULL: it does not */
     struct ask ask;
     struct sound sound;
     void *work;

@@ -87,6 +87,9 @@ int ask_submit(struct server *s, struct speech_params *p, const struct asker *wh
     p->request.owner = who->owner;
     p->request.deadline_s = who->deadline_s;
     p->request.background = who->background;
+    p->request.fallback = s->o.fallback;
+    if (!s->o.fallback)
+        jabbertts_unread(s->tts, &p->request, &p->unread);
     const struct pump_options options = {.sink = who->sink,
                                          .volume = p->volume == 1 ? 0 : p->volume,
                                          .silence_s = s->o.refuse_silence ? 0 : SILENCE_S};

@@ -48,6 +48,7 @@ struct speech_params {
     int stream_format, stream; /* 0: audio, 1: sse; 0: send the sound when it is whole */
     size_t n_char;             /* of the text */
     char ignored[200];         /* names of the fields that mean nothing here; "": none */
+    const char *unread; /* ask.c: a language of the text that the model does not read; NULL: none */
 };
 
 struct param_limits {

@@ -46,6 +46,7 @@ struct server_options {
     double idle_timeout_s;    /* no byte moved, either way */
     double request_timeout_s; /* a whole request, when its client names no shorter time */
     bool strict;              /* unknown fields are errors */
+    bool fallback;            /* what the model does not read is spoken by espeak-ng */
     bool refuse_silence; /* a text without a letter or digit is an error, not a short silence */
     const char *cors_origins; /* whose pages may call, beside our own: origin.h */
     const char *hosts;        /* names the server is known by, with commas; "": on loopback without

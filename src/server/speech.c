@@ -160,6 +160,11 @@ static void set_headers(struct request *r, const struct speech *sp)
     http_reply_header(r, "x-jabbertts-seed", "%llu", (unsigned long long)p->request.seed);
     if (p->ignored[0])
         http_reply_header(r, "x-jabbertts-warning", "unknown fields ignored: %s", p->ignored);
+    if (p->unread)
+        http_reply_header(r, "x-jabbertts-warning",
+                          "the text has a script that the model does not read; try the model "
+                          "espeak-ng with the voice %s, or the server's option fallback",
+                          p->unread);
 }
 
 static int write_event(struct request *r, const char *name, json_t *json)

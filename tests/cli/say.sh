@@ -92,6 +92,12 @@ done
 "$bin" say "Hello." --voice "$dir/1.wav" --voice-text "Good morning. It is a fine day." \
     -o "$dir/clone.wav" || fail "a voice from a clip"
 
+# letters that the voice does not read
+expect 0 "does not read; try --fallback, or --model espeak-ng --voice ru" \
+    "$bin" say "Hello. Доброе утро." -o "$dir/warned.wav"
+"$bin" say "Hello. Доброе утро." --fallback -o "$dir/fallback.wav" 2>"$dir/out"
+grep -q warning "$dir/out" && fail "--fallback warns: $(cat "$dir/out")"
+cmp -s "$dir/warned.wav" "$dir/fallback.wav" && fail "--fallback changes nothing"
 "$bin" say -i README.md -o "$dir/long.wav" &
 pid=$!
 sleep 1

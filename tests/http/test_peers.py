@@ -58,7 +58,7 @@ def fields(s):
         a, b = s.speech(**WAV, **extra), s.speech(**WAV, **like)
         check(a.status == 200 and b.status == 200 and a.body == b.body, (extra, like),
               (a.status, b.status, a.body[:200]))
-        check("x-jabbertts-warning" not in a.headers, (extra, "no warning"), a.headers.items())
+        check("ignored" not in (a.headers["x-jabbertts-warning"] or ""), (extra, "no field is ignored"), a.headers.items())
     for name, value in REFUSED:
         r = s.speech(**{name: value})
         check(r.status == 400 and r.error()["param"] in (name, "language"), (name, value), r.body[:300])
@@ -80,7 +80,16 @@ def silence(s):
     r = s.speech(input="---", stream_format="sse")
     check(r.status == 200 and b"speech.audio.done" in r.body, "silence as events", r.body[:200])
     check(s.speech(input="").status == 400, "no text at all is none", "")
-    with live.Server("--threads", "1", "--refuse-silence") as strict:
+    russian = "Hello. \u0414\u043e\u0431\u0440\u043e\u0435 \u0443\u0442\u0440\u043e."
+    warned = s.speech(input=russian, response_format="pcm")
+    check("espeak-ng with the voice ru" in warned.headers["x-jabbertts-warning"], "letters that are not read", warned.headers.items())
+    check(s.speech(input="Hello.").headers["x-jabbertts-warning"] is None, "no warning without a reason", "")
+    with live.Server("--threads", "1", "--refuse-silence", "--fallback") as strict:
+        for stream in True, False:
+            r = strict.speech(input=russian, response_format="pcm", stream=stream)
+            n = len(r.body) / len(warned.body)
+            check(r.status == 200 and not r.broken and r.headers["x-jabbertts-warning"] is None and 0.3 < n < 3 and n != 1,
+                  "and espeak-ng speaks them", (r.headers.items(), n))
         r = strict.speech(input="---")
         check(r.status == 400 and r.error()["param"] == "input", "refused when asked for", r.body)
 

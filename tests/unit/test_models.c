@@ -1,9 +1,11 @@
 /* Several models in one engine: chosen by name, loaded on demand, within a budget of memory. */
+#include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -417,6 +419,142 @@ static void test_file_is_replaced(void **state)
     unlink(path);
 }
 
+static void wake_pipe(void *fd)
+{
+    (void)!write(*(int *)fd, "", 1);
+}
+
+/* All samples of a stream that is read without waiting; n: how many. */
+static float *samples_of(struct jabbertts *tts, const char *text, int fallback, double max_seconds,
+                         size_t *n)
+{
+    struct jabbertts_request r;
+    struct jabbertts_error e = {0};
+    struct jabbertts_stream *s = NULL;
+    struct jabbertts_progress p;
+    float *all = NULL;
+    int got, woken[2];
+    char c;
+    jabbertts_request_init(&r);
+    r.text = text;
+    r.fallback = fallback;
+    r.max_seconds = max_seconds;
+    if (jabbertts_submit(tts, &r, &s, &e) < 0)
+        fail_msg("%s", e.message);
+    assert_int_equal(pipe(woken), 0);
+    jabbertts_stream_on_ready(s, wake_pipe, &woken[1]);
+    for (*n = 0;;) {
+        assert_non_null(all = realloc(all, (*n + 700) * sizeof *all));
+        while ((got = jabbertts_try_read(s, all + *n, 700, &e)) == JABBERTTS_AGAIN)
+            assert_int_equal(read(woken[0], &c, 1), 1);
+        if (got <= 0)
+            break;
+        *n += (size_t)got;
+    }
+    assert_int_equal(got, 0);
+    jabbertts_stream_progress(s, &p);
+    assert_int_equal(p.n_sample, *n);
+    assert_int_equal(p.n_truncated > 0, max_seconds > 0);
+    jabbertts_stream_free(s);
+    close(woken[0]);
+    close(woken[1]);
+    return all;
+}
+
+/* Sentences in letters that the model does not read are espeak-ng's; the others do not change. */
+static void test_fallback(void **state)
+{
+    const struct jabbertts_model models[] = {{NULL, TINY}, {"nano", nano}};
+    struct jabbertts *tts = open_models(models, 2, 0);
+    struct jabbertts_request r;
+    const char *language = "none";
+    size_t n, n_first, n_last, n_other, n_again, pause = 16000 * 120 / 1000;
+    (void)state;
+    jabbertts_request_init(&r);
+    r.text = "Hello. Доброе утро. Good night.";
+    assert_int_equal(jabbertts_unread(tts, &r, &language), 1);
+    assert_string_equal(language, "ru");
+    r.model = "nano"; /* letters, as S1's, which knows Russian and no Hebrew */
+    assert_int_equal(jabbertts_unread(tts, &r, &language), 0);
+    r.text = "Hello. שלום.";
+    assert_int_equal(jabbertts_unread(tts, &r, &language), 1);
+    assert_string_equal(language, "he");
+    r.model = "espeak-ng";
+    assert_int_equal(jabbertts_unread(tts, &r, &language), 0);
+
+    float *all = samples_of(tts, "Hello. Доброе утро. --- Good night.", 1, 0, &n);
+    float *again = samples_of(tts, "Hello. Доброе утро. --- Good night.", 1, 0, &n_again);
+    float *first = samples_of(tts, "Hello.", 0, 0, &n_first);
+    float *last = samples_of(tts, "Good night.", 1, 0, &n_last);
+    float *other =
+        samples_of(jabbertts_model_named(tts, "espeak-ng"), "Доброе утро.", 0, 0, &n_other);
+    /* espeak-ng's own part is the same to the ear alone (test_espeak.c). */
+    assert_true(fabs((double)n - (double)n_again) < 1000);
+    assert_memory_equal(all, again, n_first * sizeof *all);
+    assert_true(n > n_first + n_last + 2 * pause + 8000); /* half a second of Russian at least */
+    assert_memory_equal(all, first, n_first * sizeof *all);
+    assert_memory_equal(all + n - n_last, last, n_last * sizeof *all);
+    double part = (double)(n - n_first - n_last - 2 * pause);
+    double alone = (double)n_other * 16000 / 22050;
+    assert_true(fabs(part - alone) < 0.03 * alone);
+    for (size_t i = 0; i < pause; i++)
+        assert_true(all[n_first + i] == 0);
+    free(again);
+    again = samples_of(tts, "Hello. Доброе утро.", 1, 0.75, &n_again);
+    assert_int_equal(n_again, 12000);
+    assert_memory_equal(all, again, n_first * sizeof *all);
+    free(all);
+    free(again);
+    free(first);
+    free(last);
+    free(other);
+    jabbertts_close(tts);
+}
+
+static void *cancel_soon(void *stream)
+{
+    usleep(20000);
+    jabbertts_cancel(stream);
+    return NULL;
+}
+
+static void test_fallback_ends(void **state)
+{
+    struct jabbertts *tts = open_models(&(struct jabbertts_model){NULL, TINY}, 1, 0);
+    struct jabbertts_request r;
+    struct jabbertts_error e = {0};
+    struct jabbertts_stream *s = NULL;
+    struct jabbertts_load l;
+    float pcm[700];
+    int n;
+    (void)state;
+    jabbertts_request_init(&r);
+    r.fallback = 1;
+    r.voice = "nobody"; /* of the second part */
+    r.text = "Доброе утро. 你好。 Hello.";
+    assert_int_equal(jabbertts_submit(tts, &r, &s, &e), JABBERTTS_ERR_NOT_FOUND);
+    r.voice = NULL;
+    r.text = "\xd0 \xff";
+    assert_int_equal(jabbertts_submit(tts, &r, &s, &e), JABBERTTS_ERR_FORMAT);
+    r.text = "Доброе утро. A long sentence comes now, so that there is a lot of time to stop it. "
+             "Доброе утро. A long sentence comes now, so that there is a lot of time to stop it.";
+    assert_int_equal(jabbertts_submit(tts, &r, &s, &e), 0);
+    pthread_t thread;
+    pthread_create(&thread, NULL, cancel_soon, s);
+    while ((n = jabbertts_read(s, pcm, 700, &e)) > 0)
+        usleep(1000);
+    pthread_join(thread, NULL);
+    assert_int_equal(n, JABBERTTS_ERR_CANCELLED);
+    assert_int_equal(jabbertts_read(s, pcm, 700, &e), JABBERTTS_ERR_CANCELLED);
+    jabbertts_stream_free(s);
+    assert_int_equal(jabbertts_submit(tts, &r, &s, &e), 0); /* and freed half-read */
+    assert_true(jabbertts_read(s, pcm, 700, &e) > 0);
+    jabbertts_stream_free(s);
+    jabbertts_load(tts, &l);
+    assert_int_equal(l.active + l.queued, 0);
+    jabbertts_close(tts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -429,6 +567,8 @@ int main(void)
         cmocka_unit_test(test_takes_turns),
         cmocka_unit_test(test_file_changes),
         cmocka_unit_test(test_file_is_replaced),
+        cmocka_unit_test(test_fallback),
+        cmocka_unit_test(test_fallback_ends),
     };
     struct import_options io = {
         .directory = NANO, .output = nano, .type = -1, .sampling = {-1, -1, -1}};
