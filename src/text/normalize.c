@@ -196,10 +196,14 @@ static size_t closing_run(const struct normalizer *z, size_t at)
 /* A word or a character that nothing has to be said about. */
 static size_t as_it_is(const struct normalizer *z, size_t at)
 {
-    size_t len = scan_word(z->s, z->n, at);
+    size_t len = scan_word(z->s, z->n, at), same = 1;
     if (len == 0)
         scan_char(z->s, z->n, at, &len);
-    return len;
+    if (!z->l->unspaced)
+        return len;
+    while (same < len && ((z->s[at + same] ^ z->s[at]) & 0x80) == 0) /* 世界II: a word, a word */
+        same++;
+    return same < len ? same : len;
 }
 
 /* The readers of things in the order that they are asked. */
