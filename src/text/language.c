@@ -11,16 +11,16 @@
 #include "text/scan.h"
 #include "text/words.h"
 
-extern const struct language_hooks language_hooks_de, language_hooks_ja, language_hooks_ko,
-    language_hooks_pl, language_hooks_ru, language_hooks_zh;
+extern const struct language_hooks language_hooks_de, language_hooks_pl, language_hooks_ru;
 
 #define MAX_LANGUAGE_FILES 64
 
 const struct language_hooks *language_hooks_of(const char *code)
 {
     static const struct language_hooks *const hooks[] = {
-        &language_hooks_de, &language_hooks_ja, &language_hooks_ko,
-        &language_hooks_pl, &language_hooks_ru, &language_hooks_zh,
+        &language_hooks_de,
+        &language_hooks_pl,
+        &language_hooks_ru,
     };
     for (size_t i = 0; i < sizeof hooks / sizeof *hooks; i++)
         if (strcmp(hooks[i]->code, code) == 0)
@@ -343,9 +343,9 @@ static void say_template(const char *t, void (*part)(const void *, char, struct 
 {
     while (t && *t) {
         size_t n = strcspn(t, "{");
-        size_t from = strspn(t, " ");
+        size_t from = w->unspaced ? 0 : strspn(t, " ");
         size_t to = n;
-        while (to > from && t[to - 1] == ' ')
+        while (!w->unspaced && to > from && t[to - 1] == ' ')
             to--;
         if (to > from)
             words_add_n(w, t + from, to - from);

@@ -158,10 +158,11 @@ static void correct(const char *locale, char *s, size_t room)
         const struct correction *c = &corrections[i];
         size_t from = strlen(c->from), to = strlen(c->to);
         char *at = strcmp(c->locale, locale) == 0 ? strstr(s, c->from) : NULL;
-        if (!at || (c->whole && strlen(s) != from) || strlen(s) + to >= room)
-            continue;
-        memmove(at + to, at + from, strlen(at + from) + 1);
-        memcpy(at, c->to, to);
+        while (at && !(c->whole && strlen(s) != from) && strlen(s) + to < room) {
+            memmove(at + to, at + from, strlen(at + from) + 1);
+            memcpy(at, c->to, to);
+            at = strstr(at + to, c->from);
+        }
     }
 }
 
