@@ -11,9 +11,11 @@
 #define KERN_Q_BLOCK
 #define KERN_QUANTIZE quantize_x86
 #define KERN_LINEAR_Q linear_q_amx
+#define KERN_PEAK     peak_amx
 #include "kernels/ops.h"
 static void quantize_x86(const float *in, int n, int8_t *q, float *scale, int32_t *sum);
 static void linear_q_amx(const struct kern_tile *t);
+static size_t peak_amx(size_t n);
 #include "kernels/body.h"
 
 #include "kernels/amx.h"
@@ -142,4 +144,17 @@ static void linear_q_amx(const struct kern_tile *t)
     }
     if (rest.n_row > 0)
         op_linear_q(&rest);
+}
+
+static size_t peak_amx(size_t n)
+{
+    amx_config(AMX_ROWS, AMX_BYTES);
+    for (size_t i = 0; i < n; i++) {
+        amx_dot(0, 4, 6);
+        amx_dot(1, 4, 7);
+        amx_dot(2, 5, 6);
+        amx_dot(3, 5, 7);
+    }
+    amx_release();
+    return n * 4 * AMX_ROWS * KERN_PANEL * AMX_BYTES;
 }

@@ -5,10 +5,12 @@
 #define KERN_LINEAR linear_avx2
 #define KERN_Q_BLOCK
 #define KERN_QUANTIZE quantize_x86
+#define KERN_PEAK     peak_avx2
 #include "kernels/ops.h"
 #include "kernels/x86.h"
 static void linear_avx2(const struct kern_tile *t);
 static void quantize_x86(const float *in, int n, int8_t *q, float *scale, int32_t *sum);
+static size_t peak_avx2(size_t n);
 #include "kernels/body.h"
 
 #include "kernels/linear_avx2.h"
@@ -116,6 +118,20 @@ INLINE int32_t block_sum(__m128i v)
     v = _mm_add_epi16(v, _mm_shuffle_epi32(v, 0x4e)); /* values i % 4 */
     v = _mm_slli_epi16(_mm_hadd_epi16(v, v), 3);
     return _mm_cvtsi128_si32(_mm_sub_epi16(_mm_setzero_si128(), v));
+}
+
+static size_t peak_avx2(size_t n)
+{
+    __m256i acc[8], v = _mm256_set1_epi16(1);
+    for (int i = 0; i < 8; i++)
+        acc[i] = v;
+    for (size_t i = 0; i < n; i++)
+#pragma GCC unroll 8
+        for (int k = 0; k < 8; k++) {
+            acc[k] = _mm256_add_epi16(acc[k], _mm256_maddubs_epi16(v, acc[k]));
+            __asm__ volatile("" : "+x"(acc[k]));
+        }
+    return n * 8 * 32;
 }
 
 #include "kernels/quantize_x86.h"

@@ -8,9 +8,12 @@
 #define KERN_LINEAR linear_avx2
 #define KERN_Q_BLOCK
 #define KERN_QUANTIZE quantize_x86
+#define KERN_PEAK     peak_vnni
+#define VNNI_PEAK
 #include "kernels/ops.h"
 static void linear_avx2(const struct kern_tile *t);
 static void quantize_x86(const float *in, int n, int8_t *q, float *scale, int32_t *sum);
+static size_t peak_vnni(size_t n);
 #include "kernels/body.h"
 
 #include "kernels/linear_avx2.h"

@@ -365,6 +365,21 @@ static void op_to_f16(const float *in, uint16_t *out, size_t n)
     kern_from_f32(KERN_F16, in + i, out + i, n - i);
 }
 
+#ifndef KERN_PEAK /* unless the file brings its own */
+#define KERN_PEAK op_peak
+static size_t op_peak(size_t n)
+{
+    float out[KERN_PANEL];
+    for (size_t i = 0; i < n; i++) {
+        v16 sum = splat((float)i), v = sum;
+        for (int k = 0; k < 16; k++)
+            sum += v * sum;
+        store(out, sum);
+        __asm__ volatile("" : : "r"(out) : "memory");
+    }
+    return n * 16 * KERN_PANEL;
+}
+#endif
 #ifndef KERN_LINEAR_Q /* unless the file brings its own */
 #define KERN_LINEAR_Q op_linear_q
 #endif
@@ -385,4 +400,5 @@ const struct kern_ops KERN_OPS = {
     .quantize = KERN_QUANTIZE,
     .to_f32 = op_to_f32,
     .to_f16 = op_to_f16,
+    .peak = KERN_PEAK,
 };

@@ -283,6 +283,9 @@ void conv8_run(struct kern_exec *x, const struct conv8 *c, const struct conv8_ca
 {
     float *top = call->work, *scale = top + conv8_rows_in(c, call->n_piece * c->n_row);
     struct conv8_job j = {c, call, scale, (char *)call->work + work_head(c, call->n_piece)};
+    size_t k = (size_t)c->n_in * (size_t)c->n_tap;
+    kern_exec_count(x, (double)call->n_piece * c->n_row * c->n_out * (double)k,
+                    (double)c->n_out * (double)k);
     make_input(x, &j, top);
 
     struct run_job run = {&j, c->ops->n_run(&j), (c->n_out + CONV8_PANEL - 1) / CONV8_PANEL, 1, 1};

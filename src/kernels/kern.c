@@ -29,6 +29,7 @@ struct kern_exec {
     struct kern_int8 x; /* and quantized */
     kern_probe probe;
     void *cookie;
+    struct kern_done done;
 };
 
 /* --- executor --- */
@@ -163,6 +164,17 @@ const struct kern_ops *kern_exec_ops(const struct kern_exec *x)
 struct pool *kern_exec_pool(struct kern_exec *x)
 {
     return x->pool;
+}
+
+struct kern_done kern_exec_done(const struct kern_exec *x)
+{
+    return x->done;
+}
+
+void kern_exec_count(struct kern_exec *x, double products, double bytes)
+{
+    x->done.products += products;
+    x->done.bytes += bytes;
 }
 
 /* --- number formats --- */
@@ -536,6 +548,9 @@ static void linear_rows(struct kern_exec *x, const struct kern_linear *l, const 
         x->probe(x->cookie, l, c);
     int n_lane = x->ops->layout->n_lane;
     j.n_panel = (l->n_out + n_lane - 1) / n_lane;
+    size_t k = (size_t)l->n_in * (size_t)l->n_tap;
+    kern_exec_count(x, (double)c->n_row * l->n_out * (double)k,
+                    (double)j.n_panel * (double)x->ops->layout->bytes(l->type, k));
     int n_row_task = (c->n_row + ROWS_TILE - 1) / ROWS_TILE;
     /* About four tasks a thread, in multiples of four panels; tiny calls stay on this thread. */
     int want = (size_t)l->n_out * (size_t)l->n_in * (size_t)l->n_tap * (size_t)c->n_row < 32768
@@ -821,5 +836,13 @@ void kern_attend(struct kern_exec *x, const float *q, size_t q_stride, int n_hea
     struct attend_job j = {x, q, q_stride, n_head, n_row, 1, rows, out};
     if (n_row > 1 && rows[0].kv == rows[1].kv)
         j.step = 2;
+    for (int r = 0; r < n_row; r++) {
+        const struct kern_kv *kv = rows[r].kv;
+        double seen = rows[r].last - rows[r].first + 1;
+        kern_exec_count(x, seen * n_head * kv->head_dim * 2,
+                        r % j.step ? 0
+                                   : seen * kv->n_head * 2 *
+                                         (double)kern_kv_row_bytes(kv->type, kv->head_dim));
+    }
     pool_run(x->pool, attend_task, &j, (n_row + j.step - 1) / j.step * rows[0].kv->n_head);
 }

@@ -42,6 +42,20 @@ struct pool *kern_exec_pool(struct kern_exec *x);
 const char *
 kern_isa_name(int i); /* i-th instruction set usable here, "ref" first; NULL after the last */
 
+/* What ops of this executor have done: products of matrices, convolutions and attention, and bytes
+ * of weights, keys and values that passed by, once for all rows of a call. */
+struct kern_done {
+    double products, bytes;
+};
+struct kern_done kern_exec_done(const struct kern_exec *x);
+
+/* What the machine can do with this executor's threads, measured for some tenths of a second:
+ * products of bytes in registers, bytes read from memory (256 MB of it, ERR_MEMORY), by second. */
+struct kern_peak {
+    double products, bytes;
+};
+int kern_exec_peak(struct kern_exec *x, struct kern_peak *ret, struct err *e);
+
 /* --- number formats ------------------------------------------------------------------------ */
 
 /* n values from one format to float, and back (round to nearest even; q: absmax scaling). */

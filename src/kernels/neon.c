@@ -6,8 +6,10 @@
 #define KERN_ISA "neon"
 #define KERN_Q_BLOCK
 #define KERN_QUANTIZE quantize_neon
+#define KERN_PEAK     peak_neon
 #include "kernels/ops.h"
 static void quantize_neon(const float *in, int n, int8_t *q, float *scale, int32_t *sum);
+static size_t peak_neon(size_t n);
 #include "kernels/body.h"
 
 /* sdot adds four products of signed bytes to 32 bits; q4_0's codes are taken as they are and the
@@ -68,4 +70,19 @@ static void quantize_neon(const float *in, int n, int8_t *q, float *scale, int32
         scale[b] = top > 1e-30f ? top / 127.0f : 0;
         sum[b] = vaddvq_s32(total);
     }
+}
+
+static size_t peak_neon(size_t n)
+{
+    int32x4_t acc[8];
+    int8x16_t v = vdupq_n_s8(1);
+    for (int i = 0; i < 8; i++)
+        acc[i] = vdupq_n_s32(0);
+    for (size_t i = 0; i < n; i++)
+#pragma GCC unroll 8
+        for (int k = 0; k < 8; k++) {
+            acc[k] = vdotq_s32(acc[k], v, v);
+            __asm__ volatile("" : "+w"(acc[k]));
+        }
+    return n * 8 * 16;
 }

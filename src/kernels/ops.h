@@ -69,6 +69,8 @@ struct kern_ops {
     void (*attend)(const struct kern_attend_task *t);
     void (*to_f32)(enum kern_type t, const void *in, float *out, size_t n);
     void (*to_f16)(const float *in, uint16_t *out, size_t n);
+    /* n rounds of the set's fastest products of bytes, in registers; returns how many products. */
+    size_t (*peak)(size_t n);
 };
 
 extern const struct kern_ops kern_ops_ref;
@@ -79,5 +81,6 @@ extern const struct kern_ops kern_ops_neon;
 #endif
 
 const struct kern_ops *kern_exec_ops(const struct kern_exec *x);
+void kern_exec_count(struct kern_exec *x, double products, double bytes); /* more was done */
 
 #endif

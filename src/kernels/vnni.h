@@ -34,5 +34,11 @@ typedef __m256i vnni;
 #define vnni_dpwssd(sum, a, b) x86_dpwssd256(sum, a, b)
 #endif
 #define VNNI_LANES (VNNI_BITS / 32)
+/* The compiler must not know what v is. */
+#ifdef KERN_SIMDE
+#define vnni_keep(v) ((void)(v))
+#else
+#define vnni_keep(v) __asm__ volatile("" : "+x"(v))
+#endif
 
 #endif

@@ -17,12 +17,12 @@
 #define N_PROMPT_RUN   3
 #define N_FRAME        24
 #define N_CODEC_RUN    6
-#define MAX_BATCH      8
+#define MAX_BATCH      16
 #define SENTENCE       48 /* columns of a short sentence */
 #define REFERENCE_TEXT 60 /* columns of a reference's transcript */
 #define REFERENCE_S    10 /* seconds of its sound */
 #define CONTEXT        1024
-#define N_CASE         5
+#define N_CASE         6
 
 struct stat {
     double best, median;
@@ -32,6 +32,7 @@ struct stat {
 struct frames {
     int context, batch;
     struct stat slow_s, fast_s, both_s; /* best 0: not run */
+    struct kern_done done;              /* by a frame */
 };
 
 struct bench {
@@ -46,7 +47,9 @@ struct bench {
     void *saved; /* what a slot remembers, to give it to others */
     int n_column, n_reference, capacity, n_logit;
     double load_s, first_audio_s, uncached_s, cached_s, memory_mb;
-    struct stat prompt_s, codec_s; /* one run; codec: per frame in a chunk */
+    struct stat prompt_s, codec_s;            /* one run; codec: per frame in a chunk */
+    struct kern_done prompt_done, codec_done; /* the same */
+    struct kern_peak peak;
     struct frames cases[N_CASE];
 };
 
@@ -60,6 +63,13 @@ static struct stat summarize(double *v, int n)
 {
     qsort(v, (size_t)n, sizeof *v, by_value);
     return (struct stat){v[0], v[n / 2]};
+}
+
+/* What was done since `begin`, by one of n. */
+static struct kern_done done_since(const struct bench *b, struct kern_done begin, double n)
+{
+    struct kern_done now = kern_exec_done(b->model.exec);
+    return (struct kern_done){(now.products - begin.products) / n, (now.bytes - begin.bytes) / n};
 }
 
 static json_t *stat_json(struct stat s, double factor)
@@ -92,11 +102,9 @@ static int choose_cases(struct bench *b, int context, struct err *e)
         return err_set(e, ERR_ARGUMENT, "context is %d, this model's is %d", context, most);
     b->capacity = context ? context : most < CONTEXT ? most : CONTEXT;
     int last = context && b->capacity > N_FRAME ? b->capacity - N_FRAME : 0;
-    const struct frames cases[N_CASE] = {{.context = 300, .batch = 1},
-                                         {.context = 1000, .batch = 1},
-                                         {.context = last, .batch = 1},
-                                         {.context = 300, .batch = 4},
-                                         {.context = 300, .batch = 8}};
+    const struct frames cases[N_CASE] = {
+        {.context = 300, .batch = 1}, {.context = 1000, .batch = 1}, {.context = last, .batch = 1},
+        {.context = 300, .batch = 4}, {.context = 300, .batch = 8},  {.context = 300, .batch = 16}};
     memcpy(b->cases, cases, sizeof cases);
     return 0;
 }
@@ -191,6 +199,7 @@ static void run_prompt(struct bench *b)
 {
     double prompt[N_PROMPT_RUN];
     struct lm_feed feed = {b->slots[0], b->columns, b->n_column, b->hidden, b->logits};
+    struct kern_done begin = kern_exec_done(b->model.exec);
     double t;
     for (int i = 0; i < N_PROMPT_RUN; i++) {
         lm_slot_reset(b->slots[0]);
@@ -199,6 +208,7 @@ static void run_prompt(struct bench *b)
         prompt[i] = engine_now() - t;
     }
     b->prompt_s = summarize(prompt, N_PROMPT_RUN);
+    b->prompt_done = done_since(b, begin, N_PROMPT_RUN);
 }
 
 /* All slots of a case as long as it says: one is fed, the others get its memory. */
@@ -224,6 +234,7 @@ static void run_frames(struct bench *b, struct frames *f)
     if (f->context == 0 || f->context + N_FRAME > b->capacity)
         return;
     bench_fill_slots(b, f->context, f->batch);
+    struct kern_done begin = kern_exec_done(b->model.exec);
     for (int i = 0; i < N_FRAME; i++) {
         one_frame(b, i, f->batch, &slow[i], &fast[i]);
         both[i] = slow[i] + fast[i];
@@ -231,12 +242,14 @@ static void run_frames(struct bench *b, struct frames *f)
     f->slow_s = summarize(slow, N_FRAME);
     f->fast_s = summarize(fast, N_FRAME);
     f->both_s = summarize(both, N_FRAME);
+    f->done = done_since(b, begin, N_FRAME);
 }
 
 static void bench_run_codec(struct bench *b)
 {
     double run[N_CODEC_RUN];
     int n = b->model.spec.lm.n_codebook * POLICY_CHUNK_FRAMES;
+    struct kern_done begin = kern_exec_done(b->model.exec);
     double t;
     for (int i = 0; i < n; i++)
         b->codes[i] = (i * 37) % 64;
@@ -247,6 +260,7 @@ static void bench_run_codec(struct bench *b)
         run[i] = (engine_now() - t) / POLICY_CHUNK_FRAMES;
     }
     b->codec_s = summarize(run, N_CODEC_RUN);
+    b->codec_done = done_since(b, begin, N_CODEC_RUN * POLICY_CHUNK_FRAMES);
 }
 
 /* A prompt of n columns, the first n_prefix of them from what is saved, one frame, one frame of
@@ -287,14 +301,24 @@ static double memory_mb(void)
     return (double)usage.ru_maxrss * 1024e-6;
 }
 
+/* Share of the machine's measured peak: of products, or of memory, whichever is nearer to it. */
+static json_t *share_json(const struct bench *b, struct stat s, struct kern_done done)
+{
+    double products = done.products / b->peak.products, bytes = done.bytes / b->peak.bytes;
+    double least = products > bytes ? products : bytes; /* seconds */
+    return json_pack("{s:f, s:f, s:s}", "best", least / s.best, "median", least / s.median, "bound",
+                     products > bytes ? "products" : "memory");
+}
+
 static json_t *case_json(const struct bench *b, const struct frames *f)
 {
     const struct spec_codec *c = &b->model.spec.codec;
     double frame = (double)c->frame_samples / c->sample_rate, batch = f->batch;
-    return json_pack("{s:i, s:i, s:o, s:o, s:o, s:o}", "context", f->context, "batch", f->batch,
-                     "slow_ms", stat_json(f->slow_s, 1e3), "fast_ms", stat_json(f->fast_s, 1e3),
-                     "frame_ms", stat_json(f->both_s, 1e3), "rtf_per_sequence",
-                     stat_json(f->both_s, 1 / frame / batch));
+    return json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "context", f->context, "batch",
+                     f->batch, "slow_ms", stat_json(f->slow_s, 1e3), "fast_ms",
+                     stat_json(f->fast_s, 1e3), "frame_ms", stat_json(f->both_s, 1e3),
+                     "rtf_per_sequence", stat_json(f->both_s, 1 / frame / batch), "of_peak",
+                     share_json(b, f->both_s, f->done));
 }
 
 static json_t *bench_json(const struct bench *b, const char *path)
@@ -311,14 +335,17 @@ static json_t *bench_json(const struct bench *b, const char *path)
         if (b->cases[i].both_s.best > 0)
             json_array_append_new(frames, case_json(b, &b->cases[i]));
     return json_pack(
-        "{s:s, s:s, s:s, s:i, s:s, s:i, s:f, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:f, s:f, s:f}",
+        "{s:s, s:s, s:s, s:i, s:f, s:f, s:s, s:i, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, "
+        "s:f, s:f, s:f, s:f}",
         "model", path, "version", jabbertts_version(), "isa", kern_exec_isa(b->model.exec),
-        "threads", pool_threads(b->model.pool), "cache", kern_type_name(cache), "context",
-        b->capacity, "load_s", b->load_s, "prefill_tokens_per_s", stat_json(speed, 1), "frames",
-        frames, "lm_rtf", stat_json(lm, 1 / frame), "codec_rtf", stat_json(b->codec_s, 1 / frame),
-        "total_rtf", stat_json(total, 1 / frame), "first_audio_s", b->first_audio_s,
-        "first_audio_reference_s", b->uncached_s, "first_audio_known_reference_s", b->cached_s,
-        "peak_memory_mb", b->memory_mb, "cache_mb",
+        "threads", pool_threads(b->model.pool), "peak_gmac_per_s", b->peak.products * 1e-9,
+        "peak_memory_gb_per_s", b->peak.bytes * 1e-9, "cache", kern_type_name(cache), "context",
+        b->capacity, "load_s", b->load_s, "prefill_tokens_per_s", stat_json(speed, 1),
+        "prefill_of_peak", share_json(b, b->prompt_s, b->prompt_done), "frames", frames, "lm_rtf",
+        stat_json(lm, 1 / frame), "codec_rtf", stat_json(b->codec_s, 1 / frame), "codec_of_peak",
+        share_json(b, b->codec_s, b->codec_done), "total_rtf", stat_json(total, 1 / frame),
+        "first_audio_s", b->first_audio_s, "first_audio_reference_s", b->uncached_s,
+        "first_audio_known_reference_s", b->cached_s, "peak_memory_mb", b->memory_mb, "cache_mb",
         (double)transformer_kv_bytes(s, b->capacity, cache) * 1e-6);
 }
 
@@ -330,7 +357,7 @@ static void table_line(struct buf *out, const char *name, json_t *stat)
 }
 
 struct table_list {
-    const char *name, *format, *first, *second, *keys[5];
+    const char *name, *format, *first, *second, *keys[6];
 };
 
 /* Lists of cases, a line for each key of each: format takes the first and the second number, and
@@ -340,12 +367,12 @@ static const struct table_list lists[] = {
      "%lld at %lld, %s",
      "batch",
      "context",
-     {"slow_ms", "fast_ms", "frame_ms", "rtf_per_sequence"}},
+     {"slow_ms", "fast_ms", "frame_ms", "rtf_per_sequence", "of_peak"}},
     {"speech",
      "%lld requests of %lld sentences, %s",
      "requests",
      "sentences",
-     {"rtf", "first_audio_s"}},
+     {"rtf", "first_audio_s", "first_audio_p50_s", "first_audio_p95_s"}},
 };
 
 static void table_cases(struct buf *out, const char *name, json_t *cases)
@@ -407,6 +434,8 @@ static int bench_run(struct bench *b, const struct jabbertts_options *o, const c
     bench_run_codec(b);
     run_first_audio(b);
     b->memory_mb = memory_mb(); /* before several sequences have caches */
+    if ((rc = kern_exec_peak(b->model.exec, &b->peak, e)) < 0)
+        return rc;
     for (int i = 0; i < N_CASE; i++)
         if (b->cases[i].batch > 1)
             run_frames(b, &b->cases[i]);

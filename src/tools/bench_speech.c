@@ -3,10 +3,10 @@
  * frames here, so the ratios are lower than those of the parts together. */
 #include "tools/bench.h"
 
-#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define MAX_REQUEST 8
+#define MAX_REQUEST 16
 #define MAX_RUN     3
 #define REFERENCE   108 /* frames: 5 s */
 
@@ -17,10 +17,10 @@ static const char sentence[] = "And so on, and on.\n\n";
 struct speech {
     int n_request, n_sentence, n_run;
 };
-static const struct speech cases[] = {{1, 1, 3}, {1, 4, 1}, {4, 1, 1}, {8, 1, 1}};
+static const struct speech cases[] = {{1, 1, 3}, {1, 4, 1}, {4, 1, 1}, {8, 1, 1}, {16, 1, 1}};
 
 struct result {
-    double rtf, first_audio_s;
+    double rtf, first_audio_s, p50, p95; /* first audio: of the last request; percentiles */
 };
 
 static int bench_speech_read_all(struct jabbertts_stream *s, struct jabbertts_error *error)
@@ -32,7 +32,13 @@ static int bench_speech_read_all(struct jabbertts_stream *s, struct jabbertts_er
     return n;
 }
 
-/* Seconds computed by second of sound, and when the last one's sound began. */
+static int sooner(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Seconds computed by second of sound, and when the sounds began. */
 static int bench_speech_run(struct jabbertts *tts, const struct speech *c,
                             const struct jabbertts_voice *voice, struct result *r,
                             struct jabbertts_error *error)
@@ -41,8 +47,8 @@ static int bench_speech_run(struct jabbertts *tts, const struct speech *c,
     struct jabbertts_request request;
     struct jabbertts_progress p;
     char text[sizeof sentence * 4] = "";
-    double begin = engine_now(), sound = 0;
-    int rc = 0;
+    double begin = engine_now(), sound = 0, first[MAX_REQUEST] = {0};
+    int rc = 0, n = c->n_request;
     jabbertts_request_init(&request);
     for (int i = 0; i < c->n_sentence; i++)
         memcpy(text + (size_t)i * (sizeof sentence - 1), sentence, sizeof sentence);
@@ -55,12 +61,15 @@ static int bench_speech_run(struct jabbertts *tts, const struct speech *c,
     for (int i = 0; i < c->n_request && rc == 0; i++)
         rc = bench_speech_read_all(s[i], error);
     double seconds = engine_now() - begin;
-    r->first_audio_s = 0;
     for (int i = 0; i < c->n_request && rc == 0; i++) {
         jabbertts_stream_progress(s[i], &p);
         sound += (double)p.n_sample / jabbertts_sample_rate(tts);
-        r->first_audio_s = fmax(r->first_audio_s, p.first_audio_s);
+        first[i] = p.first_audio_s;
     }
+    qsort(first, (size_t)n, sizeof *first, sooner);
+    r->first_audio_s = first[n - 1];
+    r->p50 = first[(n - 1) / 2];
+    r->p95 = first[(n * 95 + 99) / 100 - 1]; /* nearest rank */
     r->rtf = sound > 0 ? seconds / sound : 0;
     for (int i = 0; i < c->n_request; i++)
         jabbertts_stream_free(s[i]);
@@ -72,18 +81,22 @@ static int run_case(struct jabbertts *tts, const struct speech *c,
                     struct jabbertts_error *error)
 {
     struct result r;
-    double rtf[MAX_RUN], first[MAX_RUN];
+    double rtf[MAX_RUN], first[MAX_RUN], p50[MAX_RUN], p95[MAX_RUN];
     int rc = 0;
     for (int i = 0; i < c->n_run && rc == 0; i++) {
         rc = bench_speech_run(tts, c, voice, &r, error);
         rtf[i] = r.rtf;
         first[i] = r.first_audio_s;
+        p50[i] = r.p50;
+        p95[i] = r.p95;
     }
     if (rc == 0)
-        json_array_append_new(list, json_pack("{s:i, s:i, s:o, s:o}", "requests", c->n_request,
-                                              "sentences", c->n_sentence, "rtf",
+        json_array_append_new(list, json_pack("{s:i, s:i, s:o, s:o, s:o, s:o}", "requests",
+                                              c->n_request, "sentences", c->n_sentence, "rtf",
                                               bench_stat(rtf, c->n_run, 1), "first_audio_s",
-                                              bench_stat(first, c->n_run, 1)));
+                                              bench_stat(first, c->n_run, 1), "first_audio_p50_s",
+                                              bench_stat(p50, c->n_run, 1), "first_audio_p95_s",
+                                              bench_stat(p95, c->n_run, 1)));
     return rc;
 }
 
