@@ -201,6 +201,11 @@ struct jabbertts_voice;
 JABBERTTS_API int jabbertts_voice_from_file(struct jabbertts *tts, const char *path,
                                             const char *text, struct jabbertts_voice **ret,
                                             struct jabbertts_error *e);
+/* The same of a file's bytes: speech of 1 s at least, as jabbertts_store_add wants it. */
+JABBERTTS_API int jabbertts_voice_from_memory(struct jabbertts *tts, const void *data,
+                                              size_t n_bytes, const char *text,
+                                              struct jabbertts_voice **ret,
+                                              struct jabbertts_error *e);
 JABBERTTS_API int jabbertts_voice_from_pcm(struct jabbertts *tts, const float *pcm, size_t n_sample,
                                            const char *text, struct jabbertts_voice **ret,
                                            struct jabbertts_error *e);

@@ -45,6 +45,18 @@ def jabbertts(*options, voices=None):
     return speak
 
 
+def marked(*options, texts):
+    """The i-th of texts, each a list of sentences; where they begin, in seconds, goes into PATH.marks."""
+    from xml.sax.saxutils import escape
+
+    def speak(i, text, path):
+        ssml = "".join(f"<mark name='{k}'/>{escape(s)} " for k, s in enumerate(texts[i]))
+        done = run([BIN, "say", "--threads", "1", *options, "-o", path, "--", f"<speak>{ssml}</speak>"])
+        with open(path.replace("part", "") + ".marks", "w", encoding="utf-8") as f:
+            f.write("\n".join(re.findall(r'mark "\d+" at ([\d.]+) s', done.stderr)))
+    return speak
+
+
 def espeak(voice="en-us"):
     return jabbertts("--model", "espeak-ng", "--voice", voice)
 

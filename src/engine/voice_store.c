@@ -116,7 +116,7 @@ static int check_input(struct jabbertts *tts, enum jabbertts_kind kind,
         (rc = check_length("description", v->description, LIMIT_VOICE_TEXT_BYTES, e)) < 0 ||
         (rc = check_recording(v->recording, v->n_bytes, v->transcript, e)) < 0)
         return rc;
-    if (v->n_more < 0 || v->n_more > LIMIT_REFERENCES - 1)
+    if (v->n_more < 0 || v->n_more > (kind == JABBERTTS_VOICE ? LIMIT_REFERENCES - 1 : 0))
         return err_set(e, ERR_LIMIT, "a %s of %d recordings, the limit is %d",
                        kind == JABBERTTS_VOICE ? "voice" : "consent", v->n_more + 1,
                        kind == JABBERTTS_VOICE ? LIMIT_REFERENCES : 1);
@@ -227,6 +227,23 @@ static int store_add_clip(struct jabbertts *tts, enum jabbertts_kind kind, bool 
     else if (rc == 0 && !*voice)
         *voice = one;
     return rc;
+}
+
+int jabbertts_voice_from_memory(struct jabbertts *tts, const void *data, size_t n_bytes,
+                                const char *text, struct jabbertts_voice **ret,
+                                struct jabbertts_error *error)
+{
+    struct jabbertts_clip clip = {data, n_bytes, text, 0};
+    struct jabbertts_voice *v = NULL;
+    struct err e = {0};
+    int rc = check_recording(data, n_bytes, text, &e);
+    if (rc == 0 && !tts->model)
+        rc = err_set(&e, ERR_UNSUPPORTED, "espeak-ng cannot clone a voice");
+    if (rc == 0)
+        rc = store_add_clip(tts, JABBERTTS_VOICE, false, &clip, &v, &e);
+    if (rc == 0)
+        *ret = v;
+    return engine_return(error, &e, rc);
 }
 
 int store_add_recordings(struct jabbertts_store *s, struct jabbertts *tts, enum jabbertts_kind kind,

@@ -5,6 +5,7 @@
 #include "base/near.h"
 #include "server/daemon.h"
 #include "server/kokoro.h"
+#include "server/recordings.h"
 
 #define SILENCE_S 0.2 /* for a text without anything to say */
 
@@ -75,6 +76,27 @@ static int ask_fail_submit(struct server *s, const struct speech_params *p,
                                                      : ask_fail_voice(s, &p->request, e);
 }
 
+/* The recordings that the request brings, as its voice. */
+static int ask_imitate(struct server *s, struct speech_params *p, struct api_error *e)
+{
+    struct recordings c = {.n = 0};
+    const char *field = p->references ? "references" : "ref_audio";
+    int rc = 0;
+    if (p->imitated || (!p->references && !p->ref_audio))
+        return 0;
+    if (p->request.voice || (p->references && p->ref_audio))
+        return api_fail(e, FAULT_INVALID_VALUE, field,
+                        "'%s' and '%s' both choose a voice; send one", field,
+                        p->request.voice ? "voice" : "ref_audio");
+    rc = p->references ? recordings_read(&c, field, p->references, e)
+                       : recordings_add_base64(&c, field, p->ref_audio, p->ref_text, e);
+    if (rc == 0)
+        rc = recordings_voice(&c, field, models_find(s, p->model), &p->imitated, e);
+    recordings_done(&c);
+    p->request.reference = p->imitated;
+    return rc;
+}
+
 int ask_submit(struct server *s, struct speech_params *p, const struct asker *who,
                struct pump **ret, struct api_error *e)
 {
@@ -82,6 +104,8 @@ int ask_submit(struct server *s, struct speech_params *p, const struct asker *wh
     struct jabbertts_error why;
     if (p->request.voice && strcmp(p->request.voice, "default") == 0)
         p->request.voice = NULL;
+    if (ask_imitate(s, p, e) < 0)
+        return -1;
     jabbertts_model_info(models_find(s, p->model), &model);
     p->request.model = model.name;
     p->request.owner = who->owner;

@@ -61,7 +61,7 @@ static json_t *field_schema(const struct param *p, int max_chars)
     static const char *const types[] = {
         [PARAM_STRING] = "string",   [PARAM_VOICE] = "string", [PARAM_ENUM] = "string",
         [PARAM_OPTIONS] = "object",  [PARAM_REFUSED] = "null", [PARAM_NUMBER] = "number",
-        [PARAM_INTEGER] = "integer", [PARAM_BOOL] = "boolean",
+        [PARAM_INTEGER] = "integer", [PARAM_BOOL] = "boolean", [PARAM_CLIPS] = "array",
     };
     json_t *s = json_pack("{s:s}", "description", p->help);
     json_object_set_new(s, "type",
@@ -85,6 +85,13 @@ static json_t *field_schema(const struct param *p, int max_chars)
         json_object_set_new(s, "default", json_string(p->values[(int)p->preset]));
     } else if (p->type == PARAM_BOOL) {
         json_object_set_new(s, "default", json_boolean(p->preset != 0));
+    } else if (p->type == PARAM_CLIPS) {
+        json_object_set_new(s, "items",
+                            json_pack("{s:s, s:[s], s:{s:{s:s}, s:{s:[s, s]}}}", "type", "object",
+                                      "required", "audio", "properties", "audio", "type", "string",
+                                      "text", "type", "string", "null"));
+        json_object_set_new(s, "minItems", json_integer(1));
+        json_object_set_new(s, "maxItems", json_integer((json_int_t)p->max));
     } else if (p->type == PARAM_REFUSED) {
         json_object_set_new(s, "type", json_string("null"));
     }

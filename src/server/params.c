@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/near.h"
 
 #define NAMED_MAX 8 /* unknown fields that a warning names */
@@ -76,9 +77,24 @@ static const struct field fields[] = {
      ENGINE("normalize"),
      .type = PARAM_OPTIONS,
      .help = "as Kokoro's clients send it: {\"normalize\": false} is normalize false"},
-    {.name = "ref_audio", .type = PARAM_REFUSED, .help = REFUSED},
+    {.name = "references",
+     OWN(references),
+     .type = PARAM_CLIPS,
+     .max = JABBERTTS_CLIPS_MAX,
+     .help = "recordings of one speaker to imitate instead of a voice: [{\"audio\": base64, "
+             "\"text\": what is said in it}]"},
+    {.name = "ref_audio",
+     OWN(ref_audio),
+     .type = PARAM_STRING,
+     .min = 1,
+     .max = LIMIT_RECORDING_BYTES * 4.0 / 3 + 4,
+     .help = "one such recording in base64"},
+    {.name = "ref_text",
+     OWN(ref_text),
+     .type = PARAM_STRING,
+     .max = LIMIT_VOICE_TEXT_BYTES,
+     .help = "what is said in ref_audio"},
     {.name = "reference_id", .type = PARAM_REFUSED, .help = REFUSED},
-    {.name = "references", .type = PARAM_REFUSED, .help = REFUSED},
 };
 #define N_FIELD (sizeof fields / sizeof *fields)
 
@@ -263,6 +279,9 @@ static int params_read_field(const struct field *f, const struct param *p, const
             return wrong_type(p, "true or false", v, e);
         *(int *)place = json_is_true(v);
         return 0;
+    case PARAM_CLIPS:
+        *(const json_t **)place = v;
+        return 0;
     case PARAM_OPTIONS:
         if (!json_is_object(v))
             return wrong_type(p, "an object", v, e);
@@ -374,6 +393,8 @@ int params_parse(const char *body, size_t n, const struct param_limits *limits,
 
 void params_done(struct speech_params *p)
 {
+    jabbertts_voice_free(p->imitated);
     json_decref(p->json);
+    p->imitated = NULL;
     p->json = NULL;
 }

@@ -24,6 +24,7 @@ enum param_type {
     PARAM_NUMBER,
     PARAM_INTEGER,
     PARAM_BOOL,
+    PARAM_CLIPS,   /* recordings to imitate */
     PARAM_OPTIONS, /* Kokoro's object of options, of which one is known */
     PARAM_REFUSED  /* would choose a voice that we do not have: anything but null is an error */
 };
@@ -44,10 +45,13 @@ struct speech_params {
     struct jabbertts_request request;
     struct jabbertts_encoder_options encoder; /* format, rate, speed */
     const char *model;
-    double volume;             /* factor of amplitude */
-    int stream_format, stream; /* 0: audio, 1: sse; 0: send the sound when it is whole */
-    size_t n_char;             /* of the text */
-    char ignored[200];         /* names of the fields that mean nothing here; "": none */
+    const json_t *references;         /* a list, or NULL: as recordings.h reads it */
+    struct jabbertts_voice *imitated; /* made of them when it is submitted; its own */
+    const char *ref_audio, *ref_text; /* one recording in base64, or NULL */
+    double volume;                    /* factor of amplitude */
+    int stream_format, stream;        /* 0: audio, 1: sse; 0: send the sound when it is whole */
+    size_t n_char;                    /* of the text */
+    char ignored[200];                /* names of the fields that mean nothing here; "": none */
     const char *unread; /* ask.c: a language of the text that the model does not read; NULL: none */
 };
 
@@ -57,7 +61,7 @@ struct param_limits {
 };
 int params_parse(const char *body, size_t n, const struct param_limits *limits,
                  struct speech_params *ret, struct api_error *e);
-void params_done(struct speech_params *p);
+void params_done(struct speech_params *p); /* after what speaks them is freed */
 
 /* Code points of valid UTF-8. */
 size_t params_count_chars(const char *s);

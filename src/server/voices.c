@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <libavutil/base64.h>
 
 #include "base/limits.h"
 #include "base/mem.h"
@@ -14,6 +13,7 @@
 #include "server/access.h"
 #include "server/daemon.h"
 #include "server/multipart.h"
+#include "server/recordings.h"
 
 #define PAGE_MAX    100
 #define PAGE_PRESET 20
@@ -32,14 +32,15 @@ static const char *const spellings[N_FIELD][N_SPELLING] = {
 };
 
 struct upload {
-    char *field[N_FIELD]; /* NUL-terminated copies; SOUND: bytes */
-    size_t n_sound;
+    char *field[N_FIELD];       /* NUL-terminated copies; of SOUND nothing */
+    struct recordings recorded; /* with the transcripts that came with them, or "" */
 };
 
 static void upload_done(struct upload *u)
 {
     for (int i = 0; i < N_FIELD; i++)
         mem_free(u->field[i]);
+    recordings_done(&u->recorded);
 }
 
 static int voices_out_of_memory(struct api_error *e)
@@ -47,13 +48,13 @@ static int voices_out_of_memory(struct api_error *e)
     return api_fail(e, FAULT_MEMORY, NULL, "out of memory for the upload");
 }
 
-/* A copy of bytes as a field; text must not contain a NUL. */
+/* A copy of bytes as a field that is text. */
 static int voices_take(struct upload *u, int i, const char *data, size_t n, struct api_error *e)
 {
-    if (i != SOUND && memchr(data, 0, n))
+    if (memchr(data, 0, n))
         return api_fail(e, FAULT_INVALID_VALUE, spellings[i][0], "'%s' contains a zero byte",
                         spellings[i][0]);
-    if (i != SOUND && utf8_check(data, n) < n)
+    if (utf8_check(data, n) < n)
         return api_fail(e, FAULT_INVALID_VALUE, spellings[i][0], "'%s' is not UTF-8 at byte %zu",
                         spellings[i][0], utf8_check(data, n));
     mem_free(u->field[i]);
@@ -61,8 +62,38 @@ static int voices_take(struct upload *u, int i, const char *data, size_t n, stru
     if (!u->field[i])
         return voices_out_of_memory(e);
     memcpy(u->field[i], data, n);
-    if (i == SOUND)
-        u->n_sound = n;
+    return 0;
+}
+
+static bool voices_spells(int i, const char *name)
+{
+    int k = 0;
+    while (k < N_SPELLING && spellings[i][k] && strcmp(spellings[i][k], name) != 0)
+        k++;
+    return k < N_SPELLING && spellings[i][k];
+}
+
+/* Every recording of a form, and the transcripts, which come in the same order. */
+static int voices_take_parts(struct upload *u, const struct multipart *m, struct api_error *e)
+{
+    int n = 0;
+    for (int i = 0; i < m->n; i++)
+        if (voices_spells(SOUND, m->part[i].name) &&
+            recordings_add(&u->recorded, m->part[i].name, m->part[i].data, m->part[i].n, NULL, e) <
+                0)
+            return -1;
+    for (int i = 0; i < m->n; i++) {
+        if (!voices_spells(TRANSCRIPT, m->part[i].name))
+            continue;
+        if (n == u->recorded.n)
+            return api_fail(e, FAULT_INVALID_VALUE, m->part[i].name,
+                            "more transcripts than recordings, of which there are %d", n);
+        if (voices_take(u, TRANSCRIPT, m->part[i].data, m->part[i].n, e) < 0)
+            return -1;
+        mem_free((void *)(uintptr_t)u->recorded.clip[n].transcript);
+        u->recorded.clip[n++].transcript = u->field[TRANSCRIPT];
+        u->field[TRANSCRIPT] = NULL;
+    }
     return 0;
 }
 
@@ -78,26 +109,21 @@ static int read_multipart(struct request *r, const char *type, struct upload *u,
         return api_fail(e, FAULT_INVALID_VALUE, NULL, "the form cannot be read: %s", why);
     for (int i = 0; i < N_FIELD; i++)
         for (int k = 0; k < N_SPELLING && spellings[i][k] && !u->field[i]; k++)
-            if ((p = multipart_find(&m, spellings[i][k])) &&
+            if (i != SOUND && i != TRANSCRIPT && (p = multipart_find(&m, spellings[i][k])) &&
                 voices_take(u, i, p->data, p->n, e) < 0)
                 return -1;
-    return 0;
+    return voices_take_parts(u, &m, e);
 }
 
-/* Base64, perhaps as a data URL. */
-static int take_base64(struct upload *u, const char *s, struct api_error *e)
+/* The transcript of the recording that came as `audio`, and the further ones. */
+static int voices_take_list(struct upload *u, const json_t *list, struct api_error *e)
 {
-    const char *comma = strncmp(s, "data:", 5) == 0 ? strchr(s, ',') : NULL;
-    s = comma ? comma + 1 : s;
-    size_t n = strlen(s) / 4 * 3 + 3;
-    uint8_t *data = mem_try(n, 1);
-    if (!data)
-        return voices_out_of_memory(e);
-    int got = av_base64_decode(data, s, (int)n);
-    int rc = got < 0 ? api_fail(e, FAULT_INVALID_VALUE, "audio", "'audio' is not base64")
-                     : voices_take(u, SOUND, (const char *)data, (size_t)got, e);
-    mem_free(data);
-    return rc;
+    if (u->recorded.n && u->field[TRANSCRIPT]) {
+        mem_free((void *)(uintptr_t)u->recorded.clip[0].transcript);
+        u->recorded.clip[0].transcript = u->field[TRANSCRIPT];
+        u->field[TRANSCRIPT] = NULL;
+    }
+    return list && !json_is_null(list) ? recordings_read(&u->recorded, "references", list, e) : 0;
 }
 
 static int read_json(struct request *r, struct upload *u, struct api_error *e)
@@ -112,7 +138,7 @@ static int read_json(struct request *r, struct upload *u, struct api_error *e)
     for (int i = 0; i < N_FIELD && rc == 0; i++)
         for (int k = 0; k < N_SPELLING && spellings[i][k] && !u->field[i] && rc == 0; k++) {
             const json_t *v = json_object_get(j, spellings[i][k]);
-            if (!v || json_is_null(v))
+            if (!v || json_is_null(v) || (i == SOUND && u->recorded.n))
                 continue;
             if (i == TRIM && json_is_boolean(v))
                 rc = voices_take(u, i, json_is_true(v) ? "true" : "false", json_is_true(v) ? 4 : 5,
@@ -121,10 +147,13 @@ static int read_json(struct request *r, struct upload *u, struct api_error *e)
                 rc = api_fail(e, FAULT_WRONG_TYPE, spellings[i][k], "'%s' must be a string",
                               spellings[i][k]);
             else if (i == SOUND)
-                rc = take_base64(u, json_string_value(v), e);
+                rc = recordings_add_base64(&u->recorded, spellings[i][k], json_string_value(v),
+                                           NULL, e);
             else
                 rc = voices_take(u, i, json_string_value(v), json_string_length(v), e);
         }
+    if (rc == 0)
+        rc = voices_take_list(u, json_object_get(j, "references"), e);
     json_decref(j);
     return rc;
 }
@@ -146,7 +175,7 @@ static int voices_need(const struct upload *u, int i, const char *called, struct
 {
     if (u->field[i] && u->field[i][0])
         return 0;
-    if (i == SOUND && u->n_sound > 0)
+    if (i == SOUND && u->recorded.n > 0 && u->recorded.clip[0].n_bytes > 0)
         return 0;
     return api_fail(e, FAULT_MISSING, called, "'%s' is missing", called);
 }
@@ -164,6 +193,8 @@ static json_t *stored_json(enum jabbertts_kind kind, const struct jabbertts_stor
         json_object_update_new(j, json_pack("{s:s,s:s,s:s,s:f}", "description", v->description,
                                             "transcript", v->transcript, "consent", v->consent,
                                             "duration", v->seconds));
+    if (kind == JABBERTTS_VOICE && j && v->recording) /* a list does not know */
+        json_object_set_new(j, "recordings", json_integer(v->n_more + 1));
     return j;
 }
 
@@ -228,7 +259,7 @@ static void reply_stored(struct request *r, enum jabbertts_kind kind, const char
 static void voices_add_(struct request *r, enum jabbertts_kind kind)
 {
     bool voice = kind == JABBERTTS_VOICE;
-    struct upload u = {.n_sound = 0};
+    struct upload u = {.recorded = {.n = 0}};
     struct jabbertts_error why;
     struct api_error e;
     char id[48];
@@ -243,12 +274,14 @@ static void voices_add_(struct request *r, enum jabbertts_kind kind)
     }
     struct jabbertts_stored v = {.name = u.field[NAME],
                                  .language = u.field[LANGUAGE],
-                                 .transcript = u.field[TRANSCRIPT],
+                                 .transcript = u.recorded.clip[0].transcript,
                                  .description = u.field[DESCRIPTION],
                                  .consent = voice ? u.field[CONSENT] : NULL,
                                  .owner = access_owner(r),
-                                 .recording = u.field[SOUND],
-                                 .n_bytes = u.n_sound,
+                                 .recording = u.recorded.clip[0].recording,
+                                 .n_bytes = u.recorded.clip[0].n_bytes,
+                                 .more = u.recorded.clip + 1,
+                                 .n_more = u.recorded.n - 1,
                                  .trim = u.field[TRIM] && strcmp(u.field[TRIM], "true") == 0};
     int rc = jabbertts_store_add(r->server->store, r->server->tts, kind, &v, id, &why);
     upload_done(&u);
@@ -468,7 +501,7 @@ void consents_get(struct request *r)
 void consents_rename(struct request *r)
 {
     const struct jabbertts_which which = {JABBERTTS_CONSENT, access_owner(r), r->argument, 0};
-    struct upload u = {.n_sound = 0};
+    struct upload u = {.recorded = {.n = 0}};
     struct jabbertts_error why;
     struct api_error e;
     if (no_store(r))

@@ -36,6 +36,32 @@ def refused(r, status, word, what):
     check(r.status == status and word in e.get("message", ""), what, (r.status, r.body[:300]))
 
 
+def several(s, sound):
+    """Several recordings of a voice: in a form, as JSON, and in the request itself; one sound of all three."""
+    texts, coded = ("Hello there.", "How are you?"), base64.b64encode(sound).decode()
+    clips = [{"audio": coded, "text": text} for text in texts]
+    r = upload(s, "/v1/audio/voices", [("name", "two")] + [("audio_sample", sound)] * 2 +
+               [("ref_text", text) for text in texts])
+    check(r.status == 200 and r.json()["recordings"] == 2 and r.json()["transcript"] == texts[0], "two in a form", r.body)
+    r = s.call("POST", "/v1/audio/voices", json={"name": "list", "references": clips})
+    check(r.status == 200 and r.json()["recordings"] == 2, "two in a list", r.body)
+    said = [s.speech(response_format="wav", seed=3, **how) for how in (
+        {"voice": "two"}, {"voice": "list"}, {"voice": None, "references": clips},
+        {"voice": None, "references": clips[:1]}, {"voice": None, "ref_audio": coded, "ref_text": texts[0]})]
+    check(all(r.status == 200 for r in said), "speak with them", [r.body[:200] for r in said])
+    check(said[0].body == said[1].body == said[2].body, "the same sound", "another")
+    check(said[3].body == said[4].body != said[0].body, "of one", "the sound of two")
+    refused(upload(s, "/v1/audio/voices", [("name", "x"), ("file", sound), ("text", "a"), ("text", "b")]), 400,
+            "more transcripts", "too many transcripts")
+    refused(upload(s, "/v1/audio/voices", [("name", "x")] + [("file", sound)] * 9), 400, "more than 8", "nine")
+    refused(upload(s, "/v1/audio/voice_consents", [("name", "x"), ("language", "en")] + [("file", sound)] * 2),
+            400, "the limit is 1", "a consent of two")
+    for clips, word in (([{"audio": "UklGRg=="}] * 9, "more than 8"), ([], "must be a list"), ([{"text": "x"}], "entry 0"),
+                        ([{"audio": "%%"}], "base64"), ([{"audio": "UklGRg=="}], "not a sound"), (7, "must be a list")):
+        refused(s.speech(voice=None, references=clips), 400, word, word)
+    refused(s.speech(voice="amy", references=[{"audio": coded}]), 400, "both choose", "voice and references")
+
+
 def add_and_speak(s, sound):
     r = upload(s, "/v1/audio/voice_consents",
                [("name", "J\u00f6rg agrees"), ("language", "de-AT"), ("recording", sound)])
@@ -53,6 +79,7 @@ def add_and_speak(s, sound):
             ("url", "data:audio/mpeg;base64," + base64.b64encode(sound).decode()):
         r = s.call("POST", "/v1/audio/voices", json={"name": name, "audio": audio})
         check(r.status == 200, "JSON with base64", r.body)
+    several(s, sound)
     sounds = []
     for voice in v["id"], "official", {"id": v["id"]}:
         r = s.speech(voice=voice, response_format="wav", seed=3)
