@@ -330,6 +330,7 @@ struct jabbertts_request {
     int background;           /* nobody waits for it: it gets what other requests leave */
     int fallback; /* not 0: espeak-ng speaks sentences in letters that the model does not read;
                    * not in SSML, which names its languages */
+    int words;                /* 1: jabbertts_stream_word will say when each word is heard */
 };
 JABBERTTS_API void jabbertts_request_init(struct jabbertts_request *r);
 /* Everything in the request but the reference is copied.  A text without a letter or a digit is
@@ -382,6 +383,17 @@ JABBERTTS_API void jabbertts_stream_progress(const struct jabbertts_stream *s,
  */
 JABBERTTS_API int jabbertts_stream_mark(const struct jabbertts_stream *s, int i, const char **name,
                                         double *seconds);
+
+/* A word of the text, as it was written: "$5" is one. */
+struct jabbertts_word {
+    size_t start, end;   /* bytes of the text */
+    double from_s, to_s; /* of the stream's sound */
+    int sentence;        /* from 0, in order */
+};
+/* i-th word of a request with `words`; they come a sentence at a time, when its sound is made.
+ * 0, JABBERTTS_AGAIN when it is not known yet, or ERR_NOT_FOUND after the last. */
+JABBERTTS_API int jabbertts_stream_word(const struct jabbertts_stream *s, int i,
+                                        struct jabbertts_word *word);
 
 /* --- sound files -------------------------------------------------------------------------------
  */

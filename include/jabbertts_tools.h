@@ -78,6 +78,8 @@ struct jabbertts_calibrate_options {
     const char *model;  /* NULL: the built-in voice */
     const char *text;   /* a file, UTF-8; NULL: sentences that come with us (English) */
     const char *output; /* a GGUF */
+    int alignment; /* 1: output is the model with the heads that say which word is spoken, found by
+                    * their attention; 0: output is an importance matrix */
     int threads;
     void (*progress)(void *cookie, double fraction);
     void *cookie;

@@ -21,6 +21,8 @@ struct finish {
     float end;               /* the last sample given out */
     float *held;             /* [hold], a ring: the oldest is at */
     size_t at;
+    size_t n_out;
+    long shift;
 };
 
 int finish_new(int hz, double gain_db, struct finish **ret, struct err *e)
@@ -59,7 +61,8 @@ void finish_begin(struct finish *f, int place)
     f->lead = ms * (place & FINISH_FIRST ? FINISH_LEAD_MS : FINISH_JOINT_MS) / 1000;
     f->trail = ms * (place & FINISH_LAST ? FINISH_TRAIL_MS : FINISH_JOINT_MS) / 1000;
     f->heard = false;
-    f->n_in = f->n_quiet = f->n_held = f->at = 0;
+    f->n_in = f->n_quiet = f->n_held = f->at = f->n_out = 0;
+    f->shift = 0;
     f->end = 0;
 }
 
@@ -128,12 +131,20 @@ size_t finish_run(struct finish *f, const float *pcm, size_t n, float *to)
             out += finish_lead(f, to + out);
         else if (!quiet)
             out += finish_release(f, f->n_held, to + out);
+        if (!quiet && !f->heard)
+            f->shift = (long)(f->n_out + out) - (long)f->n_in;
         f->heard = f->heard || !quiet;
         f->n_quiet = quiet ? f->n_quiet + 1 : 0;
         to[out++] = v;
         f->end = v;
     }
+    f->n_out += out;
     return out;
+}
+
+long finish_shift(const struct finish *f)
+{
+    return f->shift;
 }
 
 size_t finish_end(struct finish *f, float *to)

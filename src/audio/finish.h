@@ -41,5 +41,8 @@ void finish_begin(struct finish *f, int place);
 size_t finish_room(const struct finish *f, size_t n);
 size_t finish_run(struct finish *f, const float *pcm, size_t n, float *to);
 size_t finish_end(struct finish *f, float *to);
+/* Samples by which what came in so far comes out later (< 0: earlier): silence that was cut off in
+ * front, or made up. */
+long finish_shift(const struct finish *f);
 
 #endif

@@ -8,6 +8,7 @@ int cmd_calibrate(struct options *o)
                                                                    : o->server.engine.model,
                                             .text = o->corpus,
                                             .output = o->output,
+                                            .alignment = o->alignment,
                                             .threads = o->server.engine.threads,
                                             .progress = cli_progress};
     if (!o->output)

@@ -8,12 +8,14 @@
 
 #include "cli/clips.h"
 #include "cli/player.h"
+#include "server/captions.h"
 
 #define READ_SIZE 4096 /* samples */
 
 struct say {
     struct options *o;
-    const char *format; /* a format's name */
+    const char *format;   /* a format's name */
+    const char *captions; /* "srt", "vtt" or "json"; NULL: none */
     char *text;
 
     struct jabbertts_store *store;
@@ -66,6 +68,19 @@ static int say_choose_format(struct say *s)
                      name, endings);
 }
 
+static int say_choose_captions(struct say *s)
+{
+    static const char *const kinds[] = {"srt", "vtt", "json"};
+    const char *dot = s->o->captions ? strrchr(s->o->captions, '.') : NULL;
+    for (size_t i = 0; dot && i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(dot + 1, kinds[i]) == 0)
+            s->captions = kinds[i];
+    return !s->o->captions || s->captions
+               ? 0
+               : cli_usage("say", "--captions %s: its ending must be .srt, .vtt or .json",
+                           s->o->captions);
+}
+
 static int say_check(struct say *s)
 {
     struct options *o = s->o;
@@ -77,7 +92,8 @@ static int say_check(struct say *s)
         o->output = "speech.wav";
     if (o->output && !strcmp(o->output, "-") && isatty(1))
         return cli_usage("say", "will not write sound to a terminal; redirect it or use -o FILE");
-    return say_choose_format(s);
+    int code = say_choose_captions(s);
+    return code ? code : say_choose_format(s);
 }
 
 /* --- output --- */
@@ -193,6 +209,26 @@ static int finish_file(struct say *s)
     return 0;
 }
 
+static int say_write_captions(struct say *s)
+{
+    struct captions c = {.text = s->text, .speed = s->o->encoder.speed};
+    struct buf b;
+    buf_init(&b, SIZE_MAX / 2);
+    if (captions_take(&c, s->stream) < 0 || captions_write(&c, s->captions, &b) < 0)
+        b.len = 0;
+    FILE *f = b.len ? fopen(s->o->captions, "wb") : NULL;
+    bool good = f && fwrite(b.data, 1, b.len, f) == b.len;
+    int why = errno;
+    if (f && fclose(f) != 0)
+        good = false;
+    bool memory = b.len == 0;
+    buf_done(&b);
+    captions_done(&c);
+    return good ? 0
+                : cli_fail("cannot write %s: %s", s->o->captions,
+                           memory ? "out of memory" : strerror(why));
+}
+
 /* --- speaking --- */
 
 static double say_seconds(const struct say *s, const struct jabbertts_progress *p)
@@ -282,6 +318,7 @@ static int say_submit(struct say *s)
     r->ssml = s->o->ssml ? 1 : 0;
     r->fallback = s->o->server.fallback;
     say_warn(s);
+    r->words = s->captions != NULL;
     if (jabbertts_submit(s->tts, r, &s->stream, &e) == 0)
         return 0;
     /* A name that was chosen wrong, like any other value. */
@@ -348,7 +385,8 @@ static int say_say(struct say *s)
     int code;
     if ((code = say_check(s)) || (code = cli_read_text(s->o, &s->text)) ||
         (code = say_prepare(s)) || (code = open_output(s)) || (code = say_open_encoders(s)) ||
-        (code = say_pump(s)) || (s->file && (code = finish_file(s))))
+        (code = say_pump(s)) || (s->file && (code = finish_file(s))) ||
+        (s->captions && (code = say_write_captions(s))))
         return code;
     return say_report(s);
 }

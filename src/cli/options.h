@@ -100,8 +100,9 @@ struct options {
     char model_path[4096]; /* of an installed model that was named */
     int connections;       /* of a download */
     double drain_timeout_s, target_bits;
-    bool keep, accept_licence, play, ssml, emoji, explain, json, no_encoder, no_equalize, trim,
-        background, quiet, help;
+    const char *captions;
+    bool keep, accept_licence, play, ssml, emoji, explain, alignment, json, no_encoder, no_equalize,
+        trim, background, quiet, help;
     const char *config; /* the file that was read; NULL: none */
 
     const struct command *command;

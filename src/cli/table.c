@@ -81,7 +81,9 @@ const struct command cli_commands[] = {
     {CALIBRATE, "calibrate", "find out which inputs of a model matter, for quantize", "[MODEL]",
      "Speak a text with MODEL and write how large the inputs of each matrix are, for jabbertts "
      "quantize --imatrix. The file is laid out as llama.cpp's imatrix files.",
-     "jabbertts calibrate s1-mini.gguf -o s1-mini.imatrix\n", 0, 1, cmd_calibrate, NULL, 0},
+     "jabbertts calibrate s1-mini.gguf -o s1-mini.imatrix\n"
+     "jabbertts calibrate s1-mini.gguf --alignment -o s1-mini-words.gguf\n",
+     0, 1, cmd_calibrate, NULL, 0},
     {EVAL, "eval", "compare a quantized model with its original", "QUANTIZED",
      "Compare a quantized model with its original: divergence and first choices of both "
      "transformers along the original's own sentences, and the sound of both codecs for the same "
@@ -144,6 +146,8 @@ const struct option_row option_rows[] = {
     {.name = "input", .letter = 'i', OF_CALL(SAY | TEXT), .type = STRING, AT(input),
      .placeholder = "FILE", .help = "read the text from FILE; - is standard input"},
     {.name = "play", OF_CALL(SAY), .type = BOOLEAN, AT(play), .help = "play it while it is made"},
+    {.name = "captions", OF_CALL(SAY), .type = STRING, AT(captions), .placeholder = "FILE",
+     .help = "write when each word is heard; the ending chooses: .srt, .vtt or .json"},
     {.name = "ssml", OF_CALL(SAY), .type = BOOLEAN, AT(ssml),
      .help = "the text is SSML (default: if it starts with <speak)"},
     {.name = "stage", OF_CALL(TEXT), .type = WORD, AT(stage), .words = stage_words,
@@ -262,6 +266,9 @@ const struct option_row option_rows[] = {
     {.name = "type", OF_CALL(EXPORT), .type = WORD, AT(type), .words = export_words,
      .placeholder = "NAME",
      .help = "of the weights: f32, f16 (half the size, computed in floats) (default: f32)"},
+    {.name = "alignment", OF_CALL(CALIBRATE), .type = BOOLEAN, AT(alignment),
+     .help = "write the model again, with the attention heads that say which word is spoken when; "
+             "without them word times go by the length of words"},
     {.name = "imatrix", OF_CALL(QUANTIZE), .type = STRING, AT(imatrix), .placeholder = "FILE",
      .help = "importance of inputs, as jabbertts calibrate writes it: less error where it counts"},
     {.name = "target_bits", OF_CALL(QUANTIZE), .type = NUMBER, AT(target_bits), IN(4.5, 8.5),

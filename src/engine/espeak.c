@@ -131,6 +131,9 @@ static int espeak_prepare(struct jabbertts_stream *s, const struct jabbertts_req
         (rc = text_split(r->text, strlen(r->text), &text, &s->ask.pieces, e)) < 0 ||
         (rc = choose_voices(&s->ask.pieces, r, e)) < 0)
         return rc;
+    for (int i = 0; i < s->ask.pieces.n; i++)
+        if ((rc = text_piece_read(&s->ask.pieces.piece[i], &text, e)) < 0)
+            return rc;
     if (r->max_seconds > 0)
         s->ask.max_samples = (size_t)ceil(r->max_seconds * s->ask.tts->rate);
     return 0;

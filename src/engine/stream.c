@@ -33,6 +33,7 @@ struct text_options stream_text_options(const struct jabbertts_stream *s,
         .max_piece_chars = tts->piece_chars,
         .as_written = !r->normalize,
         .loose_markers = !r->carry_markers,
+        .words = r->words,
         .lexicon = tts->all->lexicon};
 }
 
@@ -63,6 +64,22 @@ static int stream_find_model(struct jabbertts *tts, const struct jabbertts_reque
                    r->model, tts->all->model[0]->name);
 }
 
+static int stream_room_for_words(struct jabbertts_stream *s, const char *text, struct err *e)
+{
+    size_t all = 0, most = 0;
+    for (int i = 0; i < s->ask.pieces.n; i++) {
+        size_t n = (size_t)s->ask.pieces.piece[i].n_word;
+        all += n;
+        most = n > most ? n : most;
+    }
+    s->ask.text = mem_strndup(text, strlen(text));
+    s->sound.time = mem_try(most + 1, sizeof *s->sound.time);
+    s->guarded.word = mem_try(all + 1, sizeof *s->guarded.word);
+    return s->ask.text && s->sound.time && s->guarded.word
+               ? 0
+               : err_set(e, ERR_MEMORY, "out of memory for the words of a text");
+}
+
 static int stream_fill(struct jabbertts_stream *s, const struct jabbertts_request *r, struct err *e)
 {
     struct ask *a = &s->ask;
@@ -78,6 +95,8 @@ static int stream_fill(struct jabbertts_stream *s, const struct jabbertts_reques
                                               .n_ignored = a->pieces.n_ignored,
                                               .wait_s = -1,
                                               .first_audio_s = -1};
+    if (r->words && (rc = stream_room_for_words(s, r->text, e)) < 0)
+        return rc;
     if (a->pieces.n_mark == 0)
         return 0;
     o->mark_s = mem_try((size_t)a->pieces.n_mark, sizeof *o->mark_s);
@@ -95,6 +114,10 @@ static void stream_delete(struct jabbertts_stream *s)
     text_pieces_done(&s->ask.pieces);
     mem_free(s->guarded.sound);
     mem_free(s->guarded.mark_s);
+    mem_free(s->guarded.word);
+    mem_free(s->sound.time);
+    mem_free(s->ask.text);
+    timing_done(&s->sound.heard);
     pthread_cond_destroy(&s->readable);
     mem_free(s);
 }
@@ -255,6 +278,21 @@ int jabbertts_stream_mark(const struct jabbertts_stream *s, int i, const char **
     return 0;
 }
 
+int jabbertts_stream_word(const struct jabbertts_stream *s, int i, struct jabbertts_word *word)
+{
+    struct jabbertts *tts = s->ask.tts;
+    int rc = JABBERTTS_ERR_NOT_FOUND;
+    engine_lock(tts);
+    if (i >= 0 && i < s->guarded.n_word) {
+        *word = s->guarded.word[i];
+        rc = 0;
+    } else if (i >= 0 && s->ask.text && !s->guarded.all_words && s->guarded.state != STREAM_DONE) {
+        rc = JABBERTTS_AGAIN;
+    }
+    engine_unlock(tts);
+    return rc;
+}
+
 void jabbertts_stream_progress(const struct jabbertts_stream *s, struct jabbertts_progress *p)
 {
     if (s->chain) {
@@ -411,6 +449,10 @@ void stream_write(struct jabbertts_stream *s, const float *pcm, size_t n, int n_
     struct sound *d = &s->sound;
     if (!d->begun && stream_begin_piece(s) < 0)
         return;
+    if (s->ask.text && timing_hear(&d->heard, s->ask.tts->rate, pcm, n) < 0) {
+        err_set(&d->broken, ERR_MEMORY, "out of memory for word times");
+        return;
+    }
     if (!d->changed) {
         stream_hand_over(s, pcm, n, n_frame);
         return;
@@ -434,6 +476,34 @@ static void stream_mark_piece(struct jabbertts_stream *s, struct out *o, bool af
     }
 }
 
+/* The words of the head piece are known: its sound is there, effects and all. */
+static void stream_tell_words(struct jabbertts_stream *s, struct out *o,
+                              const struct word_time *given)
+{
+    struct sound *d = &s->sound;
+    const struct text_piece *p = &s->ask.pieces.piece[d->i_head];
+    double rate = s->ask.tts->rate, first = (double)d->first / rate;
+    double heard = (double)timing_samples(&d->heard, s->ask.tts->rate);
+    double scale = d->changed && heard > 0 ? (double)(d->n_sample - d->first) / heard : 1;
+    if (given != d->time)
+        timing_spread(&d->heard, p, d->time);
+    timing_settle(&d->heard, p, d->time);
+    for (int i = 0; i < p->n_word; i++) {
+        const struct text_word *w = &p->word[i];
+        double to = first + d->time[i].to * scale;
+        struct jabbertts_word *last = o->n_word ? &o->word[o->n_word - 1] : NULL;
+        if (last && spoken_joins(s->ask.text, last->end, w->start)) {
+            last->end = w->end > last->end ? w->end : last->end;
+            last->to_s = to;
+            continue;
+        }
+        o->word[o->n_word++] = (struct jabbertts_word){
+            w->start, w->end, first + d->time[i].from * scale, to, o->n_sentence};
+    }
+    o->n_sentence += p->n_word > 0 && !p->goes_on;
+    timing_clear(&d->heard);
+}
+
 void stream_end_piece(struct jabbertts_stream *s, const struct piece_end *end)
 {
     struct sound *d = &s->sound;
@@ -450,6 +520,9 @@ void stream_end_piece(struct jabbertts_stream *s, const struct piece_end *end)
     o->progress.n_truncated += end->n_truncated;
     f->load.n_truncated += (uint64_t)end->n_truncated;
     stream_mark_piece(s, o, false);
+    if (s->ask.text)
+        stream_tell_words(s, o, end->time);
+    o->all_words = end->last;
     engine_unlock(tts);
     size_t pause = (size_t)s->ask.pieces.piece[d->i_head].pause_ms * (size_t)tts->rate / 1000;
     if (!end->last && pause > 0)

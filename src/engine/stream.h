@@ -23,6 +23,7 @@
 #define ENGINE_STREAM_H
 #include "audio/effect.h"
 #include "engine/engine.h"
+#include "engine/timing.h"
 
 enum stream_state { STREAM_QUEUED, STREAM_ACTIVE, STREAM_DONE };
 
@@ -31,6 +32,7 @@ struct ask { /* what was asked for */
     struct text_pieces pieces;
     double submitted, deadline; /* engine_now; deadline INFINITY: none */
     size_t max_samples;         /* of the whole stream; SIZE_MAX: any */
+    char *text;                 /* with the request's words; else NULL */
 };
 
 struct sound {             /* what was made of it so far */
@@ -41,10 +43,12 @@ struct sound {             /* what was made of it so far */
     struct effect *effect; /* made when a piece first wants a rate or volume */
     size_t n_sample;
     int n_frame;
-    double since;      /* engine_now of the first sample; < 0: none yet */
-    bool cut;          /* the request's limit of samples took something away */
-    bool complete;     /* nothing left to do */
-    struct err broken; /* code not 0: it failed */
+    double since;              /* engine_now of the first sample; < 0: none yet */
+    bool cut;                  /* the request's limit of samples took something away */
+    bool complete;             /* nothing left to do */
+    struct err broken;         /* code not 0: it failed */
+    struct timing_heard heard; /* of the piece in hand, with ask.text; */
+    struct word_time *time;    /* [the most words of a piece] */
 };
 
 struct out {                       /* what the reader sees */
@@ -54,7 +58,10 @@ struct out {                       /* what the reader sees */
     struct err failure; /* code 0: none */
     float *sound;       /* [cap], n of them from head on are unread */
     size_t cap, head, n;
-    double *mark_s; /* [pieces.n_mark] when each is heard; < 0: not known yet */
+    double *mark_s;              /* [pieces.n_mark] when each is heard; < 0: not known yet */
+    struct jabbertts_word *word; /* [n_word], of pieces that are made */
+    int n_word, n_sentence;
+    bool all_words; /* no more will come */
     struct jabbertts_progress progress;
     void (*on_ready)(void *cookie); /* NULL: nobody asked */
     void *ready_cookie;
@@ -94,9 +101,10 @@ int stream_reserve(struct out *o, size_t n, struct err *e);
 /* n samples (NULL: silence) of the head piece, which are so many frames.  Failures go to broken. */
 void stream_write(struct jabbertts_stream *s, const float *pcm, size_t n, int n_frame);
 struct piece_end {
-    bool spoken;     /* to its end */
-    int n_truncated; /* pieces that a limit cuts short or leaves out with it */
-    bool last;       /* nothing comes behind it */
+    bool spoken;                  /* to its end */
+    int n_truncated;              /* pieces that a limit cuts short or leaves out with it */
+    bool last;                    /* nothing comes behind it */
+    const struct word_time *time; /* sound.time, where the engine knows it; NULL: by length */
 };
 void stream_end_piece(struct jabbertts_stream *s, const struct piece_end *end);
 

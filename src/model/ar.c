@@ -114,6 +114,11 @@ const int32_t *ar_frames(const struct ar *a)
     return a->history;
 }
 
+int ar_max_frames(const struct ar *a)
+{
+    return a->params.max_frames;
+}
+
 const struct prompt *ar_prompt(const struct ar *a)
 {
     return &a->prompt;

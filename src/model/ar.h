@@ -77,6 +77,7 @@ enum ar_state ar_state(const struct ar *a);
 const int32_t *ar_codes(const struct ar *a); /* [Q] of the last frame */
 int ar_n_frame(const struct ar *a);
 const int32_t *ar_frames(const struct ar *a); /* [n_frame, 1 + Q]: columns, as in a prompt */
+int ar_max_frames(const struct ar *a);        /* as it was started */
 /* The prompt, and the slot it goes into.  Between ar_start and the first step a slot may be given
  * the state of the prompt's first columns (lm_slot_load): the step feeds only the others. */
 const struct prompt *ar_prompt(const struct ar *a);

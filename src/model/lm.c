@@ -27,12 +27,15 @@ struct lm {
     int32_t *row_position;           /* [max_row] */
     int *last_row;                   /* [max_row] row of each feed's last column */
     struct lm_batch batch;
+    struct transformer_span *span; /* [max_row] of the rows of a call */
+    struct transformer_watch watch;
 };
 
 struct lm_slot {
     struct transformer_kv *kv;
     int length, capacity;
     bool broken; /* a column was fed whose embedding is not finite */
+    struct transformer_span span;
 };
 
 /* --- loading --- */
@@ -143,13 +146,15 @@ static int alloc_scratch(struct lm *m, struct err *e)
     m->row_kv = mem_try(n, sizeof *m->row_kv);
     m->row_position = mem_try(n, sizeof *m->row_position);
     m->last_row = mem_try(n, sizeof *m->last_row);
+    m->span = mem_try(n, sizeof *m->span);
+    m->watch.span = m->span;
     m->fast_kv = mem_try(b, sizeof *m->fast_kv);
     m->batch.hidden = mem_try(b * (size_t)s->slow.dim, sizeof(float));
     m->batch.logits = mem_try(b * (size_t)s->codebook_size, sizeof(float));
     m->batch.code = mem_try(b, sizeof *m->batch.code);
     if (!m->x || !m->fast_x || !m->work || !m->head_out || !m->row || !m->row_kv ||
-        !m->row_position || !m->last_row || !m->fast_kv || !m->batch.hidden || !m->batch.logits ||
-        !m->batch.code)
+        !m->row_position || !m->last_row || !m->span || !m->fast_kv || !m->batch.hidden ||
+        !m->batch.logits || !m->batch.code)
         return err_set(e, ERR_MEMORY, "out of memory for the language model's scratch");
     for (size_t i = 0; i < b; i++)
         if ((rc = transformer_kv_new(m->fast, s->n_codebook, m->fast_kv_type, &m->fast_kv[i], e)) <
@@ -242,6 +247,7 @@ void lm_free(struct lm *m)
     mem_free(m->row_kv);
     mem_free(m->row_position);
     mem_free(m->last_row);
+    mem_free(m->span);
     mem_free(m->batch.hidden);
     mem_free(m->batch.logits);
     mem_free(m->batch.code);
@@ -300,10 +306,22 @@ void lm_slot_free(struct lm_slot *s)
     mem_free(s);
 }
 
+void lm_watch_heads(struct lm *m, const struct spec_head *heads, int n)
+{
+    m->watch.heads = heads;
+    m->watch.n_head = n;
+}
+
+void lm_slot_watch(struct lm_slot *s, int from, int to, float *out)
+{
+    s->span = (struct transformer_span){from, to, out};
+}
+
 void lm_slot_reset(struct lm_slot *s)
 {
     s->length = 0;
     s->broken = false;
+    s->span.out = NULL;
     transformer_kv_reset(s->kv);
 }
 
@@ -393,6 +411,7 @@ static int lm_gather(struct lm *m, const struct lm_feed *f, int from, int n, int
         if (!embed(m, column, m->x + (size_t)n_row * dim))
             f->slot->broken = true;
         m->row_kv[n_row] = f->slot->kv;
+        m->span[n_row].out = NULL;
         m->row_position[n_row] = f->slot->length++;
     }
     return n_row;
@@ -431,6 +450,8 @@ void lm_slow(struct lm *m, const struct lm_feed *feeds, int n_feed, struct kern_
             int left = feeds[feed].n_column - from;
             int n = left < m->max_row - n_row ? left : m->max_row - n_row;
             n_row = lm_gather(m, &feeds[feed], from, n, n_row);
+            if (n == left)
+                m->span[n_row - 1] = feeds[feed].slot->span;
             m->last_row[feed - first] = n == left ? n_row - 1 : -1;
             from = n == left ? 0 : from + n;
             if (n < left)
@@ -438,6 +459,7 @@ void lm_slow(struct lm *m, const struct lm_feed *feeds, int n_feed, struct kern_
             feed++;
         }
         struct transformer_rows r = {n_row, m->row_kv, m->row_position};
+        transformer_scratch_watch(m->slow_scratch, m->watch.n_head > 0 ? &m->watch : NULL);
         transformer_run(m->slow, &r, m->x, m->slow_scratch, x);
         for (int i = first; i < feed; i++)
             finish_feed(m, &feeds[i], m->last_row[i - first]);
@@ -450,6 +472,7 @@ void lm_slow_layers(struct lm *m, const struct lm_feed *f, float *out, struct ke
     size_t n = (size_t)f->n_column * (size_t)m->s.slow.dim;
     struct transformer_rows r = {lm_gather(m, f, 0, f->n_column, 0), m->row_kv, m->row_position};
     memcpy(out, m->x, n * sizeof *out);
+    transformer_scratch_watch(m->slow_scratch, NULL);
     for (int i = 0; i < m->s.slow.n_layer; i++) {
         transformer_layer(m->slow, i, &r, m->x, m->slow_scratch, x);
         memcpy(out + (size_t)(i + 1) * n, m->x, n * sizeof *out);

@@ -14,6 +14,7 @@
 #define MODEL_LM_H
 #include "kernels/kern.h"
 #include "model/spec.h"
+#include "model/transformer.h"
 
 struct lm;
 struct lm_options {
@@ -52,6 +53,12 @@ enum kern_type lm_kv_type(const struct lm *m); /* of keys and values of the slow
 size_t lm_slot_bytes(const struct lm_slot *s, int n_column);
 void lm_slot_save(const struct lm_slot *s, int n_column, void *out);
 void lm_slot_load(struct lm_slot *s, int n_column, const void *in);
+
+/* Heads of the slow transformer, layer by layer; borrowed.  None at first. */
+void lm_watch_heads(struct lm *m, const struct spec_head *heads, int n);
+/* Each feed of the slot leaves in out what those heads attend to from its last column: softmax over
+ * columns from to to - 1, [n_head, to - from].  out NULL, or a reset: nothing. */
+void lm_slot_watch(struct lm_slot *s, int from, int to, float *out);
 
 struct lm_feed {
     struct lm_slot *slot;

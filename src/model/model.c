@@ -11,6 +11,8 @@ static int load_parts(struct model *m, const struct model_options *o, struct err
         .type = m->type, .cache = o->cache, .max_batch = o->max_batch > 0 ? o->max_batch : 1};
     struct codec_options codec = {.type = m->type, .decoder = true};
     int rc = lm_load(m->file, &m->spec.lm, m->exec, &lm, m->arena, &m->lm, e);
+    if (rc == 0)
+        lm_watch_heads(m->lm, m->spec.alignment.head, m->spec.alignment.n_head);
     return rc < 0 ? rc
                   : codec_load(m->file, &m->spec.codec, m->exec, &codec, m->arena, &m->codec, e);
 }

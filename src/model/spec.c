@@ -211,6 +211,57 @@ static int read_rates(const struct gguf *g, struct spec_codec *c, struct err *e)
     return 0;
 }
 
+#define ALIGNMENT_HEADS ARCH ".alignment.heads"
+#define ALIGNMENT_DELAY ARCH ".alignment.delay"
+
+/* The heads that say which text is spoken; a file may know none. */
+static int read_alignment(const struct gguf *g, struct spec *s, struct err *e)
+{
+    struct spec_alignment *a = &s->alignment;
+    enum gguf_kind kind;
+    size_t n;
+    double delay;
+    int32_t pairs[2 * SPEC_MAX_ALIGNMENT];
+    int rc = gguf_array_len(g, ALIGNMENT_HEADS, &kind, &n, e);
+    if (rc == ERR_NOT_FOUND)
+        return 0;
+    if (rc == 0 && (n % 2 || n > 2 * SPEC_MAX_ALIGNMENT))
+        return err_set(e, ERR_FORMAT, ALIGNMENT_HEADS " has %zu numbers, must be pairs, at most %d",
+                       n, SPEC_MAX_ALIGNMENT);
+    if (rc < 0 || (rc = gguf_array_ints(g, ALIGNMENT_HEADS, pairs, n, e)) < 0 ||
+        (rc = gguf_get_float(g, ALIGNMENT_DELAY, &delay, e)) < 0)
+        return rc;
+    if (!(delay >= -1 && delay <= 1))
+        return err_set(e, ERR_FORMAT, ALIGNMENT_DELAY " is %g s, must be -1 to 1", delay);
+    a->n_head = (int)n / 2;
+    a->delay_s = (float)delay;
+    for (int i = 0; i < a->n_head; i++) {
+        struct spec_head h = a->head[i] = (struct spec_head){pairs[2 * i], pairs[2 * i + 1]};
+        if (h.layer < 0 || h.layer >= s->lm.slow.n_layer || h.head < 0 ||
+            h.head >= s->lm.slow.n_head)
+            return err_set(e, ERR_FORMAT,
+                           ALIGNMENT_HEADS " names head %d of layer %d, there are %d of %d", h.head,
+                           h.layer, s->lm.slow.n_head, s->lm.slow.n_layer);
+    }
+    return 0;
+}
+
+void spec_write_alignment(const struct spec_alignment *a, struct gguf_writer *w)
+{
+    int32_t pairs[2 * SPEC_MAX_ALIGNMENT];
+    for (int i = 0; i < a->n_head; i++) {
+        pairs[2 * i] = a->head[i].layer;
+        pairs[2 * i + 1] = a->head[i].head;
+    }
+    gguf_put_ints(w, ALIGNMENT_HEADS, pairs, 2 * (size_t)a->n_head);
+    gguf_put_float(w, ALIGNMENT_DELAY, a->delay_s);
+}
+
+bool spec_is_alignment(const char *key)
+{
+    return !strcmp(key, ALIGNMENT_HEADS) || !strcmp(key, ALIGNMENT_DELAY);
+}
+
 int spec_read(const struct gguf *g, struct spec *s, struct err *e)
 {
     const char *arch, *frontend;
@@ -248,7 +299,7 @@ int spec_read(const struct gguf *g, struct spec *s, struct err *e)
         return err_set(e, ERR_FORMAT, "semantic tokens %d to %d do not fit %d codes and %d tokens",
                        s->lm.semantic_begin, s->lm.semantic_end, s->lm.codebook_size,
                        s->lm.n_vocab);
-    return 0;
+    return read_alignment(g, s, e);
 }
 
 void spec_write(const struct spec *s, struct gguf_writer *w)

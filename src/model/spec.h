@@ -14,7 +14,8 @@
 #include "base/limits.h"
 #include "formats/gguf.h"
 
-#define SPEC_MAX_STAGES 8 /* up- or downsampling stages */
+#define SPEC_MAX_STAGES    8 /* up- or downsampling stages */
+#define SPEC_MAX_ALIGNMENT 8 /* heads */
 
 struct spec_transformer { /* one stack of blocks, wherever it stands */
     int n_layer, dim, n_head, n_head_kv, head_dim, n_ff;
@@ -57,8 +58,20 @@ struct spec_sampling {
     float temperature, top_p, repetition_penalty;
 };
 
+struct spec_head {
+    int layer, head;
+};
+/* Heads of the slow transformer that attend to the text being said, as `jabbertts calibrate
+ * --alignment` found them. */
+struct spec_alignment {
+    int n_head; /* 0: none is known */
+    struct spec_head head[SPEC_MAX_ALIGNMENT];
+    float delay_s; /* from a frame's begin to what these heads attend to when it is made */
+};
+
 struct spec {
     struct spec_lm lm;
+    struct spec_alignment alignment;
     struct spec_codec codec;
     struct spec_sampling
         sampling;        /* recommended; S1-mini's 0.8 0.8 1.1 when the file says nothing */
@@ -70,6 +83,8 @@ int spec_read(const struct gguf *g, struct spec *s, struct err *e);
 /* Numbers of a configuration that is about to be written: what spec_read would refuse. */
 int spec_check(const struct spec *s, struct err *e);
 void spec_write(const struct spec *s, struct gguf_writer *w);
+void spec_write_alignment(const struct spec_alignment *a, struct gguf_writer *w);
+bool spec_is_alignment(const char *key); /* one that spec_write_alignment writes */
 /* The dimensions of S1-mini (openaudio-s1-mini config.json and modded_dac_vq.yaml). */
 void spec_s1_mini(struct spec *s);
 

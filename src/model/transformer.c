@@ -1,6 +1,7 @@
 #include "model/transformer.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,6 +35,7 @@ struct transformer_scratch {
     float *gate_up; /* [max_row, 2 F] */
     float *ff;      /* [max_row, F] */
     struct kern_attend_row *rows;
+    const struct transformer_watch *watch; /* NULL: none */
 };
 
 /* --- loading --- */
@@ -252,7 +254,67 @@ void transformer_scratch_free(struct transformer_scratch *x)
     mem_free(x);
 }
 
+void transformer_scratch_watch(struct transformer_scratch *s, const struct transformer_watch *w)
+{
+    s->watch = w;
+}
+
 /* --- forward --- */
+
+/* The k-th key of one head as floats. */
+static void transformer_key(const struct kern_kv *kv, int head, int position, float *to)
+{
+    size_t d = (size_t)kv->head_dim;
+    size_t i = (size_t)head * (size_t)kv->capacity + (size_t)(position % kv->capacity);
+    const char *row = (const char *)kv->k + i * kern_type_row_bytes(kv->type, d);
+    if (kv->type != KERN_Q8_0) {
+        kern_to_f32(kv->type, row, to, d);
+        return;
+    }
+    const int8_t *v = (const int8_t *)row + d / 32 * 2; /* scales first: kern.h */
+    for (size_t block = 0; block < d / 32; block++) {
+        float scale;
+        kern_to_f32(KERN_F16, row + 2 * block, &scale, 1);
+        for (size_t k = 0; k < 32; k++)
+            to[32 * block + k] = scale * (float)v[32 * block + k];
+    }
+}
+
+/* softmax(q . k / sqrt(D)) over the span. */
+static void transformer_focus(const struct kern_kv *kv, const float *q, int head,
+                              const struct transformer_span *span, float *out)
+{
+    float key[LIMIT_HEAD_DIM], max = -INFINITY, sum = 0;
+    int n = span->to - span->from;
+    for (int p = 0; p < n; p++) {
+        float dot = 0;
+        transformer_key(kv, head, span->from + p, key);
+        for (int k = 0; k < kv->head_dim; k++)
+            dot += q[k] * key[k];
+        out[p] = dot / sqrtf((float)kv->head_dim);
+        max = out[p] > max ? out[p] : max;
+    }
+    for (int p = 0; p < n; p++)
+        sum += out[p] = expf(out[p] - max);
+    for (int p = 0; p < n; p++)
+        out[p] /= sum;
+}
+
+static void transformer_look(const struct transformer *t, int i, const struct transformer_rows *r,
+                             const float *q, size_t stride, const struct transformer_watch *w)
+{
+    size_t d = (size_t)t->s.head_dim;
+    int group = t->s.n_head / t->s.n_head_kv;
+    for (int h = 0; h < w->n_head; h++) {
+        int head = w->heads[h].head;
+        for (int j = 0; j < r->n_row && w->heads[h].layer == i; j++) {
+            const struct transformer_span *s = &w->span[j];
+            if (s->out)
+                transformer_focus(&r->kv[j]->layer[i], q + (size_t)j * stride + (size_t)head * d,
+                                  head / group, s, s->out + (size_t)h * (size_t)(s->to - s->from));
+        }
+    }
+}
 
 static void attention(const struct transformer *t, int i, const struct transformer_rows *r,
                       float *x, struct transformer_scratch *s, struct kern_exec *exec)
@@ -284,6 +346,8 @@ static void attention(const struct transformer *t, int i, const struct transform
             (struct kern_attend_row){kv, c->window && p >= c->window ? p - c->window + 1 : 0, p};
     }
     kern_attend(exec, q, stride, c->n_head, s->rows, r->n_row, s->heads);
+    if (s->watch)
+        transformer_look(t, i, r, q, stride, s->watch);
     kern_linear_run(exec, &y->o, &out);
 }
 

@@ -39,6 +39,20 @@ int transformer_scratch_new(const struct spec_transformer *s, int max_row,
                             struct transformer_scratch **ret, struct err *e);
 void transformer_scratch_free(struct transformer_scratch *s);
 
+/* What some heads attend to: of each row of a call with out, for the h-th of the heads, the softmax
+ * over positions from to to - 1 alone goes to out[h * (to - from) ..].  No windows. */
+struct transformer_span {
+    int from, to;
+    float *out; /* NULL: this row is not watched */
+};
+struct transformer_watch {
+    const struct spec_head *heads;
+    int n_head;
+    const struct transformer_span *span; /* [n_row] */
+};
+/* For the next calls with this scratch; NULL: nothing is watched. */
+void transformer_scratch_watch(struct transformer_scratch *s, const struct transformer_watch *w);
+
 struct transformer_rows {
     int n_row;                        /* <= the scratch's max_row */
     struct transformer_kv *const *kv; /* [n_row] the sequence of each row */

@@ -39,6 +39,7 @@ struct splitter {
     size_t n;
     size_t max; /* cost of a piece, see char_cost */
     const struct phrase_words *words;
+    bool note_words;
     struct sentence held; /* a tiny sentence that waits for the next */
     size_t held_cost;
     struct text_pieces pieces;
@@ -175,6 +176,8 @@ static int piece_add(struct splitter *p, size_t start, size_t end, int pause)
     *piece = (struct text_piece){.text = text, .pause_ms = pause, .rate = 1, .volume = 1};
     piece->ends_paragraph = pause == TEXT_PAUSE_PARAGRAPH;
     mapped_range(p->in, start, end, &piece->start, &piece->end);
+    if (p->note_words && spoken_note(piece, p->in, start, end) < 0)
+        return split_out_of_memory(p->e);
     return 0;
 }
 
@@ -478,6 +481,7 @@ void text_pieces_done(struct text_pieces *p)
         mem_free(p->piece[i].text);
         mem_free(p->piece[i].voice);
         mem_free(p->piece[i].language);
+        spoken_done(&p->piece[i]);
     }
     for (int i = 0; i < p->n_mark; i++)
         mem_free(p->mark[i].name);
@@ -499,6 +503,7 @@ int text_cut(const struct mapped *normalized, const struct text_options *o, stru
                          .n = normalized->text.len,
                          .max = (size_t)max,
                          .words = phrase_words(o->language ? o->language : "en"),
+                         .note_words = o->words,
                          .e = e};
     if (!says_something(p.s, 0, p.n))
         return err_set(e, ERR_ARGUMENT,

@@ -186,7 +186,8 @@ static void take_pieces(struct parser *p, struct text_pieces *cut, const struct 
         if (!piece)
             break;
         *piece = cut->piece[i];
-        cut->piece[i].text = NULL;
+        cut->piece[i].text = cut->piece[i].words = NULL;
+        cut->piece[i].word = NULL;
         piece->rate = f->rate;
         piece->volume = f->volume;
         piece->voice = f->voice[0] ? mem_strndup(f->voice, MAX_NAME_BYTES) : NULL;

@@ -142,7 +142,8 @@ static int text_append(struct text_pieces *ret, struct text_pieces *part, const 
     for (int i = 0; i < part->n; i++) {
         struct text_piece *p = &ret->piece[ret->n++];
         *p = part->piece[i];
-        part->piece[i].text = NULL;
+        part->piece[i].text = part->piece[i].words = NULL;
+        part->piece[i].word = NULL;
         p->language = language ? mem_strndup(language, strlen(language)) : NULL;
         if (language && !p->language)
             return err_set(e, ERR_MEMORY, "out of memory for the pieces of a text");
@@ -223,7 +224,8 @@ int text_split(const char *text, size_t n, const struct text_options *o, struct 
 static int piece_to_ipa(struct text_piece *p, const struct text_options *o, struct err *e)
 {
     char *ipa;
-    int rc = text_phonemes(p->text, p->language ? p->language : o->language, &ipa, e);
+    const char *language = p->language ? p->language : o->language;
+    int rc = text_phonemes(p->text, language, &ipa, e);
     if (rc == ERR_ARGUMENT) { /* letters that are never spoken */
         p->text[0] = 0;
         return 0;
@@ -235,7 +237,7 @@ static int piece_to_ipa(struct text_piece *p, const struct text_options *o, stru
         ipa[n - 1] = ',';
     mem_free(p->text);
     p->text = ipa;
-    return 0;
+    return spoken_find(p, true, language, e);
 }
 
 int text_piece_read(struct text_piece *p, const struct text_options *o, struct err *e)
@@ -247,6 +249,8 @@ int text_piece_read(struct text_piece *p, const struct text_options *o, struct e
         rc = piece_to_ipa(p, o, e);
     else if (o->marker && o->frontend == TEXT_PLAIN && marker_lead(p, o->marker) < 0)
         rc = err_set(e, ERR_MEMORY, "out of memory for a piece of text");
+    if (rc == 0 && o->frontend != TEXT_IPA)
+        rc = spoken_find(p, false, NULL, e);
     p->read = rc == 0;
     return rc;
 }

@@ -25,6 +25,7 @@
 #include <stdint.h>
 #include "base/err.h"
 #include "text/mapped.h"
+#include "text/spoken.h"
 
 enum { /* milliseconds of silence after a piece that ends with ... */
        TEXT_PAUSE_PARAGRAPH = 350,
@@ -58,6 +59,7 @@ struct text_options {
     enum text_markup markup;
     struct lexicon *lexicon; /* lexicon.h; NULL: none */
     bool loose_markers; /* they lead the piece they stand in, and are not carried on (clean.h) */
+    bool words;         /* note the words of the pieces (spoken.h) */
     const char *marker; /* clean.h: in front of each piece, for models that read letters; or NULL */
 };
 
@@ -71,6 +73,10 @@ struct text_piece {
     double rate, volume; /* factors of speed and amplitude; 1: as it is */
     char *voice;         /* another voice than the request's; NULL: that */
     char *language;      /* the same; NULL: text_options' */
+
+    struct text_word *word; /* [n_word]; with text_options.words */
+    int n_word;
+    char *words; /* as they were normalized, with spaces between */
 };
 
 /* A named place in the text: in piece, after this share of it (0: at its start; 2: after its

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/engine.h"
+#include "tools/alignment.h"
 #include "tools/sample.h"
 #include "model/imatrix.h"
 
@@ -120,6 +121,8 @@ int jabbertts_calibrate(const struct jabbertts_calibrate_options *o, struct jabb
     char path[4096];
     int rc = o->output ? engine_model_path(o->model, path, sizeof path, &e)
                        : err_set(&e, ERR_ARGUMENT, "calibration wants a file to write");
+    if (rc == 0 && o->alignment)
+        return engine_return(error, &e, alignment_calibrate(o, path, &e));
     if (rc == 0 && (rc = imatrix_new(&k.m, &e)) == 0 && (rc = model_open(&m, path, &mo, &e)) == 0) {
         kern_exec_set_probe(m.exec, collect_inputs, &k);
         rc = calibrate(o, &m, &k, &e);

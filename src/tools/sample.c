@@ -68,6 +68,10 @@ int sample_open(struct sample *s, struct model *m, const char *path, struct err 
     int rc = sample_read_text(path, &text, e);
     if (rc == 0)
         rc = text_split(buf_str(&text), text.len, &o, &s->pieces, e);
+    if (rc == 0)
+        rc = text_pieces_begin(&s->pieces, &o, e);
+    for (int i = 0; i < s->pieces.n && rc == 0; i++)
+        rc = text_piece_read(&s->pieces.piece[i], &o, e);
     buf_done(&text);
     s->columns = mem_try(SAMPLE_FRAMES * (1 + (size_t)m->spec.lm.n_codebook), sizeof *s->columns);
     if (rc == 0 && !s->columns)
@@ -92,9 +96,15 @@ static int sample_build_prompt(struct sample *s, struct err *e)
     struct prompt_reference r = {0};
     if (v)
         r = v->reference;
+    const char *text = s->pieces.piece[s->next].text;
+    struct tokens tokens = {0};
     prompt_done(&s->prompt);
-    return prompt_build(&s->prompt, m->tokenizer, &m->spec.lm, &r, v != NULL,
-                        s->pieces.piece[s->next].text, false, e);
+    int rc = tokenizer_encode(m->tokenizer, text, strlen(text), false, &tokens, e);
+    s->n_token = (int)tokens.n;
+    tokens_done(&tokens);
+    return rc < 0
+               ? rc
+               : prompt_build(&s->prompt, m->tokenizer, &m->spec.lm, &r, v != NULL, text, false, e);
 }
 
 int sample_next(struct sample *s, struct err *e)
@@ -109,11 +119,15 @@ int sample_next(struct sample *s, struct err *e)
         return 0;
     if ((rc = sample_build_prompt(s, e)) < 0 || (rc = ar_start(s->ar, &s->prompt, &p, e)) < 0)
         return rc;
+    if (s->begin && (rc = s->begin(s->cookie, e)) < 0)
+        return rc;
     s->n_frame = 0;
     while (ar_step(m->lm, &s->ar, 1, m->exec), ar_state(s->ar) == AR_FRAME) {
         int32_t *column = s->columns + (size_t)s->n_frame++ * width;
         memcpy(column + 1, ar_codes(s->ar), (width - 1) * sizeof *column);
         column[0] = m->spec.lm.semantic_begin + column[1];
+        if (s->frame)
+            s->frame(s->cookie);
     }
     s->stopped = ar_state(s->ar) == AR_STOPPED;
     s->next++;

@@ -26,6 +26,11 @@ struct sample {
     int32_t *columns;     /* [n_frame, 1 + Q] what the model made of it */
     int n_frame;
     bool stopped; /* the model ended it */
+    int n_token;  /* of the sentence's text, at the prompt's end */
+    /* Called before a sentence is said, with its prompt in ar, and for each frame; NULL: not. */
+    int (*begin)(void *cookie, struct err *e);
+    void (*frame)(void *cookie);
+    void *cookie;
 };
 int sample_open(struct sample *s, struct model *m, const char *path, struct err *e);
 int sample_next(struct sample *s, struct err *e); /* 1, 0 after the last, or ERR_* */

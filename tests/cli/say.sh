@@ -53,6 +53,16 @@ printf 'nginx = engine ex\nBob = /bɑb/\n' >"$dir/lexicon"
 expect 0 "1 words were read by their letters" "$bin" say "nginx, Bob." --model espeak-ng \
     --lexicon "$dir/lexicon" -o "$dir/x.wav"
 
+expect 2 "must be .srt, .vtt or .json" "$bin" say hi --captions "$dir/x.txt"
+expect 1 "cannot write $dir/none/x.srt" "$bin" say hi -o "$dir/x.wav" --captions "$dir/none/x.srt"
+for e in srt vtt json; do
+    expect 0 "" "$bin" say "It costs \$5. <b>Cheap</b>, she said." -o "$dir/x.wav" --captions "$dir/x.$e"
+done
+grep -q '^00:00:00,050 --> 00:00:0' "$dir/x.srt" || fail "x.srt has no first time: $(cat "$dir/x.srt")"
+grep -q '^It <00:00:00\.[0-9]*>costs <00:00:0[0-9.]*>\$5\.' "$dir/x.vtt" || fail "x.vtt: $(cat "$dir/x.vtt")"
+grep -q '"word": "\$5"' "$dir/x.json" || fail "x.json: $(cat "$dir/x.json")"
+grep -q '"char_start": 12' "$dir/x.json" || fail "x.json has no place of <b>Cheap: $(cat "$dir/x.json")"
+
 for t in 1 2 3; do
     "$bin" say "Good morning. It is a fine day." --threads $t -o "$dir/$t.wav" 2>"$dir/err" ||
         fail "say with $t threads: $(cat "$dir/err")"

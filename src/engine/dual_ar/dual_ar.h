@@ -18,6 +18,7 @@
 #include "audio/finish.h"
 #include "engine/dual_ar/prefix.h"
 #include "engine/stream.h"
+#include "model/align.h"
 #include "model/model.h"
 
 struct stock;
@@ -26,6 +27,15 @@ struct jabbertts_voice {
     struct prompt_reference *clip; /* [n_clip], with texts and codes of its own */
     int n_clip;
     const struct jabbertts *tts; /* whose codes they are */
+};
+
+/* Which text each frame of a piece says. */
+struct focus {
+    struct align *align; /* NULL: the model does not say, or nobody asked */
+    float *seen;         /* [n_head, n_token] of the last frame */
+    size_t *byte;        /* [n_token + 1] of the piece's text, where each token begins */
+    double *first;       /* [n_token + 1] */
+    int n_token;
 };
 
 struct references { /* what a prompt begins with; borrowed */
@@ -40,6 +50,7 @@ struct piece {
     bool truncated;
     struct references voice;        /* another than the stream's; n 0: none */
     struct jabbertts_voice *stored; /* that voice, if it came from the store */
+    struct focus focus;
 };
 
 struct work { /* of a stream */
@@ -122,6 +133,16 @@ void piece_settle(struct decoder *c);
 int piece_ready(const struct decoder *c); /* frames of its next chunk; 0: not enough yet */
 void piece_decode(struct dual_ar *d, struct decoder *c); /* starts it, as the pool's job */
 void piece_hand_over(struct dual_ar *d); /* what is decoding, when it is done; waits for that */
+
+/* focus.c: the engine thread; word times of requests that want them. */
+/* The prompt of a piece is in a, nothing of it fed yet. */
+int focus_begin(struct dual_ar *d, struct focus *f, const char *text, struct ar *a, struct err *e);
+void focus_frame(const struct dual_ar *d, struct focus *f);
+/* Times of the piece's words, at the model's pace, into at; shift: seconds that its sound is later.
+ * False: they are not known. */
+bool focus_times(const struct dual_ar *d, const struct focus *f, const struct text_piece *p,
+                 double shift_s, struct word_time *at);
+void focus_done(struct focus *f);
 
 /* prepare.c */
 /* A voice of the model, or of the store: then *stored is to be freed.  ERR_NOT_FOUND. */

@@ -144,6 +144,8 @@ static int piece_start_(struct dual_ar *d, struct slot *slot, struct err *e)
         rc = piece_prompt(d, slot, &prompt, e);
     if (rc == 0)
         rc = ar_start(slot->ar, &prompt, &params, e);
+    if (rc == 0 && s->ask.text)
+        rc = focus_begin(d, &p->focus, s->ask.pieces.piece[slot->i_piece].text, slot->ar, e);
     if (rc == 0)
         prefix_restore(d->prefix, &prompt, ar_slot(slot->ar));
     struct out *o = stream_out(s, engine_lock(d->tts));
@@ -160,6 +162,7 @@ static void piece_take_frame(struct dual_ar *d, struct slot *slot)
     struct piece *p = &w->piece[slot->i_piece];
     memcpy(p->codes + (size_t)p->n_frame++ * n_codebook, ar_codes(slot->ar),
            n_codebook * sizeof *p->codes);
+    focus_frame(d, &p->focus);
     if (p->n_frame == 2 && (w->n_context == 0 || slot->i_piece == 0))
         /* not after the first, whose sound somebody waits for */
         prefix_save(d->prefix, ar_prompt(slot->ar), ar_slot(slot->ar), w->voice.n > 0);
@@ -246,6 +249,10 @@ static void piece_end(struct decoder *c, bool spent)
     struct piece_end end = {.spoken = !spent,
                             .n_truncated = spent ? s->ask.pieces.n - i : p->truncated,
                             .last = spent || i + 1 == s->ask.pieces.n};
+    double shift = (double)finish_shift(c->finish) / c->d->tts->rate;
+    if (focus_times(c->d, &p->focus, &s->ask.pieces.piece[i], shift, s->sound.time))
+        end.time = s->sound.time;
+    focus_done(&p->focus);
     w->decoder = NULL;
     c->stream = NULL;
     stream_end_piece(s, &end);

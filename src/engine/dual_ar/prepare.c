@@ -124,6 +124,7 @@ void prepare_forget(struct jabbertts_stream *s)
     jabbertts_voice_free(w->stored);
     for (int i = 0; w->piece && i < s->ask.pieces.n; i++) {
         mem_free(w->piece[i].codes);
+        focus_done(&w->piece[i].focus);
         jabbertts_voice_free(w->piece[i].stored);
     }
     mem_free(w->piece);
