@@ -361,7 +361,7 @@ bool kern_all_finite(const float *p, size_t n)
     return bad == 0;
 }
 
-/* Whether n 16-bit floats, so many bytes apart, are finite: not all bits of the exponent are set. */
+/* Whether n 16-bit floats, `step` bytes apart, are finite: some bit of each exponent is not set. */
 static bool halves_finite(const uint8_t *p, size_t n, size_t step, unsigned exponent)
 {
     unsigned bad = 0;

@@ -96,8 +96,8 @@ struct kern_source {
  *
  * Pack for this executor's kernels.  type is a wish: a q type needs n_in % 32 == 0 and falls back
  * to f16 otherwise; q4_0 becomes q8_0, which holds its values exactly.  A source that is stored in
- * blocks keeps their scales: nothing is rounded twice.  ERR_MEMORY when the arena is out, ERR_FORMAT
- * when a weight is NaN or infinite: rounded to integers it would look like any other. */
+ * blocks keeps their scales: nothing is rounded twice.  ERR_MEMORY when the arena is out.
+ * ERR_FORMAT when a weight is NaN or infinite: rounded to integers it would look like any other. */
 int kern_linear_init(struct kern_linear *l, const struct kern_exec *x, const struct kern_source *s,
                      enum kern_type type, struct mem_arena *arena, struct err *e);
 
