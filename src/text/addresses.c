@@ -144,8 +144,8 @@ static size_t addresses_read_host(const struct reader *r, size_t at)
         "com|net|org|edu|gov|info|io|eu|biz|app|dev|ai|tv|me|de|at|ch|fr|be|nl|lu|it|es|pt|br|mx|"
         "ar|cl|co|pe|pl|cz|sk|hu|ro|bg|gr|se|no|dk|fi|is|ee|lv|lt|uk|ie|us|ca|au|nz|jp|cn|kr|tw|"
         "hk|in|tr|il|za|ru|su|ua|by|kz|рф|укр";
-    size_t last, len = dotted_name(r, at, &last), end = at + len;
-    if (!len || strcmp(r->l->code, "en") == 0 ||
+    size_t last = at, len = dotted_name(r, at, &last), end = at + len;
+    if (last < at + 3 || !len || strcmp(r->l->code, "en") == 0 || /* m.in. is an abbreviation */
         !language_is_one_of(r->s + last, end - last, endings))
         return 0;
     if (end < r->n && r->s[end] == '/')
