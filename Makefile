@@ -34,7 +34,7 @@ V         ?=
 Q         := $(if $(V),,@)
 
 CFLAGS    ?= -O2 -g
-PACKAGES  := jansson yaml-0.1 libzip libpcre2-8 icu-uc icu-i18n expat libavformat libavcodec \
+PACKAGES  := md4c jansson yaml-0.1 libzip libpcre2-8 icu-uc icu-i18n expat libavformat libavcodec \
              libavutil libswresample libebur128 sqlite3 libpq libarchive libcurl gnutls libprotobuf-c
 SERVER_PACKAGES := libmicrohttpd
 CLI_PACKAGES := ao

@@ -1,10 +1,15 @@
 /* One byte of notes for each byte of the text, then one pass that writes what is left:
  *
- *   lines   marks what stands at the start of a line: fences, headings, lists, quotes, tables
- *   inline  marks what stands inside: links, emphasis, code, tags, entities, math
- *   emit    copies, drops or replaces by the notes */
+ *   math     marks LaTeX, which Markdown would take apart
+ *   md4c     says what of the rest is text, code or an entity; everything else is markup and goes
+ *   crumbs   marks tags, footnotes, subscripts, and lists inside a line, which CommonMark has not
+ *   emit     copies, drops or replaces by the notes
+ *
+ * md4c is given a copy in which marks that are none to a reader ("2*3", ">100") are letters; a place
+ * in the copy is that in the text. */
 #include "text/markup.h"
 
+#include <md4c.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -25,20 +30,23 @@ enum note {
     OVER       /* the slash of a LaTeX fraction */
 };
 
-#define MAX_OPEN       64 /* emphasis or brackets open at once in a line */
+#define MATH           '\1' /* in the copy */
 #define MAX_URL_BYTES  2048
 #define MAX_FRACTIONS  16
 #define MAX_ITEMS      40 /* of a list inside a line */
 #define MAX_SUBSCRIPT  8
 #define MAX_MATH_BYTES 1024
+#define MAX_NOTE_BYTES 200 /* of a footnote's name, of ==marked== text */
 
 struct markup {
     const char *s;
     size_t n;
     unsigned char *note;
-    char fence; /* '`' or '~' inside a block of code, else 0 */
-    size_t fence_len;
-    bool table; /* the line before belongs to a table without outer pipes */
+    char *copy;           /* what md4c reads */
+    size_t last, stopped; /* end of what it said last; of the last line that was looked at */
+    int items;            /* of lists, open */
+    bool said;            /* the table's row has a cell with text, */
+    bool cell;            /* and this is another that has not begun */
 };
 
 static void mark(struct markup *m, size_t from, size_t to, enum note note)
@@ -51,11 +59,6 @@ static bool markup_is_space(char c)
     return c == ' ' || c == '\t' || c == '\r';
 }
 
-static bool is_punct(char c)
-{
-    return c > ' ' && c < 0x7f && !scan_is_alnum(c);
-}
-
 static size_t markup_run_of(const struct markup *m, size_t at, size_t end, char c)
 {
     size_t i = at;
@@ -64,131 +67,13 @@ static size_t markup_run_of(const struct markup *m, size_t at, size_t end, char 
     return i - at;
 }
 
-/* --- inside a line --- */
-
-struct open {
-    size_t at, len;
-    char c;
-};
-struct opens {
-    struct open o[MAX_OPEN];
-    int n;
-};
-
-/* H~2~O: a subscript behind a letter, a few letters and digits.  True: its marks go. */
-static bool subscript(struct markup *m, size_t at, size_t end)
+static size_t line_end(const struct markup *m, size_t at)
 {
-    size_t to = at + 1;
-    while (to < end && to - at <= MAX_SUBSCRIPT && scan_is_alnum(m->s[to]))
-        to++;
-    if (to == at + 1 || to >= end || m->s[to] != '~' || !scan_word_before(m->s, at))
-        return false;
-    m->note[at] = m->note[to] = DROP;
-    return true;
+    const char *end = at < m->n ? memchr(m->s + at, '\n', m->n - at) : NULL;
+    return end ? (size_t)(end - m->s) : m->n;
 }
 
-/* A run of * _ ~ or = at [at, at+len): emphasis if it has a partner. */
-static void delimiter(struct markup *m, struct opens *opens, size_t at, size_t len, size_t end)
-{
-    char c = m->s[at], before = at ? m->s[at - 1] : ' ',
-         after = at + len < end ? m->s[at + len] : ' ';
-    bool space_before = markup_is_space(before) || before == '\n',
-         space_after = markup_is_space(after);
-    bool left = !space_after && (!is_punct(after) || space_before || is_punct(before));
-    bool right = !space_before && (!is_punct(before) || space_after || is_punct(after));
-    if (c == '_') {
-        left = left && !scan_word_before(m->s, at);
-        right = right && !scan_word_at(m->s, m->n, at + len);
-    }
-    if (c == '*' && scan_is_digit(before) && scan_is_digit(after))
-        left = right = false; /* 2*3 */
-    if ((c == '~' || c == '=') && len != 2) {
-        if (c == '~' && len == 1)
-            subscript(m, at, end);
-        return;
-    }
-    for (int i = opens->n - 1; right && i >= 0 && len; i--) {
-        struct open *o = &opens->o[i];
-        if (o->c != c)
-            continue;
-        size_t both = o->len < len ? o->len : len;
-        mark(m, o->at + o->len - both, o->at + o->len, DROP);
-        mark(m, at, at + both, DROP);
-        o->len -= both;
-        at += both;
-        len -= both;
-        opens->n = o->len ? i + 1 : i;
-    }
-    if (left && len && opens->n < MAX_OPEN)
-        opens->o[opens->n++] = (struct open){at, len, c};
-}
-
-/* ( ... ) behind a link's text: where it ends, or 0. */
-static size_t target_end(const struct markup *m, size_t at, size_t end)
-{
-    int depth = 0;
-    if (at >= end || m->s[at] != '(')
-        return 0;
-    for (size_t i = at; i < end && i - at < MAX_URL_BYTES; i++) {
-        if (m->s[i] == '(' && ++depth > 4)
-            return 0;
-        if (m->s[i] == ')' && --depth == 0)
-            return i + 1;
-        if (m->s[i] == '[')
-            return 0;
-    }
-    return 0;
-}
-
-/* A bracket closes at `at`; open is where it opened.  Links lose their target, footnotes all. */
-static size_t bracket(struct markup *m, size_t open, size_t at, size_t end)
-{
-    bool image = open > 0 && m->s[open - 1] == '!';
-    size_t target = target_end(m, at + 1, end), inside = at - open - 1;
-    if (target) {
-        mark(m, open - image, open + 1, DROP);
-        mark(m, at, target, DROP);
-        return target;
-    }
-    bool note = inside > 1 && m->s[open + 1] == '^';
-    size_t digits = scan_digits(m->s, at, open + 1);
-    bool citation = inside > 0 && digits == inside && digits <= 3 && open > 0 &&
-                    (scan_is_alnum(m->s[open - 1]) || strchr(".,;:!?)\"]", m->s[open - 1]));
-    if (note || citation) {
-        mark(m, open, at + 1, DROP);
-        return at + 1;
-    }
-    if (at + 1 < end && m->s[at + 1] == '[') { /* [text][reference] */
-        const char *close = memchr(m->s + at + 1, ']', end - at - 1 < 200 ? end - at - 1 : 200);
-        if (close) {
-            mark(m, open - image, open + 1, DROP);
-            mark(m, at, (size_t)(close + 1 - m->s), DROP);
-            return (size_t)(close + 1 - m->s);
-        }
-    }
-    return at + 1;
-}
-
-/* `code`: the marks go, nothing inside is looked at.  *none: run lengths known to have no partner.
- */
-static size_t code_span(struct markup *m, size_t at, size_t end, unsigned *none)
-{
-    size_t len = markup_run_of(m, at, end, '`');
-    if (len >= 8 || (*none & (1u << len)))
-        return at + len;
-    for (size_t i = at + len; i < end;) {
-        size_t other = markup_run_of(m, i, end, '`');
-        if (other == len) {
-            mark(m, at, at + len, DROP);
-            mark(m, at + len, i, LITERAL);
-            mark(m, i, i + len, DROP);
-            return i + len;
-        }
-        i += other ? other : 1;
-    }
-    *none |= 1u << len;
-    return at + len;
-}
+/* --- math --- */
 
 /* Notes for math in [from, to): commands and braces. */
 static void math(struct markup *m, size_t from, size_t to)
@@ -251,8 +136,8 @@ static size_t dollar_math(struct markup *m, size_t at, size_t end)
     return to + len;
 }
 
-/* \( ... \), \[ ... \], \command, or an escaped mark. */
-static size_t backslash(struct markup *m, size_t at, size_t end)
+/* \( ... \), \[ ... \] or \command.  Where it ends, or 0. */
+static size_t backslash_math(struct markup *m, size_t at, size_t end)
 {
     const char *sign;
     char c = at + 1 < end ? m->s[at + 1] : 0;
@@ -267,40 +152,227 @@ static size_t backslash(struct markup *m, size_t at, size_t end)
                 return i + 2;
             }
     }
-    size_t len = latex_command(m->s, m->n, at, &sign);
-    if (len && len > 2) {
-        size_t to = at + len;
-        int depth = 0;
-        while (to < end && (depth || m->s[to] == '{' || m->s[to] == '^' || m->s[to] == '_') &&
-               to - at < 1024) {
-            depth += m->s[to] == '{' ? 1 : m->s[to] == '}' ? -1 : 0;
-            to++;
+    size_t len = latex_command(m->s, m->n, at, &sign), to = at + len;
+    int depth = 0;
+    if (len < 3)
+        return 0;
+    while (to < end && (depth || m->s[to] == '{' || m->s[to] == '^' || m->s[to] == '_') &&
+           to - at < MAX_MATH_BYTES) {
+        depth += m->s[to] == '{' ? 1 : m->s[to] == '}' ? -1 : 0;
+        to++;
+    }
+    math(m, at, to);
+    return to;
+}
+
+static size_t address_len(const struct markup *m, size_t at, size_t end)
+{
+    size_t i = at;
+    if (!scan_match(m->s, end, at, "http://", true) &&
+        !scan_match(m->s, end, at, "https://", true) && !scan_match(m->s, end, at, "www.", true))
+        return 0;
+    while (i < end && (unsigned char)m->s[i] > ' ' && !strchr("<>\"`)]*", m->s[i]))
+        i++;
+    return i - at;
+}
+
+/* Does the mark at `at` mean nothing to a reader: 2*3, >100, ~5, <|token|>? */
+static bool is_no_mark(const struct markup *m, size_t at)
+{
+    char before = at ? m->s[at - 1] : '\n', after = at + 1 < m->n ? m->s[at + 1] : 0;
+    switch (m->s[at]) {
+    case '*':
+        return scan_is_digit(before) && scan_is_digit(after);
+    case '>':
+        return after == '=' || scan_is_digit(after);
+    case '~':
+        return before != '~' && after != '~';
+    case '<':
+        return after == '|';
+    default:
+        return false;
+    }
+}
+
+/* The marks within an address at `at` are letters, too.  Its bytes, 0: there is none. */
+static size_t hide_address(struct markup *m, size_t at, size_t end)
+{
+    char c = m->s[at] | 32;
+    size_t len = c == 'h' || c == 'w' ? address_len(m, at, end) : 0;
+    for (size_t i = at; i < at + len; i++)
+        if (strchr("_~", m->s[i]))
+            m->copy[i] = 'x';
+    return len;
+}
+
+static void mark_math(struct markup *m)
+{
+    for (size_t at = 0, end = line_end(m, 0); at < m->n;) {
+        char c = m->s[at];
+        size_t to = c == '\\' ? backslash_math(m, at, end) : c == '$' ? dollar_math(m, at, end) : 0;
+        size_t len = to ? to - at : hide_address(m, at, end);
+        if (to)
+            memset(m->copy + at, MATH, len);
+        else if (c == '$')
+            len = markup_run_of(m, at, end, '$'); /* each is looked at once */
+        else if (c == '\\' && at + 1 < end)
+            len = 2;
+        else if (is_no_mark(m, at))
+            m->copy[at] = 'x';
+        at += len ? len : 1;
+        if (to || c == '\n')
+            end = line_end(m, at);
+    }
+}
+
+/* --- what md4c says --- */
+
+/* The line break after the line at end: with a period when the line has no mark of its own. */
+static void stop_line(struct markup *m, size_t at, size_t end)
+{
+    while (end > at && (markup_is_space(m->s[end - 1]) || strchr("*_`|", m->s[end - 1])))
+        end--;
+    size_t line = end;
+    while (line < m->n && m->s[line] != '\n')
+        line++;
+    bool marked =
+        end == at || strchr(".!?:;,", m->s[end - 1]) || (unsigned char)m->s[end - 1] >= 0x80;
+    if (line < m->n && !marked)
+        m->note[line] = STOP_LINE;
+}
+
+/* Blocks within blocks end together: their last line is looked at once. */
+static void markup_stop(struct markup *m)
+{
+    if (m->stopped != m->last)
+        stop_line(m, 0, m->last);
+    m->stopped = m->last;
+}
+
+static int markup_enter(MD_BLOCKTYPE type, void *detail, void *cookie)
+{
+    struct markup *m = cookie;
+    (void)detail;
+    if (type == MD_BLOCK_TR)
+        m->said = false;
+    if (m->items && (type == MD_BLOCK_UL || type == MD_BLOCK_OL))
+        markup_stop(m);
+    m->items += type == MD_BLOCK_LI;
+    m->cell = (type == MD_BLOCK_TH || type == MD_BLOCK_TD) && m->said;
+    return 0;
+}
+
+static int markup_leave(MD_BLOCKTYPE type, void *detail, void *cookie)
+{
+    struct markup *m = cookie;
+    (void)detail;
+    m->items -= type == MD_BLOCK_LI;
+    if (type == MD_BLOCK_LI || type == MD_BLOCK_TR)
+        markup_stop(m);
+    size_t end = type == MD_BLOCK_H ? line_end(m, m->last) : m->n;
+    if (end < m->n)
+        m->note[end] = PARAGRAPH;
+    return 0;
+}
+
+static int markup_span(MD_SPANTYPE type, void *detail, void *cookie)
+{
+    (void)type;
+    (void)detail;
+    (void)cookie;
+    return 0;
+}
+
+static void markup_entity(struct markup *m, size_t at, size_t n)
+{
+    char utf8[5];
+    if (html_entity(m->s, m->n, at, utf8))
+        m->note[at] = ENTITY;
+    else
+        mark(m, at, at + n, KEEP);
+}
+
+static int markup_text(MD_TEXTTYPE type, const MD_CHAR *s, MD_SIZE n, void *cookie)
+{
+    struct markup *m = cookie;
+    if (n == 0 || s < m->copy || s >= m->copy + m->n) /* a line break of its own */
+        return 0;
+    size_t at = (size_t)(s - m->copy), end = at + n;
+    if (m->cell)
+        for (size_t i = at; i > m->last; i--)
+            if (m->s[i - 1] == '|') {
+                m->note[i - 1] = CELL;
+                break;
+            }
+    m->cell = false;
+    m->said = true;
+    m->last = end;
+    if (type == MD_TEXT_ENTITY) {
+        markup_entity(m, at, n);
+        return 0;
+    }
+    bool literal = type == MD_TEXT_CODE || (n == 1 && at && m->s[at - 1] == '\\');
+    if (at && m->s[at - 1] == '<' && scan_match(m->s, m->n, at, "mailto:", true))
+        at += 7;
+    for (size_t i = at; i < end; i++)
+        if (m->note[i] == DROP && m->copy[i] != MATH)
+            m->note[i] = literal ? LITERAL : KEEP;
+    return 0;
+}
+
+/* --- crumbs --- */
+
+/* H~2~O: a subscript behind a letter, a few letters and digits.  True: its marks go. */
+static bool subscript(struct markup *m, size_t at, size_t end)
+{
+    size_t to = at + 1;
+    while (to < end && to - at <= MAX_SUBSCRIPT && scan_is_alnum(m->s[to]))
+        to++;
+    if (to == at + 1 || to >= end || m->s[to] != '~' || !scan_word_before(m->s, at))
+        return false;
+    m->note[at] = m->note[to] = DROP;
+    return true;
+}
+
+/* ==marked== text at `at`: its marks go. */
+static void highlight(struct markup *m, size_t at, size_t end)
+{
+    size_t limit = end - at < MAX_NOTE_BYTES ? end : at + MAX_NOTE_BYTES;
+    if (markup_run_of(m, at, end, '=') != 2 || at + 2 >= end || markup_is_space(m->s[at + 2]))
+        return;
+    for (size_t i = at + 3; i + 1 < limit; i++)
+        if (m->s[i] == '=' && m->s[i + 1] == '=' && !markup_is_space(m->s[i - 1])) {
+            mark(m, at, at + 2, DROP);
+            mark(m, i, i + 2, DROP);
+            return;
         }
-        math(m, at, to);
-        return to;
-    }
-    if (is_punct(c)) {
+}
+
+/* [^note], and [12] behind a word: they go, and so does the target of [text][nowhere]. */
+static void footnote(struct markup *m, size_t at, size_t end)
+{
+    size_t limit = end - at < MAX_NOTE_BYTES ? end - at : MAX_NOTE_BYTES;
+    const char *close = memchr(m->s + at, ']', limit);
+    size_t to = close ? (size_t)(close - m->s) : 0, inside = to - at - 1;
+    if (!close || inside == 0)
+        return;
+    bool note = inside > 1 && m->s[at + 1] == '^';
+    bool citation = inside <= 3 && scan_digits(m->s, to, at + 1) == inside && at > 0 &&
+                    (scan_is_alnum(m->s[at - 1]) || strchr(".,;:!?)\"]", m->s[at - 1]));
+    if (note || citation)
+        mark(m, at, to + 1, DROP);
+    bool refers = to + 1 < end && m->s[to + 1] == '[' && !scan_is_digit(m->s[at + 1]);
+    limit = end - to < MAX_NOTE_BYTES ? end - to : MAX_NOTE_BYTES;
+    close = refers ? memchr(m->s + to + 1, ']', limit - 1) : NULL;
+    if (close) {
         m->note[at] = DROP;
-        m->note[at + 1] = c == '\\' ? KEEP : LITERAL;
-        return at + 2;
+        mark(m, to, (size_t)(close + 1 - m->s), DROP);
     }
-    return at + 1;
 }
 
 static size_t angle(struct markup *m, size_t at)
 {
     size_t len;
-    if (scan_match(m->s, m->n, at, "<http", true) || scan_match(m->s, m->n, at, "<mailto:", true)) {
-        size_t limit = m->n - at < MAX_URL_BYTES ? m->n - at : MAX_URL_BYTES;
-        const char *close = memchr(m->s + at, '>', limit);
-        if (close && !memchr(m->s + at, ' ', (size_t)(close - m->s) - at)) {
-            size_t to = (size_t)(close - m->s);
-            mark(m, at, to + 1, LITERAL);
-            mark(m, at, at + (m->s[at + 1] == 'm' ? 8 : 1), DROP);
-            m->note[to] = DROP;
-            return to + 1;
-        }
-    }
     enum html_tag kind = html_tag_at(m->s, m->n, at, &len);
     if (kind == HTML_NONE)
         return at + 1;
@@ -324,121 +396,26 @@ static size_t angle(struct markup *m, size_t at)
     return at + len;
 }
 
-static size_t address_len(const struct markup *m, size_t at, size_t end)
+/* What CommonMark has not: tags, footnotes, ==marked==, H~2~O. */
+static void mark_crumbs(struct markup *m)
 {
-    size_t i = at;
-    if (!scan_match(m->s, end, at, "http://", true) &&
-        !scan_match(m->s, end, at, "https://", true) && !scan_match(m->s, end, at, "www.", true))
-        return 0;
-    while (i < end && (unsigned char)m->s[i] > ' ' && !strchr("<>\"`)]*", m->s[i]))
-        i++;
-    return i - at;
-}
-
-/* One thing at `at`; where the next may be. */
-static size_t inline_one(struct markup *m, struct opens *opens, size_t at, size_t end,
-                         unsigned *none)
-{
-    char utf8[5], c = m->s[at];
-    size_t len;
-    switch (c) {
-    case '\\':
-        return backslash(m, at, end);
-    case '`':
-        return code_span(m, at, end, none);
-    case '*':
-    case '_':
-    case '~':
-    case '=':
-        len = markup_run_of(m, at, end, c);
-        delimiter(m, opens, at, len, end);
-        return at + len;
-    case '[':
-        if (opens->n < MAX_OPEN)
-            opens->o[opens->n++] = (struct open){at, 1, '['};
-        return at + 1;
-    case ']':
-        for (int i = opens->n - 1; i >= 0; i--)
-            if (opens->o[i].c == '[') {
-                opens->n = i;
-                return bracket(m, opens->o[i].at, at, end);
-            }
-        return at + 1;
-    case '<':
-        return angle(m, at);
-    case '&':
-        len = html_entity(m->s, m->n, at, utf8);
-        if (len) {
-            mark(m, at, at + len, DROP);
-            m->note[at] = ENTITY;
+    for (size_t at = 0, end = line_end(m, 0); at < m->n;) {
+        char c = m->s[at];
+        if (c == '\n')
+            end = line_end(m, at + 1);
+        if (m->note[at] == KEEP && c == '<') {
+            at = angle(m, at);
+            end = line_end(m, at);
+            continue;
         }
-        return at + (len ? len : 1);
-    case '$':
-        len = dollar_math(m, at, end);
-        return len ? len : at + markup_run_of(m, at, end, '$'); /* each sign is looked at once */
-    case 'h':
-    case 'H':
-    case 'w':
-    case 'W':
-        len = at && scan_is_alnum(m->s[at - 1]) ? 0 : address_len(m, at, end);
-        return at + (len ? len : 1);
+        if (m->note[at] == KEEP && c == '~')
+            subscript(m, at, end);
+        else if (m->note[at] == KEEP && c == '[')
+            footnote(m, at, end);
+        else if (m->note[at] == KEEP && c == '=' && (!at || m->s[at - 1] != '='))
+            highlight(m, at, end);
+        at++;
     }
-    return at + 1;
-}
-
-static void inline_marks(struct markup *m, size_t at, size_t end)
-{
-    struct opens opens;
-    unsigned none = 0;
-    opens.n = 0;
-    while (at < end) {
-        static const char special[] = "\\`*_~=[]<&$hHwW";
-        while (at < end && (m->note[at] != KEEP || !strchr(special, m->s[at])))
-            at++;
-        if (at < end)
-            at = inline_one(m, &opens, at, end, &none);
-    }
-}
-
-/* --- lines --- */
-
-/* Only c, spaces and what else is allowed, at least `least` of c. */
-static bool is_only(const struct markup *m, size_t at, size_t end, const char *allowed,
-                    size_t least)
-{
-    size_t n = 0;
-    for (; at < end; at++) {
-        if (!strchr(allowed, m->s[at]))
-            return false;
-        n += !markup_is_space(m->s[at]);
-    }
-    return n >= least;
-}
-
-static bool is_rule(const struct markup *m, size_t at, size_t end)
-{
-    return is_only(m, at, end, "- \t\r", 3) || is_only(m, at, end, "* \t\r", 3) ||
-           is_only(m, at, end, "_ \t\r", 3) || is_only(m, at, end, "=\r", 2);
-}
-
-static bool is_table_rule(const struct markup *m, size_t at, size_t end)
-{
-    return is_only(m, at, end, "|:- \t\r", 3) && memchr(m->s + at, '-', end - at) &&
-           memchr(m->s + at, '|', end - at);
-}
-
-/* The line break after the line at end: with a period when the line has no mark of its own. */
-static void stop_line(struct markup *m, size_t at, size_t end)
-{
-    while (end > at && (markup_is_space(m->s[end - 1]) || strchr("*_`|", m->s[end - 1])))
-        end--;
-    size_t line = end;
-    while (line < m->n && m->s[line] != '\n')
-        line++;
-    bool marked =
-        end == at || strchr(".!?:;,", m->s[end - 1]) || (unsigned char)m->s[end - 1] >= 0x80;
-    if (line < m->n && !marked)
-        m->note[line] = STOP_LINE;
 }
 
 /* --- lists inside a line: "1) one 2) two" --- */
@@ -495,6 +472,25 @@ static void inline_list(struct markup *m, size_t at, size_t end)
         m->note[place[k]] = strchr(".!?:;,", m->s[place[k] - 1]) ? LINE : STOP_LINE;
 }
 
+/* Only c, spaces and what else is allowed, at least `least` of c. */
+static bool is_only(const struct markup *m, size_t at, size_t end, const char *allowed,
+                    size_t least)
+{
+    size_t n = 0;
+    for (; at < end; at++) {
+        if (!strchr(allowed, m->s[at]))
+            return false;
+        n += !markup_is_space(m->s[at]);
+    }
+    return n >= least;
+}
+
+static bool is_table_rule(const struct markup *m, size_t at, size_t end)
+{
+    return is_only(m, at, end, "|:- \t\r", 3) && memchr(m->s + at, '-', end - at) &&
+           memchr(m->s + at, '|', end - at);
+}
+
 /* The pipes between cells become commas, the others and the spaces around them go. */
 static void table_row(struct markup *m, size_t at, size_t end)
 {
@@ -518,109 +514,27 @@ static void table_row(struct markup *m, size_t at, size_t end)
     stop_line(m, at, end);
 }
 
-/* Quote signs, heading and list marks at the start of a line; where its text starts. */
-static size_t line_prefix(struct markup *m, size_t at, size_t end, bool *item)
+/* The numbers of lists are said; rows of a table without a head are rows, too. */
+static void mark_lines(struct markup *m)
 {
-    size_t i = at;
-    for (;;) {
-        while (i < end && markup_is_space(m->s[i]))
+    for (size_t at = 0; at < m->n;) {
+        size_t end = line_end(m, at), i = at;
+        while (i < end && m->note[i] == DROP && strchr(" \t>-*+", m->s[i]))
             i++;
-        if (i >= end || m->s[i] != '>' ||
-            (i + 1 < end && (m->s[i + 1] == '=' || scan_is_digit(m->s[i + 1]))))
-            break;
-        i++;
-    }
-    size_t hashes = markup_run_of(m, i, end, '#');
-    if (hashes >= 1 && hashes <= 6 && i + hashes < end && markup_is_space(m->s[i + hashes])) {
-        i += hashes;
-        size_t tail = end;
-        while (tail > i && (markup_is_space(m->s[tail - 1]) || m->s[tail - 1] == '#'))
-            tail--;
-        mark(m, tail, end, DROP);
-        if (end < m->n)
-            m->note[end] = PARAGRAPH;
-    }
-    if (i + 1 < end && strchr("-*+", m->s[i]) && markup_is_space(m->s[i + 1])) {
-        *item = true;
-        for (i++; i < end && markup_is_space(m->s[i]);)
-            i++;
-        if (i + 3 < end && m->s[i] == '[' && strchr(" xX", m->s[i + 1]) && m->s[i + 2] == ']' &&
-            markup_is_space(m->s[i + 3]))
-            i += 3;
-    }
-    mark(m, at, i, DROP);
-    size_t digits = scan_digits(m->s, end, i);
-    if (digits && digits <= 3 && i + digits + 1 < end && strchr(".)", m->s[i + digits]) &&
-        markup_is_space(m->s[i + digits + 1]))
-        *item = true;
-    return i;
-}
-
-/* Inside a block of code, or at its fence.  True: the line is done. */
-static bool fence(struct markup *m, size_t at, size_t end)
-{
-    size_t i = at;
-    while (i < end && i < at + 4 && m->s[i] == ' ')
-        i++;
-    char c = i < end ? m->s[i] : 0;
-    size_t len = c == '`' || c == '~' ? markup_run_of(m, i, end, c) : 0;
-    if (m->fence) {
-        if (c == m->fence && len >= m->fence_len && is_only(m, i + len, end, " \t\r", 0)) {
-            m->fence = 0;
-            mark(m, at, end, DROP);
-        } else {
-            mark(m, at, end, LITERAL);
+        size_t digits = scan_digits(m->s, end, i), to = i + digits;
+        bool item = digits && to < end && strchr(".)", m->s[to]);
+        if (item && m->note[i] == DROP) {
+            mark(m, i, to + 1, KEEP);
+            if (to + 1 < end && markup_is_space(m->s[to + 1]))
+                m->note[to + 1] = KEEP;
         }
-        return true;
+        if (i < end && m->s[i] == '|' && m->note[i] == KEEP && is_table_rule(m, i, end))
+            mark(m, i, end, DROP);
+        else if (i < end && m->s[i] == '|' && m->note[i] == KEEP)
+            table_row(m, i, end);
+        inline_list(m, i, end);
+        at = end + 1;
     }
-    if (len < 3 || memchr(m->s + i + len, '`', end - i - len))
-        return false;
-    m->fence = c;
-    m->fence_len = len;
-    mark(m, at, end, DROP);
-    return true;
-}
-
-/* [name]: target */
-static bool is_definition(const struct markup *m, size_t at, size_t end)
-{
-    const char *close = m->s[at] == '[' ? memchr(m->s + at, ']', end - at) : NULL;
-    size_t i = close ? (size_t)(close - m->s) : end;
-    return i + 2 < end && m->s[i + 1] == ':' && markup_is_space(m->s[i + 2]) && i > at + 1 &&
-           (m->s[at + 1] == '^' || memchr(m->s + i, '/', end - i));
-}
-
-static void one_line(struct markup *m, size_t at, size_t end, size_t next_end)
-{
-    bool item = false;
-    if (m->note[at] == KEEP && fence(m, at, end))
-        return;
-    size_t i = line_prefix(m, at, end, &item);
-    if (i >= end || is_rule(m, i, end) || is_definition(m, i, end)) {
-        mark(m, i, end, DROP);
-        m->table = m->table && i < end;
-        return;
-    }
-    if (is_table_rule(m, i, end)) {
-        mark(m, i, end, DROP);
-        m->table = true;
-        return;
-    }
-    bool pipes = memchr(m->s + i, '|', end - i) != NULL;
-    bool heads = end < next_end && is_table_rule(m, end + 1, next_end);
-    m->table = m->table && pipes;
-    inline_marks(m, i, end);
-    if (pipes && (m->s[i] == '|' || m->table || heads))
-        table_row(m, i, end);
-    else if (item)
-        stop_line(m, i, end);
-    inline_list(m, i, end);
-}
-
-static size_t line_end(const struct markup *m, size_t at)
-{
-    const char *end = at < m->n ? memchr(m->s + at, '\n', m->n - at) : NULL;
-    return end ? (size_t)(end - m->s) : m->n;
 }
 
 /* --- the result --- */
@@ -666,18 +580,32 @@ static void markup_emit(const struct markup *m, struct mapped *out)
 
 void markup_strip(const char *s, size_t n, struct mapped *out)
 {
+    static const MD_PARSER parser = {
+        .flags = MD_FLAG_TABLES | MD_FLAG_STRIKETHROUGH | MD_FLAG_TASKLISTS |
+                 MD_FLAG_NOINDENTEDCODEBLOCKS | MD_FLAG_NOHTMLBLOCKS,
+        .enter_block = markup_enter,
+        .leave_block = markup_leave,
+        .enter_span = markup_span,
+        .leave_span = markup_span,
+        .text = markup_text,
+    };
     struct markup m = {.s = s, .n = n};
     m.note = mem_try(n + 1, 1);
-    if (!m.note) {
-        out->rc = ERR_MEMORY;
-        return;
+    m.copy = mem_strndup(s, n);
+    int rc = m.note && m.copy ? 0 : ERR_MEMORY;
+    if (rc == 0) {
+        for (size_t i = 0; i < n; i++)
+            m.note[i] = s[i] == '\n' ? KEEP : DROP;
+        mark_math(&m);
+        rc = md_parse(m.copy, (MD_SIZE)n, &parser, &m) == 0 ? 0 : ERR_MEMORY;
     }
-    for (size_t at = 0, end = line_end(&m, 0); at < n;) {
-        size_t next_end = line_end(&m, end + 1);
-        one_line(&m, at, end, next_end);
-        at = end + 1;
-        end = next_end;
+    if (rc == 0) {
+        mark_crumbs(&m);
+        mark_lines(&m);
+        markup_emit(&m, out);
+    } else {
+        out->rc = rc;
     }
-    markup_emit(&m, out);
+    mem_free(m.copy);
     mem_free(m.note);
 }

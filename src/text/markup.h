@@ -5,7 +5,8 @@
  *
  * Headings, lists, links, images, tables, emphasis, code, quotes, rules, footnotes; HTML tags,
  * comments and entities; LaTeX commands become the signs they stand for.  Plain text passes
- * unchanged: "2 * 3", "a < b", snake_case.  Linear in n.  Threads: any. */
+ * unchanged: "2 * 3", "a < b", snake_case.  MD4C reads the Markdown.  Linear in n.
+ * Threads: any. */
 #ifndef TEXT_MARKUP_H
 #define TEXT_MARKUP_H
 #include <stddef.h>
