@@ -12,7 +12,7 @@
 static const char exposed_headers[] =
     "x-request-id, retry-after, retry-after-ms, x-should-retry, openai-processing-ms, "
     "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
-    "x-jabbertts-seed, x-jabbertts-warning";
+    "x-jabbertts-seed, x-jabbertts-warning, x-download-path";
 
 /* --- keys --- */
 

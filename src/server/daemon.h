@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <time.h>
 #include "base/buf.h"
+#include "server/download.h"
 #include "server/keys.h"
 #include "server/listen.h"
 #include "server/logger.h"
@@ -48,6 +49,7 @@ struct server {
     struct keys keys;
     struct logger logger;
     struct spool_budget spool;
+    struct downloads downloads;
     struct tls tls;
     struct listen listen;
     bool check_host;                /* only for loopback's own names */

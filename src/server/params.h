@@ -49,6 +49,7 @@ struct speech_params {
     struct jabbertts_voice *imitated; /* made of them when it is submitted; its own */
     const char *ref_audio, *ref_text; /* one recording in base64, or NULL */
     double volume;                    /* factor of amplitude */
+    int download;                     /* 1: the sound can be fetched once more */
     int stream_format, stream;        /* 0: audio, 1: sse; 0: send the sound when it is whole */
     size_t n_char;                    /* of the text */
     char ignored[200];                /* names of the fields that mean nothing here; "": none */

@@ -46,7 +46,8 @@ void speech_run(struct request *r);  /* speech.c */
 void models_list(struct request *r); /* models.c */
 void models_get(struct request *r);
 void audio_models_list(struct request *r);
-void voices_list(struct request *r); /* voices.c */
+void downloads_get(struct request *r); /* download.c */
+void voices_list(struct request *r);   /* voices.c */
 void voices_add(struct request *r);
 void voices_get(struct request *r);
 void voices_remove(struct request *r);

@@ -210,6 +210,7 @@ int server_start(const struct server_options *o, struct server **ret, struct err
     pthread_mutex_init(&s->lock, NULL);
     metrics_init(&s->metrics);
     spool_budget_init(&s->spool, (size_t)o->spool_mb << 20, o->spool_dir);
+    downloads_init(&s->downloads);
     int rc = server_start_(s, e);
     if (rc < 0)
         server_stop(s, 0);
@@ -289,6 +290,7 @@ void server_stop(struct server *s, double drain_s)
     keys_done(&s->keys);
     metrics_done(&s->metrics);
     tls_done(&s->tls);
+    downloads_done(&s->downloads);
     spool_budget_done(&s->spool);
     logger_stop(&s->logger);
     pthread_mutex_destroy(&s->lock);

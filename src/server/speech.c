@@ -26,7 +26,9 @@ struct speech {
     struct pump *pump;
     struct spool whole; /* with stream false: the sound so far */
     int spool_rc;       /* < 0: why there is no room for it */
-    bool started;       /* the reply is on its way */
+    struct kept_sound
+        *download; /* the same, to be fetched later; NULL: not asked for, or no room */
+    bool started;  /* the reply is on its way */
     bool done;
 
     /* Of a request that has ended, for the log. */
@@ -87,6 +89,7 @@ static void speech_free(struct request_state *state)
     pump_free(sp->pump);
     params_done(&sp->params);
     spool_done(&sp->whole);
+    downloads_free(sp->download);
     mem_free(sp->text);
     mem_free(sp);
 }
@@ -158,6 +161,8 @@ static void set_headers(struct request *r, const struct speech *sp)
     http_reply_header(r, "Cache-Control", "no-cache");
     http_reply_header(r, "X-Accel-Buffering", "no");
     http_reply_header(r, "x-jabbertts-seed", "%llu", (unsigned long long)p->request.seed);
+    if (sp->download)
+        http_reply_header(r, "X-Download-Path", "/download/%s.%s", r->id, sp->format.name);
     if (p->ignored[0])
         http_reply_header(r, "x-jabbertts-warning", "unknown fields ignored: %s", p->ignored);
     if (p->unread)
@@ -213,6 +218,7 @@ static void speech_start(struct request *r, struct speech *sp)
 static int speech_write(void *cookie, const void *data, size_t n)
 {
     struct speech *sp = cookie;
+    downloads_add(&sp->download, data, n);
     if (!sp->params.stream)
         return sp->spool_rc = spool_add(&sp->whole, data, n);
     speech_start(sp->request, sp);
@@ -267,6 +273,8 @@ static int speech_begin(struct request *r, struct api_error *e)
     jabbertts_format_find(sp->params.encoder.format, &sp->format);
     snprintf(sp->voice, sizeof sp->voice, "%s",
              sp->params.request.voice ? sp->params.request.voice : "default");
+    if (sp->params.download)
+        sp->download = downloads_new(r->server, access_owner(r));
     if (r->server->o.log_text)
         sp->text = mem_strndup(sp->params.request.text, LOG_TEXT_BYTES);
     r->state = &sp->state;
@@ -300,6 +308,16 @@ static void end_events(struct request *r, const struct speech *sp)
     http_write(r, "data: [DONE]\n\n", 14);
 }
 
+static void speech_publish(struct request *r, struct speech *sp)
+{
+    unsigned char head[JABBERTTS_HEAD_MAX];
+    char name[80];
+    snprintf(name, sizeof name, "%s.%s", r->id, sp->format.name);
+    downloads_publish(r->server, sp->download, name, sp->format.type, head,
+                      pump_head(sp->pump, head));
+    sp->download = NULL;
+}
+
 static void send_whole(struct request *r, struct speech *sp)
 {
     unsigned char head[JABBERTTS_HEAD_MAX];
@@ -307,6 +325,7 @@ static void send_whole(struct request *r, struct speech *sp)
     if (n > 0)
         spool_rewrite(&sp->whole, head, n);
     set_headers(r, sp);
+    speech_publish(r, sp); /* before the client can know */
     spool_done(&r->reply.body);
     r->reply.body = sp->whole;
     spool_init(&sp->whole, &r->server->spool, HTTP_WHOLE_BYTES);
@@ -321,6 +340,7 @@ static void speech_finish(struct request *r, struct speech *sp)
         return;
     }
     speech_start(r, sp);
+    speech_publish(r, sp);
     if (sp->params.stream_format)
         end_events(r, sp);
     http_write_end(r, false);

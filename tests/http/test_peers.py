@@ -94,6 +94,27 @@ def silence(s):
         check(r.status == 400 and r.error()["param"] == "input", "refused when asked for", r.body)
 
 
+def downloads(s):
+    """Kokoro-FastAPI's return_download_link: the sound once more."""
+    for fields in {"response_format": "mp3"}, {"response_format": "wav", "stream": False}, {"response_format": "flac"}:
+        r = s.speech(return_download_link=True, **fields)
+        path = r.headers["X-Download-Path"]
+        again = s.call("GET", "/v1" + path)
+        check(r.status == again.status == 200 and path.endswith("." + fields["response_format"])
+              and again.headers["Content-Type"] == r.headers["Content-Type"], "a link", (path, again.status))
+        first = 0 if "stream" in fields else {"mp3": 1441, "flac": 42}[fields["response_format"]]
+        check(len(again.body) == len(r.body) and again.body[first:] == r.body[first:], "the same sound", (len(again.body), len(r.body)))
+    check(s.speech().headers["X-Download-Path"] is None, "no link that nobody asked for", "")
+    check(s.call("GET", "/v1/download/req_0.mp3").status == 404 and s.call("GET", "/v1/download/..%2fx").status == 404, "no such link", "")
+    paths = [s.speech(input="---", return_download_link=True).headers["X-Download-Path"] for _ in range(33)]
+    check(s.call("GET", "/v1" + paths[0]).status == 404 and s.call("GET", "/v1" + paths[-1]).status == 200, "32 are kept", "")
+    with live.Server("--threads", "1", "--api-keys", "a:key-one-of-a,b:key-two-of-b") as keyed:
+        r = keyed.call("POST", "/v1/audio/speech", json={**live.HELLO, "return_download_link": True}, headers={"Authorization": "Bearer key-one-of-a"})
+        for key, status in ("key-one-of-a", 200), ("key-two-of-b", 404), ("", 401):
+            got = keyed.call("GET", "/v1" + r.headers["X-Download-Path"], headers={"Authorization": "Bearer " + key}).status
+            check(got == status, "a link is its key's", (key, got))
+
+
 def lists(s):
     for path in "/v1/audio/voices", "/v1/voices":
         whole = s.call("GET", path).json()["voices"]
@@ -201,6 +222,7 @@ if __name__ == "__main__":
         fields(server)
         silence(server)
         lists(server)
+        downloads(server)
         relative(server)
     names()
     base_path()
