@@ -668,7 +668,13 @@ static size_t read_letters_and_digits(const char *s, size_t n, size_t at, struct
         while (i < end && scan_is_alpha(s[i]))
             i++;
         bool element = i - from == 2 && capitals == 1; /* Fe2O3 */
-        if (capitals == i - from && i - from >= 2)
+        size_t letters_here = i - from, upper = 0;
+        for (size_t k = from; k < i; k++)
+            upper += scan_is_upper(s[k]);
+        bool formula = from > at && letters_here == 2 && upper == 2; /* H2SO4 */
+        element = element || formula ||                              /* NaHCO3 */
+                  (upper > capitals && letters_here <= 5 && 2 * upper >= letters_here);
+        if (capitals == i - from && i - from >= 2 && !formula)
             say_capitals(s, i, from, i - from, w);
         else if (i - from == 1 || element || capitals > 1)
             english_spell(s + from, i - from, w);

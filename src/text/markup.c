@@ -5,8 +5,8 @@
  *   crumbs   marks tags, footnotes, subscripts, and lists inside a line, which CommonMark has not
  *   emit     copies, drops or replaces by the notes
  *
- * md4c is given a copy in which marks that are none to a reader ("2*3", ">100") are letters; a place
- * in the copy is that in the text. */
+ * md4c is given a copy in which marks that are none to a reader ("2*3", ">100") are letters; what
+ * is at a place there is at the same place in the text. */
 #include "text/markup.h"
 
 #include <md4c.h>
@@ -357,7 +357,8 @@ static void footnote(struct markup *m, size_t at, size_t end)
     if (!close || inside == 0)
         return;
     bool note = inside > 1 && m->s[at + 1] == '^';
-    bool citation = inside <= 3 && scan_digits(m->s, to, at + 1) == inside && at > 0 &&
+    bool index = m->s[at + 1] == '0' || (to + 2 < end && strchr("=.", m->s[to + 2]));
+    bool citation = inside <= 3 && scan_digits(m->s, to, at + 1) == inside && at > 0 && !index &&
                     (scan_is_alnum(m->s[at - 1]) || strchr(".,;:!?)\"]", m->s[at - 1]));
     if (note || citation)
         mark(m, at, to + 1, DROP);
