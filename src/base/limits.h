@@ -17,6 +17,7 @@
 #define LIMIT_STORED            10000      /* voices, and consents, in one store */
 #define LIMIT_AUDIO_SECONDS     7200       /* sound read from one file */
 #define LIMIT_SLOTS             64         /* sequences decoded together */
+#define LIMIT_BACKGROUND        64         /* requests in the background open in a model */
 #define LIMIT_ENCODING          16         /* recordings that wait to become codes, per model */
 #define LIMIT_MODELS            64         /* opened by one engine */
 #define LIMIT_JSON_BYTES        (64 << 20) /* config, special tokens, voice files */

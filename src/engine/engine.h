@@ -72,8 +72,9 @@ struct encode_job { /* a clip to codes, on the engine thread, a step between two
 
 struct front {                     /* what callers see and change of a model: the lock's */
     struct jabbertts_stream *open; /* not DONE, oldest first */
-    int n_open, n_queued;          /* of which queued */
-    int n_free, n_dry;             /* free slots; begun streams that come before new ones */
+    int n_open, n_queued;          /* of which queued; those in the background apart: */
+    int n_background;
+    int n_free, n_dry; /* free slots; begun streams that come before new ones */
     struct encode_job *jobs;
     bool closing, loaded;
     bool leave;                 /* give the memory back as soon as the pieces in hand are made */

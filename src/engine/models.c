@@ -229,7 +229,7 @@ static int models_n_open(const struct models *all)
 {
     int n = 0;
     for (int i = 0; i < all->n; i++)
-        n += all->model[i]->guarded.n_open;
+        n += all->model[i]->guarded.n_open + all->model[i]->guarded.n_background;
     return n;
 }
 

@@ -22,13 +22,32 @@ static bool policy_decodable(const struct policy_stream *s)
     return s->head_waits && s->unread_s < POLICY_SOUND_S;
 }
 
-int policy_next_stream(const struct policy_stream *s, int n, int n_free)
+/* Somebody waits for a first sound, or for more. */
+static bool policy_is_pressed(const struct policy_stream *s, int n, double now)
+{
+    for (int i = 0; i < n; i++)
+        if (!s[i].background && (!s[i].heard || ((s[i].n_left > 0 || s[i].n_speaking > 0) &&
+                                                 s[i].dry - now < POLICY_URGENT_S)))
+            return true;
+    return false;
+}
+
+/* The oldest in the background that has no piece in a slot. */
+static int policy_next_background(const struct policy_stream *s, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (s[i].background && s[i].n_speaking == 0 && policy_startable(&s[i]))
+            return i;
+    return -1;
+}
+
+int policy_next_stream(const struct policy_stream *s, int n, int n_free, double now)
 {
     int dry = -1, few = -1;
     if (n_free < 1)
         return -1;
     for (int i = 0; i < n; i++) {
-        if (!policy_startable(&s[i]))
+        if (!policy_startable(&s[i]) || s[i].background)
             continue;
         if (s[i].n_speaking == 0 && (dry < 0 || s[i].dry < s[dry].dry))
             dry = i;
@@ -36,22 +55,39 @@ int policy_next_stream(const struct policy_stream *s, int n, int n_free)
         if (s[i].n_speaking > 0 && s[i].heard && (few < 0 || s[i].n_speaking < s[few].n_speaking))
             few = i;
     }
-    return dry >= 0 ? dry : n_free > 1 ? few : -1;
+    if (dry >= 0 || (few >= 0 && n_free > 1))
+        return dry >= 0 ? dry : few;
+    return policy_is_pressed(s, n, now) ? -1 : policy_next_background(s, n);
+}
+
+int policy_take_back(const struct policy_stream *s, int n, const struct policy_slot *slot,
+                     int n_slot)
+{
+    int best = -1;
+    bool wanted = false;
+    for (int i = 0; i < n; i++)
+        wanted = wanted || (!s[i].background && s[i].n_speaking == 0 && policy_startable(&s[i]));
+    for (int i = 0; i < n_slot && wanted; i++)
+        if (slot[i].background && (best < 0 || slot[i].n_made < slot[best].n_made))
+            best = i;
+    return best;
 }
 
 int policy_n_dry(const struct policy_stream *s, int n, double now)
 {
     int n_dry = 0;
     for (int i = 0; i < n; i++)
-        n_dry += s[i].begun && s[i].n_speaking == 0 && policy_startable(&s[i]) && s[i].dry < now;
+        n_dry += !s[i].background && s[i].begun && s[i].n_speaking == 0 &&
+                 policy_startable(&s[i]) && s[i].dry < now;
     return n_dry;
 }
 
-int policy_next_head(const struct policy_stream *s, int n)
+int policy_next_head(const struct policy_stream *s, int n, bool background)
 {
     int best = -1;
     for (int i = 0; i < n; i++)
-        if (policy_decodable(&s[i]) && (best < 0 || s[i].dry < s[best].dry))
+        if (s[i].background == background && policy_decodable(&s[i]) &&
+            (best < 0 || s[i].dry < s[best].dry))
             best = i;
     return best;
 }
@@ -73,43 +109,47 @@ static bool policy_in_time(const struct policy_pace *p, int n)
 int policy_choose(const struct policy_slot *s, int n, const struct policy_pace *pace, double now,
                   bool *step)
 {
-    int n_urgent = 0;
+    int n_urgent = 0, n_front = 0;
     for (int i = 0; i < n; i++) {
-        step[i] = s[i].head && s[i].dry - now < POLICY_URGENT_S;
+        step[i] = !s[i].background && s[i].head && s[i].dry - now < POLICY_URGENT_S;
         n_urgent += step[i];
+        n_front += !s[i].background;
     }
-    if (n_urgent > 0 && !policy_in_time(pace, n) && policy_in_time(pace, n_urgent))
+    if (n_urgent > 0 && !policy_in_time(pace, n_front) && policy_in_time(pace, n_urgent))
         return n_urgent;
     for (int i = 0; i < n; i++)
-        step[i] = true;
-    return n;
+        step[i] = n_urgent == 0 || !s[i].background;
+    return n_urgent == 0 ? n : n_front;
 }
 
 int policy_next_chunk(const struct policy_decoder *d, int n)
 {
     int best = -1;
     for (int i = 0; i < n; i++)
-        if (d[i].n_ready > 0 && !d[i].running && (best < 0 || d[i].dry < d[best].dry))
+        if (d[i].n_ready > 0 && !d[i].running &&
+            (best < 0 || d[i].background < d[best].background ||
+             (d[i].background == d[best].background && d[i].dry < d[best].dry)))
             best = i;
     return best;
 }
 
-int policy_chunk(int n_waiting, int n_wanted, bool made)
+int policy_chunk(int n_waiting, int n_wanted, bool made, bool background)
 {
-    int n = n_waiting < POLICY_CHUNK_FRAMES ? n_waiting : POLICY_CHUNK_FRAMES;
+    int most = background ? POLICY_BACK_FRAMES : POLICY_CHUNK_FRAMES;
+    int n = n_waiting < most ? n_waiting : most;
     return n >= n_wanted || made ? n : 0;
 }
 
 bool policy_waits_for_chunk(const struct policy_decoder *next, bool stepped)
 {
-    return !stepped || (next && !next->heard);
+    return !stepped || (next && !next->heard && !next->background);
 }
 
 bool policy_is_behind(const struct policy_decoder *d, int n, bool one_without)
 {
     int n_waiting = 0;
     for (int i = 0; i < n; i++)
-        n_waiting += d[i].n_waiting;
+        n_waiting += d[i].background ? 0 : d[i].n_waiting;
     return one_without || n_waiting > n * POLICY_BEHIND_CHUNKS * POLICY_CHUNK_FRAMES;
 }
 

@@ -11,6 +11,11 @@
  * Turns.  All sequences step together while that is faster than real time, or while nobody's sound
  * is about to run out, or where even those could not keep up; otherwise only those whose sound is.
  *
+ * Streams in the background are those that nobody waits for.  They begin and step only while every
+ * other stream speaks and has sound ahead, one piece of each at a time, and their chunks come after
+ * all others.  A piece of theirs is decoded when all of it is made, by a decoder of their own: it can
+ * be taken back from its slot whenever another stream wants to begin, and be made again later.
+ *
  * Decoding goes on beside the steps, a chunk at a time, the stream's that runs dry first.  Steps
  * wait when too much waits to be decoded.
  *
@@ -24,7 +29,8 @@
 #include <stddef.h>
 #include "base/err.h"
 
-#define POLICY_CHUNK_FRAMES  8   /* decoded at once: the codec's weights are read once per chunk */
+#define POLICY_CHUNK_FRAMES  8   /* decoded at once: the codec's weights are read once per chunk, */
+#define POLICY_BACK_FRAMES   2   /* in the background: a first sound may have to wait for it */
 #define POLICY_URGENT_S      1.5 /* of sound left */
 #define POLICY_BEHIND_CHUNKS 2   /* of each piece being decoded may wait */
 #define POLICY_SOUND_S       8   /* unread: no further piece is decoded */
@@ -40,6 +46,7 @@ struct policy_stream {
     bool may_begin;  /* the next piece has its voice, and the request's limit leaves room for it */
     bool begun;      /* it has had a slot */
     bool heard;      /* its first sound is made */
+    bool background;
     bool head_waits; /* the piece to be heard next has something to decode, and no decoder */
 };
 
@@ -53,18 +60,25 @@ struct policy_ahead {
 void policy_add_piece(struct policy_ahead *a, int n_waiting, bool made);
 
 /* The stream (index, oldest first) that gets a free slot, of n_free; -1: none. */
-int policy_next_stream(const struct policy_stream *s, int n, int n_free);
+int policy_next_stream(const struct policy_stream *s, int n, int n_free, double now);
 /* Begun streams that come before new ones. */
 int policy_n_dry(const struct policy_stream *s, int n, double now);
-/* The stream whose head piece gets a free decoder; -1: none. */
-int policy_next_head(const struct policy_stream *s, int n);
+/* The stream whose head piece gets a free decoder, of those in the background or of the others; -1:
+ * none. */
+int policy_next_head(const struct policy_stream *s, int n, bool background);
 /* Whether a stream has something to do that needs the model. */
 bool policy_has_work(const struct policy_stream *s);
 
 struct policy_slot { /* one that has a piece */
     bool head;       /* which is the one its listener hears next */
     double dry;
+    bool background;
+    int n_made; /* frames of it */
 };
+/* No slot is free: the one whose piece in the background is taken back, so that a stream may begin;
+ * -1: none. */
+int policy_take_back(const struct policy_stream *s, int n, const struct policy_slot *slot,
+                     int n_slot);
 struct policy_pace {      /* what things take, seconds of the whole engine; 0: not known yet */
     double frame_s;       /* of sound in a frame */
     const double *step_s; /* [1 + slots] one frame for so many sequences */
@@ -78,13 +92,13 @@ struct policy_decoder { /* one that has a piece */
     int n_waiting;      /* frames made and not decoded */
     int n_ready;        /* of the chunk that could be decoded now; 0: it waits for more */
     double dry;
-    bool heard;
+    bool heard, background;
     bool running; /* its chunk is being decoded */
 };
 /* The decoder whose chunk comes next; -1: none. */
 int policy_next_chunk(const struct policy_decoder *d, int n);
 /* Frames of the next chunk: as many as are wanted at once, or the rest of a piece that is made. */
-int policy_chunk(int n_waiting, int n_wanted, bool made);
+int policy_chunk(int n_waiting, int n_wanted, bool made, bool background);
 /* Whether to wait for the chunk that is being decoded: for a first sound, and when there is nothing
  * else to do.  next: as above, or NULL; stepped: frames were made in this turn. */
 bool policy_waits_for_chunk(const struct policy_decoder *next, bool stepped);

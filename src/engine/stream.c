@@ -88,6 +88,7 @@ static int stream_fill(struct jabbertts_stream *s, const struct jabbertts_reques
     a->submitted = engine_now();
     a->deadline = r->deadline_s > 0 ? a->submitted + r->deadline_s : INFINITY;
     a->max_samples = SIZE_MAX;
+    a->background = r->background != 0;
     s->sound.since = -1;
     if ((rc = a->tts->kind->prepare(s, r, e)) < 0)
         return rc;
@@ -122,12 +123,25 @@ static void stream_delete(struct jabbertts_stream *s)
     mem_free(s);
 }
 
+/* Who is in the background waits behind all others, so only their number counts. */
+static int stream_admit_background(const struct jabbertts_stream *s, const struct front *f,
+                                   struct err *e)
+{
+    if (s->ask.tts->all->draining)
+        return err_set(e, ERR_BUSY, "the engine is shutting down");
+    if (f->n_background >= LIMIT_BACKGROUND)
+        return err_set(e, ERR_BUSY, "%d requests in the background are open, the limit is %d",
+                       f->n_background, LIMIT_BACKGROUND);
+    return 0;
+}
+
 static int stream_enqueue(struct jabbertts_stream *s, struct front *f, double *retry_after_s,
                           struct err *e)
 {
     struct jabbertts_stream **p = &f->open;
     struct policy_queue q = engine_queue(s->ask.tts, f);
-    int rc = policy_admit(&q, s->ask.deadline - s->ask.submitted, e);
+    int rc = s->ask.background ? stream_admit_background(s, f, e)
+                               : policy_admit(&q, s->ask.deadline - s->ask.submitted, e);
     f->load.n_submitted++;
     if (rc < 0) {
         f->load.n_refused++;
@@ -137,8 +151,9 @@ static int stream_enqueue(struct jabbertts_stream *s, struct front *f, double *r
     while (*p)
         p = &stream_out(*p, f)->next;
     *p = s;
-    f->n_open++;
-    f->n_queued++;
+    f->n_background += s->ask.background;
+    f->n_open += !s->ask.background;
+    f->n_queued += !s->ask.background;
     pthread_cond_signal(&s->ask.tts->wake);
     return 0;
 }
@@ -353,7 +368,7 @@ void stream_begin(struct jabbertts_stream *s, struct front *f, double now)
     struct out *o = stream_out(s, f);
     if (o->state != STREAM_QUEUED)
         return;
-    f->n_queued--;
+    f->n_queued -= !s->ask.background;
     o->progress.wait_s = now - s->ask.submitted;
     o->state = STREAM_ACTIVE;
 }
@@ -541,8 +556,9 @@ void stream_end(struct jabbertts_stream *s, struct front *f, const struct err *w
     while (*p != s)
         p = &stream_out(*p, f)->next;
     *p = o->next;
-    f->n_open--;
-    f->n_queued -= o->state == STREAM_QUEUED;
+    f->n_background -= s->ask.background;
+    f->n_open -= !s->ask.background;
+    f->n_queued -= o->state == STREAM_QUEUED && !s->ask.background;
     o->state = STREAM_DONE;
     o->progress.elapsed_s = engine_now() - s->ask.submitted;
     if (why)

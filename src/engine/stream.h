@@ -33,6 +33,7 @@ struct ask { /* what was asked for */
     double submitted, deadline; /* engine_now; deadline INFINITY: none */
     size_t max_samples;         /* of the whole stream; SIZE_MAX: any */
     char *text;                 /* with the request's words; else NULL */
+    bool background;
 };
 
 struct sound {             /* what was made of it so far */

@@ -219,6 +219,28 @@ def owners():
         check(s.call("DELETE", "/v1/files/" + mine["input_file_id"], headers=b).status == 404, "nor may it be deleted", "")
 
 
+def beside():
+    """Interactive requests take the slots of lines again and again: the sounds are the same, tokens are counted once."""
+    todo = [line(i, f"This is number {i}. It has more than one sentence, and goes on for a little while. " * 3) for i in range(6)]
+    with live.Server("--threads", "1", "--slots", "2") as s:
+        b = start(s, lines(todo))
+        n = 0
+        while batch(s, b)["status"] in ("validating", "in_progress") and n < 300:
+            texts = [s.connect() for _ in range(3)]
+            for c in texts:
+                c.request("POST", URL, body=json.dumps({**live.HELLO, "input": "Make room, please, at once."}), headers={"Content-Type": "application/json"})
+            check(all(c.getresponse().status == 200 for c in texts), "requests beside it", n)
+            n += 1
+        done = wait(s, b, "completed")
+        used = [x["response"]["body"] for x in answers(s, done["output_file_id"])]
+        check(n > 3 and len(used) == 6, "both went on", (n, done))
+        for x, body in zip(todo, used):
+            alone = s.call("POST", URL, json={**x["body"], "stream": False})
+            check(alone.body == content(s, body["id"]), "the same sound", x)
+        again = wait(s, start(s, lines(todo)), "completed")
+        check(again["usage"] == done["usage"], "the same usage", (again["usage"], done["usage"]))
+
+
 def killed():
     """Kill -9 at random moments: each line is in the output once, and its sound is the same."""
     todo = lines([line(i, f"This is number {i}, and it is a somewhat longer sentence.") for i in range(KILL_LINES)])
@@ -247,7 +269,7 @@ def killed():
         check(len(sounds) == 2 * KILL_LINES, "no sound is left over", len(sounds))
 
 
-tests = {f.__name__: f for f in (whole, refused, ends_early, owners, killed)}
+tests = {f.__name__: f for f in (whole, refused, ends_early, owners, beside, killed)}
 for name in sys.argv[1:] or tests:
     tests[name]()
 sys.exit(live.report())

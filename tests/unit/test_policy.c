@@ -32,12 +32,22 @@ static struct policy_stream speaking(double dry, int n_speaking)
     return s;
 }
 
+static struct policy_stream behind(double dry)
+{
+    struct policy_stream s = fresh(dry);
+    s.background = true;
+    return s;
+}
+
 static void test_free_slot(void **state)
 {
-    struct policy_stream all_made = fresh(0), no_voice = fresh(0), ahead = speaking(90, 0),
-                         just_less = ahead, unheard = speaking(5, 1);
+    struct policy_stream all_made = speaking(0, 0), no_voice = fresh(0), ahead = speaking(90, 0),
+                         just_less = ahead, unheard = speaking(5, 1), all_unheard = all_made,
+                         behind_at_work = behind(1);
     (void)state;
-    all_made.n_left = 0;
+    all_made.n_left = all_unheard.n_left = 0;
+    all_unheard.heard = false;
+    behind_at_work.n_speaking = 1;
     no_voice.may_begin = false;
     ahead.ahead_s = SECONDS_AHEAD - 2;
     ahead.unread_s = 2.5;
@@ -63,11 +73,20 @@ static void test_free_slot(void **state)
         {"waits for its voice", {no_voice, fresh(5)}, 2, 1, 1},
         {"far enough ahead", {ahead}, 1, 2, -1},
         {"not quite", {just_less}, 1, 2, 0},
+        {"the background comes last", {behind(1), fresh(9)}, 2, 2, 1},
+        {"but in the last slot, too", {speaking(9, 1), behind(1)}, 2, 1, 1},
+        {"after a further piece", {speaking(9, 1), behind(1)}, 2, 2, 0},
+        {"not before another's first sound", {unheard, behind(1)}, 2, 2, -1},
+        {"nor when another runs dry", {speaking(1, 1), behind(1)}, 2, 1, -1},
+        {"whose last piece is made", {all_unheard, behind(1)}, 2, 1, -1},
+        {"but when all is heard", {all_made, behind(1)}, 2, 1, 1},
+        {"one piece of each", {behind_at_work, behind(5)}, 2, 2, 1},
+        {"the oldest, whatever runs dry", {behind(9), behind(1)}, 2, 2, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (policy_next_stream(rows[i].s, rows[i].n, rows[i].n_free) != rows[i].want)
+        if (policy_next_stream(rows[i].s, rows[i].n, rows[i].n_free, 0) != rows[i].want)
             fail_msg("%s: %d, wanted %d", rows[i].what,
-                     policy_next_stream(rows[i].s, rows[i].n, rows[i].n_free), rows[i].want);
+                     policy_next_stream(rows[i].s, rows[i].n, rows[i].n_free, 0), rows[i].want);
 }
 
 static void test_dry(void **state)
@@ -90,11 +109,11 @@ static void test_free_decoder(void **state)
 {
     struct policy_stream s[] = {speaking(3, 0), speaking(1, 0), speaking(2, 0)};
     (void)state;
-    assert_int_equal(policy_next_head(s, 3), -1);
+    assert_int_equal(policy_next_head(s, 3, false), -1);
     s[0].head_waits = s[2].head_waits = true;
-    assert_int_equal(policy_next_head(s, 3), 2);
+    assert_int_equal(policy_next_head(s, 3, false), 2);
     s[2].unread_s = SECONDS_UNREAD;
-    assert_int_equal(policy_next_head(s, 3), 0);
+    assert_int_equal(policy_next_head(s, 3, false), 0);
     assert_true(policy_has_work(&s[0]));
     s[2].n_left = 0;
     assert_false(policy_has_work(&s[2]));
@@ -112,12 +131,40 @@ static void test_who_steps(void **state)
         int n;
         const char *want; /* a digit for each */
     } rows[] = {
-        {"in time", {{true, 10.2}, {false, 10.2}}, 2, "11"},
-        {"too slow, nobody urgent", {{true, 14}, {true, 15}, {false, 14}}, 3, "111"},
-        {"urgent ones alone", {{true, 11}, {true, 15}, {false, 11}}, 3, "100"},
-        {"a later piece is not urgent", {{false, 11}, {false, 11}, {false, 11}}, 3, "111"},
-        {"two urgent", {{true, 11}, {false, 19}, {true, 11.4}, {true, 11.6}}, 4, "1010"},
-        {"too many urgent", {{true, 11}, {true, 11}, {true, 11}, {false, 11}}, 4, "1111"},
+        {"in time", {{true, 10.2, false, 0}, {false, 10.2, false, 0}}, 2, "11"},
+        {"too slow, nobody urgent",
+         {{true, 14, false, 0}, {true, 15, false, 0}, {false, 14, false, 0}},
+         3,
+         "111"},
+        {"urgent ones alone",
+         {{true, 11, false, 0}, {true, 15, false, 0}, {false, 11, false, 0}},
+         3,
+         "100"},
+        {"a later piece is not urgent",
+         {{false, 11, false, 0}, {false, 11, false, 0}, {false, 11, false, 0}},
+         3,
+         "111"},
+        {"two urgent",
+         {{true, 11, false, 0},
+          {false, 19, false, 0},
+          {true, 11.4, false, 0},
+          {true, 11.6, false, 0}},
+         4,
+         "1010"},
+        {"too many urgent",
+         {{true, 11, false, 0}, {true, 11, false, 0}, {true, 11, false, 0}, {false, 11, false, 0}},
+         4,
+         "1111"},
+        {"the background waits for who is urgent",
+         {{true, 11, false, 0}, {true, 1, true, 0}},
+         2,
+         "10"},
+        {"and steps with who is not", {{true, 12, false, 0}, {true, 1, true, 0}}, 2, "11"},
+        {"alone, too", {{true, 1, true, 0}, {true, 1, true, 0}}, 2, "11"},
+        {"it does not make others late",
+         {{true, 11, false, 0}, {false, 19, false, 0}, {true, 1, true, 0}, {true, 1, true, 0}},
+         4,
+         "1100"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -134,6 +181,38 @@ static void test_who_steps(void **state)
     }
 }
 
+static void test_take_back(void **state)
+{
+    const struct policy_slot full[] = {{true, 1, false, 9}, {true, 1, true, 5}, {true, 1, true, 3}};
+    const struct policy_slot front[] = {{true, 1, false, 9}};
+    const struct policy_stream none[] = {speaking(9, 1), behind(1)}, one[] = {behind(1), fresh(5)};
+    struct policy_stream no_voice[] = {fresh(5)};
+    (void)state;
+    no_voice[0].may_begin = false;
+    assert_int_equal(policy_take_back(one, 2, full, 3), 2); /* least is lost */
+    assert_int_equal(policy_take_back(none, 2, full, 3), -1);
+    assert_int_equal(policy_take_back(no_voice, 1, full, 3), -1);
+    assert_int_equal(policy_take_back(one, 2, front, 1), -1);
+}
+
+static void test_chunks_in_the_background(void **state)
+{
+    struct policy_decoder d[] = {{.n_waiting = 90, .n_ready = 8, .dry = 1, .background = true},
+                                 {.n_waiting = 2, .n_ready = 2, .dry = 2, .heard = true},
+                                 {.n_waiting = 2, .n_ready = 2, .dry = 1.5, .heard = true}};
+    struct policy_stream s[] = {behind(1), fresh(2)};
+    (void)state;
+    s[0].head_waits = s[1].head_waits = true;
+    assert_int_equal(policy_next_head(s, 2, false), 1);
+    assert_int_equal(policy_next_head(s, 2, true), 0);
+    assert_int_equal(policy_next_chunk(d, 3), 2);
+    assert_int_equal(policy_next_chunk(d, 1), 0);
+    assert_false(policy_is_behind(d, 1, false));
+    assert_false(policy_waits_for_chunk(&d[0], true));
+    s[0].begun = s[1].begun = true;
+    assert_int_equal(policy_n_dry(s, 2, 5), 1);
+}
+
 static void test_chunks(void **state)
 {
     struct policy_decoder d[] = {{.n_waiting = 8, .n_ready = 8, .dry = 4, .heard = true},
@@ -148,11 +227,12 @@ static void test_chunks(void **state)
     assert_false(policy_waits_for_chunk(&d[0], true));
     assert_false(policy_waits_for_chunk(NULL, true));
     assert_true(policy_waits_for_chunk(NULL, false)); /* nothing else to do */
-    assert_int_equal(policy_chunk(1, 2, false), 0);
-    assert_int_equal(policy_chunk(1, 2, true), 1);
-    assert_int_equal(policy_chunk(3, 2, false), 3);
-    assert_int_equal(policy_chunk(20, 8, false), POLICY_CHUNK_FRAMES);
-    assert_int_equal(policy_chunk(0, 1, true), 0);
+    assert_int_equal(policy_chunk(1, 2, false, false), 0);
+    assert_int_equal(policy_chunk(1, 2, true, false), 1);
+    assert_int_equal(policy_chunk(3, 2, false, false), 3);
+    assert_int_equal(policy_chunk(20, 8, false, false), POLICY_CHUNK_FRAMES);
+    assert_int_equal(policy_chunk(0, 1, true, false), 0);
+    assert_int_equal(policy_chunk(20, 8, true, true), POLICY_BACK_FRAMES);
     assert_false(policy_is_behind(d, 3, false));
     d[0].n_waiting = 100;
     assert_true(policy_is_behind(d, 3, false));
@@ -303,7 +383,7 @@ static void sim_fill(struct sim *m)
         int n_free = 0, n = sim_view(m, v);
         for (int k = 0; k < m->n_slot; k++)
             n_free += m->slot[k].stream < 0;
-        int next = m->slot[i].stream < 0 ? policy_next_stream(v, n, n_free) : -1;
+        int next = m->slot[i].stream < 0 ? policy_next_stream(v, n, n_free, m->now) : -1;
         if (next < 0)
             continue;
         struct sim_stream *x = &m->stream[next];
@@ -315,7 +395,7 @@ static void sim_fill(struct sim *m)
         x->s.begun = true;
     }
     for (int i = 0; i < m->n_slot; i++) {
-        int n = sim_view(m, v), next = m->decoder[i] < 0 ? policy_next_head(v, n) : -1;
+        int n = sim_view(m, v), next = m->decoder[i] < 0 ? policy_next_head(v, n, false) : -1;
         if (next >= 0) {
             m->decoder[i] = next;
             m->stream[next].decoder = i;
@@ -346,7 +426,7 @@ static int sim_decoders(struct sim *m, struct policy_decoder *v, int *which)
         int n_waiting = x->made[x->i_head] - x->n_decoded;
         v[n] = (struct policy_decoder){
             .n_waiting = n_waiting,
-            .n_ready = policy_chunk(n_waiting, x->n_chunk, sim_is_made(x, x->i_head)),
+            .n_ready = policy_chunk(n_waiting, x->n_chunk, sim_is_made(x, x->i_head), false),
             .dry = x->s.dry,
             .heard = x->s.heard,
             .running = m->job == i};
@@ -406,7 +486,7 @@ static int sim_choose(struct sim *m, int *step)
     for (int i = 0; i < m->n_slot; i++)
         if (m->slot[i].stream >= 0) {
             const struct sim_stream *x = &m->stream[m->slot[i].stream];
-            v[n] = (struct policy_slot){m->slot[i].piece == x->i_head, x->s.dry};
+            v[n] = (struct policy_slot){.head = m->slot[i].piece == x->i_head, .dry = x->s.dry};
             which[n++] = i;
         }
     policy_choose(v, n, &pace, m->now, steps);
@@ -437,7 +517,7 @@ static bool sim_turn(struct sim *m)
     int step[SIM_SLOTS], which[SIM_SLOTS];
     sim_fill(m);
     int n_step = sim_choose(m, step), n = sim_view(m, v);
-    bool without = policy_next_head(v, n) >= 0;
+    bool without = policy_next_head(v, n, false) >= 0;
     bool behind = m->job >= 0 && policy_is_behind(d, sim_decoders(m, d, which), without);
     if (n_step > 0 && !behind)
         sim_step(m, step, n_step);
@@ -545,10 +625,16 @@ static void test_overload(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_free_slot),    cmocka_unit_test(test_dry),
-        cmocka_unit_test(test_free_decoder), cmocka_unit_test(test_who_steps),
-        cmocka_unit_test(test_chunks),       cmocka_unit_test(test_admission),
-        cmocka_unit_test(test_runaway),      cmocka_unit_test(test_loads_that_can_be_served),
+        cmocka_unit_test(test_free_slot),
+        cmocka_unit_test(test_dry),
+        cmocka_unit_test(test_free_decoder),
+        cmocka_unit_test(test_who_steps),
+        cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_take_back),
+        cmocka_unit_test(test_chunks_in_the_background),
+        cmocka_unit_test(test_admission),
+        cmocka_unit_test(test_runaway),
+        cmocka_unit_test(test_loads_that_can_be_served),
         cmocka_unit_test(test_overload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,8 +103,9 @@ static void dual_ar_unload(struct jabbertts *tts)
     if (d->decoding)
         pool_finish(d->model.pool);
     d->decoding = NULL;
-    for (int i = 0; d->slots && d->decoders && i < tts->n_slot; i++) {
-        ar_free(d->slots[i].ar);
+    for (int i = 0; d->slots && d->decoders && i <= tts->n_slot; i++) {
+        if (i < tts->n_slot)
+            ar_free(d->slots[i].ar);
         codec_stream_free(d->decoders[i].codec);
         finish_free(d->decoders[i].finish);
     }
@@ -137,15 +138,16 @@ static void dual_ar_close(struct jabbertts *tts)
 static int dual_ar_carve(struct dual_ar *d, struct err *e)
 {
     const struct spec *m = &d->model.spec;
-    size_t n_slot = (size_t)d->tts->n_slot, n_open = n_slot + (size_t)d->tts->n_queue_max;
+    size_t n_slot = (size_t)d->tts->n_slot,
+           n_open = n_slot + (size_t)d->tts->n_queue_max + LIMIT_BACKGROUND;
     size_t n_code = (size_t)m->lm.n_codebook * POLICY_CHUNK_FRAMES;
     size_t n_pcm = (size_t)m->codec.frame_samples * POLICY_CHUNK_FRAMES;
     struct mem_arena *a = d->arena = mem_arena_new(ARENA_CHUNK);
     d->slots = mem_arena_array(a, n_slot, sizeof *d->slots);
-    d->decoders = mem_arena_array(a, n_slot, sizeof *d->decoders);
+    d->decoders = mem_arena_array(a, n_slot + 1, sizeof *d->decoders);
     d->view = mem_arena_array(a, n_open, sizeof *d->view);
     d->viewed = mem_arena_array(a, n_open, sizeof *d->viewed);
-    for (size_t i = 0; i < n_slot && !mem_arena_failed(a); i++) {
+    for (size_t i = 0; i <= n_slot && !mem_arena_failed(a); i++) {
         d->decoders[i].d = d;
         d->decoders[i].codes = mem_arena_array(a, n_code, sizeof *d->decoders[i].codes);
         d->decoders[i].pcm = mem_arena_array(a, n_pcm, sizeof *d->decoders[i].pcm);
@@ -179,8 +181,9 @@ static int dual_ar_load_parts(struct dual_ar *d, struct err *e)
                                     gguf_path(d->model.file), d->tts->isa,
                                     kern_type_name(lm_kv_type(d->model.lm))};
     rc = prefix_cache_new(&prefix, &d->prefix, e);
-    for (int i = 0; i < d->tts->n_slot && rc == 0; i++) {
-        rc = ar_new(d->model.lm, d->n_context, &d->slots[i].ar, e);
+    for (int i = 0; i <= d->tts->n_slot && rc == 0; i++) {
+        if (i < d->tts->n_slot)
+            rc = ar_new(d->model.lm, d->n_context, &d->slots[i].ar, e);
         if (rc == 0)
             rc = dual_ar_decoder(d, &d->decoders[i], e);
     }

@@ -47,7 +47,7 @@ struct piece {
     enum { PIECE_WAITING, PIECE_SPEAKING, PIECE_MADE } state;
     int32_t *codes; /* [cap, Q], n_frame of them made, n_decoded decoded */
     int cap, n_frame, n_decoded;
-    bool truncated;
+    bool truncated, counted;        /* counted: its tokens are, in the stream's progress */
     struct references voice;        /* another than the stream's; n 0: none */
     struct jabbertts_voice *stored; /* that voice, if it came from the store */
     struct focus focus;
@@ -103,8 +103,8 @@ struct dual_ar {
 
     struct mem_arena *arena;    /* slots, decoders and what the turns need */
     struct slot *slots;         /* [n_slot]; NULL: unloaded */
-    struct decoder *decoders;   /* [n_slot] */
-    struct policy_stream *view; /* [n_queue_max + n_slot] */
+    struct decoder *decoders;   /* [n_slot + 1], the last for what is in the background */
+    struct policy_stream *view; /* [n_queue_max + n_slot + LIMIT_BACKGROUND] */
     struct jabbertts_stream **viewed;
     struct prefix_cache *prefix;
     struct decoder *decoding; /* its chunk is with the pool's job, or waits to be handed over */
@@ -127,6 +127,8 @@ void turn_drop(struct jabbertts *tts, struct jabbertts_stream *s);
 /* piece.c: the engine thread, without the lock; failures go to the stream's broken.
  * One chunk is decoded at a time, beside the steps. */
 void piece_start(struct dual_ar *d, struct slot *s);
+/* A piece in the background leaves its slot, and will be made again from its beginning. */
+void piece_take_back(struct slot *s);
 void piece_step(struct dual_ar *d, struct slot *const *slots, int n);
 /* End the head piece of c where all of it is decoded, or the request's limit is reached. */
 void piece_settle(struct decoder *c);

@@ -149,10 +149,24 @@ static int piece_start_(struct dual_ar *d, struct slot *slot, struct err *e)
     if (rc == 0)
         prefix_restore(d->prefix, &prompt, ar_slot(slot->ar));
     struct out *o = stream_out(s, engine_lock(d->tts));
-    o->progress.n_token += prompt.n_column - prompt.n_prefix;
+    o->progress.n_token += p->counted ? 0 : prompt.n_column - prompt.n_prefix;
+    p->counted = true;
     engine_unlock(d->tts);
     prompt_done(&prompt);
     return rc;
+}
+
+void piece_take_back(struct slot *slot)
+{
+    struct work *w = work_of(slot->stream);
+    struct piece *p = &w->piece[--w->i_next];
+    mem_free(p->codes);
+    p->codes = NULL;
+    p->n_frame = 0;
+    p->state = PIECE_WAITING;
+    w->n_speaking--;
+    ar_reset(slot->ar);
+    slot->stream = NULL;
 }
 
 static void piece_take_frame(struct dual_ar *d, struct slot *slot)
@@ -289,7 +303,8 @@ int piece_ready(const struct decoder *c)
     const struct piece *p = piece_head(c);
     int n = p->n_frame - p->n_decoded, left = piece_left(c->stream);
     bool all = p->state == PIECE_MADE || n >= left;
-    return policy_chunk(n < left ? n : left, work_of(c->stream)->n_chunk, all);
+    return policy_chunk(n < left ? n : left, work_of(c->stream)->n_chunk, all,
+                        c->stream->ask.background);
 }
 
 static void decode_job(void *decoder)

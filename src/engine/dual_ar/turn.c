@@ -33,6 +33,7 @@ static struct policy_stream turn_stream(const struct dual_ar *d, const struct ja
                               .n_left = s->ask.pieces.n - w->i_next,
                               .n_speaking = w->n_speaking,
                               .begun = o->state == STREAM_ACTIVE,
+                              .background = s->ask.background,
                               .heard = sound->since >= 0};
     v.may_begin =
         !sound->broken.code &&
@@ -41,7 +42,7 @@ static struct policy_stream turn_stream(const struct dual_ar *d, const struct ja
         (w->n_context == 0 || w->i_next == 0 || w->piece[w->i_next - 1].state == PIECE_MADE);
     if (!w->decoder && !sound->complete && !sound->broken.code && sound->i_head < w->i_next) {
         const struct piece *p = &w->piece[sound->i_head];
-        v.head_waits = p->n_frame > 0 || p->state == PIECE_MADE;
+        v.head_waits = p->state == PIECE_MADE || (p->n_frame > 0 && !v.background);
     }
     return v;
 }
@@ -71,7 +72,7 @@ bool turn_has_work(const struct jabbertts *tts, struct front *f)
 static int turn_decoders(struct dual_ar *d, struct policy_decoder *v, struct decoder **which)
 {
     int n = 0;
-    for (int i = 0; i < d->tts->n_slot; i++) {
+    for (int i = 0; i <= d->tts->n_slot; i++) {
         struct decoder *c = &d->decoders[i];
         if (c->stream && c != d->decoding && !c->stream->sound.broken.code)
             piece_settle(c);
@@ -84,6 +85,7 @@ static int turn_decoders(struct dual_ar *d, struct policy_decoder *v, struct dec
                                        .n_ready = piece_ready(c),
                                        .dry = turn_dry(d, s),
                                        .heard = s->sound.since >= 0,
+                                       .background = s->ask.background,
                                        .running = c == d->decoding};
         which[n++] = c;
     }
@@ -103,23 +105,64 @@ static void turn_give_slot(struct slot *slot, struct jabbertts_stream *s, struct
     stream_begin(s, f, now);
 }
 
-/* Fills fresh with the slots given; returns how many: none when the model has to leave. */
+static struct policy_slot turn_slot(const struct dual_ar *d, const struct slot *slot)
+{
+    const struct jabbertts_stream *s = slot->stream;
+    return (struct policy_slot){.head = slot->i_piece == s->sound.i_head,
+                                .dry = turn_dry(d, s),
+                                .background = s->ask.background,
+                                .n_made = work_of(s)->piece[slot->i_piece].n_frame};
+}
+
+/* Look at a stream again, which is among those looked at. */
+static void turn_look_again(struct dual_ar *d, struct front *f, int n_view,
+                            struct jabbertts_stream *s)
+{
+    for (int i = 0; i < n_view; i++)
+        if (d->viewed[i] == s)
+            d->view[i] = turn_stream(d, s, stream_out(s, f));
+}
+
+/* The slot that is free, or becomes so because a stream wants to begin; NULL: neither. */
+static struct slot *turn_free_slot(struct dual_ar *d, struct front *f, int n_view)
+{
+    struct policy_slot v[LIMIT_SLOTS];
+    for (int i = 0; i < d->tts->n_slot; i++) {
+        if (!d->slots[i].stream)
+            return &d->slots[i];
+        v[i] = turn_slot(d, &d->slots[i]);
+    }
+    int i = policy_take_back(d->view, n_view, v, d->tts->n_slot);
+    if (i < 0)
+        return NULL;
+    struct jabbertts_stream *s = d->slots[i].stream;
+    piece_take_back(&d->slots[i]);
+    turn_look_again(d, f, n_view, s);
+    f->n_free++;
+    return &d->slots[i];
+}
+
+/* Fills fresh with the slots given; returns how many: none when the model has to leave.  Slots in
+ * the background count as free: a request that comes finds them so. */
 static int turn_fill_slots(struct dual_ar *d, struct front *f, int n_view, double now,
                            struct slot **fresh)
 {
     int n = 0, n_slot = d->tts->n_slot;
+    struct slot *slot;
     f->n_free = 0;
     for (int i = 0; i < n_slot; i++)
         f->n_free += !d->slots[i].stream;
-    for (int i = 0; i < n_slot && !f->leave; i++) {
-        int next = d->slots[i].stream ? -1 : policy_next_stream(d->view, n_view, f->n_free);
+    while (n < n_slot && !f->leave && (slot = turn_free_slot(d, f, n_view))) {
+        int next = policy_next_stream(d->view, n_view, f->n_free, now);
         if (next < 0)
-            continue;
-        turn_give_slot(&d->slots[i], d->viewed[next], f, now);
-        d->view[next] = turn_stream(d, d->viewed[next], stream_out(d->viewed[next], f));
-        fresh[n++] = &d->slots[i];
+            break;
+        turn_give_slot(slot, d->viewed[next], f, now);
+        turn_look_again(d, f, n_view, d->viewed[next]);
+        fresh[n++] = slot;
         f->n_free--;
     }
+    for (int i = 0; i < n_slot; i++)
+        f->n_free += d->slots[i].stream && d->slots[i].stream->ask.background;
     f->n_dry = policy_n_dry(d->view, n_view, now);
     return n;
 }
@@ -139,13 +182,13 @@ static int turn_reserve(struct jabbertts_stream *s, struct front *f)
 /* Decoders to head pieces.  True when a stream is left without. */
 static bool turn_fill_decoders(struct dual_ar *d, struct front *f, int n_view)
 {
-    for (int i = 0; i < d->tts->n_slot; i++) {
+    for (int i = 0; i <= d->tts->n_slot; i++) {
         struct decoder *c = &d->decoders[i];
         if (c->stream || c == d->decoding)
             continue;
-        int next = policy_next_head(d->view, n_view);
+        int next = policy_next_head(d->view, n_view, i == d->tts->n_slot);
         if (next < 0)
-            return false;
+            continue;
         struct jabbertts_stream *s = d->viewed[next];
         d->view[next].head_waits = false;
         if (turn_reserve(s, f) < 0)
@@ -154,7 +197,7 @@ static bool turn_fill_decoders(struct dual_ar *d, struct front *f, int n_view)
         work_of(s)->decoder = c;
         codec_stream_reset(c->codec);
     }
-    return policy_next_head(d->view, n_view) >= 0;
+    return policy_next_head(d->view, n_view, false) >= 0;
 }
 
 void turn_drop(struct jabbertts *tts, struct jabbertts_stream *s)
@@ -185,8 +228,7 @@ static int turn_choose(struct dual_ar *d, double now, struct slot **step)
         const struct jabbertts_stream *s = d->slots[i].stream;
         if (!s || s->sound.broken.code)
             continue;
-        v[n].head = d->slots[i].i_piece == s->sound.i_head;
-        v[n].dry = turn_dry(d, s);
+        v[n] = turn_slot(d, &d->slots[i]);
         step[n++] = &d->slots[i];
     }
     policy_choose(v, n, &pace, now, steps);
@@ -199,8 +241,8 @@ static int turn_choose(struct dual_ar *d, double now, struct slot **step)
 /* Hand over the chunk that is done, begin the next. */
 static void turn_decode(struct dual_ar *d, bool stepped)
 {
-    struct policy_decoder v[LIMIT_SLOTS];
-    struct decoder *which[LIMIT_SLOTS];
+    struct policy_decoder v[LIMIT_SLOTS + 1];
+    struct decoder *which[LIMIT_SLOTS + 1];
     for (;;) {
         int n = turn_decoders(d, v, which), next = policy_next_chunk(v, n);
         if (d->decoding) {
@@ -222,8 +264,8 @@ static void turn_decode(struct dual_ar *d, bool stepped)
 
 static bool turn_is_behind(struct dual_ar *d, bool one_without)
 {
-    struct policy_decoder v[LIMIT_SLOTS];
-    struct decoder *which[LIMIT_SLOTS];
+    struct policy_decoder v[LIMIT_SLOTS + 1];
+    struct decoder *which[LIMIT_SLOTS + 1];
     return d->decoding && policy_is_behind(v, turn_decoders(d, v, which), one_without);
 }
 
@@ -281,7 +323,7 @@ bool turn_run(struct jabbertts *tts, struct front *f)
     int n_view = turn_look(d, f), n_fresh = turn_fill_slots(d, f, n_view, now, fresh);
     int n_step = turn_choose(d, now, step), n_decode = d->decoding != NULL;
     bool one_without = turn_fill_decoders(d, f, n_view);
-    for (int i = 0; i < tts->n_slot; i++)
+    for (int i = 0; i <= tts->n_slot; i++)
         n_decode += d->decoders[i].stream != NULL;
     if (n_step == 0 && n_decode == 0 && !f->jobs)
         return false;
