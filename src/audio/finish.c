@@ -19,22 +19,18 @@ struct finish {
     size_t n_quiet;          /* of silence, up to now, that were given out */
     size_t n_held;           /* of silence that were not */
     float end;               /* the last sample given out */
-    float *held;             /* [hold], a ring: the oldest is at */
     size_t at;
     size_t n_out;
     long shift;
+    float held[]; /* [hold], a ring: the oldest is at */
 };
 
 int finish_new(int hz, double gain_db, struct finish **ret, struct err *e)
 {
-    struct finish *f = mem_try(1, sizeof *f);
     size_t ms = (size_t)hz, hold = ms * FINISH_HOLD_MS / 1000;
-    if (f)
-        f->held = mem_try(hold, sizeof *f->held);
-    if (!f || !f->held) {
-        mem_free(f);
+    struct finish *f = mem_try(1, sizeof *f + hold * sizeof f->held[0]);
+    if (!f)
         return err_set(e, ERR_MEMORY, "out of memory for the silence around speech");
-    }
     f->gain = (float)pow(10, gain_db / 20);
     f->hz = hz;
     f->hold = hold;
@@ -46,9 +42,6 @@ int finish_new(int hz, double gain_db, struct finish **ret, struct err *e)
 
 void finish_free(struct finish *f)
 {
-    if (!f)
-        return;
-    mem_free(f->held);
     mem_free(f);
 }
 

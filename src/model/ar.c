@@ -7,9 +7,11 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-#define WINDOW 16 /* frames the repetition penalty looks back */
+#define WINDOW   16 /* frames the repetition penalty looks back */
+#define AR_ARENA ((size_t)256 << 10)
 
 struct ar {
+    struct mem_arena *arena; /* in which it is, too */
     struct lm_slot *slot;
     enum ar_state state;
     struct ar_params params;
@@ -24,28 +26,29 @@ struct ar {
 int ar_new(const struct lm *m, int n_context, struct ar **ret, struct err *e)
 {
     const struct spec_lm *s = lm_spec(m);
-    struct ar *a = mem_try(1, sizeof *a);
+    struct mem_arena *arena = mem_arena_new(AR_ARENA);
+    struct ar *a = mem_arena_array(arena, 1, sizeof *a);
     size_t width = 1 + (size_t)s->n_codebook, n = (size_t)lm_n_head_row(m);
     if (n < (size_t)s->codebook_size)
         n = (size_t)s->codebook_size;
-    if (!a)
-        return err_set(e, ERR_MEMORY, "out of memory for a sequence");
-    a->n_codebook = s->n_codebook;
-    prompt_init(&a->prompt, s->n_codebook);
-    int rc = lm_slot_new(m, n_context, &a->slot, e);
+    int rc = a ? lm_slot_new(m, n_context, &a->slot, e)
+               : err_set(e, ERR_MEMORY, "out of memory for a sequence");
     if (rc < 0) {
-        mem_free(a);
+        mem_arena_free(arena);
         return rc;
     }
+    a->arena = arena;
+    a->n_codebook = s->n_codebook;
     a->cap = lm_slot_capacity(a->slot);
-    a->history = mem_try((size_t)a->cap * width, sizeof *a->history);
-    a->prompt.columns = mem_try((size_t)a->cap * width, sizeof *a->prompt.columns);
+    prompt_init(&a->prompt, s->n_codebook);
     a->prompt.cap = a->cap;
-    a->hidden = mem_try((size_t)s->slow.dim, sizeof(float));
-    a->logits = mem_try(n, sizeof(float));
-    a->probs = mem_try(n, sizeof(float));
-    a->scratch = mem_try(2 * n, sizeof *a->scratch);
-    if (!a->history || !a->prompt.columns || !a->hidden || !a->logits || !a->probs || !a->scratch) {
+    a->prompt.columns = mem_arena_array(arena, (size_t)a->cap * width, sizeof *a->prompt.columns);
+    a->history = mem_arena_array(arena, (size_t)a->cap * width, sizeof *a->history);
+    a->hidden = mem_arena_array(arena, (size_t)s->slow.dim, sizeof *a->hidden);
+    a->logits = mem_arena_array(arena, n, sizeof *a->logits);
+    a->probs = mem_arena_array(arena, n, sizeof *a->probs);
+    a->scratch = mem_arena_array(arena, 2 * n, sizeof *a->scratch);
+    if (mem_arena_failed(arena)) {
         ar_free(a);
         return err_set(e, ERR_MEMORY, "out of memory for a sequence of %d positions", n_context);
     }
@@ -58,13 +61,7 @@ void ar_free(struct ar *a)
     if (!a)
         return;
     lm_slot_free(a->slot);
-    prompt_done(&a->prompt);
-    mem_free(a->history);
-    mem_free(a->hidden);
-    mem_free(a->logits);
-    mem_free(a->probs);
-    mem_free(a->scratch);
-    mem_free(a);
+    mem_arena_free(a->arena);
 }
 
 int ar_start(struct ar *a, const struct prompt *p, const struct ar_params *params, struct err *e)

@@ -3,33 +3,25 @@
 #include <string.h>
 #include "model/codec_parts.h"
 
+#define STREAM_ARENA   ((size_t)64 << 10)
+#define ENCODING_ARENA ((size_t)1 << 20)
+
 /* --- loading ---------------------------------------------------------------------------------- */
 
 int codec_load(const struct gguf *g, const struct spec_codec *s, struct kern_exec *x,
                const struct codec_options *o, struct mem_arena *arena, struct codec **ret,
                struct err *e)
 {
-    struct codec *c = mem_try(1, sizeof *c);
+    struct codec *c = mem_arena_array(arena, 1, sizeof *c);
     if (!c)
         return err_set(e, ERR_MEMORY, "no memory for the codec");
     c->s = *s;
     int r = codec_weights_load(c, g, o, x, arena, e);
     if (r == 0 && c->has_decoder)
-        r = codec_work_init(&c->work, &c->dec, e);
-    if (r < 0) {
-        mem_free(c);
-        return r;
-    }
-    *ret = c;
-    return 0;
-}
-
-void codec_free(struct codec *c)
-{
-    if (!c)
-        return;
-    codec_work_done(&c->work, &c->dec);
-    mem_free(c);
+        r = codec_work_init(&c->work, &c->dec, arena, e);
+    if (r == 0)
+        *ret = c;
+    return r;
 }
 
 const struct spec_codec *codec_spec(const struct codec *c)
@@ -49,17 +41,20 @@ int codec_stream_new(struct codec *c, struct codec_stream **ret, struct err *e)
 {
     if (!c->has_decoder)
         return err_set(e, ERR_UNSUPPORTED, "the codec was loaded without its decoder");
-    struct codec_stream *s = mem_try(1, sizeof *s);
-    if (!s)
+    struct mem_arena *arena = mem_arena_new(STREAM_ARENA);
+    struct codec_stream *s = mem_arena_array(arena, 1, sizeof *s);
+    if (!s) {
+        mem_arena_free(arena);
         return err_set(e, ERR_MEMORY, "no memory for a codec stream");
-    s->codec = c;
-    int r = codec_carry_init(&s->carry, &c->dec, e);
-    if (r < 0) {
-        mem_free(s);
-        return r;
     }
-    *ret = s;
-    return 0;
+    s->codec = c;
+    s->arena = arena;
+    int r = codec_carry_init(&s->carry, &c->dec, arena, e);
+    if (r < 0)
+        codec_stream_free(s);
+    else
+        *ret = s;
+    return r;
 }
 
 void codec_stream_free(struct codec_stream *s)
@@ -67,7 +62,7 @@ void codec_stream_free(struct codec_stream *s)
     if (!s)
         return;
     codec_carry_done(&s->carry, &s->codec->dec);
-    mem_free(s);
+    mem_arena_free(s->arena);
 }
 
 void codec_stream_reset(struct codec_stream *s)
@@ -257,6 +252,7 @@ static void encode_latent(struct codec_pass *p, int32_t *codes, size_t codes_str
 
 struct codec_encoding {
     struct codec *codec;
+    struct mem_arena *arena; /* in which it is, too */
     struct codec_work work;
     struct codec_carry carry;
     size_t n_sample;
@@ -271,21 +267,24 @@ int codec_encoding_new(struct codec *c, size_t n_sample, struct codec_encoding *
     if (n_frame > max)
         return err_set(e, ERR_LIMIT, "the clip has %d frames, the codec can encode at most %d",
                        n_frame, max);
-    struct codec_encoding *g = mem_try(1, sizeof *g);
-    if (!g)
+    struct mem_arena *arena = mem_arena_new(ENCODING_ARENA);
+    struct codec_encoding *g = mem_arena_array(arena, 1, sizeof *g);
+    if (!g) {
+        mem_arena_free(arena);
         return err_set(e, ERR_MEMORY, "no memory to encode a clip");
+    }
     g->codec = c;
+    g->arena = arena;
     g->n_sample = n_sample;
     g->n_frame = n_frame;
-    int r = codec_work_init(&g->work, &c->enc, e);
-    if (r == 0 && (r = codec_carry_init(&g->carry, &c->enc, e)) < 0)
-        codec_work_done(&g->work, &c->enc);
-    if (r < 0) {
-        mem_free(g);
-        return r;
-    }
-    *ret = g;
-    return 0;
+    int r = codec_work_init(&g->work, &c->enc, arena, e);
+    if (r == 0)
+        r = codec_carry_init(&g->carry, &c->enc, arena, e);
+    if (r < 0)
+        codec_encoding_free(g);
+    else
+        *ret = g;
+    return r;
 }
 
 void codec_encoding_free(struct codec_encoding *g)
@@ -293,8 +292,7 @@ void codec_encoding_free(struct codec_encoding *g)
     if (!g)
         return;
     codec_carry_done(&g->carry, &g->codec->enc);
-    codec_work_done(&g->work, &g->codec->enc);
-    mem_free(g);
+    mem_arena_free(g->arena);
 }
 
 bool codec_encoding_step(struct codec_encoding *g, const float *pcm, int32_t *codes,

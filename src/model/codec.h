@@ -15,7 +15,7 @@
 #include "kernels/kern.h"
 #include "model/spec.h"
 
-struct codec;
+struct codec; /* in the arena of its weights, with its scratch */
 struct codec_options {
     enum kern_type type; /* wish for the packed matrices, KERN_AS_STORED included */
     bool decoder, encoder;
@@ -23,7 +23,6 @@ struct codec_options {
 int codec_load(const struct gguf *g, const struct spec_codec *s, struct kern_exec *x,
                const struct codec_options *o, struct mem_arena *arena, struct codec **ret,
                struct err *e);
-void codec_free(struct codec *c);
 const struct spec_codec *codec_spec(const struct codec *c);
 
 /* State of one decoding stream: everything convolutions and attention carry over. */

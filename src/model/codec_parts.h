@@ -91,6 +91,7 @@ struct codec {
 
 struct codec_stream {
     struct codec *codec;
+    struct mem_arena *arena; /* in which the stream is, too */
     struct codec_carry carry;
 };
 
@@ -107,9 +108,11 @@ struct codec_pass {
 int codec_weights_load(struct codec *c, const struct gguf *g, const struct codec_options *o,
                        struct kern_exec *x, struct mem_arena *arena, struct err *e);
 
-int codec_work_init(struct codec_work *w, const struct codec_chain *chain, struct err *e);
-void codec_work_done(struct codec_work *w, const struct codec_chain *chain);
-int codec_carry_init(struct codec_carry *k, const struct codec_chain *chain, struct err *e);
+int codec_work_init(struct codec_work *w, const struct codec_chain *chain, struct mem_arena *arena,
+                    struct err *e); /* dies with the arena */
+/* All but the caches is the arena's; done frees those, also after a failed init. */
+int codec_carry_init(struct codec_carry *k, const struct codec_chain *chain,
+                     struct mem_arena *arena, struct err *e);
 void codec_carry_done(struct codec_carry *k, const struct codec_chain *chain);
 const struct codec_stack *codec_chain_stack(const struct codec_chain *chain, int i);
 

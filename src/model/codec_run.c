@@ -18,53 +18,35 @@ const struct codec_stack *codec_chain_stack(const struct codec_chain *chain, int
     return NULL;
 }
 
-int codec_work_init(struct codec_work *w, const struct codec_chain *chain, struct err *e)
+int codec_work_init(struct codec_work *w, const struct codec_chain *chain, struct mem_arena *arena,
+                    struct err *e)
 {
+    size_t n_row = (size_t)chain->max_rows;
     *w = (struct codec_work){0};
-    w->x = mem_try(chain->n_work, sizeof *w->x);
-    w->work = mem_try(chain->n_work, sizeof *w->work);
-    w->mid = mem_try(chain->n_work, sizeof *w->mid);
-    w->kv = mem_try((size_t)chain->max_rows + 1, sizeof *w->kv);
-    w->position = mem_try((size_t)chain->max_rows + 1, sizeof *w->position);
-    w->hold = mem_try(chain->n_hold + 1, sizeof *w->hold);
-    w->work8 = mem_pages_new(chain->n_work8 + 1);
-    if (!w->x || !w->work || !w->mid || !w->hold || !w->work8 || !w->kv || !w->position) {
-        codec_work_done(w, chain);
+    w->x = mem_arena_array(arena, chain->n_work, sizeof *w->x);
+    w->work = mem_arena_array(arena, chain->n_work, sizeof *w->work);
+    w->mid = mem_arena_array(arena, chain->n_work, sizeof *w->mid);
+    w->hold = mem_arena_array(arena, chain->n_hold, sizeof *w->hold);
+    w->work8 = mem_arena_array(arena, chain->n_work8, 1);
+    w->kv = mem_arena_array(arena, n_row, sizeof *w->kv);
+    w->position = mem_arena_array(arena, n_row, sizeof *w->position);
+    if (mem_arena_failed(arena))
         return err_set(e, ERR_MEMORY, "no memory for the codec's work space, %zu floats",
                        3 * chain->n_work);
-    }
     for (int i = 0; i < chain->n_stack; i++) {
         const struct codec_stack *s = codec_chain_stack(chain, i);
-        int r = transformer_scratch_new(s->s, CODEC_PASS * s->rows, &w->scratch[i], e);
-        if (r < 0) {
-            codec_work_done(w, chain);
+        int r = transformer_scratch_new(s->s, CODEC_PASS * s->rows, arena, &w->scratch[i], e);
+        if (r < 0)
             return r;
-        }
     }
     return 0;
 }
 
-void codec_work_done(struct codec_work *w, const struct codec_chain *chain)
+int codec_carry_init(struct codec_carry *k, const struct codec_chain *chain,
+                     struct mem_arena *arena, struct err *e)
 {
-    for (int i = 0; i < chain->n_stack; i++)
-        if (w->scratch[i])
-            transformer_scratch_free(w->scratch[i]);
-    mem_free(w->x);
-    mem_free(w->work);
-    mem_free(w->mid);
-    mem_free(w->hold);
-    if (w->work8)
-        mem_pages_free(w->work8, chain->n_work8 + 1);
-    mem_free(w->kv);
-    mem_free(w->position);
-    *w = (struct codec_work){0};
-}
-
-int codec_carry_init(struct codec_carry *k, const struct codec_chain *chain, struct err *e)
-{
-    *k = (struct codec_carry){0};
-    k->state = mem_try(chain->n_state + 1, sizeof *k->state);
-    if (!k->state)
+    *k = (struct codec_carry){.state = mem_arena_array(arena, chain->n_state, sizeof *k->state)};
+    if (mem_arena_failed(arena))
         return err_set(e, ERR_MEMORY, "no memory for a codec stream, %zu floats", chain->n_state);
     for (int i = 0; i < chain->n_stack; i++) {
         const struct codec_stack *s = codec_chain_stack(chain, i);
@@ -73,10 +55,8 @@ int codec_carry_init(struct codec_carry *k, const struct codec_chain *chain, str
         if (s->s->window > 0 && s->s->window < capacity - pass)
             capacity = s->s->window + pass;
         int r = transformer_kv_new(s->t, capacity, KERN_F32, &k->kv[i], e);
-        if (r < 0) {
-            codec_carry_done(k, chain);
+        if (r < 0)
             return r;
-        }
     }
     return 0;
 }
@@ -84,10 +64,7 @@ int codec_carry_init(struct codec_carry *k, const struct codec_chain *chain, str
 void codec_carry_done(struct codec_carry *k, const struct codec_chain *chain)
 {
     for (int i = 0; i < chain->n_stack; i++)
-        if (k->kv[i])
-            transformer_kv_free(k->kv[i]);
-    mem_free(k->state);
-    *k = (struct codec_carry){0};
+        transformer_kv_free(k->kv[i]);
 }
 
 /* --- parts ------------------------------------------------------------------------------------ */

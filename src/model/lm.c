@@ -132,37 +132,34 @@ static int load_weights(struct lm *m, const struct load *l, struct err *e)
     return transformer_load(l->g, "fast.", &s->fast, l->exec, l->type, l->arena, &m->fast, e);
 }
 
-static int alloc_scratch(struct lm *m, struct err *e)
+static int alloc_scratch(struct lm *m, struct mem_arena *arena, struct err *e)
 {
     const struct spec_lm *s = &m->s;
     size_t n = (size_t)m->max_row, b = (size_t)m->max_batch;
     size_t widest = (size_t)(s->slow.dim > s->fast.dim ? s->slow.dim : s->fast.dim);
     int rc;
-    m->x = mem_try(n * (size_t)s->slow.dim, sizeof(float));
-    m->fast_x = mem_try(2 * b * (size_t)s->fast.dim, sizeof(float));
-    m->work = mem_try(b * widest, sizeof(float));
-    m->head_out = mem_try(b * (size_t)m->head.n_out, sizeof(float));
-    m->row = mem_try(widest, sizeof(float));
-    m->row_kv = mem_try(n, sizeof *m->row_kv);
-    m->row_position = mem_try(n, sizeof *m->row_position);
-    m->last_row = mem_try(n, sizeof *m->last_row);
-    m->span = mem_try(n, sizeof *m->span);
-    m->watch.span = m->span;
-    m->fast_kv = mem_try(b, sizeof *m->fast_kv);
-    m->batch.hidden = mem_try(b * (size_t)s->slow.dim, sizeof(float));
-    m->batch.logits = mem_try(b * (size_t)s->codebook_size, sizeof(float));
-    m->batch.code = mem_try(b, sizeof *m->batch.code);
-    if (!m->x || !m->fast_x || !m->work || !m->head_out || !m->row || !m->row_kv ||
-        !m->row_position || !m->last_row || !m->span || !m->fast_kv || !m->batch.hidden ||
-        !m->batch.logits || !m->batch.code)
+    m->x = mem_arena_array(arena, n * (size_t)s->slow.dim, sizeof *m->x);
+    m->fast_x = mem_arena_array(arena, 2 * b * (size_t)s->fast.dim, sizeof *m->fast_x);
+    m->work = mem_arena_array(arena, b * widest, sizeof *m->work);
+    m->head_out = mem_arena_array(arena, b * (size_t)m->head.n_out, sizeof *m->head_out);
+    m->row = mem_arena_array(arena, widest, sizeof *m->row);
+    m->row_kv = mem_arena_array(arena, n, sizeof *m->row_kv);
+    m->row_position = mem_arena_array(arena, n, sizeof *m->row_position);
+    m->last_row = mem_arena_array(arena, n, sizeof *m->last_row);
+    m->watch.span = m->span = mem_arena_array(arena, n, sizeof *m->span);
+    m->fast_kv = mem_arena_array(arena, b, sizeof *m->fast_kv);
+    m->batch.hidden = mem_arena_array(arena, b * (size_t)s->slow.dim, sizeof *m->batch.hidden);
+    m->batch.logits = mem_arena_array(arena, b * (size_t)s->codebook_size, sizeof *m->batch.logits);
+    m->batch.code = mem_arena_array(arena, b, sizeof *m->batch.code);
+    if (mem_arena_failed(arena))
         return err_set(e, ERR_MEMORY, "out of memory for the language model's scratch");
     for (size_t i = 0; i < b; i++)
         if ((rc = transformer_kv_new(m->fast, s->n_codebook, m->fast_kv_type, &m->fast_kv[i], e)) <
             0)
             return rc;
-    if ((rc = transformer_scratch_new(&s->slow, m->max_row, &m->slow_scratch, e)) < 0)
-        return rc;
-    return transformer_scratch_new(&s->fast, 2 * m->max_batch, &m->fast_scratch, e);
+    rc = transformer_scratch_new(&s->slow, m->max_row, arena, &m->slow_scratch, e);
+    return rc < 0 ? rc
+                  : transformer_scratch_new(&s->fast, 2 * m->max_batch, arena, &m->fast_scratch, e);
 }
 
 static enum kern_type matrix_type(const struct gguf *g, enum kern_type type)
@@ -208,7 +205,7 @@ static int choose_cache(struct lm *m, const struct gguf *g, const struct lm_opti
 int lm_load(const struct gguf *g, const struct spec_lm *s, struct kern_exec *x,
             const struct lm_options *o, struct mem_arena *arena, struct lm **ret, struct err *e)
 {
-    struct lm *m = mem_try(1, sizeof *m);
+    struct lm *m = mem_arena_array(arena, 1, sizeof *m);
     struct load l = {g, "", x, o->type, arena};
     if (!m)
         return err_set(e, ERR_MEMORY, "out of memory for the language model");
@@ -222,7 +219,7 @@ int lm_load(const struct gguf *g, const struct spec_lm *s, struct kern_exec *x,
     if (rc == 0)
         rc = load_weights(m, &l, e);
     if (rc == 0)
-        rc = alloc_scratch(m, e);
+        rc = alloc_scratch(m, arena, e);
     if (rc < 0)
         lm_free(m);
     else
@@ -232,26 +229,8 @@ int lm_load(const struct gguf *g, const struct spec_lm *s, struct kern_exec *x,
 
 void lm_free(struct lm *m)
 {
-    if (!m)
-        return;
-    for (int i = 0; m->fast_kv && i < m->max_batch; i++)
+    for (int i = 0; m && m->fast_kv && i < m->max_batch; i++)
         transformer_kv_free(m->fast_kv[i]);
-    transformer_scratch_free(m->slow_scratch);
-    transformer_scratch_free(m->fast_scratch);
-    mem_free(m->fast_kv);
-    mem_free(m->x);
-    mem_free(m->fast_x);
-    mem_free(m->work);
-    mem_free(m->head_out);
-    mem_free(m->row);
-    mem_free(m->row_kv);
-    mem_free(m->row_position);
-    mem_free(m->last_row);
-    mem_free(m->span);
-    mem_free(m->batch.hidden);
-    mem_free(m->batch.logits);
-    mem_free(m->batch.code);
-    mem_free(m);
 }
 
 const struct spec_lm *lm_spec(const struct lm *m)

@@ -27,7 +27,7 @@ struct lm_options {
 };
 int lm_load(const struct gguf *g, const struct spec_lm *s, struct kern_exec *x,
             const struct lm_options *o, struct mem_arena *arena, struct lm **ret, struct err *e);
-void lm_free(struct lm *m); /* scratch only; weights die with the arena */
+void lm_free(struct lm *m); /* caches, before the arena, in which all else is */
 /* Where nothing is said: q8_0 with layers in q4_0, whose own error is a hundred times that of such
  * a cache (docs/SPEED.md), f32 with f32, else f16.  type as in lm_options. */
 enum kern_type lm_cache_type(const struct gguf *g, const struct spec_lm *s, enum kern_type type);

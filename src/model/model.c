@@ -41,7 +41,6 @@ static int model_load_encoder(struct model *m, struct err *e)
     if (rc == 0)
         rc = gguf_check(m->file, e);
     if (rc < 0) {
-        codec_free(m->encoder);
         m->encoder = NULL;
         mem_arena_free(m->encoder_arena);
         m->encoder_arena = NULL;
@@ -60,8 +59,6 @@ int model_encoder(struct model *m, struct codec **ret, struct err *e)
 
 void model_unload(struct model *m)
 {
-    codec_free(m->codec);
-    codec_free(m->encoder);
     lm_free(m->lm);
     mem_arena_free(m->encoder_arena);
     mem_arena_free(m->arena);

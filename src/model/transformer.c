@@ -221,37 +221,24 @@ void transformer_kv_free(struct transformer_kv *kv)
     mem_free(kv);
 }
 
-int transformer_scratch_new(const struct spec_transformer *s, int max_row,
+int transformer_scratch_new(const struct spec_transformer *s, int max_row, struct mem_arena *arena,
                             struct transformer_scratch **ret, struct err *e)
 {
-    struct transformer_scratch *x = mem_try(1, sizeof *x);
+    struct transformer_scratch *x = mem_arena_array(arena, 1, sizeof *x);
     size_t n = (size_t)max_row, d = (size_t)s->head_dim;
     if (x) {
         x->max_row = max_row;
-        x->qkv = mem_try(n * (size_t)(s->n_head + 2 * s->n_head_kv) * d, sizeof(float));
-        x->heads = mem_try(n * (size_t)s->n_head * d, sizeof(float));
-        x->gate_up = mem_try(n * 2 * (size_t)s->n_ff, sizeof(float));
-        x->ff = mem_try(n * (size_t)s->n_ff, sizeof(float));
-        x->rows = mem_try(n, sizeof *x->rows);
+        x->qkv =
+            mem_arena_array(arena, n * (size_t)(s->n_head + 2 * s->n_head_kv) * d, sizeof(float));
+        x->heads = mem_arena_array(arena, n * (size_t)s->n_head * d, sizeof(float));
+        x->gate_up = mem_arena_array(arena, n * 2 * (size_t)s->n_ff, sizeof(float));
+        x->ff = mem_arena_array(arena, n * (size_t)s->n_ff, sizeof(float));
+        x->rows = mem_arena_array(arena, n, sizeof *x->rows);
     }
-    if (!x || !x->qkv || !x->heads || !x->gate_up || !x->ff || !x->rows) {
-        transformer_scratch_free(x);
+    if (mem_arena_failed(arena))
         return err_set(e, ERR_MEMORY, "out of memory for the scratch of %d rows", max_row);
-    }
     *ret = x;
     return 0;
-}
-
-void transformer_scratch_free(struct transformer_scratch *x)
-{
-    if (!x)
-        return;
-    mem_free(x->qkv);
-    mem_free(x->heads);
-    mem_free(x->gate_up);
-    mem_free(x->ff);
-    mem_free(x->rows);
-    mem_free(x);
 }
 
 void transformer_scratch_watch(struct transformer_scratch *s, const struct transformer_watch *w)

@@ -35,9 +35,9 @@ size_t transformer_kv_bytes(const struct spec_transformer *s, int capacity, enum
 
 /* Scratch for calls of up to max_row rows, shared by all calls of one executor. */
 struct transformer_scratch;
-int transformer_scratch_new(const struct spec_transformer *s, int max_row,
-                            struct transformer_scratch **ret, struct err *e);
-void transformer_scratch_free(struct transformer_scratch *s);
+int transformer_scratch_new(const struct spec_transformer *s, int max_row, struct mem_arena *arena,
+                            struct transformer_scratch **ret,
+                            struct err *e); /* dies with the arena */
 
 /* What some heads attend to: of each row of a call with out, for the h-th of the heads, the softmax
  * over positions from to to - 1 alone goes to out[h * (to - from) ..].  No windows. */

@@ -198,7 +198,6 @@ static int run(struct golden *g, const char *path, const char *isa, struct pool 
         golden_lm(g);
     if (r == 0)
         golden_codec(g);
-    codec_free(g->codec);
     lm_free(g->lm);
     tokenizer_free(g->tokenizer);
     gguf_close(g->file);

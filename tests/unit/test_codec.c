@@ -249,7 +249,6 @@ static int open_fixture(struct fixture *f, int n_thread, const char *omit, struc
 
 static void close_fixture(struct fixture *f)
 {
-    codec_free(f->c);
     mem_arena_free(f->arena);
     kern_exec_free(f->x);
     pool_free(f->pool);
@@ -445,7 +444,6 @@ static void test_out_of_memory(void **state)
         mem_fail_after(-1);
         assert_true(r == 0 || r == ERR_MEMORY);
         codec_stream_free(s);
-        codec_free(c);
         mem_arena_free(arena);
     }
     close_fixture(&f);

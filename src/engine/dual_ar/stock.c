@@ -99,7 +99,6 @@ static int stock_decode(const struct stock *s, const struct prompt_reference *v,
     if (rc == 0 && !codec_stream_is_finite(stream))
         rc = err_set(e, ERR_IO, "the built-in model's file is damaged, get it again");
     codec_stream_free(stream);
-    codec_free(codec);
     kern_exec_free(exec);
     pool_free(pool);
     mem_arena_free(arena);
