@@ -330,7 +330,7 @@ struct jabbertts_request {
     int background;           /* nobody waits for it: it gets what other requests leave */
     int fallback; /* not 0: espeak-ng speaks sentences in letters that the model does not read;
                    * not in SSML, which names its languages */
-    int words;                /* 1: jabbertts_stream_word will say when each word is heard */
+    int words;    /* 1: jabbertts_stream_word will say when each word is heard */
 };
 JABBERTTS_API void jabbertts_request_init(struct jabbertts_request *r);
 /* Everything in the request but the reference is copied.  A text without a letter or a digit is

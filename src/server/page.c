@@ -61,7 +61,8 @@ static json_t *field_schema(const struct param *p, int max_chars)
     static const char *const types[] = {
         [PARAM_STRING] = "string",   [PARAM_VOICE] = "string", [PARAM_ENUM] = "string",
         [PARAM_OPTIONS] = "object",  [PARAM_REFUSED] = "null", [PARAM_NUMBER] = "number",
-        [PARAM_INTEGER] = "integer", [PARAM_BOOL] = "boolean", [PARAM_CLIPS] = "array",
+        [PARAM_INTEGER] = "integer", [PARAM_BOOL] = "boolean", [PARAM_TIMES] = "array",
+        [PARAM_CLIPS] = "array",
     };
     json_t *s = json_pack("{s:s}", "description", p->help);
     json_object_set_new(s, "type",
@@ -92,6 +93,9 @@ static json_t *field_schema(const struct param *p, int max_chars)
                                       "text", "type", "string", "null"));
         json_object_set_new(s, "minItems", json_integer(1));
         json_object_set_new(s, "maxItems", json_integer((json_int_t)p->max));
+    } else if (p->type == PARAM_TIMES) {
+        json_object_set_new(
+            s, "items", json_pack("{s:s, s:[s, s]}", "type", "string", "enum", "word", "sentence"));
     } else if (p->type == PARAM_REFUSED) {
         json_object_set_new(s, "type", json_string("null"));
     }

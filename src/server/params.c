@@ -53,6 +53,16 @@ static const struct field fields[] = {
      .max = 1,
      .preset = 1,
      .help = "false: send the sound when it is whole, with its length"},
+    {.name = "timestamp_granularities",
+     OWN(times),
+     .type = PARAM_TIMES,
+     .help = "word, sentence or both: events that say when they are heard, with stream_format sse"},
+    {.name = "return_timestamps",
+     OWN(return_timestamps),
+     .type = PARAM_BOOL,
+     .max = 1,
+     .preset = 1,
+     .help = "of /dev/captioned_speech"},
     {.name = "seed", ENGINE("seed"), .type = PARAM_INTEGER},
     {.name = "temperature", ENGINE("temperature"), .type = PARAM_NUMBER},
     {.name = "top_p", ENGINE("top_p"), .type = PARAM_NUMBER},
@@ -234,6 +244,26 @@ static int params_read_number(const struct param *p, const json_t *v, double *re
     return 0;
 }
 
+static int read_times(const struct param *p, const json_t *v, int *ret, struct api_error *e)
+{
+    size_t i;
+    json_t *item;
+    int times = 0;
+    if (!json_is_array(v))
+        return wrong_type(p, "a list of \"word\" and \"sentence\"", v, e);
+    json_array_foreach(v, i, item)
+    {
+        const char *s = json_string_value(item);
+        if (!s || (strcmp(s, "word") != 0 && strcmp(s, "sentence") != 0))
+            return api_fail(e, FAULT_INVALID_VALUE, p->name,
+                            "'%s' has \"%.64s\", must be \"word\" or \"sentence\"", p->name,
+                            s ? s : type_name(item));
+        times |= s[0] == 'w' ? PARAM_TIMES_WORD : PARAM_TIMES_SENTENCE;
+    }
+    *ret = times;
+    return 0;
+}
+
 /* --- all fields --- */
 
 /* Where the i-th field's value goes. */
@@ -287,6 +317,8 @@ static int params_read_field(const struct field *f, const struct param *p, const
     case PARAM_CLIPS:
         *(const json_t **)place = v;
         return 0;
+    case PARAM_TIMES:
+        return read_times(p, v, place, e);
     case PARAM_OPTIONS:
         if (!json_is_object(v))
             return wrong_type(p, "an object", v, e);
@@ -371,7 +403,8 @@ int params_parse(const char *body, size_t n, const struct param_limits *limits,
                  struct speech_params *ret, struct api_error *e)
 {
     json_error_t why;
-    struct speech_params p = {.encoder = {.format = "mp3"}, .volume = 1, .stream = 1};
+    struct speech_params p = {
+        .encoder = {.format = "mp3"}, .volume = 1, .stream = 1, .return_timestamps = 1};
     json_t *json = json_loadb(body, n, 0, &why);
     jabbertts_request_init(&p.request);
     if (!json)

@@ -24,6 +24,7 @@ enum param_type {
     PARAM_NUMBER,
     PARAM_INTEGER,
     PARAM_BOOL,
+    PARAM_TIMES,   /* a list of what gets times */
     PARAM_CLIPS,   /* recordings to imitate */
     PARAM_OPTIONS, /* Kokoro's object of options, of which one is known */
     PARAM_REFUSED  /* would choose a voice that we do not have: anything but null is an error */
@@ -40,6 +41,8 @@ struct param {
 };
 bool params_at(size_t i, struct param *ret); /* false after the last */
 
+enum { PARAM_TIMES_WORD = 1, PARAM_TIMES_SENTENCE = 2 };
+
 struct speech_params {
     json_t *json; /* owns the strings */
     struct jabbertts_request request;
@@ -51,6 +54,8 @@ struct speech_params {
     double volume;                    /* factor of amplitude */
     int download;                     /* 1: the sound can be fetched once more */
     int stream_format, stream;        /* 0: audio, 1: sse; 0: send the sound when it is whole */
+    int times;                        /* PARAM_TIMES_*, together */
+    int return_timestamps;            /* of Kokoro's captioned_speech */
     size_t n_char;                    /* of the text */
     char ignored[200];                /* names of the fields that mean nothing here; "": none */
     const char *unread; /* ask.c: a language of the text that the model does not read; NULL: none */

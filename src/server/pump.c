@@ -157,6 +157,11 @@ size_t pump_head(const struct pump *p, unsigned char head[JABBERTTS_HEAD_MAX])
     return jabbertts_encoder_head(p->encoder, head);
 }
 
+const struct jabbertts_stream *pump_stream(const struct pump *p)
+{
+    return p->stream;
+}
+
 void pump_progress(const struct pump *p, struct jabbertts_progress *ret)
 {
     if (p->stream)

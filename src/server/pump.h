@@ -49,6 +49,8 @@ void pump_free(struct pump *p);
 
 /* After PUMP_END: what replaces the first bytes written, as jabbertts_encoder_head. */
 size_t pump_head(const struct pump *p, unsigned char head[JABBERTTS_HEAD_MAX]);
+/* NULL: a text without anything to say. */
+const struct jabbertts_stream *pump_stream(const struct pump *p);
 void pump_progress(const struct pump *p, struct jabbertts_progress *ret);
 double pump_seconds(const struct pump *p); /* of sound made so far */
 

@@ -8,6 +8,9 @@
 
 static const struct route routes[] = {
     {"POST", "/v1/audio/speech", "speech", speech_run, ROUTE_STREAM, -1, ACCESS_KEY, false},
+    {"POST", "/v1/audio/speech/timestamps", "timestamps", speech_run, ROUTE_STREAM, -1, ACCESS_KEY,
+     false},
+    {"POST", "/dev/captioned_speech", "captioned", speech_run, ROUTE_STREAM, -1, ACCESS_KEY, false},
     {"GET", "/v1/models", "models", models_list, ROUTE_QUICK, 0, ACCESS_LIST, false},
     {"POST", "/v1/models", "models", models_list, ROUTE_QUICK, 64, ACCESS_LIST, false},
     {"GET", "/v1/models/*", "model", models_get, ROUTE_QUICK, 0, ACCESS_LIST, false},

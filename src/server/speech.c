@@ -3,7 +3,6 @@
  * speech_run is called whenever something happened and lets the pump move what there is.  The
  * status is decided when the first sound is there, so that whatever fails before has a status of
  * its own. */
-#include <libavutil/base64.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +13,18 @@
 #include "server/ask.h"
 #include "server/daemon.h"
 #include "server/log.h"
+#include "server/timed.h"
 
 #define LOG_TEXT_BYTES 4096
 #define CHARS_PER_S    16.0 /* of English, read aloud: about 150 words a minute */
+
+enum speech_shape { /* of the answer */
+                    SPEECH_SOUND,
+                    SPEECH_EVENTS,
+                    SPEECH_TIMES,     /* one JSON, with times */
+                    SPEECH_CAPTIONED, /* the same in Kokoro's shape, */
+                    SPEECH_LINES      /* or a line of it for each stretch of sound */
+};
 
 struct speech {
     struct request_state state;
@@ -24,8 +32,12 @@ struct speech {
     struct speech_params params;
     struct jabbertts_format format;
     struct pump *pump;
-    struct spool whole; /* with stream false: the sound so far */
-    int spool_rc;       /* < 0: why there is no room for it */
+    enum speech_shape shape;
+    struct captions captions; /* with times */
+    int n_told;               /* words of them that the client knows, */
+    int n_sentence_told;      /* and words of whole sentences */
+    struct spool whole;       /* with stream false: the sound so far */
+    int spool_rc;             /* < 0: why there is no room for it */
     struct kept_sound
         *download; /* the same, to be fetched later; NULL: not asked for, or no room */
     bool started;  /* the reply is on its way */
@@ -90,6 +102,7 @@ static void speech_free(struct request_state *state)
     params_done(&sp->params);
     spool_done(&sp->whole);
     downloads_free(sp->download);
+    captions_done(&sp->captions);
     mem_free(sp->text);
     mem_free(sp);
 }
@@ -154,8 +167,10 @@ static void set_headers(struct request *r, const struct speech *sp)
 {
     const struct speech_params *p = &sp->params;
     r->reply.status = 200;
-    r->reply.type = p->stream_format ? "text/event-stream; charset=utf-8" : sp->format.type;
-    if (!p->stream_format)
+    r->reply.type = sp->shape == SPEECH_EVENTS  ? "text/event-stream; charset=utf-8"
+                    : sp->shape == SPEECH_SOUND ? sp->format.type
+                                                : "application/json";
+    if (sp->shape == SPEECH_SOUND)
         http_reply_header(r, "Content-Disposition", "attachment; filename=\"speech.%s\"",
                           sp->format.name);
     http_reply_header(r, "Cache-Control", "no-cache");
@@ -194,15 +209,51 @@ static int write_event(struct request *r, const char *name, json_t *json)
 
 static int write_delta(struct request *r, const void *data, size_t n)
 {
-    size_t room = AV_BASE64_SIZE(n);
-    char *text = mem_try(room, 1);
-    if (!text || !av_base64_encode(text, (int)room, data, (int)n)) {
-        mem_free(text);
-        return ERR_MEMORY;
+    return write_event(
+        r, NULL,
+        json_pack("{s:s, s:o}", "type", "speech.audio.delta", "audio", timed_audio(data, n)));
+}
+
+/* The words that are new, in events of their own; a sentence when it is whole (all: the last one
+ * is). */
+static int write_times(struct request *r, struct speech *sp, bool all)
+{
+    struct captions *c = &sp->captions;
+    const struct jabbertts_stream *stream = pump_stream(sp->pump);
+    int rc = stream ? captions_take(c, stream) : 0, whole = c->n, n_word = c->n;
+    if (rc < 0)
+        return rc;
+    while (!all && whole > 0 && c->word[whole - 1].sentence == c->word[c->n - 1].sentence)
+        whole--;
+    rc = 0;
+    if (sp->params.times & PARAM_TIMES_WORD && c->n > sp->n_told)
+        rc = write_event(r, NULL, timed_event(c, sp->n_told, false));
+    sp->n_told = n_word;
+    if (rc == 0 && sp->params.times & PARAM_TIMES_SENTENCE && whole > sp->n_sentence_told) {
+        c->n = whole;
+        rc = write_event(r, NULL, timed_event(c, sp->n_sentence_told, true));
+        c->n = n_word;
+        sp->n_sentence_told = whole;
     }
-    json_t *json = json_pack("{s:s,s:s}", "type", "speech.audio.delta", "audio", text);
-    mem_free(text);
-    return write_event(r, NULL, json);
+    return rc;
+}
+
+/* A line of Kokoro's: sound, and the words that are new. */
+static int write_line(struct request *r, struct speech *sp, const void *data, size_t n)
+{
+    const struct jabbertts_stream *stream = pump_stream(sp->pump);
+    int rc = stream ? captions_take(&sp->captions, stream) : 0;
+    json_t *json = rc < 0 ? NULL
+                          : timed_kokoro(&sp->captions, sp->n_told, sp->params.return_timestamps,
+                                         sp->format.type, data, n);
+    char *s = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    sp->n_told = sp->captions.n;
+    rc = s ? http_write(r, s, strlen(s)) : ERR_MEMORY;
+    if (rc == 0)
+        rc = http_write(r, "\n", 1);
+    free(s);
+    json_decref(json);
+    return rc;
 }
 
 static void speech_start(struct request *r, struct speech *sp)
@@ -222,8 +273,12 @@ static int speech_write(void *cookie, const void *data, size_t n)
     if (!sp->params.stream)
         return sp->spool_rc = spool_add(&sp->whole, data, n);
     speech_start(sp->request, sp);
-    return sp->params.stream_format ? write_delta(sp->request, data, n)
-                                    : http_write(sp->request, data, n);
+    if (sp->shape == SPEECH_LINES)
+        return write_line(sp->request, sp, data, n);
+    if (sp->shape == SPEECH_SOUND)
+        return http_write(sp->request, data, n);
+    int rc = write_delta(sp->request, data, n);
+    return rc < 0 || !sp->params.times ? rc : write_times(sp->request, sp, false);
 }
 
 static bool speech_has_room(void *cookie)
@@ -255,6 +310,31 @@ static int parse_body(struct request *r, struct speech *sp, struct api_error *e)
     return params_parse(body, r->body.len, &limits, &sp->params, e);
 }
 
+/* What shape the answer gets: by its path and fields. */
+static int speech_choose_shape(const struct request *r, struct speech *sp, struct api_error *e)
+{
+    struct speech_params *p = &sp->params;
+    if (strcmp(r->route->name, "timestamps") == 0) {
+        sp->shape = SPEECH_TIMES;
+        p->stream = p->stream_format = 0;
+        p->times = p->times ? p->times : PARAM_TIMES_WORD | PARAM_TIMES_SENTENCE;
+    } else if (strcmp(r->route->name, "captioned") == 0) {
+        sp->shape = p->stream ? SPEECH_LINES : SPEECH_CAPTIONED;
+        p->stream_format = 0;
+    } else {
+        sp->shape = p->stream_format ? SPEECH_EVENTS : SPEECH_SOUND;
+        p->stream = p->stream || p->stream_format; /* events have no length to wait for */
+        if (p->times && sp->shape != SPEECH_EVENTS)
+            return api_fail(e, FAULT_INVALID_VALUE, "timestamp_granularities",
+                            "'timestamp_granularities' wants \"stream_format\": \"sse\", or POST "
+                            "/v1/audio/speech/timestamps");
+    }
+    p->request.words = p->times || sp->shape >= SPEECH_CAPTIONED;
+    sp->captions.text = p->request.text;
+    sp->captions.speed = p->encoder.speed > 0 ? p->encoder.speed : 1;
+    return 0;
+}
+
 static int speech_begin(struct request *r, struct api_error *e)
 {
     struct speech *sp = mem_try(1, sizeof *sp);
@@ -264,8 +344,8 @@ static int speech_begin(struct request *r, struct api_error *e)
     sp->request = r;
     spool_init(&sp->whole, &r->server->spool, HTTP_WHOLE_BYTES);
     if (check_content_type(r, e) < 0 || parse_body(r, sp, e) < 0 ||
-        ask_check_model(r->server, sp->params.model, e) < 0 || check_time(r, &sp->params, e) < 0 ||
-        speech_submit(r, sp, e) < 0) {
+        speech_choose_shape(r, sp, e) < 0 || ask_check_model(r->server, sp->params.model, e) < 0 ||
+        check_time(r, &sp->params, e) < 0 || speech_submit(r, sp, e) < 0) {
         speech_free(&sp->state);
         return -1;
     }
@@ -292,14 +372,16 @@ static void speech_fail(struct request *r, struct speech *sp, const struct api_e
         return;
     }
     r->error = *e;
-    if (sp->params.stream_format)
+    if (sp->shape == SPEECH_EVENTS)
         write_event(r, "error", api_error_json(e));
-    http_write_end(r, !sp->params.stream_format);
+    http_write_end(r, sp->shape != SPEECH_EVENTS);
 }
 
-static void end_events(struct request *r, const struct speech *sp)
+static void end_events(struct request *r, struct speech *sp)
 {
     struct jabbertts_progress p;
+    if (sp->params.times)
+        write_times(r, sp, true);
     pump_progress(sp->pump, &p);
     write_event(r, NULL,
                 json_pack("{s:s,s:{s:i,s:i,s:i}}", "type", "speech.audio.done", "usage",
@@ -318,6 +400,26 @@ static void speech_publish(struct request *r, struct speech *sp)
     sp->download = NULL;
 }
 
+/* One JSON with the sound and its times. */
+static void send_timed(struct request *r, struct speech *sp)
+{
+    const struct jabbertts_stream *stream = pump_stream(sp->pump);
+    const char *sound = spool_data(&sp->whole);
+    json_t *json = NULL;
+    if (sound && (!stream || captions_take(&sp->captions, stream) >= 0))
+        json = sp->shape == SPEECH_TIMES
+                   ? timed_whole(&sp->captions, &sp->params, sp->audio_s / sp->captions.speed,
+                                 sound, sp->whole.len)
+                   : timed_kokoro(&sp->captions, 0, sp->params.return_timestamps, sp->format.type,
+                                  sound, sp->whole.len);
+    if (json)
+        http_reply_json(r, 200, json);
+    else
+        http_reply_error(r, &(struct api_error){.fault = FAULT_MEMORY,
+                                                .message = "out of memory for an answer"});
+    http_ready(r);
+}
+
 static void send_whole(struct request *r, struct speech *sp)
 {
     unsigned char head[JABBERTTS_HEAD_MAX];
@@ -326,6 +428,10 @@ static void send_whole(struct request *r, struct speech *sp)
         spool_rewrite(&sp->whole, head, n);
     set_headers(r, sp);
     speech_publish(r, sp); /* before the client can know */
+    if (sp->shape != SPEECH_SOUND) {
+        send_timed(r, sp);
+        return;
+    }
     spool_done(&r->reply.body);
     r->reply.body = sp->whole;
     spool_init(&sp->whole, &r->server->spool, HTTP_WHOLE_BYTES);
@@ -341,8 +447,10 @@ static void speech_finish(struct request *r, struct speech *sp)
     }
     speech_start(r, sp);
     speech_publish(r, sp);
-    if (sp->params.stream_format)
+    if (sp->shape == SPEECH_EVENTS)
         end_events(r, sp);
+    else if (sp->shape == SPEECH_LINES)
+        write_line(r, sp, "", 0); /* the last words, which are known when all is made */
     http_write_end(r, false);
 }
 
