@@ -6,6 +6,7 @@
 #   make test-mutations  do the tests notice when a decision of the scheduler is wrong?
 #   make test-fullsize   the published checkpoint's names, nestings and sizes (minutes, 10 GB)
 #   make test-clients    OpenAI's clients and a browser against a live server (installs them)
+#   make test-onnx       engine onnx: against our kernels, and the server's HTTP tests on it (fetches ONNX Runtime)
 #   make fuzz            every fuzz target for FUZZ_SECONDS (clang)
 #   make lint            banned functions, layering, function lengths, format
 #   make bench           benchmarks of bench/
@@ -94,6 +95,13 @@ SRC := $(filter-out $(foreach i,$(filter-out $(ISA_$(ARCH)),$(ISA_ALL)),src/kern
        $(wildcard src/base/*.c src/kernels/*.c src/formats/*.c src/model/*.c src/text/*.c \
                   src/audio/*.c src/store/*.c src/engine/*.c src/tools/*.c src/engine/*/*.c \
                   src/hub/*.c))
+# ONNX Runtime is loaded when it is asked for; to build only its header is needed (packaging/setup --onnx).
+ONNXRUNTIME := $(patsubst %/onnxruntime/onnxruntime_c_api.h,%,$(firstword $(wildcard \
+                 build/onnxruntime/include/onnxruntime/onnxruntime_c_api.h \
+                 /usr/include/onnxruntime/onnxruntime_c_api.h)))
+SRC := $(filter-out $(if $(ONNXRUNTIME),src/model/ort_none.c,src/model/ort.c src/model/ort_model.c \
+                         src/model/ort_lm.c src/model/ort_codec.c),$(SRC))
+ALL_CFLAGS += $(if $(filter-out /usr/include,$(ONNXRUNTIME)),-isystem $(ONNXRUNTIME))
 SERVER := $(wildcard src/server/*.c)
 CLI := $(wildcard src/cli/*.c)
 OBJ := $(SRC:%.c=$(BUILD)/%.o)
@@ -103,7 +111,7 @@ CLI_OBJ := $(CLI:%.c=$(BUILD)/%.o)
 UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 
-.PHONY: all test test-mutations test-fullsize test-clients check-isa lint fuzz bench coverage install uninstall clean
+.PHONY: all test test-mutations test-fullsize test-clients test-onnx check-isa lint fuzz bench coverage install uninstall clean
 all: $(BUILD)/jabbertts $(BUILD)/libjabbertts.a $(BUILD)/libjabbertts.so $(BUILD)/jabbertts.pc
 
 -include $(OBJ:.o=.d) $(SERVER_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
@@ -130,11 +138,19 @@ $(ONNX_SCHEMA).o: $(ONNX_SCHEMA).c Makefile
 $(BUILD)/src/formats/onnx.o: $(ONNX_SCHEMA).c
 OBJ += $(ONNX_SCHEMA).o
 
-$(BUILD)/libjabbertts.a: $(OBJ)
-	$(Q)rm -f $@ && ar rcs $@ $^
+# With ONNX Runtime's header there are other objects, so the libraries are made anew.
+ifneq ($(ONNXRUNTIME),$(shell cat $(BUILD)/onnxruntime.from 2>/dev/null))
+.PHONY: $(BUILD)/onnxruntime.from
+endif
+$(BUILD)/onnxruntime.from:
+	@mkdir -p $(@D)
+	@echo '$(ONNXRUNTIME)' > $@
 
-$(BUILD)/libjabbertts.so: $(OBJ)
-	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libjabbertts.so.0 $^ $(LIBS) -o $@
+$(BUILD)/libjabbertts.a: $(OBJ) $(BUILD)/onnxruntime.from
+	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
+
+$(BUILD)/libjabbertts.so: $(OBJ) $(BUILD)/onnxruntime.from
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libjabbertts.so.0 $(filter %.o,$^) $(LIBS) -o $@
 
 # The server is no part of the library, but its unit tests and fuzz targets link it.
 $(BUILD)/libserver.a: $(SERVER_OBJ)
@@ -192,6 +208,15 @@ test-mutations:
 
 test-fullsize: $(BUILD)/jabbertts
 	BUILD=$(BUILD) python3 tests/fullsize/run.py
+
+# With ONNX Runtime, which this fetches: the graphs against our kernels, and the server on them.
+test-onnx:
+	packaging/setup --onnx
+	$(MAKE) $(BUILD)/jabbertts $(BUILD)/tests/test_ort
+	$(BUILD)/tests/test_ort
+	sh tests/cli/onnx.sh
+	for t in tests/http/test_*.py; do \
+	    JABBERTTS_ENGINE=onnx BUILD=$(BUILD) PYTHONDONTWRITEBYTECODE=1 python3 $$t || exit 1; done
 
 test-clients: $(BUILD)/jabbertts
 	BUILD=$(BUILD) python3 tests/clients/run.py

@@ -98,9 +98,14 @@ struct jabbertts_options {
                         * half of f16; NULL: q8_0 for models in 4 bits, f32 for f32, else f16 */
     int prefix_mb;     /* MiB for what the model remembers of voices' prompts, so that a voice's
                           second request starts at its own text; 0: nothing (default 256) */
-    const char *prefix_dir; /* a directory to keep that in, up to 1 GiB, for later runs and other
+    const char *prefix_dir;   /* a directory to keep that in, up to 1 GiB, for later runs and other
                                processes with the same model file; NULL: memory alone */
-    const char *lexicon;    /* file of words and how they are said; NULL: none */
+    const char *lexicon;      /* file of words and how they are said; NULL: none */
+    const char *engine;       /* what computes: "own", our kernels; "onnx", ONNX Runtime; NULL: own.
+                             * An exported folder (docs/ONNX.md) is always for "onnx". */
+    const char *onnx_dir;     /* where the graphs of model files are kept; NULL: folders only */
+    const char *onnx_library; /* libonnxruntime.so; NULL: where it is installed */
+    const char *onnx_provider; /* "cpu", "dnnl", "openvino"; NULL: cpu */
 };
 /* A lexicon that was edited after the engine was opened is read again before the next request.  If
  * it is bad then, the old one stays and this says why; 0: all is well. */
@@ -149,7 +154,7 @@ JABBERTTS_API void jabbertts_load(struct jabbertts *tts, struct jabbertts_load *
 /* One model of an engine.  Strings live as long as it does. */
 struct jabbertts_model_info {
     const char *name, *path;
-    const char *engine;  /* what speaks: "dual-ar" or "espeak-ng" */
+    const char *engine;  /* what speaks: "dual-ar", "onnx" or "espeak-ng" */
     const char *licence; /* as its file says, or "" */
     size_t file_bytes;
     size_t memory_bytes; /* that it takes when it is loaded: weights, slots, caches at their most */

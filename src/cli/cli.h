@@ -93,5 +93,7 @@ int cli_read_text(const struct options *o, char **ret);
 int cli_write_file(const char *path, const char *text);
 /* Where users' voices are kept: given, else $XDG_DATA_HOME/jabbertts/voices, else below $HOME. */
 const char *cli_voice_dir(const char *given, char *path, size_t n);
+/* Where graphs of models are kept: given, else $XDG_CACHE_HOME/jabbertts/onnx, else below $HOME. */
+const char *cli_onnx_dir(const char *given, char *path, size_t n);
 
 #endif

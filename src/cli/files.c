@@ -123,3 +123,17 @@ const char *cli_voice_dir(const char *given, char *path, size_t n)
         snprintf(path, n, "/var/lib/jabbertts/voices");
     return path;
 }
+
+const char *cli_onnx_dir(const char *given, char *path, size_t n)
+{
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (given)
+        return given;
+    if (cache && *cache == '/')
+        snprintf(path, n, "%s/jabbertts/onnx", cache);
+    else if (home && *home)
+        snprintf(path, n, "%s/.cache/jabbertts/onnx", home);
+    else /* a service */
+        snprintf(path, n, "/var/cache/jabbertts/onnx");
+    return path;
+}

@@ -1,5 +1,7 @@
 #include "cli/hub.h"
 
+#include <limits.h>
+
 #include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -243,6 +245,8 @@ int cli_find_models(struct options *o)
     const unsigned with_argument = INSPECT | BENCH | CALIBRATE,
                    with_option = SAY | TEXT | VOICES | BENCH | CALIBRATE;
     const char *argument = o->n_argument ? o->argument[0] : NULL;
+    static char onnx_dir[PATH_MAX];
+    o->server.engine.onnx_dir = cli_onnx_dir(o->server.engine.onnx_dir, onnx_dir, sizeof onnx_dir);
     if (o->command->bit & SERVE)
         return find_served(o);
     if (o->models.n)

@@ -117,6 +117,8 @@ const struct command cli_commands[] = {
 
 static const char *const log_words[] = {"text", "json", "none", NULL};
 static const char *const cache_words[] = {"f32", "f16", "q8_0", NULL};
+static const char *const engine_words[] = {"own", "onnx", NULL};
+static const char *const provider_words[] = {"cpu", "dnnl", "openvino", NULL};
 static const char *const isa_words[] = {"ref", "avx2", "avxvnni", "avx512", "amx", "neon", NULL};
 static const char *const format_words[] = {"wav", "mp3", "opus", "aac", "m4a", "flac", "pcm", NULL};
 static const char *const stage_words[] = {"clean",  "normalized", "sentences", "phonemes",
@@ -238,6 +240,20 @@ const struct option_row option_rows[] = {
     {.name = "isa", SETTING(SAY | SERVE | BENCH), .type = WORD, AT(server.engine.isa),
      .words = isa_words, .placeholder = "NAME",
      .help = "instruction set (default: the best here)"},
+    {.name = "engine", SETTING(SAY | SERVE | BENCH), .type = WORD, AT(server.engine.engine),
+     .words = engine_words, .placeholder = "NAME",
+     .help = "what computes: own, or onnx, which is ONNX Runtime (default: own; an exported folder "
+             "is always for onnx)"},
+    {.name = "onnx_dir", SETTING(SAY | SERVE | BENCH), .type = STRING, AT(server.engine.onnx_dir),
+     .placeholder = "DIR",
+     .help = "where engine onnx keeps the graphs of models (default: "
+             "$XDG_CACHE_HOME/jabbertts/onnx)"},
+    {.name = "onnx_library", SETTING(SAY | SERVE | BENCH), .type = STRING,
+     AT(server.engine.onnx_library), .placeholder = "FILE",
+     .help = "libonnxruntime.so (default: where it is installed)"},
+    {.name = "onnx_provider", SETTING(SAY | SERVE | BENCH), .type = WORD,
+     AT(server.engine.onnx_provider), .words = provider_words, .placeholder = "NAME",
+     .help = "of ONNX Runtime, what its library was built with (default: cpu)"},
     {.name = "cache", SETTING(SAY | SERVE | EVAL | BENCH), .type = WORD, AT(server.engine.cache),
      .words = cache_words, .placeholder = "TYPE",
      .help = "how keys and values are kept (default: by the model's matrices)"},

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "base/pool.h"
+#include "engine/dual_ar/onnx.h"
+#include "model/export.h"
 #include "model/model.h"
 #include "text/lexicon.h"
 
@@ -100,6 +102,8 @@ static int engine_check_options(const struct jabbertts_options *o, struct err *e
     if (!(o->max_wait_s >= 0) || !(o->idle_s >= 0))
         return err_set(e, ERR_ARGUMENT, "max_wait_s is %g, idle_s is %g, must not be negative",
                        o->max_wait_s, o->idle_s);
+    if (o->engine && strcmp(o->engine, ENGINE_OWN) != 0 && strcmp(o->engine, ENGINE_ONNX) != 0)
+        return err_set(e, ERR_ARGUMENT, "engine is \"%.32s\", must be own or onnx", o->engine);
     if (o->context < 0)
         return err_set(e, ERR_ARGUMENT, "context is %d, must not be negative", o->context);
     if (o->n_model < 0 || o->n_model > LIMIT_MODELS)
@@ -134,6 +138,16 @@ static int engine_check_model(const struct models *all, const struct jabbertts *
     return 0;
 }
 
+/* The engine of the model at path, which becomes the file in it where it is an exported folder. */
+static const struct voice_engine *engine_kind(const char *wish, char *path)
+{
+    size_t n = strlen(path);
+    bool folder = onnx_is_folder(path), onnx = wish && strcmp(wish, ENGINE_ONNX) == 0;
+    if (folder)
+        snprintf(path + n, PATH_MAX - n, "/" EXPORT_METADATA);
+    return folder || onnx ? &engine_onnx : &engine_dual_ar;
+}
+
 /* A model without its weights, and its thread. */
 static int engine_add(struct models *all, const struct jabbertts_options *o,
                       const struct jabbertts_model *m, struct err *e)
@@ -153,9 +167,9 @@ static int engine_add(struct models *all, const struct jabbertts_options *o,
     pthread_condattr_destroy(&clock);
     all->model[all->n++] = tts;
     tts->all = all;
-    tts->kind = espeak ? &engine_espeak : &engine_dual_ar;
+    tts->name = engine_name(m->name, espeak ? ENGINE_ESPEAK : path);
+    tts->kind = espeak ? &engine_espeak : engine_kind(o->engine, path);
     tts->path = mem_strndup(espeak ? ENGINE_ESPEAK : path, PATH_MAX);
-    tts->name = tts->path ? engine_name(m->name, tts->path) : NULL;
     tts->licence = "";
     tts->n_queue_max = o->queue;
     tts->max_wait_s = o->max_wait_s;

@@ -6,7 +6,8 @@
  *                            struct front: what callers see and change of it
  *                            struct jabbertts_stream (stream.h): a request
  *
- * An engine is a table of functions.  There are two: dual_ar/ (S1 and its kind) and espeak.c.  What
+ * An engine is a table of functions: of dual_ar/ (S1 and its kind), with our kernels or in ONNX
+ * Runtime, and of espeak.c.  What
  * both need stands above them, once: queue, admission, deadlines, cancelling, counts, idling and
  * memory (thread.c, models.c), effects, pauses, marks and progress (stream.c).
  *
@@ -25,6 +26,8 @@
 #include "text/text.h"
 
 #define ENGINE_ESPEAK "espeak-ng" /* as the name of a model */
+#define ENGINE_OWN    "own"       /* as options say it */
+#define ENGINE_ONNX   "onnx"
 
 struct front;
 struct model;
@@ -58,6 +61,7 @@ struct voice_engine {
                      struct err *e);
 };
 extern const struct voice_engine engine_dual_ar, engine_espeak;
+extern const struct voice_engine engine_onnx; /* as dual_ar, computed by ONNX Runtime */
 
 struct encode_job { /* a clip to codes, on the engine thread, a step between two frames */
     struct encode_job *next;

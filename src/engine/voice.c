@@ -29,7 +29,7 @@ const char *jabbertts_voice_default(const struct jabbertts *tts)
 
 int jabbertts_voices_imitated(const struct jabbertts *tts)
 {
-    return tts->kind == &engine_dual_ar && dual_ar_of(tts)->stock != NULL;
+    return tts->model != NULL && dual_ar_of(tts)->stock != NULL;
 }
 
 _Static_assert(JABBERTTS_CLIPS_MAX == LIMIT_REFERENCES, "one limit, two headers");

@@ -150,15 +150,7 @@ int jabbertts_store_rename(struct jabbertts_store *s, const struct jabbertts_whi
 
 int64_t store_fingerprint(const struct jabbertts *tts, const char *prefix)
 {
-    uint64_t hash = 14695981039346656037u;
-    for (int i = 0; i < gguf_n_tensors(tts->model->file); i++) {
-        const struct gguf_tensor *t = gguf_tensor_at(tts->model->file, i);
-        if (strncmp(t->name, prefix, strlen(prefix)) != 0)
-            continue;
-        for (size_t k = 0; k < t->n_bytes && k < 64; k++)
-            hash = (hash ^ ((const unsigned char *)t->data)[k]) * 1099511628211u;
-    }
-    return (int64_t)hash;
+    return model_fingerprint(tts->model->file, prefix);
 }
 
 struct store_codes store_codes_of(const struct jabbertts_voice *v, int clip, int64_t fingerprint)

@@ -5,6 +5,7 @@
 
 #define STREAM_ARENA   ((size_t)64 << 10)
 #define ENCODING_ARENA ((size_t)1 << 20)
+#define DRIVEN_PASS    32 /* frames that a driver gets at once */
 
 /* --- loading ---------------------------------------------------------------------------------- */
 
@@ -22,6 +23,20 @@ int codec_load(const struct gguf *g, const struct spec_codec *s, struct kern_exe
     if (r == 0)
         *ret = c;
     return r;
+}
+
+int codec_new_driven(const struct codec_driver *d, const struct spec_codec *s,
+                     struct mem_arena *arena, bool encoder, struct codec **ret, struct err *e)
+{
+    struct codec *c = mem_arena_array(arena, 1, sizeof *c);
+    if (!c)
+        return err_set(e, ERR_MEMORY, "no memory for the codec");
+    c->s = *s;
+    c->driver = d;
+    c->has_encoder = encoder;
+    c->has_decoder = !encoder;
+    *ret = c;
+    return 0;
 }
 
 const struct spec_codec *codec_spec(const struct codec *c)
@@ -49,7 +64,11 @@ int codec_stream_new(struct codec *c, struct codec_stream **ret, struct err *e)
     }
     s->codec = c;
     s->arena = arena;
-    int r = codec_carry_init(&s->carry, &c->dec, arena, e);
+    int r = 0;
+    if (!c->driver)
+        r = codec_carry_init(&s->carry, &c->dec, arena, e);
+    else if (!(s->driven = c->driver->stream_new(c->driver->self)))
+        r = err_set(e, ERR_MEMORY, "no memory for a codec stream");
     if (r < 0)
         codec_stream_free(s);
     else
@@ -61,18 +80,25 @@ void codec_stream_free(struct codec_stream *s)
 {
     if (!s)
         return;
-    codec_carry_done(&s->carry, &s->codec->dec);
+    if (s->codec->driver)
+        s->codec->driver->stream_free(s->codec->driver->self, s->driven);
+    else
+        codec_carry_done(&s->carry, &s->codec->dec);
     mem_arena_free(s->arena);
 }
 
 void codec_stream_reset(struct codec_stream *s)
 {
     const struct codec_chain *chain = &s->codec->dec;
+    s->carry.n_frame = 0;
+    s->carry.broken = false;
+    if (s->codec->driver) {
+        s->codec->driver->stream_reset(s->codec->driver->self, s->driven);
+        return;
+    }
     memset(s->carry.state, 0, chain->n_state * sizeof *s->carry.state);
     for (int i = 0; i < chain->n_stack; i++)
         transformer_kv_reset(s->carry.kv[i]);
-    s->carry.n_frame = 0;
-    s->carry.broken = false;
 }
 
 int codec_stream_frames(const struct codec_stream *s)
@@ -154,9 +180,31 @@ static void decode_pass(struct codec_pass *p, const int32_t *codes, size_t codes
     }
 }
 
+/* A driver wants the codes of a stretch together; it gets a copy where they are part of more. */
+static void decode_driven(struct codec *c, struct codec_stream *s, const int32_t *codes,
+                          int n_frame, float *pcm)
+{
+    int32_t part[LIMIT_CODEBOOKS * DRIVEN_PASS];
+    size_t hop = (size_t)c->s.frame_samples;
+    for (int t = 0; t < n_frame; t += DRIVEN_PASS) {
+        int n = n_frame - t < DRIVEN_PASS ? n_frame - t : DRIVEN_PASS;
+        for (int q = 0; q < c->s.n_codebook; q++)
+            memcpy(part + q * n, codes + q * n_frame + t, (size_t)n * sizeof *part);
+        struct codec_stretch k = {s->carry.n_frame, n, part, pcm + (size_t)t * hop};
+        c->driver->run(c->driver->self, s->driven, &k);
+        if (!kern_all_finite(k.pcm, (size_t)n * hop))
+            s->carry.broken = true;
+        s->carry.n_frame += n;
+    }
+}
+
 void codec_decode(struct codec *c, struct codec_stream *s, const int32_t *codes, int n_frame,
                   float *pcm, struct kern_exec *x)
 {
+    if (c->driver) {
+        decode_driven(c, s, codes, n_frame, pcm);
+        return;
+    }
     for (int t = 0; t < n_frame; t += CODEC_PASS) {
         int n = n_frame - t < CODEC_PASS ? n_frame - t : CODEC_PASS;
         struct codec_pass p = {c, &c->dec, &c->work, &s->carry, x, n};
@@ -177,11 +225,12 @@ int codec_n_frames(const struct codec *c, size_t n_sample)
 /* Frames that every transformer of the encoder has positions for. */
 int codec_max_encode_frames(const struct codec *c)
 {
-    int n = INT_MAX;
-    for (int i = 0; i < c->enc.n_stack; i++) {
-        const struct codec_stack *s = codec_chain_stack(&c->enc, i);
-        int of_stack = s->s->n_position / s->rows;
-        n = of_stack < n ? of_stack : n;
+    const struct spec_codec *s = &c->s;
+    int n = s->pre.n_layer > 0 ? s->pre.n_position : INT_MAX, rows = s->frame_samples;
+    for (int i = 0; i < s->n_encoder_rate; i++) {
+        rows /= s->encoder_rate[i];
+        if (s->encoder_layers[i] > 0 && s->enc[i].n_position / rows < n)
+            n = s->enc[i].n_position / rows;
     }
     return n;
 }
@@ -253,6 +302,7 @@ static void encode_latent(struct codec_pass *p, int32_t *codes, size_t codes_str
 struct codec_encoding {
     struct codec *codec;
     struct mem_arena *arena; /* in which it is, too */
+    void *driven;            /* as in struct codec_stream */
     struct codec_work work;
     struct codec_carry carry;
     size_t n_sample;
@@ -277,8 +327,12 @@ int codec_encoding_new(struct codec *c, size_t n_sample, struct codec_encoding *
     g->arena = arena;
     g->n_sample = n_sample;
     g->n_frame = n_frame;
-    int r = codec_work_init(&g->work, &c->enc, arena, e);
-    if (r == 0)
+    int r = 0;
+    if (!c->driver)
+        r = codec_work_init(&g->work, &c->enc, arena, e);
+    else if (!(g->driven = c->driver->stream_new(c->driver->self)))
+        r = err_set(e, ERR_MEMORY, "no memory to encode a clip");
+    if (r == 0 && !c->driver)
         r = codec_carry_init(&g->carry, &c->enc, arena, e);
     if (r < 0)
         codec_encoding_free(g);
@@ -291,8 +345,29 @@ void codec_encoding_free(struct codec_encoding *g)
 {
     if (!g)
         return;
-    codec_carry_done(&g->carry, &g->codec->enc);
+    if (g->codec->driver)
+        g->codec->driver->stream_free(g->codec->driver->self, g->driven);
+    else
+        codec_carry_done(&g->carry, &g->codec->enc);
     mem_arena_free(g->arena);
+}
+
+/* n frames from the t-th on, filled up with zeros.  Without memory for them they are silence. */
+static void encode_driven(struct codec_encoding *g, const float *pcm, int32_t *codes, int t, int n)
+{
+    const struct codec *c = g->codec;
+    int32_t part[LIMIT_CODEBOOKS * CODEC_PASS] = {0};
+    size_t hop = (size_t)c->s.frame_samples, first = (size_t)t * hop;
+    size_t n_real = g->n_sample - first < (size_t)n * hop ? g->n_sample - first : (size_t)n * hop;
+    float *whole = mem_try((size_t)n * hop, sizeof *whole);
+    struct codec_stretch k = {t, n, part, whole};
+    if (whole) {
+        memcpy(whole, pcm + first, n_real * sizeof *whole);
+        c->driver->run(c->driver->self, g->driven, &k);
+    }
+    for (int q = 0; q < c->s.n_codebook; q++)
+        memcpy(codes + (size_t)q * (size_t)g->n_frame + t, part + q * n, (size_t)n * sizeof *part);
+    mem_free(whole);
 }
 
 bool codec_encoding_step(struct codec_encoding *g, const float *pcm, int32_t *codes,
@@ -301,7 +376,10 @@ bool codec_encoding_step(struct codec_encoding *g, const float *pcm, int32_t *co
     struct codec_pass p = {g->codec, &g->codec->enc, &g->work, &g->carry, x, 0};
     int t = g->carry.n_frame, n = g->n_frame - t < CODEC_PASS ? g->n_frame - t : CODEC_PASS;
     size_t first = (size_t)t * (size_t)g->codec->s.frame_samples;
-    if (n > 0) {
+    if (n > 0 && g->codec->driver) {
+        encode_driven(g, pcm, codes, t, n);
+        g->carry.n_frame += n;
+    } else if (n > 0) {
         encode_steps(&p, pcm + first, g->n_sample - first, n);
         encode_latent(&p, codes + t, (size_t)g->n_frame);
         g->carry.n_frame += n;

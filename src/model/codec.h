@@ -25,6 +25,23 @@ int codec_load(const struct gguf *g, const struct spec_codec *s, struct kern_exe
                struct err *e);
 const struct spec_codec *codec_spec(const struct codec *c);
 
+/* What computes one direction in the place of our kernels; a driver outlives the codec. */
+struct codec_stretch {
+    int first, n_frame; /* frames before it, and of it: at most 32 */
+    int32_t *codes;     /* [Q, n_frame] */
+    float *pcm;         /* [n_frame * frame_samples] */
+};
+struct codec_driver {
+    void *self;
+    void *(*stream_new)(void *self); /* NULL: out of memory */
+    void (*stream_reset)(void *self, void *stream);
+    void (*stream_free)(void *self, void *stream); /* NULL is fine */
+    void (*run)(void *self, void *stream, const struct codec_stretch *t);
+};
+/* In the arena, like codec_load's. */
+int codec_new_driven(const struct codec_driver *d, const struct spec_codec *s,
+                     struct mem_arena *arena, bool encoder, struct codec **ret, struct err *e);
+
 /* State of one decoding stream: everything convolutions and attention carry over. */
 struct codec_stream;
 int codec_stream_new(struct codec *c, struct codec_stream **ret, struct err *e);

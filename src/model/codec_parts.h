@@ -80,6 +80,7 @@ struct codec_carry { /* what a stream remembers */
 
 struct codec {
     struct spec_codec s;
+    const struct codec_driver *driver; /* NULL: our kernels compute, with what follows */
     bool has_decoder, has_encoder;
     struct rvq_book book[LIMIT_CODEBOOKS];
     struct codec_chain dec, enc;
@@ -92,6 +93,7 @@ struct codec {
 struct codec_stream {
     struct codec *codec;
     struct mem_arena *arena; /* in which the stream is, too */
+    void *driven; /* the driver's; then only carry.n_frame counts */
     struct codec_carry carry;
 };
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "model/export_parts.h"
+#include "model/model.h"
 
 static const struct export_part {
     const char *name;
@@ -48,6 +49,7 @@ static int export_metadata(const struct export *x, const char *dir, struct err *
     char path[4096];
     struct gguf_writer *w;
     enum gguf_kind kind;
+    int64_t print;
     if (snprintf(path, sizeof path, "%s/" EXPORT_METADATA, dir) >= (int)sizeof path)
         return err_set(e, ERR_LIMIT, "the path %.64s... is too long", dir);
     int rc = gguf_writer_new(path, &w, e);
@@ -55,6 +57,8 @@ static int export_metadata(const struct export *x, const char *dir, struct err *
         return rc;
     for (int i = 0; gguf_key_at(x->file, i, &kind); i++)
         gguf_put_copy(w, x->file, i);
+    if (gguf_get_int(x->file, MODEL_FINGERPRINT, INT64_MIN, INT64_MAX, &print, NULL) < 0)
+        gguf_put_int(w, MODEL_FINGERPRINT, GGUF_I64, model_fingerprint(x->file, "codec."));
     rc = gguf_writer_begin(w, e);
     if (rc == 0)
         rc = gguf_writer_finish(w, e);

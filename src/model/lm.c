@@ -11,6 +11,7 @@
 
 struct lm {
     struct spec_lm s;
+    const struct lm_driver *driver; /* NULL: our kernels compute, with what follows */
     enum kern_type kv_type, fast_kv_type;
     bool full_head;
     int max_row, max_batch;
@@ -32,9 +33,11 @@ struct lm {
 };
 
 struct lm_slot {
-    struct transformer_kv *kv;
-    int length, capacity;
-    bool broken; /* a column was fed whose embedding is not finite */
+    const struct lm *lm;
+    struct transformer_kv *kv; /* NULL with a driver */
+    size_t n_bytes;            /* of plain.rows */
+    struct lm_plain plain;     /* without a driver only length and capacity */
+    bool broken;               /* a column was fed whose embedding is not finite */
     struct transformer_span span;
 };
 
@@ -227,6 +230,29 @@ int lm_load(const struct gguf *g, const struct spec_lm *s, struct kern_exec *x,
     return rc;
 }
 
+int lm_new_driven(const struct lm_driver *d, const struct spec_lm *s, int max_batch,
+                  struct lm **ret, struct err *e)
+{
+    struct lm *m = mem_try(1, sizeof *m);
+    size_t n = (size_t)max_batch;
+    if (m) {
+        m->s = *s;
+        m->driver = d;
+        m->max_batch = max_batch;
+        m->head.n_out = s->semantic_end - s->semantic_begin + 2;
+        m->batch.hidden = mem_try(n * (size_t)s->slow.dim, sizeof(float));
+        m->batch.logits = mem_try(n * (size_t)s->codebook_size, sizeof(float));
+        m->batch.code = mem_try(n, sizeof *m->batch.code);
+    }
+    if (!m || !m->batch.hidden || !m->batch.logits || !m->batch.code) {
+        lm_free(m);
+        return err_set(e, ERR_MEMORY, "out of memory for the language model");
+    }
+    m->max_row = 256;
+    *ret = m;
+    return 0;
+}
+
 void lm_free(struct lm *m)
 {
     for (int i = 0; m && m->fast_kv && i < m->max_batch; i++)
@@ -263,13 +289,34 @@ enum kern_type lm_kv_type(const struct lm *m)
     return m->kv_type;
 }
 
+static size_t plain_column(const struct lm *m) /* floats of one array */
+{
+    return (size_t)m->s.slow.n_head_kv * (size_t)m->s.slow.head_dim;
+}
+
+static size_t plain_arrays(const struct lm *m)
+{
+    return 2 * (size_t)m->s.slow.n_layer;
+}
+
+static int new_plain(const struct lm *m, struct lm_slot *s, struct err *e)
+{
+    s->n_bytes = plain_arrays(m) * (size_t)s->plain.capacity * plain_column(m) * sizeof(float);
+    s->plain.rows = mem_pages_new(s->n_bytes + 1);
+    return s->plain.rows ? 0
+                         : err_set(e, ERR_MEMORY, "out of memory for a cache of %d positions",
+                                   s->plain.capacity);
+}
+
 int lm_slot_new(const struct lm *m, int n_context, struct lm_slot **ret, struct err *e)
 {
     struct lm_slot *s = mem_try(1, sizeof *s);
     if (!s)
         return err_set(e, ERR_MEMORY, "out of memory for a slot");
-    s->capacity = n_context < m->s.slow.n_position ? n_context : m->s.slow.n_position;
-    int rc = transformer_kv_new(m->slow, s->capacity, m->kv_type, &s->kv, e);
+    s->lm = m;
+    s->plain.capacity = n_context < m->s.slow.n_position ? n_context : m->s.slow.n_position;
+    int rc = m->driver ? new_plain(m, s, e)
+                       : transformer_kv_new(m->slow, s->plain.capacity, m->kv_type, &s->kv, e);
     if (rc < 0)
         mem_free(s);
     else
@@ -282,6 +329,7 @@ void lm_slot_free(struct lm_slot *s)
     if (!s)
         return;
     transformer_kv_free(s->kv);
+    mem_pages_free(s->plain.rows, s->n_bytes + 1);
     mem_free(s);
 }
 
@@ -296,17 +344,26 @@ void lm_slot_watch(struct lm_slot *s, int from, int to, float *out)
     s->span = (struct transformer_span){from, to, out};
 }
 
+struct lm_plain *lm_slot_plain(struct lm_slot *s)
+{
+    return &s->plain;
+}
+
 void lm_slot_reset(struct lm_slot *s)
 {
-    s->length = 0;
     s->broken = false;
     s->span.out = NULL;
-    transformer_kv_reset(s->kv);
+    s->plain.length = 0;
+    s->plain.stamp = 0;
+    if (s->kv)
+        transformer_kv_reset(s->kv);
+    else
+        mem_pages_drop(s->plain.rows, s->n_bytes);
 }
 
 int lm_slot_length(const struct lm_slot *s)
 {
-    return s->length;
+    return s->plain.length;
 }
 
 bool lm_slot_is_finite(const struct lm_slot *s)
@@ -316,25 +373,40 @@ bool lm_slot_is_finite(const struct lm_slot *s)
 
 int lm_slot_capacity(const struct lm_slot *s)
 {
-    return s->capacity;
+    return s->plain.capacity;
 }
 
 size_t lm_slot_bytes(const struct lm_slot *s, int n_column)
 {
-    return transformer_kv_span_bytes(s->kv, n_column);
+    if (s->kv)
+        return transformer_kv_span_bytes(s->kv, n_column);
+    return plain_arrays(s->lm) * (size_t)n_column * plain_column(s->lm) * sizeof(float);
 }
 
 void lm_slot_save(const struct lm_slot *s, int n_column, void *out)
 {
-    assert(n_column <= s->length);
-    transformer_kv_save(s->kv, n_column, out);
+    assert(n_column <= s->plain.length);
+    if (s->kv) {
+        transformer_kv_save(s->kv, n_column, out);
+        return;
+    }
+    size_t width = plain_column(s->lm), n = (size_t)n_column * width;
+    for (size_t i = 0; i < plain_arrays(s->lm); i++)
+        memcpy((float *)out + i * n, s->plain.rows + i * (size_t)s->plain.capacity * width,
+               n * sizeof(float));
 }
 
 void lm_slot_load(struct lm_slot *s, int n_column, const void *in)
 {
-    assert(s->length == 0 && n_column <= s->capacity);
-    transformer_kv_load(s->kv, n_column, in);
-    s->length = n_column;
+    assert(s->plain.length == 0 && n_column <= s->plain.capacity);
+    size_t width = plain_column(s->lm), n = (size_t)n_column * width;
+    if (s->kv)
+        transformer_kv_load(s->kv, n_column, in);
+    for (size_t i = 0; !s->kv && i < plain_arrays(s->lm); i++)
+        memcpy(s->plain.rows + i * (size_t)s->plain.capacity * width, (const float *)in + i * n,
+               n * sizeof(float));
+    s->plain.length = n_column;
+    s->plain.stamp = 0;
 }
 
 /* --- slow --- */
@@ -383,7 +455,7 @@ static bool embed(struct lm *m, const int32_t *column, float *x)
 /* Put n columns of a feed behind the n_row rows gathered so far. */
 static int lm_gather(struct lm *m, const struct lm_feed *f, int from, int n, int n_row)
 {
-    assert(f->slot->length + n <= f->slot->capacity);
+    assert(f->slot->plain.length + n <= f->slot->plain.capacity);
     size_t dim = (size_t)m->s.slow.dim;
     for (int i = 0; i < n; i++, n_row++) {
         const int32_t *column = f->columns + (size_t)(from + i) * (size_t)(1 + m->s.n_codebook);
@@ -391,7 +463,7 @@ static int lm_gather(struct lm *m, const struct lm_feed *f, int from, int n, int
             f->slot->broken = true;
         m->row_kv[n_row] = f->slot->kv;
         m->span[n_row].out = NULL;
-        m->row_position[n_row] = f->slot->length++;
+        m->row_position[n_row] = f->slot->plain.length++;
     }
     return n_row;
 }
@@ -422,6 +494,13 @@ static void run_head(struct lm *m, const struct lm_feed *feeds, int n, struct ke
 
 void lm_slow(struct lm *m, const struct lm_feed *feeds, int n_feed, struct kern_exec *x)
 {
+    if (m->driver) {
+        m->driver->slow(m->driver->self, feeds, n_feed);
+        for (int i = 0; i < n_feed; i++)
+            if (feeds[i].hidden && !kern_all_finite(feeds[i].hidden, (size_t)m->s.slow.dim))
+                feeds[i].slot->broken = true;
+        return;
+    }
     int feed = 0, from = 0;
     while (feed < n_feed) {
         int n_row = 0, first = feed;
@@ -504,6 +583,10 @@ void lm_fast_begin(struct lm *m, const float *hidden, const int32_t *code, int n
 {
     size_t dim = (size_t)m->s.fast.dim;
     assert(n <= m->max_batch);
+    if (m->driver) {
+        m->driver->fast(m->driver->self, hidden, code, n, 1, logits);
+        return;
+    }
     project(m, hidden, n, m->work, x);
     for (int i = 0; i < n; i++) {
         float *rows = m->fast_x + 2 * dim * (size_t)i;
@@ -532,6 +615,10 @@ void lm_fast_begin_at(struct lm *m, const float *in, int n, float *logits, struc
 void lm_fast_step(struct lm *m, const int32_t *code, int n, int k, float *logits,
                   struct kern_exec *x)
 {
+    if (m->driver) {
+        m->driver->fast(m->driver->self, NULL, code, n, k, logits);
+        return;
+    }
     for (int i = 0; i < n; i++)
         embed_code(m, code[i], m->fast_x + (size_t)i * (size_t)m->s.fast.dim);
     lm_run_fast(m, n, k, logits, x);

@@ -36,8 +36,25 @@ const struct spec_lm *lm_spec(const struct lm *m);
 int lm_n_head_row(const struct lm *m);              /* logits per slow call */
 int32_t lm_head_token(const struct lm *m, int row); /* row of the head -> token id */
 
+/* What computes in the place of our kernels, on the engine thread; a driver outlives the model. */
+struct lm_plain { /* a slot's keys and values */
+    float *rows;  /* [layer, 2, capacity, K D]: keys, then values */
+    int length, capacity;
+    uint64_t stamp; /* the driver's; 0: rows were changed by others */
+};
+struct lm_feed;
+struct lm_driver {
+    void *self;
+    void (*slow)(void *self, const struct lm_feed *feeds, int n_feed); /* as lm_slow */
+    /* As lm_fast_begin, or with hidden NULL as lm_fast_step. */
+    void (*fast)(void *self, const float *hidden, const int32_t *code, int n, int k, float *logits);
+};
+int lm_new_driven(const struct lm_driver *d, const struct spec_lm *s, int max_batch,
+                  struct lm **ret, struct err *e);
+
 /* One sequence's slow KV cache. */
 struct lm_slot;
+struct lm_plain *lm_slot_plain(struct lm_slot *s); /* of a model with a driver */
 int lm_slot_new(const struct lm *m, int n_context, struct lm_slot **ret, struct err *e);
 void lm_slot_free(struct lm_slot *s);
 void lm_slot_reset(struct lm_slot *s);

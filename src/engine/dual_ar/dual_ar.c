@@ -29,9 +29,15 @@ static size_t dual_ar_cost(const struct dual_ar *d, const struct jabbertts_optio
     for (size_t i = 0; o->cache && i < sizeof types / sizeof *types; i++)
         if (strcmp(o->cache, kern_type_name(types[i])) == 0)
             cache = types[i];
+    if (d->tts->kind == &engine_onnx) { /* some matrices are packed beside the file's own */
+        n = d->onnx.n_bytes / 2 * 3;
+        cache = KERN_F32;
+    }
     const struct spec_transformer *post = &m->spec.codec.post;
     int window = post->window > 0 ? post->window + WINDOW_EXTRA : post->n_position;
     size_t kv = transformer_kv_bytes(&m->spec.lm.slow, d->n_context, cache);
+    if (d->tts->kind == &engine_onnx) /* sequences that step together have a second one */
+        kv *= 2;
     size_t codec = transformer_kv_bytes(post, window, KERN_F32) +
                    (size_t)m->spec.codec.frame_samples * CARRY_FLOATS * sizeof(float);
     return n + (size_t)o->slots * (kv + codec) + ((size_t)o->prefix_mb << 20);
@@ -77,6 +83,8 @@ static int dual_ar_describe(struct jabbertts *tts, const struct jabbertts_option
     for (int i = 0; (isa = kern_isa_name(i)) && !(o->isa && tts->isa && !strcmp(o->isa, tts->isa));
          i++)
         tts->isa = isa; /* the best is the last */
+    if (tts->kind == &engine_onnx)
+        tts->isa = "onnxruntime";
     return 0;
 }
 
@@ -91,7 +99,15 @@ static int dual_ar_open(struct jabbertts *tts, const struct jabbertts_options *o
     d->prefix_dir = dual_ar_copy(o->prefix_dir);
     d->options = (struct model_options){
         .n_thread = o->threads, .isa = d->isa, .cache = d->cache, .max_batch = o->slots};
+    d->onnx_library = dual_ar_copy(o->onnx_library);
+    d->onnx_provider = dual_ar_copy(o->onnx_provider);
     int rc = model_open_file(&d->model, tts->path, e);
+    if (rc == 0 && tts->kind == &engine_onnx)
+        rc = onnx_folder_of(tts->path, o, &d->onnx, e);
+    if (tts->kind == &engine_onnx) {
+        d->model.spec.alignment.n_head = 0; /* the graphs do not show where they look */
+        d->options.ort = (struct ort_place){d->onnx.dir, d->onnx_library, d->onnx_provider};
+    }
     if (rc == 0)
         rc = stock_open(&d->model, &d->model.voices, &d->stock, e);
     return rc < 0 ? rc : dual_ar_describe(tts, o, e);
@@ -129,6 +145,8 @@ static void dual_ar_close(struct jabbertts *tts)
     mem_free(d->isa);
     mem_free(d->cache);
     mem_free(d->prefix_dir);
+    mem_free(d->onnx_library);
+    mem_free(d->onnx_provider);
     mem_free(d);
 }
 
@@ -233,6 +251,23 @@ static int dual_ar_set_alias(struct jabbertts *tts, const char *alias, const cha
 
 const struct voice_engine engine_dual_ar = {
     .name = "dual-ar",
+    .open = dual_ar_open,
+    .close = dual_ar_close,
+    .load = dual_ar_load,
+    .unload = dual_ar_unload,
+    .turn = turn_run,
+    .has_work = turn_has_work,
+    .drop = turn_drop,
+    .prepare = prepare_stream,
+    .forget = prepare_forget,
+    .voice = dual_ar_voice,
+    .alias = dual_ar_alias,
+    .default_voice = dual_ar_default_voice,
+    .set_alias = dual_ar_set_alias,
+};
+
+const struct voice_engine engine_onnx = {
+    .name = ENGINE_ONNX,
     .open = dual_ar_open,
     .close = dual_ar_close,
     .load = dual_ar_load,

@@ -16,6 +16,7 @@
 #ifndef DUAL_AR_DUAL_AR_H
 #define DUAL_AR_DUAL_AR_H
 #include "audio/finish.h"
+#include "engine/dual_ar/onnx.h"
 #include "engine/dual_ar/prefix.h"
 #include "engine/stream.h"
 #include "model/align.h"
@@ -98,6 +99,8 @@ struct dual_ar {
     struct stock *stock; /* voices of a model that has none; NULL: not needed */
     struct model_options options;
     char *isa, *cache, *prefix_dir; /* as the options said; NULL: nothing */
+    char *onnx_library, *onnx_provider;
+    struct onnx_folder onnx; /* of engine_onnx */
     int n_context, prefix_mb;
     double frame_s;
 

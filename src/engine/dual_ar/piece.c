@@ -235,8 +235,8 @@ void piece_step(struct dual_ar *d, struct slot *const *slots, int n)
         piece_mean(&d->step_s[n], beside ? seconds / 2 : seconds);
     if (beside)
         d->beside_s += seconds;
-    for (int i = 0; i < n && !gguf_is_whole(d->model.file); i++)
-        gguf_check(d->model.file, &slots[i]->stream->sound.broken);
+    for (int i = 0; i < n; i++)
+        model_check(&d->model, &slots[i]->stream->sound.broken);
     for (int i = 0; i < n; i++) {
         enum ar_state state = ar_state(ars[i]);
         if (state == AR_FRAME)
@@ -345,6 +345,8 @@ void piece_hand_over(struct dual_ar *d)
     if (s && !codec_stream_is_finite(c->codec))
         piece_break(d, s);
     if (!s || s->sound.broken.code)
+        return;
+    if (model_check(&d->model, &s->sound.broken) < 0)
         return;
     struct work *w = work_of(s);
     int i = s->sound.i_head;
