@@ -95,6 +95,8 @@ struct audio_encoder {
     bool has_info;                         /* mp3: the frame before the first is written */
     unsigned char first[8], mp3_header[4]; /* the first bytes given; of the first mp3 frame */
     size_t n_given, n_packet;              /* bytes; frames encoded */
+    uint8_t streaminfo[34];                /* flac: of the whole */
+    bool has_streaminfo;
     int64_t pts;
     struct buf held; /* WAV of known length: the samples until finish */
 };
@@ -443,6 +445,18 @@ static int write_info(struct audio_encoder *a)
     return n > 0 ? give(a, frame, n) : 0;
 }
 
+/* The whole's STREAMINFO comes beside the last packet of FLAC.  The encoder's extradata has another
+ * MD5 by then: it is finished once more for every time that the end is asked for. */
+static void encode_keep_streaminfo(struct audio_encoder *a)
+{
+    size_t n = 0;
+    const uint8_t *info = av_packet_get_side_data(a->packet, AV_PKT_DATA_NEW_EXTRADATA, &n);
+    if (!info || n != sizeof a->streaminfo)
+        return;
+    memcpy(a->streaminfo, info, n);
+    a->has_streaminfo = true;
+}
+
 /* Encode a frame (NULL: the end) and write the packets that come of it. */
 static int encode_frame(struct audio_encoder *a, const AVFrame *frame)
 {
@@ -452,6 +466,7 @@ static int encode_frame(struct audio_encoder *a, const AVFrame *frame)
     while ((r = avcodec_receive_packet(a->codec, a->packet)) >= 0) {
         AVStream *stream = a->muxer->streams[0];
         a->packet->stream_index = 0;
+        encode_keep_streaminfo(a);
         if ((r = write_info(a)) < 0) {
             av_packet_unref(a->packet);
             return r;
@@ -598,12 +613,11 @@ static int finish_codec(struct audio_encoder *a)
 
 static size_t head_of_flac(const struct audio_encoder *a, unsigned char *head)
 {
-    size_t n = (size_t)a->codec->extradata_size; /* STREAMINFO, filled in by the encoder */
-    if (n != 34 || memcmp(a->first, "fLaC", 4) != 0)
+    if (!a->has_streaminfo || memcmp(a->first, "fLaC", 4) != 0)
         return 0;
     memcpy(head, a->first, 8); /* and the block's own header */
-    memcpy(head + 8, a->codec->extradata, n);
-    return 8 + n;
+    memcpy(head + 8, a->streaminfo, sizeof a->streaminfo);
+    return 8 + sizeof a->streaminfo;
 }
 
 static size_t head_of_mp3(const struct audio_encoder *a, unsigned char *head)
