@@ -32,7 +32,7 @@ static const char acronym_words[] =
     "sat|gatt|asean|brics|lidar|taser|sudo|toml|wasm|cuda|simd|sata|nand|pong|nokia|sony|asus|"
     "dell|acer|visa|canon|nike|honda|ford|gump|vim|emacs|gimp|dvorak|qwerty|azerty|nvme|moma|mac|"
     "bing|siri|alexa|dall|dune|cad|cam|pac|rand|seal|seals|wac|wasp|waves|navy|army|mash|pet|dip|"
-    "led zeppelin|maga|dink|pawn|cat|dog|bart|mit's";
+    "todo|maga|dink|pawn|cat|dog|bart|mit's";
 
 /* Ordinary words of up to three letters, and some that are no words of a dictionary. */
 static const char common_words[] =
