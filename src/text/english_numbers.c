@@ -556,7 +556,8 @@ static size_t say_amount(const struct here *h, const struct language_number *x,
                {"/person", "per person"}, {"/night", "per night"},       {"/user", "per user"},
                {"/mile", "per mile"},     {"/sq ft", "per square foot"}, {"/oz", "per ounce"},
                {"/unit", "per unit"},     {"/share", "per share"},       {"/barrel", "per barrel"},
-               {"/ton", "per ton"},       {"/min", "per minute"},        {"/seat", "per seat"}, {"/bbl", "per barrel"}};
+               {"/ton", "per ton"},       {"/min", "per minute"},        {"/seat", "per seat"},
+               {"/bbl", "per barrel"}};
     for (size_t i = 0; i < sizeof per / sizeof *per; i++) {
         size_t got = scan_match(h->s, h->n, end, per[i].written, false);
         if (got && word_ends(h, end + got)) {

@@ -341,6 +341,12 @@ static bool short_pair(const struct splitter *p, size_t end, size_t next)
            scan_is_upper(p->s[next]) && p->s[next + 1] == '.';
 }
 
+/* "the thing is . . . I did not": three periods apart leave the sentence open, a fourth ends it. */
+static bool ends_open(const struct splitter *p, size_t end)
+{
+    return end >= 7 && memcmp(p->s + end - 6, " . . .", 6) == 0 && p->s[end - 7] != '.';
+}
+
 /* "in the U.S. How": letters with periods, and a word that starts many sentences and no names. */
 static bool starts_sentence_after(const struct splitter *p, size_t end, size_t next)
 {
@@ -349,7 +355,7 @@ static bool starts_sentence_after(const struct splitter *p, size_t end, size_t n
         "These Those The But And If In On At My Your His Her Our Their ";
     char word[16] = " ";
     size_t n = scan_word(p->s, p->n, next);
-    if (end < 4 || p->s[end - 3] != '.' || n > sizeof word - 3)
+    if (end < 4 || p->s[end - 1] != '.' || p->s[end - 3] != '.' || n > sizeof word - 3)
         return false;
     memcpy(word + 1, p->s + next, n);
     word[n + 1] = ' ';
@@ -369,7 +375,9 @@ static bool goes_on(const struct splitter *p, const struct sentence *s, size_t n
     if (s->newlines == 0 && lower &&
         (mark == '!' || mark == '?' || ends_quoted(p->s, s->start, s->end)))
         return true; /* "Is it?" she said.  They work at Yahoo! in town. */
-    if (mark == '.' && starts_sentence_after(p, s->end, next))
+    if (s->newlines == 0 && ends_open(p, s->end))
+        return true;
+    if (starts_sentence_after(p, s->end, next))
         return false;
     if (mark == '.' && s->newlines == 0 && short_pair(p, s->end, next))
         return true;
