@@ -63,9 +63,13 @@ static void clean_put(struct cleaner *k, const char *form, size_t start, size_t 
 
 /* --- single characters --- */
 
-/* What a character is written as; NULL: something else decides. */
+/* What a character is written as; NULL: something else decides.  Digits of other scripts are said
+ * as ours, ২৫ as 25. */
 static const char *simple_form(UChar32 c)
 {
+    static const char digits[][2] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+    if (u_charType(c) == U_DECIMAL_DIGIT_NUMBER)
+        return digits[u_charDigitValue(c)];
     switch (c) {
     case 0x2018:
     case 0x2019:

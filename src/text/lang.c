@@ -21,6 +21,7 @@ EMBED_LANG(de);
 EMBED_LANG(en);
 EMBED_LANG(es);
 EMBED_LANG(fr);
+EMBED_LANG(hi);
 EMBED_LANG(it);
 EMBED_LANG(ja);
 EMBED_LANG(ko);
@@ -28,6 +29,8 @@ EMBED_LANG(nl);
 EMBED_LANG(pl);
 EMBED_LANG(pt);
 EMBED_LANG(ru);
+EMBED_LANG(sv);
+EMBED_LANG(tr);
 EMBED_LANG(zh);
 
 __asm__(".pushsection .rodata\n"
@@ -64,8 +67,9 @@ static const struct {
     const char *code, *text;
 } lang_files[] = {
     {"de", lang_file_de}, {"en", lang_file_en}, {"es", lang_file_es}, {"fr", lang_file_fr},
-    {"it", lang_file_it}, {"ja", lang_file_ja}, {"ko", lang_file_ko}, {"nl", lang_file_nl},
-    {"pl", lang_file_pl}, {"pt", lang_file_pt}, {"ru", lang_file_ru}, {"zh", lang_file_zh},
+    {"hi", lang_file_hi}, {"it", lang_file_it}, {"ja", lang_file_ja}, {"ko", lang_file_ko},
+    {"nl", lang_file_nl}, {"pl", lang_file_pl}, {"pt", lang_file_pt}, {"ru", lang_file_ru},
+    {"sv", lang_file_sv}, {"tr", lang_file_tr}, {"zh", lang_file_zh},
 };
 
 const char *lang_builtin(const char *code, size_t n)

@@ -18,8 +18,8 @@
 static void test_files(void **state)
 {
     (void)state;
-    static const char *const codes[] = {"de", "en", "es", "fr", "it", "ja",
-                                        "ko", "nl", "pl", "pt", "ru", "zh"};
+    static const char *const codes[] = {"de", "en", "es", "fr", "hi", "it", "ja", "ko",
+                                        "nl", "pl", "pt", "ru", "sv", "tr", "zh"};
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
         const char *text = lang_builtin(codes[i], strlen(codes[i]));
         struct err e = {0};
