@@ -13,8 +13,8 @@
  *
  * Streams in the background are those that nobody waits for.  They begin and step only while every
  * other stream speaks and has sound ahead, one piece of each at a time, and their chunks come after
- * all others.  A piece of theirs is decoded when all of it is made, by a decoder of their own: it can
- * be taken back from its slot whenever another stream wants to begin, and be made again later.
+ * all others.  A piece of theirs is decoded when all of it is made, by a decoder of their own: it
+ * can be taken back from its slot whenever another stream wants to begin, and be made again later.
  *
  * Decoding goes on beside the steps, a chunk at a time, the stream's that runs dry first.  Steps
  * wait when too much waits to be decoded.

@@ -8,15 +8,18 @@ void health_live(struct request *r)
                               "model", r->server->model_id));
 }
 
-/* A stopping server never gets here: http.c refuses for it. */
+/* Whether a request that came now would be taken.  A stopping server never gets here: http.c
+ * refuses for it. */
 void health_ready(struct request *r)
 {
+    const struct jabbertts_options *o = &r->server->o.engine;
     struct jabbertts_load l;
     jabbertts_load(r->server->tts, &l);
-    http_reply_json(r, 200,
-                    json_pack("{s:s,s:b,s:i,s:i,s:i,s:f}", "status", "ready", "loaded", l.loaded,
-                              "slots", l.slots, "active", l.active, "queued", l.queued,
-                              "wait_seconds", l.wait_s));
+    bool busy = l.queued >= o->queue + o->slots || (o->max_wait_s > 0 && l.wait_s > o->max_wait_s);
+    http_reply_json(r, busy ? 503 : 200,
+                    json_pack("{s:s,s:b,s:i,s:i,s:i,s:f}", "status", busy ? "busy" : "ready",
+                              "loaded", l.loaded, "slots", l.slots, "active", l.active, "queued",
+                              l.queued, "wait_seconds", l.wait_s));
 }
 
 static int print_engine(struct request *r, struct buf *to)

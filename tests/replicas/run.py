@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+"""tests/replicas/run.py - replicas on one PostgreSQL behind HAProxy, all on the loopback interface.
+
+While users speak and a batch runs, a random replica is killed (-9) every few seconds and started again;
+then the database is stopped for a while.  No line may be lost or doubled, no request may fail whose
+sound had not begun.  Needs Debian's postgresql and haproxy; exits 77 without them.
+REPLICAS_SECONDS (20) is how long replicas are killed, REPLICAS_AWAY (5) how long the database is away,
+REPLICAS_USERS (6), REPLICAS_LINES (60)."""
+import glob
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.join(HERE, "..", "..")
+sys.path.insert(0, os.path.join(HERE, "..", "http"))
+import live  # noqa: E402
+from live import check  # noqa: E402
+
+SECONDS, AWAY, USERS, LINES = (int(os.environ.get("REPLICAS_" + k, v))
+                               for k, v in (("SECONDS", 20), ("AWAY", 5), ("USERS", 6), ("LINES", 60)))
+URL = "/v1/audio/speech"
+POSTGRES = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+directory = tempfile.TemporaryDirectory()
+os.chmod(directory.name, 0o755)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Database:
+    def __init__(self):
+        self.port, self.data = free_port(), os.path.join(directory.name, "db")
+        os.mkdir(self.data)
+        if os.getuid() == 0:  # PostgreSQL refuses to run as root
+            shutil.chown(self.data, "postgres", "postgres")
+        self.run("initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "--no-sync")
+        self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+        self.start()
+
+    def run(self, program, *arguments):
+        command = [os.path.join(POSTGRES[-1], program), *arguments]
+        if os.getuid() == 0:
+            command = ["runuser", "-u", "postgres", "--", *command]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, cwd="/")
+
+    def start(self):
+        self.run("pg_ctl", "-D", self.data, "-w", "-l", os.path.join(self.data, "log"), "-o",
+                 f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= ", "start")
+
+    def stop(self):
+        self.run("pg_ctl", "-D", self.data, "-w", "-m", "immediate", "stop")
+
+
+class Replica:
+    def __init__(self, i, store):
+        self.port, self.home = free_port(), os.path.join(directory.name, f"replica{i}")
+        self.command = [live.BINARY, "serve", "--port", str(self.port), "--threads", "1", "--store", store, "--batch-rows", "4"]
+        self.log = open(os.path.join(directory.name, f"log{i}"), "ab")
+        self.start()
+
+    def start(self):
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("JABBERTTS_")}
+        self.process = subprocess.Popen(self.command, stderr=self.log, env={**clean, "XDG_DATA_HOME": self.home, "XDG_CONFIG_HOME": self.home})
+
+    def ready(self):
+        try:
+            return live.exchange(connect(self.port), "GET", "/readyz").status == 200
+        except OSError:
+            return False
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+def connect(port):
+    import http.client
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=live.TIMEOUT)
+
+
+def call(port, method, path, **more):
+    return live.exchange(connect(port), method, path, **more)
+
+
+def user(port, stop, results, i):
+    """One after the other: (status, how much of the body came before it broke)."""
+    n = 0
+    while not stop.is_set():
+        n += 1
+        try:
+            r = call(port, "POST", URL, data={**live.HELLO, "input": f"User {i} says this for the time number {n}."})
+            results.append((r.status, len(r.body), r.broken))
+        except Exception as e:  # what http.client raises where no answer came
+            results.append((0, 0, repr(e)))
+
+
+def line(i):
+    return {"custom_id": f"line-{i}", "method": "POST", "url": URL,
+            "body": {"model": "tts-1", "voice": "alloy", "input": f"This is line {i}, and it is spoken once. " * 3, "response_format": "flac", "seed": i}}
+
+
+def start_batch(port, n):
+    body = b'--X\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n--X\r\nContent-Disposition: form-data; name="file"; ' \
+        b'filename="a"\r\n\r\n' + "".join(json.dumps(line(i)) + "\n" for i in range(n)).encode() + b"\r\n--X--\r\n"
+    f = call(port, "POST", "/v1/files", body=body, headers={"Content-Type": "multipart/form-data; boundary=X"})
+    check(f.status == 200, "an upload", f.body)
+    r = call(port, "POST", "/v1/batches", data={"input_file_id": f.json()["id"], "endpoint": URL, "completion_window": "24h"})
+    check(r.status == 200, "a batch", r.body)
+    return r.json()["id"]
+
+
+def check_batch(port, batch, n):
+    def done():
+        r = call(port, "GET", "/v1/batches/" + batch)
+        return r.status == 200 and r.json()["status"] == "completed"
+    check(live.wait_until(done, live.TIMEOUT), "the batch ends", call(port, "GET", "/v1/batches/" + batch).body)
+    b = call(port, "GET", "/v1/batches/" + batch).json()
+    check(b["request_counts"] == {"total": n, "completed": n, "failed": 0}, "all lines", b)
+    got = [json.loads(x) for x in call(port, "GET", f"/v1/files/{b['output_file_id']}/content").body.splitlines()]
+    check([x["custom_id"] for x in got] == [f"line-{i}" for i in range(n)], "each once", len(got))
+    sounds = call(port, "GET", "/v1/files?purpose=batch_sound").json()["data"]
+    check(len({x["id"] for x in sounds}) == len(sounds), "no sound is doubled", len(sounds))
+    for i in range(0, n, max(1, n // 8)):
+        body = got[i]["response"]["body"]
+        alone = call(port, "POST", URL, data={**line(i)["body"], "stream": False}).body
+        check(call(port, "GET", f"/v1/files/{body['id']}/content").body == alone, "the same sound", i)
+    return len(sounds)
+
+
+def killing(port, replicas):
+    stop, results = threading.Event(), []
+    batch = start_batch(port, LINES)
+    users = [threading.Thread(target=user, args=(port, stop, results, i)) for i in range(USERS)]
+    for t in users:
+        t.start()
+    end, kills = time.monotonic() + SECONDS, 0
+    while time.monotonic() < end:
+        time.sleep(random.uniform(1.5, 4))
+        r = random.choice(replicas)
+        r.kill()
+        kills += 1
+        time.sleep(0.5)
+        r.start()
+        check(live.wait_until(r.ready, live.TIMEOUT), "it comes back")
+    stop.set()
+    for t in users:
+        t.join()
+    n = check_batch(port, batch, LINES)
+    check(n == LINES, "one sound a line", n)
+    bad = [x for x in results if x[0] != 200 or (x[2] and x[1] == 0)]
+    broken = sum(1 for x in results if x[0] == 200 and x[2])
+    check(len(results) > USERS and not bad, "requests fail only when their sound had begun", bad[:5])
+    print(f"{kills} replicas killed, {len(results)} requests, {broken} broken in their sound, {len(bad)} failed otherwise")
+
+
+def without_database(port, database):
+    batch = start_batch(port, LINES)
+    time.sleep(1)
+    database.stop()
+    time.sleep(1)
+    r = call(port, "GET", "/v1/batches")
+    check(r.status == 503 and int(r.headers["retry-after"]) >= 1 and r.error()["code"] == "store_unavailable", "503", (r.status, r.body))
+    check(call(port, "POST", URL, data=live.HELLO).status == 200, "speech needs no database")
+    time.sleep(AWAY)
+    database.start()
+    check(live.wait_until(lambda: call(port, "GET", "/v1/batches").status == 200, 60), "it is back")
+    n = check_batch(port, batch, LINES)
+    check(n == 2 * LINES, "one sound a line", n)
+
+
+def main():
+    if not POSTGRES or not HAPROXY:
+        print("skipped: postgresql or haproxy is not installed")
+        return 77
+    random.seed(int(os.environ.get("REPLICAS_SEED", "1")))
+    database, replicas, proxy = Database(), [], None
+    try:
+        replicas = [Replica(i, database.url) for i in (1, 2, 3)]
+        for r in replicas:
+            check(live.wait_until(r.ready, live.TIMEOUT), "a replica is ready", open(r.log.name).read())
+        port = free_port()
+        env = {**os.environ, "LISTEN": f"127.0.0.1:{port}", **{f"REPLICA{i + 1}": f"127.0.0.1:{r.port}" for i, r in enumerate(replicas)}}
+        proxy = subprocess.Popen([HAPROXY, "-db", "-f", os.path.join(ROOT, "packaging/haproxy/haproxy.cfg")], env=env, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        check(live.wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0), "the proxy listens")
+        killing(port, replicas)
+        without_database(port, database)
+    finally:
+        for r in replicas:
+            r.kill()
+        if proxy:
+            proxy.kill()
+            proxy.wait()
+        database.stop()
+    return live.report()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
