@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/clips.h"
+#include "cli/live.h"
 #include "cli/player.h"
 #include "server/captions.h"
 
@@ -21,7 +22,10 @@ struct say {
     struct jabbertts_store *store;
     struct jabbertts *tts;
     struct jabbertts_voice *reference;
-    struct jabbertts_stream *stream;
+    struct jabbertts_stream *stream; /* or, of a text that is still being written: */
+    struct talk *talk;
+    struct live *live;
+    double talk_s;                              /* of sound so far */
     struct jabbertts_encoder *encoder, *played; /* to the file, to the player */
     FILE *file;
     struct player *player;
@@ -30,6 +34,17 @@ struct say {
     size_t n_byte;   /* written */
     int write_error; /* errno of a failed write */
 };
+
+/* The text is standard input, as it comes. */
+static bool say_is_live(const struct say *s)
+{
+    return s->o->n_argument && strcmp(s->o->argument[0], "-") == 0 && !s->o->input;
+}
+
+static int say_rate(const struct say *s)
+{
+    return s->talk ? talk_rate(s->talk) : jabbertts_stream_rate(s->stream);
+}
 
 static const char *say_output(const struct say *s)
 {
@@ -92,6 +107,11 @@ static int say_check(struct say *s)
         o->output = "speech.wav";
     if (o->output && !strcmp(o->output, "-") && isatty(1))
         return cli_usage("say", "will not write sound to a terminal; redirect it or use -o FILE");
+    if (say_is_live(s) && (o->captions || o->ssml || o->request.max_seconds > 0))
+        return cli_usage("say", "a text that is still being written (-) has no %s",
+                         o->captions ? "--captions"
+                         : o->ssml   ? "--ssml"
+                                     : "--max-seconds");
     int code = say_choose_captions(s);
     return code ? code : say_choose_format(s);
 }
@@ -158,14 +178,14 @@ static int open_output(struct say *s)
 
 static int out_hz(const struct say *s)
 {
-    return s->o->encoder.out_hz ? s->o->encoder.out_hz : jabbertts_stream_rate(s->stream);
+    return s->o->encoder.out_hz ? s->o->encoder.out_hz : say_rate(s);
 }
 
 static int say_open_encoders(struct say *s)
 {
     struct jabbertts_error e;
     struct jabbertts_encoder_options o = s->o->encoder;
-    o.in_hz = jabbertts_stream_rate(s->stream);
+    o.in_hz = say_rate(s);
     o.cookie = s;
     if (s->file) {
         o.format = s->format;
@@ -233,12 +253,16 @@ static int say_write_captions(struct say *s)
 
 static double say_seconds(const struct say *s, const struct jabbertts_progress *p)
 {
-    return (double)p->n_sample / jabbertts_stream_rate(s->stream) / s->o->encoder.speed;
+    return (double)p->n_sample / say_rate(s) / s->o->encoder.speed;
 }
 
 static void show_progress(const struct say *s)
 {
     struct jabbertts_progress p;
+    if (s->talk) {
+        cli_status("%.1f s of sound", s->talk_s);
+        return;
+    }
     jabbertts_stream_progress(s->stream, &p);
     cli_status("%.1f s of sound in %.1f s, sentence %d of %d", say_seconds(s, &p), p.elapsed_s,
                p.piece < p.n_piece ? p.piece + 1 : p.n_piece, p.n_piece);
@@ -250,12 +274,21 @@ static int say_interrupted(void)
     return cli_interrupted();
 }
 
+static int say_read(struct say *s, float *pcm, struct jabbertts_error *e)
+{
+    if (!s->talk)
+        return jabbertts_read(s->stream, pcm, READ_SIZE, e);
+    int n = talk_read(s->talk, pcm, READ_SIZE, e);
+    s->talk_s += n > 0 ? n / (double)say_rate(s) / s->o->encoder.speed : 0;
+    return n;
+}
+
 static int say_pump(struct say *s)
 {
     struct jabbertts_error e;
     float pcm[READ_SIZE];
     int n;
-    while ((n = jabbertts_read(s->stream, pcm, READ_SIZE, &e)) > 0) {
+    while ((n = say_read(s, pcm, &e)) > 0) {
         if (cli_interrupted())
             return say_interrupted();
         if (s->encoder && jabbertts_encoder_write(s->encoder, pcm, (size_t)n, &e) < 0)
@@ -264,10 +297,12 @@ static int say_pump(struct say *s)
             return cli_fail("the sound device stopped taking sound");
         show_progress(s);
     }
-    if (n < 0)
-        return cli_error("say", &e);
     if (cli_interrupted())
         return say_interrupted();
+    if (n < 0)
+        return cli_error("say", &e);
+    if (s->talk && s->talk_s == 0)
+        return cli_usage("say", "text has nothing to say");
     if (s->encoder && jabbertts_encoder_finish(s->encoder, &e) < 0)
         return fail_write(s, e.message);
     if (s->played && jabbertts_encoder_finish(s->played, &e) < 0)
@@ -280,6 +315,10 @@ static int say_report(const struct say *s)
     struct jabbertts_progress p;
     const char *mark, *output = s->o->output ? say_output(s) : "played";
     double at;
+    if (s->talk) {
+        cli_note("%s, %.1f s of sound", output, s->talk_s);
+        return CLI_OK;
+    }
     jabbertts_stream_progress(s->stream, &p);
     for (int i = 0; jabbertts_stream_mark(s->stream, i, &mark, &at) == 0; i++)
         if (at >= 0)
@@ -310,10 +349,23 @@ static void say_warn(const struct say *s)
                  language);
 }
 
+/* To standard input. */
+static int say_listen(struct say *s)
+{
+    struct jabbertts_error e;
+    s->o->request.ssml = -1;
+    if (talk_new(s->tts, &s->o->request, &s->talk, &e) == 0)
+        return live_start(s->talk, &s->live);
+    return e.code == JABBERTTS_ERR_NOT_FOUND ? cli_usage("say", "%s", e.message)
+                                             : cli_error("say", &e);
+}
+
 static int say_submit(struct say *s)
 {
     struct jabbertts_error e;
     struct jabbertts_request *r = &s->o->request;
+    if (say_is_live(s))
+        return say_listen(s);
     r->text = s->text;
     r->ssml = s->o->ssml ? 1 : 0;
     r->fallback = s->o->server.fallback;
@@ -383,7 +435,7 @@ static int say_prepare(struct say *s)
 static int say_say(struct say *s)
 {
     int code;
-    if ((code = say_check(s)) || (code = cli_read_text(s->o, &s->text)) ||
+    if ((code = say_check(s)) || (!say_is_live(s) && (code = cli_read_text(s->o, &s->text))) ||
         (code = say_prepare(s)) || (code = open_output(s)) || (code = say_open_encoders(s)) ||
         (code = say_pump(s)) || (s->file && (code = finish_file(s))) ||
         (s->captions && (code = say_write_captions(s))))
@@ -399,6 +451,8 @@ int cmd_say(struct options *o)
     jabbertts_encoder_free(s.encoder);
     jabbertts_encoder_free(s.played);
     player_close(s.player);
+    live_stop(s.live);
+    talk_free(s.talk);
     jabbertts_stream_free(s.stream);
     jabbertts_voice_free(s.reference);
     jabbertts_close(s.tts);

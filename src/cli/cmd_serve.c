@@ -111,6 +111,8 @@ static int serve_until_signal(const struct options *o, int ready)
         return rc == ERR_ARGUMENT ? cli_usage("serve", "%s", e.msg) : cli_fail("%s", e.msg);
     cli_note("jabbertts %s serves %s at %s/v1", jabbertts_version(), server_model(server),
              server_url(server));
+    if (server_wyoming(server))
+        cli_note("and the Wyoming protocol at tcp://%s", server_wyoming(server));
     if (ready < 0 || (code = serve_told(ready)) == 0) {
         serve_wait(server, &signals);
         server_note(server, "stopping; once more to stop at once");

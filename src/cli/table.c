@@ -7,10 +7,13 @@
 const struct command cli_commands[] = {
     {SAY, "say", "speak a text to a file, to standard output or to the loudspeaker", "[TEXT]",
      "Speak TEXT (or a file, or standard input) and write the sound to a file, by default "
-     "speech.wav.",
+     "speech.wav. With - as TEXT, standard input is spoken while it is being written: each "
+     "sentence "
+     "when the next begins, or after a pause.",
      "jabbertts say \"Hello there.\" -o hello.wav\n"
      "jabbertts say -i chapter.txt --voice bella --speed 1.1 -o chapter.mp3\n"
      "echo \"From standard input.\" | jabbertts say --play\n"
+     "ollama run llama3 \"Tell me a story.\" | jabbertts say - --play\n"
      "jabbertts say \"Guten Morgen.\" --model espeak-ng --voice de\n",
      0, 1, cmd_say, NULL, 0},
     {SERVE, "serve", "serve the OpenAI speech API over HTTP", "",
@@ -361,6 +364,10 @@ const struct option_row option_rows[] = {
      .help = "name or address to listen on; 0.0.0.0 for every interface"},
     {.name = "port", SETTING(SERVE | DOCTOR), .type = INTEGER, AT(server.port), IN(0, 65535),
      .preset = "8000", .placeholder = "N", .help = "to listen on; 0 takes any free one"},
+    {.name = "wyoming", SETTING(SERVE), .type = INTEGER, AT(server.wyoming), IN(0, 65535),
+     .preset = "0", .placeholder = "N",
+     .help = "also speak the Wyoming protocol of Home Assistant on this port, usually 10200; it "
+             "knows no keys; 0: do not"},
     {.name = "model_name", SETTING(SERVE), .type = STRING, AT(server.model_name),
      .placeholder = "LIST",
      .help = "the model's id in the API, and other names that it answers to, with commas "

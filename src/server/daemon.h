@@ -44,6 +44,7 @@ struct server {
     struct jobs *jobs;             /* NULL: none */
     struct runner *runner;         /* NULL: none */
     struct MHD_Daemon *daemon;
+    struct wyoming *wyoming; /* NULL: not asked for */
     struct queue queue;
     struct metrics metrics;
     struct keys keys;

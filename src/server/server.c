@@ -13,6 +13,7 @@
 #include "server/daemon.h"
 #include "server/runner.h"
 #include "server/watch.h"
+#include "server/wyoming.h"
 #include "store/jobs.h"
 
 /* With its default the kernel would keep megabytes of sound for a client that does not read. */
@@ -196,7 +197,7 @@ static int server_start_(struct server *s, struct err *e)
     rc = http_start(s, s->listen.fd, e);
     if (rc == 0)
         s->listen.fd = -1; /* the library's now */
-    return rc;
+    return rc == 0 && s->o.wyoming > 0 ? wyoming_start(s, s->o.wyoming, &s->wyoming, e) : rc;
 }
 
 int server_start(const struct server_options *o, struct server **ret, struct err *e)
@@ -262,8 +263,14 @@ static void wait_requests(struct server *s, double seconds)
         nanosleep(&pause, NULL);
 }
 
+const char *server_wyoming(const struct server *s)
+{
+    return s->wyoming ? wyoming_url(s->wyoming) : NULL;
+}
+
 void server_stop(struct server *s, double drain_s)
 {
+    wyoming_stop(s->wyoming);
     if (s->daemon) {
         pthread_mutex_lock(&s->lock);
         s->stopping = true;

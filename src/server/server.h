@@ -29,6 +29,7 @@ struct server_options {
     const char *host;       /* to listen on: listen.h */
     const char *systemd[2]; /* of the environment: LISTEN_PID, LISTEN_FDS; NULL */
     int port;               /* 0: any free one */
+    int wyoming;            /* port of the Wyoming protocol; 0: none */
     const char *voice_dir;  /* of users' voices; NULL: none are kept */
     const char *jobs; /* where files and batches are kept: a file of SQLite, which is made if its
                              * directory is there, or a URL of PostgreSQL; NULL: nowhere */
@@ -73,6 +74,7 @@ int server_check(const struct server_options *o, struct err *e);
 int server_reload(struct server *s, struct err *e);
 void server_note(struct server *s, const char *line); /* to the log, without waiting */
 const char *server_url(const struct server *s);       /* http://127.0.0.1:8000 */
+const char *server_wyoming(const struct server *s);   /* 127.0.0.1:10200, or NULL */
 const char *server_model(const struct server *s);     /* its id in the API */
 /* Refuse new requests, give those that run drain_s seconds, cancel the rest, free everything. */
 void server_stop(struct server *s, double drain_s);

@@ -53,6 +53,12 @@ printf 'nginx = engine ex\nBob = /bɑb/\n' >"$dir/lexicon"
 expect 0 "1 words were read by their letters" "$bin" say "nginx, Bob." --model espeak-ng \
     --lexicon "$dir/lexicon" -o "$dir/x.wav"
 
+(printf 'One is here. Tw'; sleep 0.5; printf 'o is not. Three') | "$bin" say - -o "$dir/live.wav" ||
+    fail "text that is being written is not spoken"
+printf 'One is here. Two is not. Three' | "$bin" say - -o "$dir/once.wav" 2>"$dir/err" || fail "say - failed"
+cmp "$dir/live.wav" "$dir/once.wav" || fail "the same text in pieces gives another sound"
+expect 2 "has no --captions" "$bin" say - --captions "$dir/x.srt"
+expect 2 "nothing to say" "$bin" say - -o "$dir/x.wav"
 expect 2 "must be .srt, .vtt or .json" "$bin" say hi --captions "$dir/x.txt"
 expect 1 "cannot write $dir/none/x.srt" "$bin" say hi -o "$dir/x.wav" --captions "$dir/none/x.srt"
 for e in srt vtt json; do

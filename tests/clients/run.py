@@ -9,6 +9,7 @@ skipped, which is neither passed nor failed.  Last line: `N passed, N failed`.""
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "http"))
 import live  # noqa: E402
 
 PYTHON = ["openai==3.54.0", "jsonschema==4.26.0", "openapi-spec-validator==0.9.0",
-          "num2words==0.5.14", "huggingface_hub==2.4.0", "numpy==2.4.6", "onnx==1.23.2", "onnxruntime==1.32.0"]
+          "num2words==0.5.14", "wyoming==1.10.2", "huggingface_hub==2.4.0", "numpy==2.4.6", "onnx==1.23.2", "onnxruntime==1.32.0"]
 NODE = ["openai@6.30.1", "puppeteer-core@24.43.1", "axe-core@4.14.1"]
 DIR = os.path.abspath(os.path.join(os.environ.get("BUILD", "build"), "clients"))
 CLIP = ("Good morning. It is a fine day to be outside and to talk about the weather, and nobody has "
@@ -60,6 +61,12 @@ def loudspeaker(tmp):
         p.wait()
 
 
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return str(s.getsockname()[1])
+
+
 def main():
     try:
         python = install()
@@ -72,13 +79,15 @@ def main():
             f.write("test: open-sesame\n")
         clip = os.path.join(tmp, "clip.wav")
         subprocess.run([live.BINARY, "say", CLIP, "-o", clip], check=True, stderr=subprocess.DEVNULL)
-        with live.Server("--voice-dir", os.path.join(tmp, "voices")) as plain, live.Server("--api-keys-file", keys) as keyed:
+        port = free_port()
+        with live.Server("--voice-dir", os.path.join(tmp, "voices"), "--wyoming", port) as plain, live.Server("--api-keys-file", keys) as keyed:
             env = {**os.environ, "CLIENTS_URL": f"http://127.0.0.1:{plain.port}",
                    "CLIENTS_KEYED_URL": f"http://127.0.0.1:{keyed.port}", "CLIENTS_TMP": tmp,
+                   "CLIENTS_WYOMING": f"127.0.0.1:{port}",
                    "CLIENTS_CLIP": clip, "CLIENTS_MODULES": os.path.join(DIR, "node_modules")}
             node = ["node", "--test"]
             tests = [("openai_python.py", [python], {}), ("openapi.py", [python], {}), ("num2words_check.py", [python], {}),
-                     ("hub_python.py", [python], {}), ("onnx_graphs.py", [python], {}),
+                     ("hub_python.py", [python], {}), ("onnx_graphs.py", [python], {}), ("wyoming_client.py", [python], {}),
                      ("openai_javascript.mjs", node, {}), ("browser.mjs", node, {"BROWSER": "chrome"})]
             if "firefox" not in os.environ.get("BROWSERS", "chrome firefox"):
                 print("  skip  clients/browser.mjs firefox: not among $BROWSERS")
