@@ -40,9 +40,22 @@ static bool when_fits(const struct normalizer *z, enum language_when when, size_
     }
 }
 
-/* Length of the abbreviation as the text has it: "z. B." may be written "z.B.". */
-static size_t abbreviation_len(const struct normalizer *z, size_t at, const char *written)
+/* May its first letter be a capital?  Not where it would be an initial: "u.", "a. D.". */
+static bool abbreviation_has_capital(const struct language_abbreviation *a)
 {
+    const char *rest = a->written + 2;
+    if (a->written[1] != '.')
+        return true;
+    while (*rest && !scan_is_upper(*rest))
+        rest++;
+    return !*rest && (a->written[2] || a->when != WHEN_ALWAYS);
+}
+
+/* Length of the abbreviation as the text has it: "z. B." may be written "z.B.". */
+static size_t abbreviation_len(const struct normalizer *z, size_t at,
+                               const struct language_abbreviation *a)
+{
+    const char *written = a->written;
     size_t i = at;
     for (const char *c = written; *c; c++) {
         if (*c == ' ') {
@@ -52,7 +65,7 @@ static size_t abbreviation_len(const struct normalizer *z, size_t at, const char
         if (i >= z->n)
             return 0;
         bool capital = c == written && scan_is_lower(*c) && (z->s[i] | 32) == *c;
-        if (z->s[i] != *c && !capital)
+        if (z->s[i] != *c && !(capital && abbreviation_has_capital(a)))
             return 0;
         i++;
     }
@@ -78,7 +91,7 @@ static size_t read_abbreviation(struct normalizer *z, size_t at)
     for (const struct language_abbreviation *a = z->l->abbreviations; a && a->written; a++) {
         if ((a->written[0] | 32) != (z->s[at] | 32))
             continue;
-        size_t got = abbreviation_len(z, at, a->written);
+        size_t got = abbreviation_len(z, at, a);
         bool whole = got && (z->s[at + got - 1] == '.' || !scan_word_at(z->s, z->n, at + got));
         if (whole && got > len && when_fits(z, a->when, at, at + got)) {
             best = a;

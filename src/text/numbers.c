@@ -366,6 +366,13 @@ static size_t read_range(const struct reader *r, const struct language_number *x
     return len + unit;
 }
 
+/* 5,- is five whole ones. */
+static size_t numbers_whole_mark(const struct reader *r, size_t at)
+{
+    size_t dash = at < r->n && r->s[at] == r->l->decimal ? scan_dash(r->s, r->n, at + 1) : 0;
+    return dash && !scan_is_digit(r->s[at + 1 + dash < r->n ? at + 1 + dash : at]) ? 1 + dash : 0;
+}
+
 static size_t numbers_read_number(const struct reader *r, size_t at)
 {
     char rules[56];
@@ -378,9 +385,10 @@ static size_t numbers_read_number(const struct reader *r, size_t at)
         language_say_number(r->l, &x, rules, r->w);
         return x.len + len;
     }
+    size_t mark = numbers_whole_mark(r, end);
     len = read_range(r, &x, end);
-    if (!len)
-        len = say_with_unit(r, &x, end);
+    if (!len && (len = say_with_unit(r, &x, end + mark)) > 0)
+        len += mark;
     if (!len)
         language_say_number(r->l, &x, plain_rules(r, &x, end), r->w);
     return x.len + len;
@@ -397,13 +405,6 @@ static struct language_number numbers_price_at(const struct reader *r, size_t at
         x.len += 3;
     }
     return x;
-}
-
-/* 5,- is five whole ones. */
-static size_t numbers_whole_mark(const struct reader *r, size_t at)
-{
-    size_t dash = at < r->n && r->s[at] == r->l->decimal ? scan_dash(r->s, r->n, at + 1) : 0;
-    return dash && !scan_is_digit(r->s[at + 1 + dash < r->n ? at + 1 + dash : at]) ? 1 + dash : 0;
 }
 
 static size_t read_money_before(const struct reader *r, size_t at)
