@@ -49,6 +49,7 @@ int cmd_bench(struct options *o);
 int cmd_serve(struct options *o);
 int cmd_version(struct options *o);
 int cmd_pull(struct options *o);
+int cmd_batch(struct options *o);
 int cmd_doctor(struct options *o);
 int models_update(struct options *o); /* cmd_pull.c */
 extern const struct verb voices_verbs[], models_verbs[], config_verbs[], completion_verbs[];

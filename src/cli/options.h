@@ -39,7 +39,8 @@ enum {
     MODELS = 1 << 14,
     DOCTOR = 1 << 15,
     EXPORT = 1 << 16,
-    EVERY = (1 << 17) - 1
+    BATCH = 1 << 17,
+    EVERY = (1 << 18) - 1
 };
 
 enum option_type {
@@ -99,6 +100,7 @@ struct options {
     const char *model_dir, *ca_file;
     char model_path[4096]; /* of an installed model that was named */
     int connections;       /* of a download */
+    int jobs;              /* texts spoken together */
     double drain_timeout_s, target_bits;
     const char *captions;
     bool keep, accept_licence, play, ssml, emoji, explain, alignment, json, no_encoder, no_equalize,

@@ -1,0 +1,86 @@
+#!/bin/sh
+# jabbertts batch: JSON, CSV and a directory become sounds, the same that say makes; it goes on after
+# kill -9; it writes over nothing; what fails can be run again.
+set -u
+bin=${BUILD:-build}/jabbertts
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+export XDG_CONFIG_HOME="$dir" XDG_DATA_HOME="$dir/data"
+bad=0
+
+fail() {
+    echo "FAIL: $*"
+    bad=1
+}
+
+expect() { # expect CODE TEXT COMMAND...: exit code, and a text in what it says
+    code=$1 text=$2
+    shift 2
+    "$@" >"$dir/out" 2>"$dir/err" </dev/null
+    got=$?
+    [ $got = "$code" ] || fail "exit code $got, wanted $code: $*: $(cat "$dir/err")"
+    grep -q -- "$text" "$dir/err" "$dir/out" || fail "does not say '$text': $*: $(cat "$dir/err")"
+}
+
+same() { cmp -s "$1" "$2" || fail "$1 and $2 differ"; }
+
+cat >"$dir/a.jsonl" <<'END'
+{"id": "one", "text": "Good morning.", "seed": 3}
+{"custom_id": "two/2", "method": "POST", "url": "/v1/audio/speech", "body": {"input": "Good night.", "response_format": "mp3", "speed": 1.25}}
+
+{"text": "No name."}
+END
+expect 0 "3 spoken" "$bin" batch "$dir/a.jsonl" -o "$dir/a" --jobs 2
+"$bin" say "Good morning." --seed 3 -o "$dir/one.wav" 2>/dev/null
+same "$dir/a/one.wav" "$dir/one.wav"
+"$bin" say "Good night." --speed 1.25 -o "$dir/two.mp3" 2>/dev/null
+same "$dir/a/two_2.mp3" "$dir/two.mp3"
+[ -s "$dir/a/000003.wav" ] || fail "a line without a name has none"
+expect 0 "0 spoken .*3 there before" "$bin" batch "$dir/a.jsonl" -o "$dir/a"
+sed 's/morning/evening/' "$dir/a.jsonl" >"$dir/b.jsonl"
+expect 1 "one.wav is there, and was made of something else" "$bin" batch "$dir/b.jsonl" -o "$dir/a"
+same "$dir/a/one.wav" "$dir/one.wav"
+
+printf 'id,text,voice,seed\r\nq,"Say ""yes"", please.\nTwo lines.",amy,3\r\nr,Plain.,,\r\n' >"$dir/c.csv"
+expect 0 "2 spoken" "$bin" batch "$dir/c.csv" -o "$dir/c" --format flac
+"$bin" say 'Say "yes", please.
+Two lines.' --voice amy --seed 3 -o "$dir/q.flac" 2>/dev/null
+same "$dir/c/q.flac" "$dir/q.flac"
+mkdir "$dir/texts"
+echo "From a file." >"$dir/texts/x.txt"
+echo "# Title" >"$dir/texts/y.md"
+echo "no" >"$dir/texts/z.dat"
+expect 0 "2 spoken" "$bin" batch "$dir/texts" -o "$dir/d"
+[ "$(ls "$dir/d" | tr '\n' ' ')" = "batch.journal x.wav y.wav " ] || fail "a directory's sounds: $(ls "$dir/d")"
+
+printf '{"id":"ok","text":"Yes."}\n{"id":"bad","text":"No.","voice":"nobody"}\n' >"$dir/e.jsonl"
+expect 1 "1 spoken .*1 failed" "$bin" batch "$dir/e.jsonl" -o "$dir/e"
+grep -q '"id":"bad"' "$dir/e/failed.jsonl" || fail "what failed"
+sed -i 's/nobody/amy/' "$dir/e/failed.jsonl"
+expect 0 "1 spoken" "$bin" batch "$dir/e/failed.jsonl" -o "$dir/e"
+
+for line in '{"id":"a","text":"x","sped":1}|there is no field "sped"' '{"text":"x","seed":-9}|seed' '{"id":"a"}|line 1: there is no text' \
+    '[]|line 1: not a JSON object' '{"text":"x","speed":"fast"}|wrong type'; do
+    echo "${line%%|*}" >"$dir/f.jsonl"
+    "$bin" batch "$dir/f.jsonl" -o "$dir/f" >"$dir/out" 2>&1 && fail "taken: $line"
+    grep -q "${line#*|}" "$dir/out" || fail "does not say: $line: $(cat "$dir/out")"
+done
+printf '{"id":"a b","text":"x"}\n{"id":"a_b","text":"y"}\n' >"$dir/f.jsonl"
+expect 1 "lines 1 and 2 would both become a_b" "$bin" batch "$dir/f.jsonl" -o "$dir/f"
+expect 2 "-o DIRECTORY" "$bin" batch "$dir/a.jsonl"
+
+i=0
+while [ $i -lt 12 ]; do
+    echo "{\"id\": \"n$i\", \"text\": \"This is number $i, and it is spoken to its end, whatever happens.\"}"
+    i=$((i + 1))
+done >"$dir/g.jsonl"
+"$bin" batch "$dir/g.jsonl" -o "$dir/whole" --threads 1 2>/dev/null || fail "the undisturbed run"
+for pause in 0.3 0.6 0.9; do
+    "$bin" batch "$dir/g.jsonl" -o "$dir/g" --threads 1 2>/dev/null &
+    sleep $pause
+    kill -9 $! 2>/dev/null
+    wait $! 2>/dev/null
+done
+expect 0 "there before" "$bin" batch "$dir/g.jsonl" -o "$dir/g" --threads 1
+for f in "$dir"/whole/*.wav; do same "$f" "$dir/g/${f##*/}"; done
+exit $bad
