@@ -168,11 +168,6 @@ static bool is_whole(const struct language_number *x)
     return x->len && !x->fraction[0] && !x->sign && !x->grouped;
 }
 
-static long value_of(const struct language_number *x)
-{
-    return strlen(x->digits) > 9 ? 0 : strtol(x->digits, NULL, 10);
-}
-
 static char byte_at(const struct here *h, size_t at)
 {
     return at < h->n ? h->s[at] : 0;
@@ -298,167 +293,6 @@ static size_t read_by(const struct here *h)
         words_add(h->w, times ? "times" : "X");
         return x.len + 1;
     }
-    return 0;
-}
-
-/* 16:9, 3:1, and chapter:verse; not times. */
-static size_t read_ratio(const struct here *h)
-{
-    size_t a = scan_digits(h->s, h->n, h->at), b = scan_digits(h->s, h->n, h->at + a + 1);
-    size_t end = h->at + a + 1 + b;
-    if (!a || a > 4 || byte_at(h, h->at + a) != ':' || !b || b > 4 || !word_ends(h, end) ||
-        byte_at(h, end) == ':')
-        return 0;
-    struct english_context before = english_before(h->s, h->at);
-    bool verse =
-        before.start < h->at && before.capital &&
-        english_is(before.word, "genesis|exodus|leviticus|numbers|deuteronomy|joshua|judges|ruth|"
-                                "samuel|kings|job|psalm|psalms|proverbs|isaiah|jeremiah|ezekiel|"
-                                "daniel|hosea|matthew|mark|luke|john|acts|romans|corinthians|"
-                                "galatians|ephesians|philippians|colossians|timothy|titus|hebrews|"
-                                "james|peter|jude|revelation|ecclesiastes|quran|surah");
-    long x = strtol(h->s + h->at, NULL, 10), y = strtol(h->s + h->at + a + 1, NULL, 10);
-    if (!verse && b == 2 && x <= 24 && y <= 59)
-        return 0;
-    english_say_int(x, h->w);
-    words_add(h->w, verse ? "" : "to");
-    english_say_int(y, h->w);
-    size_t dash = scan_dash(h->s, h->n, end),
-           more = verse && dash ? scan_digits(h->s, h->n, end + dash) : 0;
-    if (more) {
-        words_add(h->w, "to");
-        english_say_int(strtol(h->s + end + dash, NULL, 10), h->w);
-        end += dash + more;
-    }
-    return end - h->at;
-}
-
-/* The power written at s[at], ^23, ^{-3}, ²³: its bytes and value. */
-static size_t power_at(const struct here *h, size_t at, long *power)
-{
-    static const char *const supers[] = {"⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"};
-    size_t end = at;
-    bool minus = false, any = false;
-    *power = 0;
-    if (byte_at(h, at) == '^') {
-        end++;
-        bool brace = byte_at(h, end) == '{' || byte_at(h, end) == '(';
-        end += brace;
-        minus = byte_at(h, end) == '-' || scan_match(h->s, h->n, end, "−", false);
-        end += byte_at(h, end) == '-' ? 1 : minus ? 3 : 0;
-        size_t digits = scan_digits(h->s, h->n, end);
-        if (!digits || digits > 4)
-            return 0;
-        *power = strtol(h->s + end, NULL, 10);
-        end += digits + brace;
-        *power = minus ? -*power : *power;
-        return end - at;
-    }
-    size_t sign = scan_match(h->s, h->n, at, "⁻", false);
-    end += sign;
-    for (size_t i = 0; i < 10 && *power < 1000; i++) {
-        size_t len = scan_match(h->s, h->n, end, supers[i], false);
-        if (len) {
-            *power = *power * 10 + (long)i;
-            end += len;
-            any = true;
-            i = (size_t)-1;
-        }
-    }
-    *power = sign ? -*power : *power;
-    return any ? end - at : 0;
-}
-
-static void say_power(long power, struct words *w)
-{
-    if (power == 2 || power == 3) {
-        words_add(w, power == 2 ? "squared" : "cubed");
-        return;
-    }
-    words_add(w, "to the power of");
-    if (power < 0)
-        words_add(w, "minus");
-    english_say_int(labs(power), w);
-}
-
-/* 6.02e23, 6.02×10^23, 2^10, 10². */
-static size_t read_scientific(const struct here *h)
-{
-    struct language_number x = number_at(h, h->at, true);
-    size_t end = h->at + x.len, gap, len;
-    long power;
-    if (!x.len)
-        return 0;
-    if ((byte_at(h, end) | 32) == 'e') {
-        size_t sign = byte_at(h, end + 1) == '-' || byte_at(h, end + 1) == '+';
-        size_t digits = scan_digits(h->s, h->n, end + 1 + sign);
-        if (digits && digits <= 3 && word_ends(h, end + 1 + sign + digits)) {
-            language_say_number(&language_en, &x, NULL, h->w);
-            words_add(h->w, "times ten to the power of");
-            if (byte_at(h, end + 1) == '-')
-                words_add(h->w, "minus");
-            english_say_int(strtol(h->s + end + 1 + sign, NULL, 10), h->w);
-            return x.len + 1 + sign + digits;
-        }
-    }
-    if ((len = power_at(h, end, &power)) > 0) {
-        language_say_number(&language_en, &x, NULL, h->w);
-        say_power(power, h->w);
-        return x.len + len;
-    }
-    gap = scan_spaces(h->s, h->n, end);
-    len = scan_match(h->s, h->n, end + gap, "×", false);
-    if (!len)
-        len = scan_match(h->s, h->n, end + gap, "x", false);
-    if (!len)
-        len = scan_match(h->s, h->n, end + gap, "*", false);
-    size_t ten = end + gap + len + scan_spaces(h->s, h->n, end + gap + len);
-    size_t p = len && scan_match(h->s, h->n, ten, "10", false) ? power_at(h, ten + 2, &power) : 0;
-    if (!p)
-        return 0;
-    language_say_number(&language_en, &x, NULL, h->w);
-    words_add(h->w, "times ten");
-    say_power(power, h->w);
-    return ten + 2 + p - h->at;
-}
-
-/* 40.7128° N, 40°26′46″N. */
-static size_t read_coordinate(const struct here *h)
-{
-    struct language_number x = number_at(h, h->at, true), y;
-    size_t end = h->at + x.len, len = x.len ? scan_match(h->s, h->n, end, "°", false) : 0;
-    bool parts = false;
-    if (!len)
-        return 0;
-    end += len;
-    struct here g = *h;
-    static const struct {
-        const char *mark, *other, *one, *many;
-    } steps[] = {{"′", "'", "minute", "minutes"}, {"″", "\"", "second", "seconds"}};
-    language_say_number(&language_en, &x, NULL, h->w);
-    words_add(h->w, value_of(&x) == 1 && !x.fraction[0] ? "degree" : "degrees");
-    for (int i = 0; i < 2; i++) {
-        g.at = end + scan_spaces(h->s, h->n, end);
-        y = number_at(&g, g.at, false);
-        size_t mark = y.len ? scan_match(h->s, h->n, g.at + y.len, steps[i].mark, false) : 0;
-        if (y.len && !mark)
-            mark = scan_match(h->s, h->n, g.at + y.len, steps[i].other, false);
-        if (!mark)
-            break;
-        language_say_number(&language_en, &y, NULL, h->w);
-        words_add(h->w, value_of(&y) == 1 && !y.fraction[0] ? steps[i].one : steps[i].many);
-        end = g.at + y.len + mark;
-        parts = true;
-    }
-    size_t at = end + scan_spaces(h->s, h->n, end);
-    char c = byte_at(h, at);
-    if (c && strchr("NSEW", c) && word_ends(h, at + 1)) {
-        words_add(h->w, c == 'N' ? "north" : c == 'S' ? "south" : c == 'E' ? "east" : "west");
-        return at + 1 - h->at;
-    }
-    if (parts)
-        return end - h->at;
-    words_clear(h->w); /* a temperature or an angle */
     return 0;
 }
 
@@ -669,80 +503,6 @@ static size_t read_amount(const struct here *h)
 
 /* --- units used as adjectives --- */
 
-/* 5-km run, a 5 km run, 10-ft: the unit stays singular. */
-static size_t read_adjective(const struct here *h)
-{
-    struct language_number x = number_at(h, h->at, false);
-    size_t end = h->at + x.len, best = 0;
-    const char *said = NULL;
-    if (!x.len)
-        return 0;
-    bool hyphen = byte_at(h, end) == '-';
-    size_t from = end + (hyphen ? 1 : scan_spaces(h->s, h->n, end));
-    for (const struct language_unit *u = language_en.units; u->written; u++) {
-        size_t len = scan_match(h->s, h->n, from, u->written, false);
-        bool letter = len && scan_is_alpha(u->written[len - 1]);
-        if (len > best && scan_is_alpha(u->written[0]) && u->said.one &&
-            !(letter && scan_word_at(h->s, h->n, from + len))) {
-            best = len;
-            said = u->said.one;
-        }
-    }
-    if (hyphen && best && scan_match(h->s, h->n, from, "in", false) == best)
-        said = "inch";
-    if (!best && hyphen && scan_match(h->s, h->n, from, "in", false) && word_ends(h, from + 2) &&
-        byte_at(h, from + 2) != '-') {
-        said = "inch";
-        best = 2;
-    }
-    struct here g = *h;
-    if (!best || (!hyphen && !is_adjective(&g, from + best)) ||
-        (!hyphen && byte_at(h, from + best) == '-'))
-        return 0;
-    language_say_number(&language_en, &x, NULL, h->w);
-    words_add(h->w, said);
-    return from + best - h->at;
-}
-
-/* "3 in" is inches only where "in" can be no word. */
-static size_t read_inches(const struct here *h)
-{
-    struct language_number x = number_at(h, h->at, false);
-    size_t end = h->at + x.len, gap = scan_spaces(h->s, h->n, end), from = end + gap;
-    if (!x.len || gap > 1 || !scan_match(h->s, h->n, from, "in", false) || !word_ends(h, from + 2))
-        return 0;
-    bool period = byte_at(h, from + 2) == '.';
-    size_t next = from + 2 + period;
-    bool ends = next >= h->n || byte_at(h, next) == '\n';
-    bool capital = period && scan_capital_at(h->s, h->n, next + scan_spaces(h->s, h->n, next));
-    const char *after = english_after(h->s, h->n, next).word;
-    if (!period && !ends && !strchr(",;)", byte_at(h, next)) && gap &&
-        !english_is(after, "x|by|tall|wide|long|deep|high|thick|and|diameter|of"))
-        return 0;
-    if (!period && english_is(after, "the|a|my|our|his|her"))
-        return 0;
-    language_say_number(&language_en, &x, NULL, h->w);
-    words_add(h->w, value_of(&x) == 1 && !x.fraction[0] ? "inch" : "inches");
-    return next - (period && (ends || capital)) - h->at;
-}
-
-/* 50-50. */
-static size_t read_even(const struct here *h)
-{
-    struct language_number x = number_at(h, h->at, false), y;
-    size_t dash = scan_dash(h->s, h->n, h->at + x.len);
-    if (!is_whole(&x) || !dash || strlen(x.digits) != 2)
-        return 0;
-    y = number_at(h, h->at + x.len + dash, false);
-    if (strcmp(x.digits, y.digits) != 0 || y.fraction[0] ||
-        !word_ends(h, h->at + x.len + dash + y.len) ||
-        byte_at(h, h->at + x.len + dash + y.len) == '-')
-        return 0;
-    english_say_int(value_of(&x), h->w);
-    english_say_int(value_of(&y), h->w);
-    return x.len + dash + y.len;
-}
-
 /* Subtraction and the like: 10-5=5, 10 - 3, 6/2 = 3, 2*3. */
 static size_t read_arithmetic(const struct here *h)
 {
@@ -765,91 +525,6 @@ static size_t read_arithmetic(const struct here *h)
     language_say_number(&language_en, &x, NULL, h->w);
     words_add(h->w, dash ? "minus" : c == '/' ? "divided by" : "times");
     return after - h->at;
-}
-
-/* 21st, 2nd-4th are for the tables; 0xFF, 5G, 3D, 1080p, 2x. */
-static size_t read_mixed(const struct here *h)
-{
-    size_t len = scan_digits(h->s, h->n, h->at), end = h->at + len, letters = 0;
-    if (!len || len > 5)
-        return 0;
-    if (len == 1 && h->s[h->at] == '0' && (byte_at(h, end) | 32) == 'x' &&
-        isxdigit(byte_at(h, end + 1))) {
-        size_t stop = end + 1;
-        words_add(h->w, "zero X");
-        while (stop < h->n && isxdigit((unsigned char)h->s[stop]) && stop - end < 64) {
-            char c = h->s[stop++];
-            if (scan_is_digit(c))
-                english_say_digits(&c, 1, h->w);
-            else
-                english_spell(&c, 1, h->w);
-        }
-        return stop - h->at;
-    }
-    while (scan_is_alpha(byte_at(h, end + letters)))
-        letters++;
-    if (!letters || letters > 3 || !word_ends(h, end + letters) || h->s[h->at] == '0')
-        return 0;
-    bool upper = true;
-    for (size_t i = 0; i < letters; i++)
-        upper = upper && scan_is_upper(h->s[end + i]);
-    bool screen = letters == 1 && (h->s[end] == 'p' || h->s[end] == 'i') && len >= 3;
-    const char *word;
-    struct english_context before = english_before(h->s, h->at);
-    const char *known = english_is(before.word, lettered) ? "a|b|c|d|e|f|g|h" : "g|d|p|b|e|x|fa|am";
-    char lower[4] = "";
-    for (size_t i = 0; i < letters; i++)
-        lower[i] = (char)tolower((unsigned char)h->s[end + i]);
-    if (!screen && !(upper && !magnitude_at(h, end, true, &word) && english_is(lower, known)))
-        return 0;
-    english_say_code(h->s + h->at, len, h->w);
-    english_spell(h->s + end, letters, h->w);
-    return len + letters;
-}
-
-/* #5, No. 5 is an abbreviation. */
-static size_t english_numbers_read_hash(const struct here *h)
-{
-    size_t len = scan_digits(h->s, h->n, h->at + 1);
-    if (!len && byte_at(h, h->at + 1) == ' ' && h->at &&
-        h->s[h->at - 1] == ' ') { /* my phone # is */
-        words_add(h->w, "number");
-        return 1;
-    }
-    if (!len || len > 9 || !word_ends(h, h->at + 1 + len) || scan_word_before(h->s, h->at))
-        return 0;
-    words_add(h->w, "number");
-    if (h->s[h->at + 1] == '0' && len > 1)
-        english_say_digits(h->s + h->at + 1, len, h->w);
-    else
-        english_say_int(strtol(h->s + h->at + 1, NULL, 10), h->w);
-    return 1 + len;
-}
-
-/* '90s, '68 */
-static size_t read_apostrophe(const struct here *h)
-{
-    size_t len = scan_digits(h->s, h->n, h->at + 1);
-    if (len != 2 || scan_word_before(h->s, h->at))
-        return 0;
-    if (!word_ends(h, h->at + 3) || byte_at(h, h->at + 3) == '\'')
-        return 0;
-    say_pair((int)strtol(h->s + h->at + 1, NULL, 10), false, h->w);
-    return 3;
-}
-
-/* x², y^3, 10^-5 behind a letter or bracket; the letter has been said. */
-static size_t read_power(const struct here *h)
-{
-    long power;
-    size_t len = power_at(h, h->at, &power), end = h->at + len;
-    if (!len || !h->at || h->s[h->at - 1] == ' ')
-        return 0;
-    if (scan_match(h->s, h->n, end, "⁺", false) || scan_match(h->s, h->n, end, "⁻", false))
-        english_say_int(power, h->w); /* Ca²⁺ */
-    else
-        say_power(power, h->w);
-    return len;
 }
 
 /* " - 1" in a line that is an equation. */
@@ -875,32 +550,19 @@ size_t english_money(const char *s, size_t n, size_t at, struct words *w)
 
 size_t english_number(const char *s, size_t n, size_t at, struct words *w)
 {
-    static size_t (*const readers[])(const struct here *) = {
-        read_ratio,  read_scientific, read_coordinate, read_by,    read_amount, read_adjective,
-        read_inches, read_even,       read_arithmetic, read_mixed, read_code};
+    static size_t (*const readers[])(const struct here *) = {read_by, read_amount, read_arithmetic,
+                                                             read_code};
     struct here h = {s, n, at, w};
     size_t used = 0;
     char c = s[at];
-    if (c == '#')
-        return english_numbers_read_hash(&h);
-    if (c == '\'')
-        return read_apostrophe(&h);
-    if (c == '^' || (unsigned char)c == 0xc2 || (unsigned char)c == 0xe2) {
-        used = read_power(&h);
-        if (used)
-            return used;
-    }
     if (scan_word_before(s, at) && !((s[at - 1] | 32) == 'v' && !scan_word_before(s, at - 1)))
         return 0;
     if (!scan_is_digit(c)) {
         used = read_minus(&h);
         if (!used)
             used = read_money(&h);
-        if (!used && (c == '-' || c == '+' || (unsigned char)c == 0xe2)) {
-            used = read_scientific(&h);
-            if (!used)
-                used = read_amount(&h);
-        }
+        if (!used && (c == '-' || c == '+' || (unsigned char)c == 0xe2))
+            used = read_amount(&h);
         return used;
     }
     for (size_t i = 0; i < sizeof readers / sizeof *readers && !used; i++) {

@@ -284,20 +284,6 @@ static const char starters[] =
     "our|his|her|my|their|its|these|those|what|who|why|how|where|so|then|after|before|since|"
     "although|no|not|you|your|one|some|many|most|all|both|later|now|yes";
 
-/* Jr. and Sr.: the period is a sentence's before a word that starts one. */
-static size_t read_junior(const char *s, size_t n, size_t at, struct words *w)
-{
-    bool senior = scan_match(s, n, at, "Sr.", false) > 0;
-    if (!senior && !scan_match(s, n, at, "Jr.", false))
-        return 0;
-    size_t next = at + 3 + scan_spaces(s, n, at + 3);
-    struct english_context after = english_after(s, n, at + 3);
-    words_add(w, senior ? "Senior" : "Junior");
-    if (next >= n || s[next] == '\n' || (after.capital && english_is(after.word, starters)))
-        words_join(w, ".");
-    return 3;
-}
-
 /* --- U.S., J. R. R., dotted letters --- */
 
 static size_t read_dotted_letters(const char *s, size_t n, size_t at, struct words *w)
@@ -473,19 +459,6 @@ static size_t english_words_read_url(const char *s, size_t n, size_t at, struct 
         said--;
     say_name(s, from, said, w);
     return said > from ? end - at : 0;
-}
-
-/* A-Z, a-z. */
-static size_t read_range_of_letters(const char *s, size_t n, size_t at, struct words *w)
-{
-    size_t dash = scan_dash(s, n, at + 1), to = at + 1 + dash;
-    if (!dash || to >= n || (s[at] | 32) != 'a' || (s[to] | 32) <= 'b' || !scan_is_alpha(s[to]) ||
-        scan_word_at(s, n, to + 1) || scan_is_upper(s[at]) != scan_is_upper(s[to]))
-        return 0;
-    english_spell(s + at, 1, w);
-    words_add(w, "to");
-    english_spell(s + to, 1, w);
-    return to + 1 - at;
 }
 
 /* first.last+tag@example.com */
@@ -684,66 +657,6 @@ static size_t read_letters_and_digits(const char *s, size_t n, size_t at, struct
     return end - at;
 }
 
-/* v2, v1.2.3 */
-static size_t read_version(const char *s, size_t n, size_t at, struct words *w)
-{
-    if ((s[at] | 32) != 'v' || at + 1 >= n || !scan_is_digit(s[at + 1]))
-        return 0;
-    size_t used = english_number(s, n, at + 1, w);
-    if (!used) {
-        struct language_number x = language_number_at(&language_en, s, n, at + 1, false);
-        if (!x.len || scan_letter(s, n, at + 1 + x.len))
-            return 0;
-        words_add(w, "version");
-        language_say_number(&language_en, &x, NULL, w);
-        return 1 + x.len;
-    }
-    char said[256];
-    snprintf(said, sizeof said, "%s", buf_str(&w->text));
-    words_clear(w);
-    words_add(w, "version");
-    words_add(w, said);
-    return 1 + used;
-}
-
-/* x_1, x^2 are math: a letter with an index. */
-static size_t english_words_read_index(const char *s, size_t n, size_t at, struct words *w)
-{
-    if (!scan_is_alpha(s[at]) || at + 2 >= n || s[at + 1] != '_' || scan_word_before(s, at))
-        return 0;
-    size_t end = at + 2;
-    while (end < n && scan_is_alnum(s[end]) && end - at < 5)
-        end++;
-    if (end == at + 2 || scan_word_at(s, n, end) || (end < n && s[end] == '_'))
-        return 0;
-    english_spell(s + at, 1, w);
-    words_add(w, "sub");
-    if (scan_is_digit(s[at + 2]))
-        english_say_int(strtol(s + at + 2, NULL, 10), w);
-    else
-        words_add_n(w, s + at + 2, end - at - 2);
-    return end - at;
-}
-
-/* km/h, MB/s without a number. */
-static size_t read_unit(const char *s, size_t n, size_t at, struct words *w)
-{
-    const struct language_unit *best = NULL;
-    size_t len = 0, word = scan_word(s, n, at);
-    if (at + word >= n || s[at + word] != '/')
-        return 0;
-    for (const struct language_unit *u = language_en.units; u->written; u++) {
-        size_t got = scan_match(s, n, at, u->written, false);
-        if (got > len && strchr(u->written, '/') && !scan_word_at(s, n, at + got)) {
-            best = u;
-            len = got;
-        }
-    }
-    if (best)
-        words_add(w, best->said.other);
-    return len;
-}
-
 /* AC/DC, TCP/IP, I/O: capitals on both sides; input/output: "slash". */
 static size_t read_slash(const char *s, size_t n, size_t at, struct words *w)
 {
@@ -771,16 +684,11 @@ size_t english_word(const char *s, size_t n, size_t at, struct words *w)
 {
     static size_t (*const readers[])(const char *, size_t, size_t,
                                      struct words *) = {english_money,
-                                                        read_unit,
                                                         english_words_read_url,
                                                         english_words_read_email,
                                                         read_path,
                                                         read_st_dr,
-                                                        read_junior,
-                                                        read_range_of_letters,
                                                         read_dotted_letters,
-                                                        read_version,
-                                                        english_words_read_index,
                                                         read_dotted_name,
                                                         read_identifier,
                                                         english_words_read_roman,

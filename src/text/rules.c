@@ -8,6 +8,7 @@
 
 #define MAX_REGEX_BYTES (1 << 20)
 #define INLINE_WORDS    12 /* a list of so many is written out where it is used */
+#define NUMBER_GROUP    63 /* the number among the lists, which are fewer */
 
 enum rules_class rules_class_of(unsigned char c)
 {
@@ -265,18 +266,12 @@ static int rules_expand_condition(struct rules_expander *x, const char *p, int n
     return rules_add_condition(x, c, start, n);
 }
 
-/* Patterns that every language has; G and D stand for its separators. */
-static void rules_builtin_pattern(const struct rules *r, const char *name, size_t n, char *to,
-                                  size_t room)
+/* A number with the language's separators. */
+static void rules_add_number(const struct rules *r, struct buf *b)
 {
     const struct text_language *t = &r->lang->table;
-    to[0] = 0;
-    if (n == 3 && memcmp(name, "int", 3) == 0)
-        snprintf(to, room, "\\d{1,18}+");
-    else if (n == 3 && memcmp(name, "num", 3) == 0)
-        snprintf(to, room,
-                 "(?:[1-9]\\d{0,2}(?:[%s]\\d{3}){1,6}+(?!\\d)|\\d{1,39})(?:\\%c\\d{1,39}+)?",
-                 t->group ? t->group : ",", t->decimal ? t->decimal : '.');
+    buf_add_format(b, "(?:[1-9]\\d{0,2}(?:[%s]\\d{3}){1,6}+(?!\\d)|\\d{1,39})(?:\\%c\\d{1,39}+)?",
+                   t->group ? t->group : ",", t->decimal ? t->decimal : '.');
 }
 
 static int rules_expand_regex(struct rules_expander *x, const char *regex, size_t n)
@@ -291,7 +286,6 @@ static int rules_expand_regex(struct rules_expander *x, const char *regex, size_
 static int rules_expand_class(struct rules_expander *x, const char *name, size_t n)
 {
     struct buf *b = &x->rule->regex;
-    char builtin[128];
     if (strspn(name, "abcdefghijklmnopqrstuvwxyz_0123456789") < n || scan_is_digit(name[0]))
         return rules_expand_regex(x, name, n);
     for (int i = 0; i < x->r->lang->n_pattern; i++) {
@@ -309,10 +303,13 @@ static int rules_expand_class(struct rules_expander *x, const char *name, size_t
         x->rule->lists |= (uint64_t)1 << list;
         return buf_add_format(b, "(?L%02d)", list);
     }
-    rules_builtin_pattern(x->r, name, n, builtin, sizeof builtin);
-    if (!builtin[0])
-        return rules_fault(x, "no such pattern or list", name, (int)n);
-    return buf_add_str(b, builtin);
+    if (n == 3 && memcmp(name, "num", 3) == 0) { /* in half of the rules: a group, too */
+        x->rule->lists |= (uint64_t)1 << NUMBER_GROUP;
+        return buf_add_format(b, "(?=\\d)(?L%d)", NUMBER_GROUP);
+    }
+    return n == 3 && memcmp(name, "int", 3) == 0
+               ? buf_add_str(b, "\\d{1,18}+")
+               : rules_fault(x, "no such pattern or list", name, (int)n);
 }
 
 /* {name} or {name:class}. */
@@ -529,7 +526,9 @@ static void rules_compose(const struct rules *r, struct rule *const *rule, int n
         if (lists >> i & 1) {
             number[i] = ++*n_before;
             buf_add_str(b, *n_before == 1 ? "(?(DEFINE)(" : "(");
-            if (words)
+            if (i == NUMBER_GROUP)
+                rules_add_number(r, b);
+            else if (words)
                 rules_words_of(b, &r->list[i]);
             buf_add_str(b, ")");
         }
