@@ -271,6 +271,8 @@ print-cflags:
 # What is installed: source:mode:place
 INSTALLED := $(BUILD)/jabbertts:755:$(BINDIR)/jabbertts \
     models/jabber-tiny.gguf:644:$(DATADIR)/jabbertts/jabber-tiny.gguf \
+    models/ear.gguf:644:$(DATADIR)/jabbertts/ear.gguf \
+    models/ear.LICENSE:644:$(DOCDIR)/ear.LICENSE \
     $(foreach f,$(wildcard share/lang/*.lang),$(f):644:$(DATADIR)/jabbertts/lang/$(notdir $(f))) \
     $(BUILD)/jabbertts.1:644:$(MANDIR)/man1/jabbertts.1 \
     $(BUILD)/completion.bash:644:$(DATADIR)/bash-completion/completions/jabbertts \

@@ -243,6 +243,10 @@ JABBERTTS_API void jabbertts_store_close(struct jabbertts_store *s);
 
 enum jabbertts_kind { JABBERTTS_VOICE, JABBERTTS_CONSENT };
 
+/* What a voice is tried with when it is added. */
+#define JABBERTTS_PREVIEW                                                                          \
+    "The boy watched a large blue ship leave the harbour, and thought of his journey home."
+#define JABBERTTS_PRINT 256
 struct jabbertts_clip {
     const void *recording;
     size_t n_bytes;
@@ -261,6 +265,10 @@ struct jabbertts_stored {
     double seconds;          /* of the recordings */
     const void *recording;   /* a sound file as it came; NULL in lists, which have no more either */
     size_t n_bytes;
+    const float *print; /* [JABBERTTS_PRINT] of a voice: whom it sounds like; NULL: not known.  Made
+                         * when it is added, as the two behind it. */
+    double likeness; /* of what the model says with it to the recording, 0 to 1; < 0: not known */
+    const char *advice;                /* what would make a better voice, in sentences, or "" */
     const struct jabbertts_clip *more; /* [n_more] further recordings of a voice, at most
                                         * JABBERTTS_CLIPS_MAX - 1 */
     int n_more;
@@ -288,6 +296,8 @@ JABBERTTS_API int jabbertts_store_add(struct jabbertts_store *s, struct jabbertt
 JABBERTTS_API int jabbertts_store_get(struct jabbertts_store *s,
                                       const struct jabbertts_which *which, jabbertts_stored_fn fn,
                                       void *cookie, struct jabbertts_error *e);
+/* How alike two prints are: of takes of one speaker about 0.9, of two speakers 0.5 to 0.8. */
+JABBERTTS_API double jabbertts_likeness(const float *a, const float *b);
 /* At most which->limit of them, oldest first.  Returns 1 if there are more, else 0. */
 JABBERTTS_API int jabbertts_store_list(struct jabbertts_store *s,
                                        const struct jabbertts_which *which, jabbertts_stored_fn fn,

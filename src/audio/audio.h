@@ -14,6 +14,14 @@ int audio_decode_file(const char *path, int hz, double max_seconds, float **pcm,
 int audio_decode_memory(const void *data, size_t n_bytes, int hz, double max_seconds, float **pcm,
                         size_t *n, struct err *e);
 
+struct audio_sound { /* borrowed */
+    const float *pcm;
+    size_t n;
+    int hz;
+};
+/* The same at another rate, by way of a sound file of 16 bits in memory.  *pcm: mem_free. */
+int audio_resample(const struct audio_sound *from, int hz, float **pcm, size_t *n, struct err *e);
+
 /* Is it a recording of speech that can serve as a voice: min_s to max_s long, not too quiet, not
  * clipped, and neither silence, noise nor a tone?  By levels alone: speech has pauses. */
 int audio_check_speech(const float *pcm, size_t n, int hz, double min_s, double max_s,

@@ -15,6 +15,7 @@
 #include <libavutil/opt.h>
 #include <libswresample/swresample.h>
 #include "audio/audio.h"
+#include "base/limits.h"
 #include "base/mem.h"
 
 #define READ_BYTES 32768
@@ -367,4 +368,22 @@ int audio_decode_memory(const void *data, size_t n_bytes, int hz, double max_sec
     int r = decode(&d, max_seconds, pcm, n, e);
     decoder_done(&d);
     return r;
+}
+
+int audio_resample(const struct audio_sound *from, int hz, float **pcm, size_t *n, struct err *e)
+{
+    enum { HEADER = 44 };
+    unsigned char *wav = mem_try(HEADER + 2 * from->n, 1);
+    if (!wav)
+        return err_set(e, ERR_MEMORY, "out of memory for %zu samples", from->n);
+    audio_wav_header(from->hz, from->n, wav);
+    for (size_t i = 0; i < from->n; i++) {
+        float x = fminf(1, fmaxf(-1, from->pcm[i]));
+        int v = (int)(x * 32767);
+        wav[HEADER + 2 * i] = (unsigned char)(v & 255);
+        wav[HEADER + 2 * i + 1] = (unsigned char)(v >> 8 & 255);
+    }
+    int rc = audio_decode_memory(wav, HEADER + 2 * from->n, hz, LIMIT_REFERENCE_SECONDS, pcm, n, e);
+    mem_free(wav);
+    return rc;
 }

@@ -148,12 +148,29 @@ static int cmd_voices_list(struct options *o)
 
 /* --- one voice --- */
 
+struct alike { /* to one voice */
+    char id[48];
+    float print[JABBERTTS_PRINT];
+    bool known;
+};
+
+static void show_alike(void *cookie, const struct jabbertts_stored *v)
+{
+    const struct alike *to = cookie;
+    if (v->print && strcmp(v->id, to->id))
+        printf("%-12s %s %.2f\n", "alike", v->name, jabbertts_likeness(v->print, to->print));
+}
+
 static void show_stored(void *cookie, const struct jabbertts_stored *v)
 {
+    struct alike *to = cookie;
     char when[32];
     time_t t = (time_t)v->created_at;
     struct tm tm;
-    (void)cookie;
+    snprintf(to->id, sizeof to->id, "%s", v->id);
+    to->known = v->print != NULL;
+    if (to->known)
+        memcpy(to->print, v->print, sizeof to->print);
     gmtime_r(&t, &tm);
     strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S UTC", &tm);
     printf("name         %s\nkind         yours\nid           %s\ncreated      %s\n"
@@ -166,6 +183,10 @@ static void show_stored(void *cookie, const struct jabbertts_stored *v)
     for (size_t i = 0; i < sizeof rest / sizeof *rest; i++)
         if (*rest[i][1])
             printf("%-12s %s\n", rest[i][0], rest[i][1]);
+    if (v->likeness >= 0)
+        printf("likeness     %.2f, of what the model says with it to the recording\n", v->likeness);
+    if (*v->advice)
+        printf("advice       %s\n", v->advice);
     for (int i = 0; i < v->n_more; i++)
         if (*v->more[i].transcript)
             printf("%-12s %s\n", "", v->more[i].transcript);
@@ -205,16 +226,33 @@ static int cmd_voices_show(struct options *o)
     snprintf(e.message, sizeof e.message,
              "there is no voice \"%.64s\"; jabbertts voices lists them", name);
     if (voices_has_store(&c)) {
+        struct alike to = {.known = false};
         if ((code = voices_open_store(&c)))
             return code;
-        if (jabbertts_store_get(c.store, &(struct jabbertts_which){.id = name}, show_stored, NULL,
-                                &e) >= 0)
+        if (jabbertts_store_get(c.store, &(struct jabbertts_which){.id = name}, show_stored, &to,
+                                &e) >= 0) {
+            if (to.known)
+                jabbertts_store_list(c.store, &(struct jabbertts_which){.limit = 10000}, show_alike,
+                                     &to, NULL);
             return voices_close(&c, CLI_OK);
+        }
     }
     if (e.code == JABBERTTS_ERR_NOT_FOUND && (code = voices_open_engine(&c)))
         return voices_close(&c, code);
     code = c.tts && show_model(c.tts, name) ? CLI_OK : cli_error("voices", &e);
     return voices_close(&c, code);
+}
+
+/* What was heard in the recording. */
+static void note_heard(void *cookie, const struct jabbertts_stored *v)
+{
+    (void)cookie;
+    if (v->likeness >= 0)
+        cli_note("likeness of what the model says with it: %.2f (the same speaker: about 0.9, "
+                 "another: 0.5 to 0.8)",
+                 v->likeness);
+    if (*v->advice)
+        cli_note("%s", v->advice);
 }
 
 static int voices_added(struct voices *c, const char *id)
@@ -226,6 +264,7 @@ static int voices_added(struct voices *c, const char *id)
     if (rc < 0 || l.out_of_memory)
         return cli_error("voices", &e);
     printf("%s %s\n", l.row[0][0], id);
+    jabbertts_store_get(c->store, &(struct jabbertts_which){.id = id}, note_heard, NULL, NULL);
     cli_note("jabbertts say \"Hello.\" --voice %s", l.row[0][0]);
     for (int i = 0; i < N_COLUMN; i++)
         free(l.row[0][i]);

@@ -1,5 +1,6 @@
 /* engine.c - open and close an engine: its models, one after the other. */
 #include "engine/engine.h"
+#include "model/ear.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -53,15 +54,10 @@ const char *jabbertts_version(void)
 /* --- open and close --- */
 
 /* The built-in voice: beside the program (build tree, installed tree), then the data directory. */
-int engine_model_path(const char *given, char *path, size_t n, struct err *e)
+int engine_shipped(const char *file, char *path, size_t n)
 {
     static const char *const beside[] = {"../models", "../share/jabbertts", "../../models"};
     char exe[PATH_MAX];
-    if (given) {
-        if ((size_t)snprintf(path, n, "%s", given) >= n)
-            return err_set(e, ERR_ARGUMENT, "model path is longer than %zu bytes", n - 1);
-        return 0;
-    }
     ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
     if (len > 0) {
         exe[len] = 0;
@@ -69,13 +65,23 @@ int engine_model_path(const char *given, char *path, size_t n, struct err *e)
         if (slash)
             *slash = 0;
         for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
-            int m = snprintf(path, n, "%s/%s/jabber-tiny.gguf", exe, beside[i]);
+            int m = snprintf(path, n, "%s/%s/%s", exe, beside[i], file);
             if (m > 0 && (size_t)m < n && access(path, R_OK) == 0)
                 return 0;
         }
     }
-    snprintf(path, n, "%s/jabber-tiny.gguf", JABBERTTS_DATA_DIR);
-    if (access(path, R_OK) == 0)
+    snprintf(path, n, "%s/%s", JABBERTTS_DATA_DIR, file);
+    return access(path, R_OK) == 0 ? 0 : ERR_NOT_FOUND;
+}
+
+int engine_model_path(const char *given, char *path, size_t n, struct err *e)
+{
+    if (given) {
+        if ((size_t)snprintf(path, n, "%s", given) >= n)
+            return err_set(e, ERR_ARGUMENT, "model path is longer than %zu bytes", n - 1);
+        return 0;
+    }
+    if (engine_shipped("jabber-tiny.gguf", path, n) == 0)
         return 0;
     return err_set(e, ERR_NOT_FOUND,
                    "cannot find the built-in voice jabber-tiny.gguf (looked beside the program and "
@@ -299,6 +305,8 @@ static void engine_free(struct models *all)
     lexicon_free(all->lexicon);
     pthread_cond_destroy(&all->changed);
     pthread_mutex_destroy(&all->lock);
+    pthread_mutex_destroy(&all->ear_lock);
+    ear_close(all->ear);
     mem_free(all);
 }
 
@@ -311,6 +319,7 @@ int jabbertts_open(const struct jabbertts_options *o, struct jabbertts **ret,
         return engine_return(error, &e, err_set(&e, ERR_MEMORY, "out of memory"));
     pthread_condattr_t clock;
     pthread_mutex_init(&all->lock, NULL);
+    pthread_mutex_init(&all->ear_lock, NULL);
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     pthread_cond_init(&all->changed, &clock);

@@ -29,6 +29,7 @@
 #define ENGINE_OWN    "own"       /* as options say it */
 #define ENGINE_ONNX   "onnx"
 
+struct ear;
 struct front;
 struct model;
 
@@ -120,9 +121,11 @@ struct models { /* all that one jabbertts_open opened */
     int n, n_listed;         /* behind those listed comes espeak-ng, unless it is one of them */
     struct lexicon *lexicon; /* NULL: none */
     struct jabbertts_store *store; /* NULL: none */
-    size_t budget;                 /* 0: none */
-    size_t in_use;                 /* the lock's: cost of the models in memory */
-    bool draining;                 /* the lock's */
+    pthread_mutex_t ear_lock;
+    struct ear *ear; /* (ear_lock) opened when a recording comes; NULL: not yet, or not there */
+    size_t budget;   /* 0: none */
+    size_t in_use;   /* the lock's: cost of the models in memory */
+    bool draining;   /* the lock's */
 };
 
 struct front *engine_lock(struct jabbertts *tts);
@@ -132,6 +135,7 @@ void engine_unlock(struct jabbertts *tts);
 double engine_now(void);                /* seconds, monotonic */
 struct timespec engine_clock(double t); /* engine_now's time as what condition variables wait for */
 int engine_return(struct jabbertts_error *to, const struct err *from, int rc);
+int engine_shipped(const char *file, char *path, size_t n); /* of models/; ERR_NOT_FOUND */
 int engine_model_path(const char *given, char *path, size_t n, struct err *e);
 
 /* models.c */

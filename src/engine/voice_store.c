@@ -8,11 +8,15 @@
 
 #include "base/limits.h"
 #include "base/utf8.h"
+#include "engine/hearing.h"
 #include "store/store.h"
 
-#define MIN_SECONDS  1
-#define TRIM_SECONDS 600      /* of a recording that is to be cut */
-#define CODEC        "codec." /* tensors */
+#define MIN_SECONDS    1
+#define TRIM_SECONDS   600      /* of a recording that is to be cut */
+#define CODEC          "codec." /* tensors */
+#define DUPLICATE      0.88     /* recordings of one speaker are so alike (docs/QUALITY.md) */
+#define PREVIEW_MAX_S  15
+#define PREVIEW_WAIT_S 60
 
 /* --- the public functions over the rows --- */
 
@@ -199,25 +203,136 @@ static int store_decode(struct jabbertts *tts, enum jabbertts_kind kind,
     return rc;
 }
 
-/* A recording joins the voice that is made (NULL: the first); c->seconds is set. */
-static int store_add_clip(struct jabbertts *tts, enum jabbertts_kind kind, bool trim,
-                          struct jabbertts_clip *c, struct jabbertts_voice **voice, struct err *e)
+/* --- listening --- */
+
+double jabbertts_likeness(const float *a, const float *b)
 {
+    return ear_likeness(a, b);
+}
+
+/* What is heard in a recording, as far as it is kept, joins what was heard in those before it. */
+static int store_hear(struct jabbertts *tts, const struct jabbertts_clip *c, struct hearing *all,
+                      struct err *e)
+{
+    struct hearing h;
+    float *pcm, both[2][EAR_PRINT];
+    size_t n, kept = (size_t)(c->seconds * EAR_HZ);
+    int rc = audio_decode_memory(c->recording, c->n_bytes, EAR_HZ, TRIM_SECONDS, &pcm, &n, e);
+    if (rc < 0)
+        return rc;
+    rc = hearing_of(tts->all, pcm, n < kept ? n : kept, &h, e);
+    mem_free(pcm);
+    if (rc < 0)
+        return rc;
+    if (h.advice[0])
+        hearing_advise(all, "%s", h.advice);
+    if (all->has_print && h.has_print) {
+        memcpy(both[0], all->print, sizeof both[0]);
+        memcpy(both[1], h.print, sizeof both[1]);
+        if (ear_likeness(both[0], both[1]) < HEARING_ONE_SPEAKER)
+            hearing_advise(all, "The recordings seem to be of different speakers.");
+        ear_mean(both, 2, all->print);
+    } else if (h.has_print) {
+        memcpy(all->print, h.print, sizeof all->print);
+        all->has_print = true;
+    }
+    return 0;
+}
+
+struct store_nearest {
+    const float *print;
+    double likeness;
+    char name[LIMIT_VOICE_NAME_BYTES + 1];
+};
+
+static void store_compare(void *cookie, const struct jabbertts_stored *v)
+{
+    struct store_nearest *f = cookie;
+    double likeness = v->print ? ear_likeness(v->print, f->print) : 0;
+    if (likeness <= f->likeness)
+        return;
+    f->likeness = likeness;
+    snprintf(f->name, sizeof f->name, "%s", v->name);
+}
+
+static void store_find_duplicate(struct jabbertts_store *s, const char *owner, struct hearing *h)
+{
+    struct store_nearest f = {.print = h->print};
+    const struct jabbertts_which which = {JABBERTTS_VOICE, owner, NULL, LIMIT_STORED};
+    if (store_list(s, &which, store_compare, &f, NULL) >= 0 && f.likeness >= DUPLICATE)
+        hearing_advise(h, "It sounds like the voice \"%.64s\" (likeness %.2f).", f.name,
+                       f.likeness);
+}
+
+/* What the model says with a voice, as sound at EAR_HZ; free *pcm.  < 0: nothing. */
+static int store_preview(struct jabbertts *tts, const struct jabbertts_voice *v, float **pcm,
+                         size_t *n)
+{
+    struct jabbertts_request r;
+    struct jabbertts_stream *s;
+    size_t room = (size_t)tts->rate * PREVIEW_MAX_S, got = 0;
+    float *said = mem_try(room, sizeof *said);
+    int k = -1;
+    jabbertts_request_init(&r);
+    r.text = JABBERTTS_PREVIEW;
+    r.language = "en-us";
+    r.reference = v;
+    r.max_seconds = PREVIEW_MAX_S;
+    r.deadline_s = PREVIEW_WAIT_S;
+    if (said && jabbertts_submit(tts, &r, &s, NULL) == 0) {
+        while (got < room && (k = jabbertts_read(s, said + got, (int)(room - got), NULL)) > 0)
+            got += (size_t)k;
+        jabbertts_stream_free(s);
+    }
+    int rc =
+        k < 0 ? ERR_NOT_FOUND
+              : audio_resample(&(struct audio_sound){said, got, tts->rate}, EAR_HZ, pcm, n, NULL);
+    mem_free(said);
+    return rc;
+}
+
+/* How alike the voice is that comes out of it; < 0: that could not be found out. */
+static double store_try(struct jabbertts *tts, const struct jabbertts_voice *v,
+                        const struct hearing *heard)
+{
+    struct hearing h = {.has_print = false};
+    float *pcm;
+    size_t n;
+    if (!v || !heard->has_print || store_preview(tts, v, &pcm, &n) < 0)
+        return -1;
+    int rc = hearing_of(tts->all, pcm, n, &h, NULL);
+    mem_free(pcm);
+    return rc == 0 && h.has_print ? ear_likeness(h.print, heard->print) : -1;
+}
+
+struct store_making { /* a voice of recordings, or a consent */
+    struct jabbertts *tts;
+    enum jabbertts_kind kind;
+    bool trim;
+    struct jabbertts_voice *voice; /* NULL: none yet, or none wanted */
+    struct hearing heard;
+};
+
+/* A recording joins the voice; c->seconds is set. */
+static int store_add_clip(struct store_making *m, struct jabbertts_clip *c, struct err *e)
+{
+    struct jabbertts *tts = m->tts;
     struct jabbertts_voice *one = NULL;
     float *pcm;
     size_t n;
     bool cut = false;
-    int rc = store_decode(tts, kind, c, trim, &pcm, &n, &cut, e);
+    int rc = store_decode(tts, m->kind, c, m->trim, &pcm, &n, &cut, e);
     if (rc < 0)
         return rc;
     c->seconds = (double)n / jabbertts_sample_rate(tts);
-    if (kind == JABBERTTS_VOICE && tts->model)
+    rc = store_hear(tts, c, &m->heard, e);
+    if (rc == 0 && m->kind == JABBERTTS_VOICE && tts->model)
         rc = voice_encode(tts, pcm, n, c->transcript && !cut ? c->transcript : "", &one, e);
     mem_free(pcm);
-    if (rc == 0 && one && *voice && (rc = voice_join(*voice, one, e)) < 0)
+    if (rc == 0 && one && m->voice && (rc = voice_join(m->voice, one, e)) < 0)
         jabbertts_voice_free(one);
-    else if (rc == 0 && !*voice)
-        *voice = one;
+    else if (rc == 0 && !m->voice)
+        m->voice = one;
     return rc;
 }
 
@@ -226,22 +341,22 @@ int jabbertts_voice_from_memory(struct jabbertts *tts, const void *data, size_t 
                                 struct jabbertts_error *error)
 {
     struct jabbertts_clip clip = {data, n_bytes, text, 0};
-    struct jabbertts_voice *v = NULL;
+    struct store_making m = {.tts = tts, .kind = JABBERTTS_VOICE};
     struct err e = {0};
     int rc = check_recording(data, n_bytes, text, &e);
     if (rc == 0 && !tts->model)
         rc = err_set(&e, ERR_UNSUPPORTED, "espeak-ng cannot clone a voice");
     if (rc == 0)
-        rc = store_add_clip(tts, JABBERTTS_VOICE, false, &clip, &v, &e);
+        rc = store_add_clip(&m, &clip, &e);
     if (rc == 0)
-        *ret = v;
+        *ret = m.voice;
     return engine_return(error, &e, rc);
 }
 
 int store_add_recordings(struct jabbertts_store *s, struct jabbertts *tts, enum jabbertts_kind kind,
                          const struct jabbertts_stored *v, char id[48], struct err *e)
 {
-    struct jabbertts_voice *voice = NULL;
+    struct store_making m = {.tts = tts, .kind = kind, .trim = v->trim};
     struct jabbertts_stored row = *v;
     struct jabbertts_clip clip[LIMIT_REFERENCES] = {{v->recording, v->n_bytes, v->transcript, 0}};
     struct store_codes codes[LIMIT_REFERENCES];
@@ -252,16 +367,21 @@ int store_add_recordings(struct jabbertts_store *s, struct jabbertts *tts, enum 
     for (int i = 0; i < v->n_more; i++)
         clip[i + 1] = v->more[i];
     for (int i = 0; i <= v->n_more && rc == 0; i++) {
-        rc = store_add_clip(tts, kind, v->trim, &clip[i], &voice, e);
+        rc = store_add_clip(&m, &clip[i], e);
         row.seconds = i ? row.seconds + clip[i].seconds : clip[i].seconds;
     }
     row.id = made;
     row.more = clip + 1;
+    row.print = m.heard.has_print ? m.heard.print : NULL;
+    row.likeness = rc == 0 ? store_try(tts, m.voice, &m.heard) : -1;
+    if (rc == 0 && kind == JABBERTTS_VOICE && m.heard.has_print)
+        store_find_duplicate(s, v->owner, &m.heard);
+    row.advice = m.heard.advice;
     if (rc == 0)
-        rc = store_add(s, kind, &row, codes, voice ? store_all_codes(voice, codes) : 0, e);
+        rc = store_add(s, kind, &row, codes, m.voice ? store_all_codes(m.voice, codes) : 0, e);
     if (rc == 0)
         memcpy(id, made, sizeof made);
-    jabbertts_voice_free(voice);
+    jabbertts_voice_free(m.voice);
     return rc;
 }
 

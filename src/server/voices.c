@@ -193,6 +193,10 @@ static json_t *stored_json(enum jabbertts_kind kind, const struct jabbertts_stor
         json_object_update_new(j, json_pack("{s:s,s:s,s:s,s:f}", "description", v->description,
                                             "transcript", v->transcript, "consent", v->consent,
                                             "duration", v->seconds));
+    if (kind == JABBERTTS_VOICE && j)
+        json_object_update_new(
+            j, json_pack("{s:s, s:s, s:o}", "advice", v->advice, "preview", JABBERTTS_PREVIEW,
+                         "likeness", v->likeness < 0 ? json_null() : json_real(v->likeness)));
     if (kind == JABBERTTS_VOICE && j && v->recording) /* a list does not know */
         json_object_set_new(j, "recordings", json_integer(v->n_more + 1));
     return j;

@@ -21,7 +21,7 @@
 #include "base/mem.h"
 
 #define WAIT_MS 2000
-#define VERSION 3
+#define VERSION 4
 
 struct jabbertts_store {
     sqlite3 *db;
@@ -52,9 +52,15 @@ struct jabbertts_store {
     "CREATE TABLE anchor(name TEXT NOT NULL, model INTEGER NOT NULL, text TEXT NOT NULL,"          \
     " n_frame INTEGER NOT NULL, codes BLOB NOT NULL, PRIMARY KEY(name, model));"
 
+/* What was heard in the recordings of a voice. */
+#define HEARD_COLUMNS                                                                              \
+    "ALTER TABLE voice ADD COLUMN print BLOB; ALTER TABLE voice ADD COLUMN likeness REAL;"         \
+    "ALTER TABLE voice ADD COLUMN advice TEXT NOT NULL DEFAULT '';"
+
 static const char schema[] =
     "CREATE TABLE consent(seq INTEGER PRIMARY KEY AUTOINCREMENT, " ROW_COLUMNS
-    " consent TEXT," REST_COLUMNS ");" VOICE_TABLE("voice") CLIP_TABLES "PRAGMA user_version = 3;";
+    " consent TEXT," REST_COLUMNS ");" VOICE_TABLE("voice") CLIP_TABLES HEARD_COLUMNS
+    "PRAGMA user_version = 4;";
 
 /* What makes the next version of version i + 1. */
 static const char *const store_updates[] = {
@@ -69,13 +75,16 @@ static const char *const store_updates[] = {
                    "PRAGMA user_version = 2;",
     /* Version 2 had one recording a voice.  Its codes are made again when they are needed. */
     "DROP TABLE codes;" CLIP_TABLES "PRAGMA user_version = 3;",
+    HEARD_COLUMNS "PRAGMA user_version = 4;",
 };
 
 /* ?1 is an id (of voices also a name), ?2 the owner that looks, NULL for all.  One's own comes
  * before everyone's. */
 #define COLUMNS                                                                                    \
     "id, name, language, transcript, description, consent, created, seconds, length(recording),"   \
-    " owner"
+    " owner, "
+#define HEARD "print, likeness, advice"
+#define DEAF  "NULL, NULL, ''"
 #define SEEN  "(?2 IS NULL OR owner = ?2 OR owner = '')"
 #define NAMED "(id = ?1 OR name = ?1)"
 #define FIRST " ORDER BY id = ?1 DESC, owner = coalesce(?2, '') DESC, seq LIMIT 1"
@@ -86,12 +95,14 @@ static const char *const store_updates[] = {
 enum statement { GET, SEQ, LIST, COUNT, ADD, RENAME, REMOVE, N_STATEMENT };
 
 static const char *const statements[N_STATEMENT][2] = {
-    [GET] = {"SELECT " COLUMNS ", recording FROM voice WHERE " NAMED " AND " SEEN FIRST,
-             "SELECT " COLUMNS ", recording FROM consent WHERE id = ?1 AND " SEEN},
+    [GET] = {"SELECT " COLUMNS HEARD ", recording FROM voice WHERE " NAMED " AND " SEEN FIRST,
+             "SELECT " COLUMNS DEAF ", recording FROM consent WHERE id = ?1 AND " SEEN},
     [SEQ] = {"SELECT seq FROM voice WHERE id = ?1 AND " SEEN,
              "SELECT seq FROM consent WHERE id = ?1 AND " SEEN},
-    [LIST] = {"SELECT " COLUMNS " FROM voice WHERE seq > ?1 AND " SEEN " ORDER BY seq LIMIT ?3",
-              "SELECT " COLUMNS " FROM consent WHERE seq > ?1 AND " SEEN " ORDER BY seq LIMIT ?3"},
+    [LIST] = {"SELECT " COLUMNS HEARD " FROM voice WHERE seq > ?1 AND " SEEN
+              " ORDER BY seq LIMIT ?3",
+              "SELECT " COLUMNS DEAF " FROM consent WHERE seq > ?1 AND " SEEN
+              " ORDER BY seq LIMIT ?3"},
     [COUNT] = {"SELECT count(*) FROM voice", "SELECT count(*) FROM consent"},
     [ADD] = {INSERT("voice"), INSERT("consent")},
     [RENAME] = {"UPDATE voice SET name = ?2 WHERE id = ?1",
@@ -307,19 +318,30 @@ static const char *text_at(sqlite3_stmt *q, int i)
     return s ? s : "";
 }
 
+static const float *store_print(sqlite3_stmt *q, int i)
+{
+    return sqlite3_column_bytes(q, i) == (int)(JABBERTTS_PRINT * sizeof(float))
+               ? sqlite3_column_blob(q, i)
+               : NULL;
+}
+
 /* A row of COLUMNS; its recordings are not among them. */
 static struct jabbertts_stored store_row(sqlite3_stmt *q)
 {
-    return (struct jabbertts_stored){.id = text_at(q, 0),
-                                     .name = text_at(q, 1),
-                                     .language = text_at(q, 2),
-                                     .transcript = text_at(q, 3),
-                                     .description = text_at(q, 4),
-                                     .consent = text_at(q, 5),
-                                     .created_at = sqlite3_column_int64(q, 6),
-                                     .seconds = sqlite3_column_double(q, 7),
-                                     .n_bytes = (size_t)sqlite3_column_int64(q, 8),
-                                     .owner = text_at(q, 9)};
+    return (struct jabbertts_stored){
+        .id = text_at(q, 0),
+        .name = text_at(q, 1),
+        .language = text_at(q, 2),
+        .transcript = text_at(q, 3),
+        .description = text_at(q, 4),
+        .consent = text_at(q, 5),
+        .created_at = sqlite3_column_int64(q, 6),
+        .seconds = sqlite3_column_double(q, 7),
+        .n_bytes = (size_t)sqlite3_column_int64(q, 8),
+        .owner = text_at(q, 9),
+        .print = store_print(q, 10),
+        .likeness = sqlite3_column_type(q, 11) == SQLITE_NULL ? -1 : sqlite3_column_double(q, 11),
+        .advice = text_at(q, 12)};
 }
 
 static int store_none(const struct jabbertts_which *which, struct err *e)
@@ -351,7 +373,7 @@ static int store_show(struct jabbertts_store *s, sqlite3_stmt *q, jabbertts_stor
         n++;
     }
     if (rc >= 0) {
-        v.recording = sqlite3_column_blob(q, 10);
+        v.recording = sqlite3_column_blob(q, 13);
         v.more = more;
         v.n_more = rc == 1 ? n : n - 1; /* the last one was not there */
         fn(cookie, &v);
@@ -464,6 +486,18 @@ static int check_consent(struct jabbertts_store *s, const struct jabbertts_store
     return rc < 0 ? rc : seq == 0 ? store_none(&which, e) : 0;
 }
 
+static int insert_heard(struct jabbertts_store *s, const struct jabbertts_stored *v, struct err *e)
+{
+    sqlite3_stmt *q;
+    if (!v->print)
+        return 0;
+    int rc = store_prepare(s, &q, e,
+                           "UPDATE voice SET print = ?2, likeness = ?3, advice = ?4 WHERE id = ?1",
+                           "sbfs", v->id, v->print, JABBERTTS_PRINT * sizeof *v->print, v->likeness,
+                           v->advice ? v->advice : "");
+    return rc < 0 ? rc : store_finish(s, q, NULL, e);
+}
+
 static int store_insert(struct jabbertts_store *s, enum jabbertts_kind kind,
                         const struct jabbertts_stored *v, struct err *e)
 {
@@ -483,7 +517,9 @@ static int store_insert(struct jabbertts_store *s, enum jabbertts_kind kind,
                        v->description ? v->description : "",
                        v->consent && *v->consent ? v->consent : NULL, (int64_t)time(NULL),
                        v->seconds, v->recording, v->n_bytes, v->owner ? v->owner : "");
-    return rc < 0 ? rc : store_finish(s, q, taken, e);
+    if (rc == 0)
+        rc = store_finish(s, q, taken, e);
+    return rc == 0 && kind == JABBERTTS_VOICE ? insert_heard(s, v, e) : rc;
 }
 
 /* End a transaction whose statements gave rc. */

@@ -6,11 +6,7 @@
 #include "audio/audio.h"
 #include "engine/voice_store.h"
 
-#define WAV_HEADER 44
-#define ARENA      ((size_t)16 << 20)
-/* Of about five seconds, with most sounds of English in it. */
-#define SENTENCE                                                                                   \
-    "The boy watched a large blue ship leave the harbour, and thought of his journey home."
+#define ARENA          ((size_t)16 << 20)
 #define SENTENCE_MAX_S 10 /* where the model does not end it */
 
 struct stock {
@@ -105,28 +101,6 @@ static int stock_decode(const struct stock *s, const struct prompt_reference *v,
     return rc;
 }
 
-/* The built-in codec's sound at the rate of another, by way of a sound file in memory. */
-static int stock_resample(const struct jabbertts *tts, const float *pcm, size_t n, float **ret,
-                          size_t *n_ret, struct err *e)
-{
-    int from_hz = dual_ar_of(tts)->stock->spec.codec.sample_rate,
-        to_hz = tts->model->spec.codec.sample_rate;
-    unsigned char *wav = mem_try(WAV_HEADER + 2 * n, 1);
-    if (!wav)
-        return err_set(e, ERR_MEMORY, "out of memory for a voice");
-    audio_wav_header(from_hz, n, wav);
-    for (size_t i = 0; i < n; i++) {
-        float x = pcm[i] < -1 ? -1 : pcm[i] > 1 ? 1 : pcm[i];
-        int v = (int)(x * 32767);
-        wav[WAV_HEADER + 2 * i] = (unsigned char)(v & 255);
-        wav[WAV_HEADER + 2 * i + 1] = (unsigned char)(v >> 8 & 255);
-    }
-    int rc =
-        audio_decode_memory(wav, WAV_HEADER + 2 * n, to_hz, LIMIT_REFERENCE_SECONDS, ret, n_ret, e);
-    mem_free(wav);
-    return rc;
-}
-
 /* The voice's recording, which the built-in codec makes of its codes, by this model's encoder. */
 static int stock_imitate(struct jabbertts *tts, const struct voice *v, struct jabbertts_voice **ret,
                          struct err *e)
@@ -138,7 +112,8 @@ static int stock_imitate(struct jabbertts *tts, const struct voice *v, struct ja
         return err_set(e, ERR_MEMORY, "out of memory for voice %s", v->name);
     int rc = stock_decode(s, &v->reference, pcm, e);
     if (rc == 0)
-        rc = stock_resample(tts, pcm, n, &sound, &n_sound, e);
+        rc = audio_resample(&(struct audio_sound){pcm, n, s->spec.codec.sample_rate},
+                            tts->model->spec.codec.sample_rate, &sound, &n_sound, e);
     mem_free(pcm);
     if (rc < 0)
         return rc;
@@ -167,7 +142,7 @@ static int stock_draw(struct jabbertts *tts, const struct voice *v, struct jabbe
     float pcm[1024];
     int n, rc;
     jabbertts_request_init(&r);
-    r.text = SENTENCE;
+    r.text = JABBERTTS_PREVIEW; /* about five seconds, with most sounds of English */
     r.voice = STOCK_NOBODY;
     r.language = "en-us";
     r.seed = stock_seed(v->name);

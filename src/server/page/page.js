@@ -363,7 +363,8 @@ function listVoices() {
 
 function card(v, also) {
   const radio = make("input", { type: "radio", name: "voice", value: v.id, checked: v.id === chosen, onchange: () => choose(v.id) });
-  const about = [v.description, v.language].filter(Boolean).join(", ");
+  const alike = v.likeness > 0 ? "likeness " + v.likeness.toFixed(2) : "";
+  const about = [v.description, v.language, alike, v.advice].filter(Boolean).join(", ");
   const text = make("span", {}, make("b", { textContent: v.name }), ...(about ? [make("small", { textContent: about })] : []));
   const hear = make("button", { type: "button", textContent: "▶", ariaLabel: "Hear " + v.name, title: "Hear " + v.name, onclick: () => hearVoice(v) });
   const item = make("div", { className: "card" }, make("label", {}, radio, text), hear);
@@ -442,7 +443,7 @@ async function uploadVoice() {
   $("upload").reset();
   recording = null;
   $("recorded").hidden = true;
-  $("upload-state").textContent = "Added " + voice.name + ". It is chosen now.";
+  $("upload-state").textContent = "Added " + voice.name + ". It is chosen now. " + (voice.advice || "");
 }
 
 /* --- the server's figures --- */
