@@ -22,7 +22,8 @@ static const char *find_token(const struct request *r)
     const char *header = http_header(r, "Authorization"), *s;
     if (header && strncasecmp(header, "Bearer ", 7) == 0)
         return header + 7 + strspn(header + 7, " ");
-    if ((s = http_header(r, "api-key")) || (s = http_header(r, "x-api-key")))
+    if ((s = http_header(r, "api-key")) || (s = http_header(r, "x-api-key")) ||
+        (s = http_header(r, "xi-api-key")))
         return s;
     return NULL;
 }

@@ -12,6 +12,7 @@
 #include "server/access.h"
 #include "server/ask.h"
 #include "server/daemon.h"
+#include "server/faces.h"
 #include "server/log.h"
 #include "server/timed.h"
 
@@ -307,7 +308,14 @@ static int parse_body(struct request *r, struct speech *sp, struct api_error *e)
         return api_fail(e, FAULT_MEMORY, NULL, "out of memory for the body");
     if (r->body.len == 0)
         return api_fail(e, FAULT_BAD_JSON, NULL, "the body is empty, must be a JSON object");
-    return params_parse(body, r->body.len, &limits, &sp->params, e);
+    if (!faces_of(r))
+        return params_parse(body, r->body.len, &limits, &sp->params, e);
+    char *made = NULL;
+    int rc = faces_body(r, body, r->body.len, &made, e);
+    if (rc == 0)
+        rc = params_parse(made, strlen(made), &limits, &sp->params, e);
+    free(made);
+    return rc;
 }
 
 /* What shape the answer gets: by its path and fields. */

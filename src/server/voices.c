@@ -186,7 +186,7 @@ static json_t *stored_json(enum jabbertts_kind kind, const struct jabbertts_stor
 {
     const char *owner = *v->owner ? v->owner : NULL;
     json_t *j =
-        json_pack("{s:s,s:s,s:s,s:I,s:s,s:s?}", "id", v->id, "object",
+        json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:s?}", "id", v->id, "voice_id", v->id, "object",
                   kind == JABBERTTS_VOICE ? "audio.voice" : "audio.voice_consent", "name", v->name,
                   "created_at", (json_int_t)v->created_at, "language", v->language, "owner", owner);
     if (kind == JABBERTTS_VOICE && j)
@@ -205,7 +205,8 @@ static json_t *stored_json(enum jabbertts_kind kind, const struct jabbertts_stor
 /* What a list tells of a voice to those who showed no key. */
 static json_t *public_json(const struct jabbertts_stored *v)
 {
-    return json_pack("{s:s,s:s,s:s}", "id", v->id, "object", "audio.voice", "name", v->name);
+    return json_pack("{s:s,s:s,s:s,s:s}", "id", v->id, "voice_id", v->id, "object", "audio.voice",
+                     "name", v->name);
 }
 
 struct found {
@@ -331,10 +332,10 @@ static json_t *model_voice(const struct server *s, const struct jabbertts_model_
     if (target)
         snprintf(text, sizeof text, "another name of %s", target);
     const char *about = target ? text : *v->description ? v->description : NULL;
-    return json_pack("{s:s,s:s,s:s,s:s,s:s?,s:s?,s:s?,s:I}", "id", name, "name", name, "object",
-                     "audio.voice", "model", m->name, "language", *v->language ? v->language : NULL,
-                     "description", about, "alias_of", target, "created_at",
-                     (json_int_t)models_created(s, m->path));
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s?,s:s?,s:s?,s:I}", "id", name, "voice_id", name,
+                     "name", name, "object", "audio.voice", "model", m->name, "language",
+                     *v->language ? v->language : NULL, "description", about, "alias_of", target,
+                     "created_at", (json_int_t)models_created(s, m->path));
 }
 
 /* Of the model that ?model= names, or the first. */

@@ -4,7 +4,8 @@
  *     wyoming_stop(w);                        closes what is open
  *
  * A line of JSON for each event, {"type", "data", "data_length", "payload_length"}, then
- * data_length bytes of more JSON and payload_length of sound (https://github.com/OHF-Voice/wyoming).  Here:
+ * data_length bytes of more JSON and payload_length of sound
+ * (https://github.com/OHF-Voice/wyoming).  Here:
  *     describe                             -> info
  *     synthesize                           -> audio-start, audio-chunk ..., audio-stop
  *     synthesize-start, -chunk ..., -stop  -> the same while text comes, then synthesize-stopped

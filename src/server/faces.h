@@ -1,0 +1,22 @@
+/* faces.h - speech requests of other vendors' clients, in the words of ours.
+ *
+ *     if (faces_body(r, body, n, &made, &e) < 0) ...      made: JSON as params.h reads it
+ *
+ * ElevenLabs: POST /v1/text-to-speech/{voice}, and /stream.  Fish Audio: POST /v1/tts with JSON.
+ * A field that is not in the tables (faces.c) has no counterpart here and is passed over.
+ *
+ * Threads: any. */
+#ifndef SERVER_FACES_H
+#define SERVER_FACES_H
+#include <stddef.h>
+#include "server/errors.h"
+
+struct request;
+struct face;
+/* Of the route that the request found; NULL: it is OpenAI's own. */
+const struct face *faces_of(const struct request *r);
+/* The body in our words, to be freed with free(). */
+int faces_body(const struct request *r, const char *body, size_t n, char **ret,
+               struct api_error *e);
+
+#endif
