@@ -69,10 +69,27 @@ static void list_voices(void)
     qsort(voices, (size_t)n_voice, sizeof *voices, by_language);
 }
 
+static void *libespeak_thread(void *nothing)
+{
+    return nothing;
+}
+
+/* espeak-ng aborts the process when it cannot start its thread.  The C library keeps the stack of one
+ * that has ended for the next. */
+static int libespeak_try_thread(struct err *e)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, libespeak_thread, NULL) != 0)
+        return err_set(e, ERR_MEMORY, "out of memory for espeak-ng's thread");
+    pthread_join(thread, NULL);
+    return 0;
+}
+
 static int libespeak_start(struct err *e)
 {
-    if (ready)
-        return 0;
+    int rc = ready ? 0 : libespeak_try_thread(e);
+    if (ready || rc < 0)
+        return rc;
     int rate = espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, NULL, espeakINITIALIZE_DONT_EXIT);
     if (rate <= 0)
         return err_set(e, ERR_NOT_FOUND,

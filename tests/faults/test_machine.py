@@ -1,9 +1,11 @@
 """Faults of the machine: a log that nobody reads, signals, limits of the operating system, a full disk,
 a locked database, and the end of the process at any moment."""
 import base64
+import json
 import os
 import random
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -210,6 +212,72 @@ def damaged():
         check(s.speech(**healthy).body == alone.body, "and so has the next one")
 
 
+def replaced():
+    """The model's file changes while the server speaks: what cannot be right is refused, and no end."""
+    tiny, model = os.path.join(HERE, "../../models/jabber-tiny.gguf"), path("live.gguf")
+    shutil.copy(tiny, model)
+    long = {"input": LONG[:800], "response_format": "pcm", "seed": 1}
+
+    def beside(s, change):
+        """A long answer, while the change is made in its middle."""
+        c = s.connect()
+        c.request("POST", "/v1/audio/speech", body=json.dumps({**live.HELLO, **long}),
+                  headers={"Content-Type": "application/json"})
+        raw = c.getresponse()
+        start = raw.read(4096)
+        change()
+        try:
+            return start + raw.read(), False
+        except live.http.client.IncompleteRead as e:
+            return start + e.partial, True
+
+    def by_rename():
+        damage(tiny, path("new.gguf"), "output_norm.weight", "nan")
+        os.replace(path("new.gguf"), model)
+
+    def in_place():
+        with open(model, "r+b") as f:
+            f.seek(os.path.getsize(model) // 2)
+            f.write(b"\xff" * 4096)
+
+    for change, whole, what in ((by_rename, True, None), (in_place, False, "was written to while it was in use"),
+                                (lambda: os.truncate(model, 1 << 20), False, "was cut short while it was in use")):
+        if os.path.exists(model):
+            os.remove(model)
+        shutil.copy(tiny, model)
+        with live.Server("--threads", "1", "--model", model) as s:
+            want = s.speech(**long).body
+            got, broken = beside(s, change)
+            check(want.startswith(got) and (got == want or broken), "what is heard is right", (len(got), len(want)))
+            check(got == want or not whole, "a file put in its place changes nothing", (len(got), len(want)))
+            r = s.speech(input="Another one.")
+            check((r.status == 200) if whole else (r.status == 500 and what in r.error()["message"]),
+                  "the next request is told", (what, r.status, r.body[:200]))
+            check(s.call("GET", "/health").status == 200, "and the server goes on")
+
+
+def address_space():
+    """ulimit -v: it says that it cannot start, or answers what memory allows and lives on."""
+    started = 0
+    for mib in (100, 250, 500, 700, 1000):
+        try:
+            with Limited("--threads", "1", "--voice-dir", path(f"space{mib}"),
+                         limits=[(resource.RLIMIT_AS, mib << 20)]) as s:
+                started += 1
+                answers = []
+                threads = [threading.Thread(target=lambda: answers.append(
+                    s.speech(input=LONG[:400], stream=False, response_format="wav").status)) for _ in range(6)]
+                for t in threads:
+                    t.start()
+                for t in threads:
+                    t.join()
+                check(set(answers) <= {200, 429, 500, 503}, "answers", (mib, answers))
+                check(live.wait_until(lambda: s.call("GET", "/health").status == 200), "health", mib)
+        except SystemExit as e:  # it did not start
+            check(any(w in str(e) for w in ("memory", "cannot", "failed to map")), "it says why", (mib, str(e)))
+    check(started > 0, "some limit is enough")
+
+
 def kills():
     """"The process ends at any moment of uploads, deletions and speech: what was answered holds."""
     store = path("kills")
@@ -291,5 +359,7 @@ if __name__ == "__main__":
     limits()
     locked()
     damaged()
+    replaced()
+    address_space()
     kills()
     sys.exit(live.report())
