@@ -93,7 +93,7 @@ struct codec {
 struct codec_stream {
     struct codec *codec;
     struct mem_arena *arena; /* in which the stream is, too */
-    void *driven; /* the driver's; then only carry.n_frame counts */
+    void *driven;            /* the driver's; then only carry.n_frame counts */
     struct codec_carry carry;
 };
 
