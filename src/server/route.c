@@ -14,6 +14,8 @@ static const struct route routes[] = {
     {"POST", "/v1/tts", "fish", speech_run, ROUTE_STREAM, -1, ACCESS_KEY, false},
     {"GET", "/v2/voices", "voices", voices_list, ROUTE_WORK, 0, ACCESS_LIST, false},
     {"POST", "/dev/captioned_speech", "captioned", speech_run, ROUTE_STREAM, -1, ACCESS_KEY, false},
+    {"POST", "/v1/audio/speech/batch", "speech_batch", speech_batch_run, ROUTE_STREAM, -1,
+     ACCESS_KEY, false},
     {"GET", "/v1/models", "models", models_list, ROUTE_QUICK, 0, ACCESS_LIST, false},
     {"POST", "/v1/models", "models", models_list, ROUTE_QUICK, 64, ACCESS_LIST, false},
     {"GET", "/v1/models/*", "model", models_get, ROUTE_QUICK, 0, ACCESS_LIST, false},

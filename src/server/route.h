@@ -42,8 +42,9 @@ const char *route_below(const char *base, const char *path);
 bool route_methods(const char *path, char *ret, size_t n);
 
 /* The handlers. */
-void speech_run(struct request *r);  /* speech.c */
-void models_list(struct request *r); /* models.c */
+void speech_run(struct request *r);       /* speech.c */
+void speech_batch_run(struct request *r); /* speech_batch.c */
+void models_list(struct request *r);      /* models.c */
 void models_get(struct request *r);
 void audio_models_list(struct request *r);
 void downloads_get(struct request *r); /* download.c */

@@ -1,5 +1,7 @@
 """Files and batches: shapes, validation, states, sounds, archives, cancelling, expiry, limits, owners,
 and a batch whose server is killed again and again."""
+import base64
+import email
 import io
 import json
 import os
@@ -219,6 +221,34 @@ def owners():
         check(s.call("DELETE", "/v1/files/" + mine["input_file_id"], headers=b).status == 404, "nor may it be deleted", "")
 
 
+def together():
+    """Several inputs in one request, as JSON, multipart and ZIP."""
+    with live.Server("--threads", "1", "--slots", "2", "--queue", "1") as s:
+        ask = {"voice": "alloy", "seed": 4, "items": [{"input": f"Number {i}."} for i in range(6)] +
+               [{"input": "Other.", "voice": "nova", "response_format": "mp3"}, {"input": ""}, {"input": "x", "voice": "nobody"}, 7]}
+        r = s.call("POST", URL + "/batch", json=ask)
+        o = r.json()
+        check(r.status == 200 and (o["total"], o["succeeded"], o["failed"]) == (10, 7, 3), "counts", r.body[-200:])
+        got = {x["index"]: x for x in o["results"]}
+        check(sorted(got) == list(range(10)), "each once", sorted(got))
+        check([got[i]["status"] for i in range(10)] == ["success"] * 7 + ["error"] * 3, "states", "")
+        want = {i: s.call("POST", URL, json={"model": "tts-1", "response_format": "wav", "stream": False, **ask, **ask["items"][i]}).body for i in range(7)}
+        check(all(base64.b64decode(got[i]["audio_data"]) == want[i] for i in range(7)), "the sounds of single requests", "")
+        check(got[6]["media_type"] == "audio/mpeg" and got[0]["usage"]["total_tokens"] > 0, "type, usage", got[6]["media_type"])
+        z = s.call("POST", URL + "/batch", json=ask, headers={"Accept": "application/zip"})
+        z = zipfile.ZipFile(io.BytesIO(z.body))
+        check(z.testzip() is None and z.read("003.wav") == want[3] and "009.json" in z.namelist() and len(z.namelist()) == 10, "ZIP", z.namelist())
+        m = s.call("POST", URL + "/batch", json=ask, headers={"Accept": "multipart/mixed"})
+        parts = email.message_from_bytes(b"Content-Type: " + m.headers["Content-Type"].encode() + b"\r\n\r\n" + m.body).get_payload()
+        named = {p.get_filename(): p for p in parts}
+        check(len(named) == 10 and named["6.mp3"].get_content_type() == "audio/mpeg", "multipart", sorted(named))
+        check(b'filename="3.wav"\r\n\r\n' + want[3] + b"\r\n--" in m.body, "the bytes of a part", len(m.body))
+        for body, code in ({}, "missing_required_parameter"), ({"items": 1}, "invalid_type"), ({"items": []}, "invalid_value"), \
+                ({"items": [{"input": "x"}] * 33}, "invalid_value"), ([], "invalid_json"):
+            r = s.call("POST", URL + "/batch", json=body)
+            check(r.status == 400 and r.error()["code"] == code, code, r.body)
+
+
 def beside():
     """Interactive requests take the slots of lines again and again: the sounds are the same, tokens are counted once."""
     todo = [line(i, f"This is number {i}. It has more than one sentence, and goes on for a little while. " * 3) for i in range(6)]
@@ -269,7 +299,7 @@ def killed():
         check(len(sounds) == 2 * KILL_LINES, "no sound is left over", len(sounds))
 
 
-tests = {f.__name__: f for f in (whole, refused, ends_early, owners, beside, killed)}
+tests = {f.__name__: f for f in (whole, refused, ends_early, owners, together, beside, killed)}
 for name in sys.argv[1:] or tests:
     tests[name]()
 sys.exit(live.report())
