@@ -191,11 +191,15 @@ static int place_conv(struct loader *l, struct conv *c)
     return 0;
 }
 
-static int load_conv(struct loader *l, const char *what, int n_in, int n_out, int stride,
-                     int dilation, struct conv *c)
+/* Channels in and out; then how the taps step. */
+struct conv_shape {
+    int n_in, n_out, stride, dilation;
+};
+
+static int load_conv(struct loader *l, const char *what, struct conv_shape s, struct conv *c)
 {
     *c = (struct conv){
-        .n_in = n_in, .n_out = n_out, .stride = stride, .dilation = dilation, .up = 1};
+        .n_in = s.n_in, .n_out = s.n_out, .stride = s.stride, .dilation = s.dilation, .up = 1};
     int r = load_conv_weights(l, what, c);
     return r < 0 ? r : place_conv(l, c);
 }
@@ -256,9 +260,9 @@ static int load_units(struct loader *l, const char *chain, int i_block, int n, s
         int r;
         codec_weights_at(l, "%s.%d.res.%d.", chain, i_block, i);
         if ((r = load_snake(l, "snake1.alpha", n, &u->snake1)) < 0 ||
-            (r = load_conv(l, "conv1", n, n, 1, dilation[i], &u->conv1)) < 0 ||
+            (r = load_conv(l, "conv1", (struct conv_shape){n, n, 1, dilation[i]}, &u->conv1)) < 0 ||
             (r = load_snake(l, "snake2.alpha", n, &u->snake2)) < 0 ||
-            (r = load_conv(l, "conv2", n, n, 1, 1, &u->conv2)) < 0)
+            (r = load_conv(l, "conv2", (struct conv_shape){n, n, 1, 1}, &u->conv2)) < 0)
             return r;
     }
     return 0;
@@ -287,7 +291,8 @@ static int load_stack(struct loader *l, const char *prefix, const struct spec_tr
     if (l->rows > s->n_position)
         return err_set(l->e, ERR_FORMAT, "%s has %d positions, one frame takes %d", prefix,
                        s->n_position, l->rows);
-    int r = transformer_load(l->g, prefix, s, l->x, l->type, l->arena, &k->t, l->e);
+    struct load part = {l->g, prefix, l->x, l->type, l->arena};
+    int r = transformer_load(&part, s, &k->t, l->e);
     if (r < 0)
         return r;
     k->s = s;
@@ -362,7 +367,8 @@ static int load_decoder(struct loader *l, struct codec *c)
     }
     codec_weights_at(l, "dec.");
     if (r == 0)
-        r = load_conv(l, "conv_in", s->latent_dim, s->decoder_dim, 1, 1, &d->conv_in);
+        r = load_conv(l, "conv_in", (struct conv_shape){s->latent_dim, s->decoder_dim, 1, 1},
+                      &d->conv_in);
     int n = s->decoder_dim;
     for (int i = 0; i < s->n_rate && r == 0; i++, n /= 2) {
         struct codec_block *b = &d->block[i];
@@ -381,7 +387,7 @@ static int load_decoder(struct loader *l, struct codec *c)
     if (r == 0)
         r = load_snake(l, "snake.alpha", n, &d->snake);
     if (r == 0)
-        r = load_conv(l, "conv_out", n, 1, 1, 1, &d->conv_out);
+        r = load_conv(l, "conv_out", (struct conv_shape){n, 1, 1, 1}, &d->conv_out);
     if (r == 0 && l->rows != s->frame_samples)
         r = err_set(l->e, ERR_FORMAT, "the codec's rates make %d samples, a frame has %d", l->rows,
                     s->frame_samples);
@@ -397,7 +403,7 @@ static int load_encoder_block(struct loader *l, struct codec *c, int i, int n)
     if (r == 0)
         r = load_snake(l, "snake.alpha", n, &b->snake);
     if (r == 0)
-        r = load_conv(l, "down", n, 2 * n, s->encoder_rate[i], 1, &b->conv);
+        r = load_conv(l, "down", (struct conv_shape){n, 2 * n, s->encoder_rate[i], 1}, &b->conv);
     if (r == 0 && s->encoder_layers[i] > 0) {
         char prefix[64];
         snprintf(prefix, sizeof prefix, "codec.enc.%d.tf.", i);
@@ -414,7 +420,7 @@ static int codec_weights_load_encoder(struct loader *l, struct codec *c)
     l->rows = s->frame_samples;
     l->pass = 1;
     codec_weights_at(l, "enc.");
-    int r = load_conv(l, "conv_in", 1, dim, 1, 1, &n->conv_in);
+    int r = load_conv(l, "conv_in", (struct conv_shape){1, dim, 1, 1}, &n->conv_in);
     for (int i = 0; i < s->n_encoder_rate && r == 0; i++, dim *= 2) {
         if (l->pass == 1 && (!is_wide(l->rows, dim) || s->encoder_layers[i] > 0))
             hold_here(l, i, CODEC_PASS, dim);
@@ -426,10 +432,11 @@ static int codec_weights_load_encoder(struct loader *l, struct codec *c)
     if (r == 0)
         r = load_snake(l, "snake.alpha", dim, &n->snake);
     if (r == 0)
-        r = load_conv(l, "conv_out", dim, s->latent_dim, 1, 1, &n->conv_out);
+        r = load_conv(l, "conv_out", (struct conv_shape){dim, s->latent_dim, 1, 1}, &n->conv_out);
     for (int i = 0; i < s->n_factor && r == 0; i++) {
         codec_weights_at(l, "down.%d.", i);
-        r = load_conv(l, "conv", s->latent_dim, s->latent_dim, s->factor[i], 1, &n->scale[i].conv);
+        r = load_conv(l, "conv", (struct conv_shape){s->latent_dim, s->latent_dim, s->factor[i], 1},
+                      &n->scale[i].conv);
         if (r == 0)
             r = load_next(l, s->latent_dim, &n->scale[i].next);
     }
@@ -449,18 +456,25 @@ static int codec_weights_load_encoder(struct loader *l, struct codec *c)
 
 /* The numbers that everything below trusts; each chain's rates must give frame_samples exactly, so
  * that a pass is always whole windows of every stride. */
+static bool check_ranges(const struct spec_codec *s)
+{
+    const struct {
+        int value, least, most;
+    } all[] = {{s->n_rate, 1, SPEC_MAX_STAGES},    {s->n_encoder_rate, 1, SPEC_MAX_STAGES},
+               {s->n_factor, 0, SPEC_MAX_STAGES},  {s->n_codebook, 1, LIMIT_CODEBOOKS},
+               {s->latent_dim, 1, LIMIT_DIM},      {s->encoder_dim, 1, LIMIT_DIM},
+               {s->decoder_dim, 1, LIMIT_DIM},     {s->codebook_dim, 1, LIMIT_DIM},
+               {s->semantic_size, 1, LIMIT_VOCAB}, {s->residual_size, 1, LIMIT_VOCAB}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i].value < all[i].least || all[i].value > all[i].most)
+            return false;
+    return s->decoder_dim >> s->n_rate >= 1;
+}
+
 static int check_spec(const struct spec_codec *s, struct err *e)
 {
     int64_t dec = 1, enc = 1, wide = s->encoder_dim;
-    bool ok = s->n_rate >= 1 && s->n_rate <= SPEC_MAX_STAGES && s->n_encoder_rate >= 1 &&
-              s->n_encoder_rate <= SPEC_MAX_STAGES && s->n_factor >= 0 &&
-              s->n_factor <= SPEC_MAX_STAGES && s->n_codebook >= 1 &&
-              s->n_codebook <= LIMIT_CODEBOOKS && s->latent_dim >= 1 &&
-              s->latent_dim <= LIMIT_DIM && s->encoder_dim >= 1 && s->encoder_dim <= LIMIT_DIM &&
-              s->decoder_dim >> s->n_rate >= 1 && s->decoder_dim <= LIMIT_DIM &&
-              s->codebook_dim >= 1 && s->codebook_dim <= LIMIT_DIM && s->semantic_size >= 1 &&
-              s->semantic_size <= LIMIT_VOCAB && s->residual_size >= 1 &&
-              s->residual_size <= LIMIT_VOCAB;
+    bool ok = check_ranges(s);
     for (int i = 0; ok && i < s->n_rate; i++)
         ok = s->decoder_rate[i] >= 1 && (dec *= s->decoder_rate[i]) <= LIMIT_DIM;
     for (int i = 0; ok && i < s->n_encoder_rate; i++, wide *= 2)

@@ -129,10 +129,11 @@ static int load_weights(struct lm *m, const struct load *l, struct err *e)
     else if (s->fast.dim != s->slow.dim)
         rc = err_set(e, ERR_FORMAT, "fast dim %d differs from dim %d without a projection",
                      s->fast.dim, s->slow.dim);
-    if (rc < 0 ||
-        (rc = transformer_load(l->g, "", &s->slow, l->exec, l->type, l->arena, &m->slow, e)) < 0)
+    if (rc < 0 || (rc = transformer_load(l, &s->slow, &m->slow, e)) < 0)
         return rc;
-    return transformer_load(l->g, "fast.", &s->fast, l->exec, l->type, l->arena, &m->fast, e);
+    struct load part = *l;
+    part.prefix = "fast.";
+    return transformer_load(&part, &s->fast, &m->fast, e);
 }
 
 static int alloc_scratch(struct lm *m, struct mem_arena *arena, struct err *e)

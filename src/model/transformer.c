@@ -70,14 +70,20 @@ static int load_gate_up(const struct load *l, int i, const struct spec_transform
     return rc;
 }
 
-static int layer_linear(const struct load *l, int i, const char *what, bool bias,
-                        struct kern_linear *ret, int n_out, int n_in, struct err *e)
+struct layer_matrix { /* one of a layer's */
+    const char *what;
+    int n_out, n_in;
+    bool bias;
+};
+
+static int layer_linear(const struct load *l, int i, const struct layer_matrix *m,
+                        struct kern_linear *ret, struct err *e)
 {
-    char name[64], bias_name[64];
-    int shape[3] = {n_out, 1, n_in};
-    snprintf(name, sizeof name, "blk.%d.%s.weight", i, what);
-    snprintf(bias_name, sizeof bias_name, "blk.%d.%s.bias", i, what);
-    return load_linear(l, name, bias ? bias_name : NULL, ret, shape, e);
+    char name[64], bias[64];
+    int shape[3] = {m->n_out, 1, m->n_in};
+    snprintf(name, sizeof name, "blk.%d.%s.weight", i, m->what);
+    snprintf(bias, sizeof bias, "blk.%d.%s.bias", i, m->what);
+    return load_linear(l, name, m->bias ? bias : NULL, ret, shape, e);
 }
 
 static int layer_vector(const struct load *l, int i, const char *what, int n, const float **ret,
@@ -92,13 +98,15 @@ static int load_layer(const struct load *l, int i, const struct spec_transformer
                       struct layer *y, struct err *e)
 {
     int heads = s->n_head * s->head_dim, kv = s->n_head_kv * s->head_dim, rc;
+    struct layer_matrix qkv = {"attn_qkv", heads + 2 * kv, s->dim, s->qkv_bias};
+    struct layer_matrix out = {"attn_output", s->dim, heads, s->o_bias};
+    struct layer_matrix down = {"ffn_down", s->dim, s->n_ff, false};
     if ((rc = layer_vector(l, i, "attn_norm", s->dim, &y->attn_norm, e)) < 0 ||
         (rc = layer_vector(l, i, "ffn_norm", s->dim, &y->ffn_norm, e)) < 0 ||
-        (rc = layer_linear(l, i, "attn_qkv", s->qkv_bias, &y->qkv, heads + 2 * kv, s->dim, e)) <
-            0 ||
-        (rc = layer_linear(l, i, "attn_output", s->o_bias, &y->o, s->dim, heads, e)) < 0 ||
+        (rc = layer_linear(l, i, &qkv, &y->qkv, e)) < 0 ||
+        (rc = layer_linear(l, i, &out, &y->o, e)) < 0 ||
         (rc = load_gate_up(l, i, s, &y->gate_up, e)) < 0 ||
-        (rc = layer_linear(l, i, "ffn_down", false, &y->down, s->dim, s->n_ff, e)) < 0)
+        (rc = layer_linear(l, i, &down, &y->down, e)) < 0)
         return rc;
     if (s->qk_norm && ((rc = layer_vector(l, i, "attn_q_norm", s->head_dim, &y->q_norm, e)) < 0 ||
                        (rc = layer_vector(l, i, "attn_k_norm", s->head_dim, &y->k_norm, e)) < 0))
@@ -109,15 +117,13 @@ static int load_layer(const struct load *l, int i, const struct spec_transformer
     return 0;
 }
 
-int transformer_load(const struct gguf *g, const char *prefix, const struct spec_transformer *s,
-                     struct kern_exec *x, enum kern_type type, struct mem_arena *arena,
+int transformer_load(const struct load *l, const struct spec_transformer *s,
                      struct transformer **ret, struct err *e)
 {
-    struct load l = {g, prefix, x, type, arena};
-    struct transformer *t = mem_arena_alloc(arena, sizeof *t);
+    struct transformer *t = mem_arena_alloc(l->arena, sizeof *t);
     float *table =
-        mem_arena_alloc(arena, (size_t)s->n_position * (size_t)s->head_dim * sizeof *table);
-    struct layer *layers = mem_arena_alloc(arena, (size_t)s->n_layer * sizeof *layers);
+        mem_arena_alloc(l->arena, (size_t)s->n_position * (size_t)s->head_dim * sizeof *table);
+    struct layer *layers = mem_arena_alloc(l->arena, (size_t)s->n_layer * sizeof *layers);
     int rc;
     if (!t || !table || !layers)
         return err_set(e, ERR_MEMORY, "out of memory for a transformer");
@@ -126,9 +132,9 @@ int transformer_load(const struct gguf *g, const char *prefix, const struct spec
     t->table = table;
     kern_rope_table(s->rope_base, s->head_dim, s->n_position, table);
     for (int i = 0; i < s->n_layer; i++)
-        if ((rc = load_layer(&l, i, s, &layers[i], e)) < 0)
+        if ((rc = load_layer(l, i, s, &layers[i], e)) < 0)
             return rc;
-    if ((rc = load_vector(&l, "output_norm.weight", (size_t)s->dim, &t->norm, e)) < 0)
+    if ((rc = load_vector(l, "output_norm.weight", (size_t)s->dim, &t->norm, e)) < 0)
         return rc;
     *ret = t;
     return 0;

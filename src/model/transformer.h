@@ -14,9 +14,9 @@
 
 struct transformer; /* weights of one stack, final norm included; lives in the model's arena */
 
-/* Tensors are PREFIX + "blk.N.attn_qkv.weight" and so on, PREFIX + "output_norm.weight". */
-int transformer_load(const struct gguf *g, const char *prefix, const struct spec_transformer *s,
-                     struct kern_exec *x, enum kern_type type, struct mem_arena *arena,
+/* Tensors are the load's prefix + "blk.N.attn_qkv.weight" and so on, + "output_norm.weight". */
+struct load;
+int transformer_load(const struct load *l, const struct spec_transformer *s,
                      struct transformer **ret, struct err *e);
 
 /* KV cache of one sequence: n_layer rings of `capacity` positions.  Backed as it fills. */

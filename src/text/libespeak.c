@@ -74,8 +74,8 @@ static void *libespeak_thread(void *nothing)
     return nothing;
 }
 
-/* espeak-ng aborts the process when it cannot start its thread.  The stack of a thread that has ended
- * is kept by the C library for the next one. */
+/* espeak-ng aborts the process when it cannot start its thread.  The C library keeps the stack of a
+ * thread that has ended for the next one. */
 static int libespeak_try_thread(struct err *e)
 {
     pthread_t thread;
