@@ -42,7 +42,8 @@ JABBERTTS_API int jabbertts_inspect(const char *path, int context, int json, cha
                                     struct jabbertts_error *e);
 
 /* Measure a model, its parts and whole requests: a table, or JSON if json is not 0.  Free *ret with
- * free(). Of the options, model, threads, isa, cache and context are looked at; context 0: 1024. */
+ * free(). Of the options, model, threads, isa, cache, context and the
+ * engine's are looked at; context 0: 1024. */
 JABBERTTS_API int jabbertts_bench(const struct jabbertts_options *o, int json, char **ret,
                                   struct jabbertts_error *e);
 
@@ -66,12 +67,20 @@ JABBERTTS_API int jabbertts_quantize(const struct jabbertts_quantize_options *o,
 /* A model file as a folder of ONNX graphs (docs/ONNX.md), which is made when it does not exist. */
 struct jabbertts_export_options {
     const char *input, *directory;
-    const char *type; /* "f32", "f16"; NULL: f32 */
+    const char *type;         /* "f32", "f16", "int8"; NULL: f32 */
+    const char *imatrix;      /* of int8: made by jabbertts_calibrate */
+    const char *onnx_library; /* of the check; as in jabbertts_options */
     void (*progress)(void *cookie, double fraction);
     void *cookie;
 };
 JABBERTTS_API int jabbertts_export(const struct jabbertts_export_options *o,
                                    struct jabbertts_error *e);
+/* What was exported, in ONNX Runtime, against our kernels in floats: lines of how far results are
+ * apart, to be freed with free().  Returns how many of them are over the limit of the type: of f32
+ * 1e-4 of the peak and the same greedy frames, of f16 3e-2, of int8 none (jabbertts_eval takes the
+ * folder). */
+JABBERTTS_API int jabbertts_export_check(const struct jabbertts_export_options *o, char **ret,
+                                         struct jabbertts_error *e);
 
 /* Speak a text with a model and note how much each input of each matrix matters. */
 struct jabbertts_calibrate_options {
@@ -87,8 +96,8 @@ struct jabbertts_calibrate_options {
 JABBERTTS_API int jabbertts_calibrate(const struct jabbertts_calibrate_options *o,
                                       struct jabbertts_error *e);
 
-/* Compare a quantized model with its original: a few lines of text, or JSON if json is not 0.  Free
- * *ret with free(). */
+/* Compare a quantized model, or an exported folder in ONNX Runtime, with its original: a few lines
+ * of text, or JSON if json is not 0.  Free *ret with free(). */
 struct jabbertts_eval_options {
     const char *model, *reference; /* the quantized one, the original */
     const char *text;              /* as above */

@@ -103,8 +103,8 @@ struct options {
     int jobs;              /* texts spoken together */
     double drain_timeout_s, target_bits;
     const char *captions;
-    bool keep, accept_licence, play, ssml, emoji, explain, alignment, json, no_encoder, no_equalize,
-        trim, background, quiet, help;
+    bool export_check, keep, accept_licence, play, ssml, emoji, explain, alignment, json,
+        no_encoder, no_equalize, trim, background, quiet, help;
     const char *config; /* the file that was read; NULL: none */
 
     const struct command *command;

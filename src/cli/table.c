@@ -91,7 +91,7 @@ const struct command cli_commands[] = {
     {EXPORT, "export", "write a model as ONNX graphs, for other runtimes", "MODEL.gguf",
      "Write the graphs that MODEL is made of in ONNX (opset 17), with weights beside them and what "
      "else the model consists of: docs/ONNX.md describes the folder.",
-     "jabbertts export s1-mini.gguf --onnx s1-mini-onnx\n", 1, 1, cmd_export, NULL, 0},
+     "jabbertts export s1-mini.gguf --onnx s1-mini-onnx --check\n", 1, 1, cmd_export, NULL, 0},
     {CALIBRATE, "calibrate", "find out which inputs of a model matter, for quantize", "[MODEL]",
      "Speak a text with MODEL and write how large the inputs of each matrix are, for jabbertts "
      "quantize --imatrix. The file is laid out as llama.cpp's imatrix files.",
@@ -99,9 +99,9 @@ const struct command cli_commands[] = {
      "jabbertts calibrate s1-mini.gguf --alignment -o s1-mini-words.gguf\n",
      0, 1, cmd_calibrate, NULL, 0},
     {EVAL, "eval", "compare a quantized model with its original", "QUANTIZED",
-     "Compare a quantized model with its original: divergence and first choices of both "
-     "transformers along the original's own sentences, and the sound of both codecs for the same "
-     "codes.",
+     "Compare a quantized model, or an exported folder, with its original: divergence and first "
+     "choices of both transformers along the original's own sentences, and the sound of both "
+     "codecs for the same codes.",
      "jabbertts eval s1-mini-q8.gguf --reference s1-mini.gguf\n", 1, 1, cmd_eval, NULL, 0},
     {BENCH, "bench", "measure a model's speed and memory on this machine", "[MODEL]",
      "Measure a model on this machine: load time, prompt speed, time per frame of both "
@@ -139,7 +139,7 @@ static const char *const stage_words[] = {"clean",  "normalized", "sentences", "
                                           "tokens", "prompt",     "explained", NULL};
 static const char *const convert_words[] = {"f32", "f16", "bf16", "q8_0", "q4_0", NULL};
 static const char *const quantize_words[] = {"q8", "q4", "mixed", NULL};
-static const char *const export_words[] = {"f32", "f16", NULL};
+static const char *const export_words[] = {"f32", "f16", "int8", NULL};
 static const char *const switch_words[] = {"off", "on", NULL};
 static const char *const pull_words[] = {"mixed", "q8", "q4", "f16", NULL};
 static const char *const random_words[] = {"s1-mini", NULL};
@@ -267,7 +267,7 @@ const struct option_row option_rows[] = {
      .placeholder = "DIR",
      .help = "where engine onnx keeps the graphs of models (default: "
              "$XDG_CACHE_HOME/jabbertts/onnx)"},
-    {.name = "onnx_library", SETTING(SAY | SERVE | BENCH), .type = STRING,
+    {.name = "onnx_library", SETTING(SAY | SERVE | BENCH | EXPORT), .type = STRING,
      AT(server.engine.onnx_library), .placeholder = "FILE",
      .help = "libonnxruntime.so (default: where it is installed)"},
     {.name = "onnx_provider", SETTING(SAY | SERVE | BENCH), .type = WORD,
@@ -301,12 +301,17 @@ const struct option_row option_rows[] = {
              "mixed: as q4, but what suffers most keeps 8 bits"},
     {.name = "onnx", OF_CALL(EXPORT), .type = STRING, AT(onnx), .placeholder = "DIR",
      .help = "the folder to write; what is there of an earlier export is replaced"},
+    {.name = "check", OF_CALL(EXPORT), .type = BOOLEAN, AT(export_check),
+     .help = "run what was written in ONNX Runtime and compare it with our kernels"},
     {.name = "type", OF_CALL(EXPORT), .type = WORD, AT(type), .words = export_words,
      .placeholder = "NAME",
-     .help = "of the weights: f32, f16 (half the size, computed in floats) (default: f32)"},
+     .help = "of the weights: f32; f16, half the size, computed in floats; int8, with --imatrix "
+             "(default: f32)"},
     {.name = "alignment", OF_CALL(CALIBRATE), .type = BOOLEAN, AT(alignment),
      .help = "write the model again, with the attention heads that say which word is spoken when; "
              "without them word times go by the length of words"},
+    {.name = "imatrix", OF_CALL(EXPORT), .type = STRING, AT(imatrix), .placeholder = "FILE",
+     .help = "type int8: how large inputs are, as jabbertts calibrate writes it"},
     {.name = "imatrix", OF_CALL(QUANTIZE), .type = STRING, AT(imatrix), .placeholder = "FILE",
      .help = "importance of inputs, as jabbertts calibrate writes it: less error where it counts"},
     {.name = "target_bits", OF_CALL(QUANTIZE), .type = NUMBER, AT(target_bits), IN(4.5, 8.5),

@@ -339,7 +339,10 @@ void onnx_ints(struct onnx *g, const char *name, int n, const int64_t *v)
 
 static size_t onnx_type_bytes(enum onnx_type type)
 {
-    return type == ONNX_INT8 ? 1 : type == ONNX_HALF ? 2 : type == ONNX_INT64 ? 8 : 4;
+    return type == ONNX_INT8 || type == ONNX_UINT8 ? 1
+           : type == ONNX_HALF                     ? 2
+           : type == ONNX_INT64                    ? 8
+                                                   : 4;
 }
 
 static void onnx_entry(struct onnx *g, struct list *l, const char *key, const char *value)
@@ -460,7 +463,7 @@ const char *onnx_scalar(struct onnx *g, enum onnx_type type, double v)
     float f = (float)v;
     int64_t i64 = (int64_t)v;
     int32_t i32 = (int32_t)v;
-    int8_t i8 = (int8_t)v;
+    uint8_t i8 = (uint8_t)v; /* of ONNX_UINT8; ONNX_INT8 has no scalars here */
     const void *p = type == ONNX_FLOAT   ? (const void *)&f
                     : type == ONNX_INT64 ? (const void *)&i64
                     : type == ONNX_INT32 ? (const void *)&i32

@@ -29,6 +29,7 @@
 
 enum onnx_type { /* numbers are the format's */
                  ONNX_FLOAT = 1,
+                 ONNX_UINT8 = 2,
                  ONNX_INT8 = 3,
                  ONNX_INT32 = 6,
                  ONNX_INT64 = 7,

@@ -21,7 +21,8 @@ static const struct export_part {
 static void export_describe(struct export *x)
 {
     static const char *const keys[] = {"general.name", "general.version", "general.license"};
-    static const char *const types[] = {[EXPORT_F32] = "f32", [EXPORT_F16] = "f16"};
+    static const char *const types[] = {
+        [EXPORT_F32] = "f32", [EXPORT_F16] = "f16", [EXPORT_INT8] = "int8"};
     const char *v;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (gguf_get_string(x->file, keys[i], &v, NULL) == 0)
@@ -89,15 +90,23 @@ int export_onnx(const struct export_options *o, struct err *e)
     struct spec spec;
     struct gguf *file;
     struct export x = {.spec = &spec, .type = o->type};
+    struct imatrix *imatrix = NULL;
     int rc = gguf_open(o->model, &file, e);
     if (rc < 0)
         return rc;
     x.file = file;
     rc = spec_read(file, &spec, e);
+    if (rc == 0 && o->type == EXPORT_INT8)
+        rc = o->imatrix ? imatrix_open(o->imatrix, &imatrix, e)
+                        : err_set(e, ERR_ARGUMENT,
+                                  "type int8 wants to know how large inputs are: --imatrix FILE, "
+                                  "made by jabbertts calibrate");
+    x.imatrix = imatrix;
     if (rc == 0 && mkdir(o->dir, 0777) < 0 && errno != EEXIST)
         rc = err_set(e, ERR_IO, "cannot make the directory %s: %s", o->dir, strerror(errno));
     if (rc == 0)
         rc = export_folder(&x, o, e);
+    imatrix_free(imatrix);
     gguf_close(file);
     return rc;
 }

@@ -17,11 +17,13 @@
 
 enum export_type {
     EXPORT_F32,
-    EXPORT_F16 /* matrices are stored in half precision; the arithmetic is in floats */
+    EXPORT_F16, /* matrices are stored in half precision; the arithmetic is in floats */
+    EXPORT_INT8 /* matrices and their inputs in 8 bits, by QuantizeLinear and DequantizeLinear */
 };
 struct export_options {
     const char *model, *dir; /* a GGUF; dir is made when it does not exist */
     enum export_type type;
+    const char *imatrix; /* EXPORT_INT8: how large inputs are, made by calibration */
     void (*progress)(void *cookie, double fraction); /* NULL: none */
     void *cookie;
 };

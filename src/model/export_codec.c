@@ -88,8 +88,12 @@ static const char *export_conv(struct export *x, const char *in, const struct ke
     int n_tap = k->depthwise ? export_depthwise_taps(x, k->what) : export_taps(x, k->what);
     int shape[3] = {k->up * k->n_out, n_tap, k->n_in};
     in = export_history(x, in, k->what, k->n_in, conv_history(n_tap, k->stride, k->dilation));
-    const char *w = k->depthwise ? export_depthwise(x, k, n_tap) : export_kernel(x, k->what, shape);
-    const char *out = onnx_node(x->g, "Conv", 3, in, w, export_bias(x, k));
+    struct export_kernel w = {in, NULL};
+    if (k->depthwise)
+        w.weight = export_depthwise(x, k, n_tap);
+    else
+        w = export_kernel(x, in, k->what, shape);
+    const char *out = onnx_node(x->g, "Conv", 3, w.in, w.weight, export_bias(x, k));
     onnx_ints(x->g, "strides", 1, (const int64_t[]){k->stride});
     onnx_ints(x->g, "dilations", 1, (const int64_t[]){k->dilation});
     onnx_int(x->g, "group", k->depthwise ? k->n_in : 1);

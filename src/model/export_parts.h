@@ -8,6 +8,7 @@
 #include "formats/gguf.h"
 #include "formats/onnx.h"
 #include "model/export.h"
+#include "model/imatrix.h"
 #include "model/spec.h"
 
 #define EXPORT_FAR 1e30 /* taken from scores of what is not seen */
@@ -17,6 +18,7 @@ struct export
     const struct gguf *file;
     const struct spec *spec;
     enum export_type type;
+    const struct imatrix *imatrix; /* with EXPORT_INT8 */
     struct onnx *g;
     char prefix[64]; /* of the tensors in hand */
     struct err err;
@@ -26,8 +28,13 @@ void export_at(struct export *x, const char *format, ...) __attribute__((format(
 /* --- export_weights.c: tensors of the model as constants, named as in the file -------------------
  */
 const char *export_vector(struct export *x, const char *what, int n);
-/* [n_out, n_tap, n_in] as it stands in the file to what Conv wants, [n_out, n_in, n_tap]. */
-const char *export_kernel(struct export *x, const char *what, const int shape[3]);
+/* [n_out, n_tap, n_in] as it stands in the file to what Conv wants, [n_out, n_in, n_tap].  in is
+ * [B, n_in, T]. */
+struct export_kernel { /* in, rounded where the export is in 8 bits, and the weights */
+    const char *in, *weight;
+};
+struct export_kernel export_kernel(struct export *x, const char *in, const char *what,
+                                   const int shape[3]);
 /* in [..., n_in] -> [..., n_out]; with bias if what.bias is a tensor and bias is set. */
 struct export_linear {
     const char *what; /* "attn_qkv" */

@@ -1,4 +1,5 @@
 /* Tensors of the model file as constants of a graph. */
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,7 +72,7 @@ const char *export_vector(struct export *x, const char *what, int n)
 /* Numbers of a matrix, in the type of the export; in half precision they are widened again. */
 static void export_numbers(struct export *x, const float *v, size_t n)
 {
-    if (x->type == EXPORT_F32) {
+    if (x->type != EXPORT_F16) {
         onnx_weight_data(x->g, v, n * sizeof *v);
         return;
     }
@@ -92,7 +93,7 @@ static enum onnx_type export_matrix_type(const struct export *x)
 
 static const char *export_widen(struct export *x, const char *value)
 {
-    if (x->type == EXPORT_F32)
+    if (x->type != EXPORT_F16)
         return value;
     const char *wide = onnx_node(x->g, "Cast", 1, value);
     onnx_int(x->g, "to", ONNX_FLOAT);
@@ -114,20 +115,146 @@ static float *export_turn(struct export *x, const float *v, int n_outer, int n_a
     return out;
 }
 
-const char *export_kernel(struct export *x, const char *what, const int shape[3])
+/* --- 8 bits --- */
+
+/* How a matrix and its inputs meet in 8 bits.  Channel c of the input is divided by by[c] and that
+ * column of the matrix multiplied with it, half way between equal inputs and equal columns (Xiao et
+ * al., SmoothQuant, 2023, with a strength of one half); then the input has one scale, and each
+ * output's weights one. */
+struct export_bytes {
+    float *by;    /* [n_in] */
+    float *scale; /* [n_out] */
+    float in;     /* scale of the input */
+};
+
+/* What calibration has not seen stays in floats. */
+static bool export_in_bytes(const struct export *x, const char *name, int n_in)
+{
+    float *probe = x->imatrix ? mem_try((size_t)n_in, sizeof *probe) : NULL;
+    bool known = probe && imatrix_find(x->imatrix, name, n_in, probe, NULL) == 0;
+    mem_free(probe);
+    return known && x->type == EXPORT_INT8;
+}
+
+/* v [n_out, n_row, n_in], whose columns are changed. */
+static bool export_to_bytes(struct export *x, const char *name, float *v, const int shape[3],
+                            struct export_bytes *b)
+{
+    size_t n_in = (size_t)shape[2], n_row = (size_t)shape[0] * (size_t)shape[1];
+    *b = (struct export_bytes){.by = mem_try(n_in, sizeof(float)),
+                               .scale = mem_try((size_t)shape[0], sizeof(float))};
+    float *column = mem_try(n_in, sizeof *column);
+    if (!b->by || !b->scale || !column ||
+        imatrix_find_max(x->imatrix, name, shape[2], b->by, &x->err) < 0) {
+        mem_free(column);
+        if (!x->err.code)
+            err_set(&x->err, ERR_MEMORY, "out of memory for %s", name);
+        return false;
+    }
+    for (size_t r = 0; r < n_row; r++)
+        for (size_t c = 0; c < n_in; c++)
+            column[c] = fmaxf(column[c], fabsf(v[r * n_in + c]));
+    for (size_t c = 0; c < n_in; c++) {
+        float max = b->by[c];
+        b->by[c] = max > 0 && column[c] > 0 ? sqrtf(max / column[c]) : 1;
+        b->in = fmaxf(b->in, max / b->by[c] / 127);
+    }
+    for (size_t r = 0; r < n_row; r++)
+        for (size_t c = 0; c < n_in; c++) {
+            float *w = &v[r * n_in + c], *scale = &b->scale[r / (size_t)shape[1]];
+            *w *= b->by[c];
+            *scale = fmaxf(*scale, fabsf(*w) / 127);
+        }
+    for (int o = 0; o < shape[0]; o++)
+        b->scale[o] = b->scale[o] > 0 ? b->scale[o] : 1;
+    mem_free(column);
+    return true;
+}
+
+static void export_bytes_free(struct export_bytes *b)
+{
+    mem_free(b->by);
+    mem_free(b->scale);
+}
+
+/* in / by as what 8 bits hold of it; channels stand last, or before time. */
+static const char *export_round(struct export *x, const char *in, const char *name,
+                                const struct export_bytes *b, int n_in, bool time_last)
+{
+    struct onnx *g = x->g;
+    char divisor[144];
+    const int64_t dims[2] = {n_in, 1};
+    for (int c = 0; c < n_in; c++)
+        b->by[c] = 1 / b->by[c];
+    snprintf(divisor, sizeof divisor, "%s.in_scale", name);
+    in = onnx_node(g, "Mul", 2, in, onnx_floats(g, divisor, time_last ? 2 : 1, dims, b->by));
+    const char *scale = onnx_scalar(g, ONNX_FLOAT, (double)b->in);
+    const char *zero = onnx_scalar(g, ONNX_UINT8, 128);
+    return onnx_node(g, "DequantizeLinear", 3, onnx_node(g, "QuantizeLinear", 3, in, scale, zero),
+                     scale, zero);
+}
+
+/* v as int8 with dimensions dims; output o of value i is i / step % n_out. */
+static const char *export_weight_bytes(struct export *x, const char *name, const float *v,
+                                       const int64_t *dims, int n_dim, const struct export_bytes *b)
+{
+    struct onnx *g = x->g;
+    char part[144];
+    int axis = n_dim == 2 ? 1 : 0;
+    int64_t n_out = dims[axis], n = 1;
+    for (int i = 0; i < n_dim; i++)
+        n *= dims[i];
+    int64_t step = axis ? 1 : n / n_out;
+    int8_t *q = mem_try((size_t)n, sizeof *q);
+    if (!q) {
+        err_set(&x->err, ERR_MEMORY, "out of memory for %s", name);
+        return NULL;
+    }
+    for (int64_t i = 0; i < n; i++)
+        q[i] = (int8_t)lrintf(v[i] / b->scale[i / step % n_out]);
+    const char *value = onnx_weight(g, name, ONNX_INT8, n_dim, dims);
+    if (value)
+        onnx_weight_data(g, q, (size_t)n);
+    snprintf(part, sizeof part, "%s.scale", name);
+    const char *scale = onnx_floats(g, part, 1, &n_out, b->scale);
+    snprintf(part, sizeof part, "%s.zero", name);
+    const char *zero = onnx_weight(g, part, ONNX_INT8, 1, &n_out);
+    memset(q, 0, (size_t)(n < n_out ? n : n_out));
+    if (zero)
+        onnx_weight_data(g, q, (size_t)n_out);
+    mem_free(q);
+    const char *wide = onnx_node(g, "DequantizeLinear", 3, value, scale, zero);
+    onnx_int(g, "axis", axis);
+    return wide;
+}
+
+/* --- matrices --- */
+
+struct export_kernel export_kernel(struct export *x, const char *in, const char *what,
+                                   const int shape[3])
 {
     char name[128];
+    struct export_bytes b = {NULL, NULL, 0};
+    struct export_kernel k = {in, NULL};
     size_t n = (size_t)shape[0] * (size_t)shape[1] * (size_t)shape[2];
     export_full_name(x, what, "weight", name, sizeof name);
-    float *v = export_read(x, name, n);
-    float *w = v ? export_turn(x, v, shape[0], shape[1], shape[2]) : NULL;
+    float *v = export_read(x, name, n), *w = NULL;
+    bool bytes = v && export_in_bytes(x, name, shape[2]) && export_to_bytes(x, name, v, shape, &b);
+    if (v)
+        w = export_turn(x, v, shape[0], shape[1], shape[2]);
     const int64_t dims[3] = {shape[0], shape[2], shape[1]};
-    const char *value = w ? onnx_weight(x->g, name, export_matrix_type(x), 3, dims) : NULL;
-    if (value)
+    if (w && bytes) {
+        k.in = export_round(x, in, name, &b, shape[2], true);
+        k.weight = export_weight_bytes(x, name, w, dims, 3, &b);
+    } else if (w) {
+        k.weight = onnx_weight(x->g, name, export_matrix_type(x), 3, dims);
         export_numbers(x, w, n);
+        k.weight = export_widen(x, k.weight);
+    }
+    export_bytes_free(&b);
     mem_free(v);
     mem_free(w);
-    return value ? export_widen(x, value) : NULL;
+    return k;
 }
 
 int export_taps(struct export *x, const char *what)
@@ -143,17 +270,27 @@ int export_taps(struct export *x, const char *what)
     return 1;
 }
 
-/* in times v [n_out, n_in]. */
-static const char *export_product(struct export *x, const char *in, const char *name,
-                                  const float *v, const struct export_linear *l)
+/* in times v [n_out, n_in], which is changed. */
+static const char *export_product(struct export *x, const char *in, const char *name, float *v,
+                                  const struct export_linear *l)
 {
-    float *w = export_turn(x, v, 1, l->n_out, l->n_in);
+    struct export_bytes b = {NULL, NULL, 0};
+    const int shape[3] = {l->n_out, 1, l->n_in};
     const int64_t dims[2] = {l->n_in, l->n_out};
-    const char *value = w ? onnx_weight(x->g, name, export_matrix_type(x), 2, dims) : NULL;
-    if (value)
+    bool bytes = export_in_bytes(x, name, l->n_in) && export_to_bytes(x, name, v, shape, &b);
+    float *w = export_turn(x, v, 1, l->n_out, l->n_in);
+    const char *value = NULL;
+    if (w && bytes) {
+        in = export_round(x, in, name, &b, l->n_in, false);
+        value = export_weight_bytes(x, name, w, dims, 2, &b);
+    } else if (w) {
+        value = onnx_weight(x->g, name, export_matrix_type(x), 2, dims);
         export_numbers(x, w, (size_t)l->n_out * (size_t)l->n_in);
+        value = export_widen(x, value);
+    }
+    export_bytes_free(&b);
     mem_free(w);
-    return value ? onnx_node(x->g, "MatMul", 2, in, export_widen(x, value)) : NULL;
+    return value ? onnx_node(x->g, "MatMul", 2, in, value) : NULL;
 }
 
 const char *export_linear(struct export *x, const char *in, const struct export_linear *l)

@@ -10,6 +10,7 @@
 
 #define SUMS        ".in_sum2"
 #define COUNTS      ".counts"
+#define MAXIMA      ".in_max"
 #define MAX_NAME    256
 #define MAX_ENTRIES 8192 /* as many matrices as a checkpoint may have */
 
@@ -18,6 +19,7 @@ struct entry {
     int n_in;
     double count;
     double *sum; /* [n_in] */
+    float *max;  /* [n_in], zeros where they are not known */
 };
 
 struct imatrix {
@@ -41,6 +43,7 @@ void imatrix_free(struct imatrix *m)
     for (int i = 0; i < m->n; i++) {
         mem_free(m->entry[i].name);
         mem_free(m->entry[i].sum);
+        mem_free(m->entry[i].max);
     }
     mem_free(m->entry);
     mem_free(m);
@@ -71,9 +74,10 @@ static struct entry *imatrix_insert(struct imatrix *m, const char *name, int n_i
         struct entry *y = &all[m->n];
         *y = (struct entry){.name = mem_strndup(name, MAX_NAME),
                             .n_in = n_in,
-                            .sum = mem_try((size_t)n_in, sizeof *y->sum)};
+                            .sum = mem_try((size_t)n_in, sizeof *y->sum),
+                            .max = mem_try((size_t)n_in, sizeof *y->max)};
         m->n++;
-        if (y->name && y->sum)
+        if (y->name && y->sum && y->max)
             return y;
     }
     err_set(e, ERR_MEMORY, "out of memory for the importance of %s", name);
@@ -89,8 +93,10 @@ int imatrix_add(struct imatrix *m, const char *name, const float *in, int n_row,
     if (y->n_in != n_in)
         return err_set(e, ERR_INTERNAL, "%s has %d inputs, and %d before", name, n_in, y->n_in);
     for (int r = 0; r < n_row; r++, in += n_in)
-        for (int i = 0; i < n_in; i++)
+        for (int i = 0; i < n_in; i++) {
             y->sum[i] += (double)in[i] * (double)in[i];
+            y->max[i] = fmaxf(y->max[i], fabsf(in[i]));
+        }
     y->count += n_row;
     return 0;
 }
@@ -109,6 +115,9 @@ static int declare(const struct imatrix *m, struct gguf_writer *w, struct err *e
         snprintf(name, sizeof name, "%s" COUNTS, m->entry[i].name);
         if ((rc = gguf_writer_tensor(w, name, KERN_F32, 1, one, e)) < 0)
             return rc;
+        snprintf(name, sizeof name, "%s" MAXIMA, m->entry[i].name);
+        if ((rc = gguf_writer_tensor(w, name, KERN_F32, 1, ne, e)) < 0)
+            return rc;
     }
     return gguf_writer_begin(w, e);
 }
@@ -123,7 +132,9 @@ static int write_entry(const struct entry *y, struct gguf_writer *w, struct err 
         sum[i] = (float)y->sum[i];
     int rc = gguf_writer_data(w, sum, (size_t)y->n_in * sizeof *sum, e);
     mem_free(sum);
-    return rc < 0 ? rc : gguf_writer_data(w, &count, sizeof count, e);
+    if (rc == 0)
+        rc = gguf_writer_data(w, &count, sizeof count, e);
+    return rc < 0 ? rc : gguf_writer_data(w, y->max, (size_t)y->n_in * sizeof *y->max, e);
 }
 
 int imatrix_write(const struct imatrix *m, const char *path, const char *text, int n_sentence,
@@ -179,6 +190,14 @@ static int imatrix_read_entry(struct imatrix *m, const struct gguf *g, const str
         return err_set(e, ERR_FORMAT, "%s is there twice", name);
     if (!(y = imatrix_insert(m, name, (int)t->ne[0], e)))
         return m->n == MAX_ENTRIES ? ERR_LIMIT : ERR_MEMORY;
+    memcpy(name + n, MAXIMA, sizeof MAXIMA);
+    const struct gguf_tensor *max = gguf_find(g, name);
+    if (max && (max->type != KERN_F32 || max->n_bytes != t->n_bytes ||
+                !valid(max->data, (size_t)t->ne[0], 0)))
+        return err_set(e, ERR_FORMAT, "%s must be as long as %s, finite, none negative", name,
+                       t->name);
+    if (max)
+        memcpy(y->max, max->data, max->n_bytes);
     const float *sum = t->data, *count = c->data;
     y->count = (double)*count;
     for (int i = 0; i < y->n_in; i++)
@@ -235,4 +254,20 @@ int imatrix_find(const struct imatrix *m, const char *name, int64_t n_in, float 
     for (int i = 0; i < y->n_in; i++)
         out[i] = (float)(y->sum[i] / y->count);
     return 0;
+}
+
+int imatrix_find_max(const struct imatrix *m, const char *name, int64_t n_in, float *out,
+                     struct err *e)
+{
+    int rc = imatrix_find(m, name, n_in, out, e); /* checks the shape */
+    const struct entry *y = rc == 0 ? imatrix_find_(m, name) : NULL;
+    float largest = 0;
+    for (int i = 0; rc == 0 && i < y->n_in; i++)
+        largest = fmaxf(largest, out[i] = y->max[i]);
+    if (rc == 0 && !(largest > 0))
+        rc = err_set(e, ERR_NOT_FOUND,
+                     "the importance matrix does not say how large the inputs of %s are; "
+                     "calibrate again",
+                     name);
+    return rc;
 }

@@ -3,7 +3,8 @@
  * A quantizer that knows it spends its error where little is multiplied with it.  The file is a
  * GGUF as llama.cpp's imatrix tool writes it (general.type "imatrix"): per matrix NAME.in_sum2
  * [n_in], the sums of squares, and NAME.counts [1], over how many rows; convolutions count a row
- * once, whatever their taps.  It is hostile until imatrix_read has returned.
+ * once, whatever their taps.  Beside them we write NAME.in_max [n_in], the largest magnitudes,
+ * which a file may lack.  It is hostile until imatrix_read has returned.
  *
  *     imatrix_new(&m, &e);
  *     imatrix_add(m, "blk.0.ffn_down.weight", in, n_row, n_in, &e); ...
@@ -31,5 +32,8 @@ int imatrix_read(const struct gguf *g, struct imatrix **ret, struct err *e); /* 
 /* Mean squares [n_in] of a matrix into out; ERR_NOT_FOUND, or ERR_FORMAT for another n_in. */
 int imatrix_find(const struct imatrix *m, const char *name, int64_t n_in, float *out,
                  struct err *e);
+/* Largest magnitudes [n_in] likewise; ERR_NOT_FOUND also where the file does not have them. */
+int imatrix_find_max(const struct imatrix *m, const char *name, int64_t n_in, float *out,
+                     struct err *e);
 
 #endif

@@ -11,6 +11,8 @@
 #include <sys/resource.h>
 
 #include "base/buf.h"
+#include "engine/dual_ar/onnx.h"
+#include "engine/engine.h"
 #include "model/transformer.h"
 
 #define PROMPT_COLUMNS 256
@@ -337,8 +339,9 @@ static json_t *bench_json(const struct bench *b, const char *path)
     return json_pack(
         "{s:s, s:s, s:s, s:i, s:f, s:f, s:s, s:i, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, "
         "s:f, s:f, s:f, s:f}",
-        "model", path, "version", jabbertts_version(), "isa", kern_exec_isa(b->model.exec),
-        "threads", pool_threads(b->model.pool), "peak_gmac_per_s", b->peak.products * 1e-9,
+        "model", path, "version", jabbertts_version(), "isa",
+        b->model.ort ? "onnxruntime" : kern_exec_isa(b->model.exec), "threads",
+        pool_threads(b->model.pool), "peak_gmac_per_s", b->peak.products * 1e-9,
         "peak_memory_gb_per_s", b->peak.bytes * 1e-9, "cache", kern_type_name(cache), "context",
         b->capacity, "load_s", b->load_s, "prefill_tokens_per_s", stat_json(speed, 1),
         "prefill_of_peak", share_json(b, b->prompt_s, b->prompt_done), "frames", frames, "lm_rtf",
@@ -419,9 +422,14 @@ static int bench_run(struct bench *b, const struct jabbertts_options *o, const c
 {
     struct model_options m = {
         .n_thread = o->threads, .isa = o->isa, .cache = o->cache, .max_batch = MAX_BATCH};
-    double t;
-    int rc;
-    t = engine_now();
+    struct onnx_folder folder;
+    bool onnx = o->engine && strcmp(o->engine, ENGINE_ONNX) == 0;
+    int rc = onnx ? onnx_folder_of(path, o, &folder, e) : 0;
+    if (rc < 0)
+        return rc;
+    if (onnx)
+        m.ort = (struct ort_place){folder.dir, o->onnx_library, o->onnx_provider};
+    double t = engine_now();
     if ((rc = model_open(&b->model, path, &m, e)) < 0)
         return rc;
     b->load_s = engine_now() - t;

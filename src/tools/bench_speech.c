@@ -132,6 +132,10 @@ int bench_speech(const struct jabbertts_options *o, json_t **ret, struct jabbert
     options.model = o->model;
     options.threads = o->threads;
     options.isa = o->isa;
+    options.engine = o->engine;
+    options.onnx_dir = o->onnx_dir;
+    options.onnx_library = o->onnx_library;
+    options.onnx_provider = o->onnx_provider;
     options.cache = o->cache;
     options.context = o->context;
     options.slots = MAX_REQUEST;

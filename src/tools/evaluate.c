@@ -13,7 +13,9 @@
 #include "audio/spectrum.h"
 #include "jabbertts_tools.h"
 #include "base/buf.h"
+#include "engine/dual_ar/onnx.h"
 #include "engine/engine.h"
+#include "model/export.h"
 #include "tools/sample.h"
 
 struct divergence {
@@ -152,9 +154,13 @@ static int side_open(struct side *s, const char *model, const struct model_optio
                      struct err *e)
 {
     char path[4096];
-    int rc;
-    if ((rc = engine_model_path(model, path, sizeof path, e)) < 0 ||
-        (rc = model_open(&s->model, path, o, e)) < 0)
+    struct model_options its = *o;
+    int rc = engine_model_path(model, path, sizeof path, e);
+    if (rc == 0 && onnx_is_folder(path)) { /* exported: ONNX Runtime computes */
+        its.ort.dir = model;
+        strncat(path, "/" EXPORT_METADATA, sizeof path - strlen(path) - 1);
+    }
+    if (rc < 0 || (rc = model_open(&s->model, path, &its, e)) < 0)
         return rc;
     const struct spec *p = &s->model.spec;
     size_t n_logit = (size_t)lm_n_head_row(s->model.lm);

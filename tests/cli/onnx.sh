@@ -48,8 +48,17 @@ a, b = (array.array("h", open(f, "rb").read()) for f in sys.argv[1:])
 sys.exit(not (len(a) == len(b) > 10000 and max(abs(x - y) for x, y in zip(a, b)) <= 2 and max(a) > 1000))
 END
 
+# In 8 bits: what is lost is measured on speech.
+expect 2 "imatrix" "$bin" export models/jabber-tiny.gguf --onnx "$dir/int8" --type int8
+"$bin" calibrate --text tests/cases/calibrate.txt -o "$dir/i.imatrix" --quiet || fail "calibrate"
+expect 0 "limit: none" "$bin" export models/jabber-tiny.gguf --onnx "$dir/int8" --type int8 --imatrix "$dir/i.imatrix" --check
+expect 0 "slow: divergence 0.00[0-9]* nats" "$bin" eval "$dir/int8" --reference models/jabber-tiny.gguf \
+    --text tests/cases/calibrate.txt
+grep -q "slow: divergence 0.0000" "$dir/out" && fail "8 bits cost nothing: $(cat "$dir/out")"
+
 # A folder is a model, and what is not one is refused.
-expect 0 "wrote" "$bin" export models/jabber-tiny.gguf --onnx "$dir/tiny"
+expect 0 "equal *40 of 40" "$bin" export models/jabber-tiny.gguf --onnx "$dir/tiny" --check
+expect 1 "setup --onnx" "$bin" export models/jabber-tiny.gguf --onnx "$dir/tiny" --check --onnx-library "$dir/none"
 expect 0 "of sound" "$bin" say Hi --model "$dir/tiny" -o "$dir/b.wav"
 cmp -s "$dir/a.wav" "$dir/b.wav" || fail "a folder and its file differ"
 : >"$dir/tiny/fast.onnx"

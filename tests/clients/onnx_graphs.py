@@ -122,9 +122,9 @@ class Folder(unittest.TestCase):
         self.assertEqual(got.shape, want.shape, what)
         self.assertLess(np.abs(got - want).max(), tolerance * peak, what)
 
-    def check_schema(self):
+    def check_schema(self, folder=None):
         for name in GRAPHS:
-            path = os.path.join(self.folder, name + ".onnx")
+            path = os.path.join(folder or self.folder, name + ".onnx")
             onnx.checker.check_model(path, full_check=True)
             model = onnx.load(path, load_external_data=False)
             onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
@@ -156,6 +156,15 @@ class BuiltIn(Folder):
     def test_parts_are_the_whole(self):
         codes = Graph(self.folder, "decoder").shape["codes"]
         self.check_parts(codes[1], 256)
+
+    def test_int8_is_valid_and_small(self):
+        eight, matrix = os.path.join(self.tmp.name, "eight"), os.path.join(self.tmp.name, "imatrix")
+        run("calibrate", self.model, "--text", os.path.join(ROOT, "tests", "cases", "calibrate.txt"), "-o", matrix)
+        run("export", self.model, "--onnx", eight, "--type", "int8", "--imatrix", matrix)
+        self.check_schema(eight)
+        size = [sum(os.path.getsize(os.path.join(f, n)) for n in os.listdir(f)) for f in (self.folder, eight)]
+        self.assertLess(size[1], 0.5 * size[0])
+        Graph(eight, "slow"), Graph(eight, "decoder")
 
     def test_half_precision_is_near(self):
         half = os.path.join(self.tmp.name, "half")
