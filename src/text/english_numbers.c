@@ -335,6 +335,10 @@ static const struct language_currency *english_numbers_currency_at(const struct 
 {
     const struct language_currency *best = NULL;
     *len = 0;
+    bool word = at + 1 < h->n && scan_is_alpha(h->s[at]) && scan_is_lower(h->s[at + 1]);
+    if (at >= h->n || !language_may_be_currency(&language_en, h->s[at]) ||
+        (word && h->s[at] != 'R' && h->s[at] != 'z'))
+        return NULL;
     for (const struct language_currency *c = language_en.currencies; c->written; c++) {
         size_t got = scan_match(h->s, h->n, at, c->written, false);
         bool letters = got && scan_is_alpha(c->written[got - 1]);

@@ -478,6 +478,14 @@ static void lang_note_short_words(struct text_language *t)
     }
 }
 
+static void lang_note_currencies(struct text_language *t)
+{
+    for (int i = 0; i < t->n_currencies; i++) {
+        unsigned char b = (unsigned char)t->currencies[i].written[0];
+        t->currency_starts[b / 64] |= (uint64_t)1 << (b % 64);
+    }
+}
+
 struct lang *lang_load(const char *name, const char *text, size_t n, struct err *e)
 {
     struct lang *l = mem_alloc(sizeof *l);
@@ -498,6 +506,7 @@ struct lang *lang_load(const char *name, const char *text, size_t n, struct err 
     memcpy(l->code, name, strlen(name) < sizeof l->code ? strlen(name) : 0);
     l->table.code = l->code;
     lang_note_short_words(&l->table);
+    lang_note_currencies(&l->table);
     if (rc == 0) {
         l->table.rules = rules_new(l, e);
         if (l->table.rules)

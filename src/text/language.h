@@ -137,9 +137,16 @@ struct text_language {
     /* Bits of the abbreviations of up to four small letters, by language_short_bit of the letters,
      * each a byte: a word without its bit is none of them. */
     uint64_t short_words[64];
+    uint64_t currency_starts[4]; /* bits of the bytes that currencies begin with */
 
     struct language_hooks hooks;
 };
+
+static inline bool language_may_be_currency(const struct text_language *l, char c)
+{
+    unsigned char b = (unsigned char)c;
+    return l->currency_starts[b / 64] >> (b % 64) & 1;
+}
 
 static inline uint32_t language_short_bit(uint32_t letters)
 {

@@ -43,6 +43,7 @@ const char *latin_name(int language)
 
 struct tally {
     int32_t sum[ROW];
+    int16_t word[ROW];          /* of the word in hand: at most 4 * 42 + 3 weights of a byte */
     const signed char *weights; /* [n_bucket, ROW] */
     uint32_t n_bucket;
 };
@@ -52,11 +53,11 @@ static uint32_t latin_hash(uint32_t h, int32_t c)
     return (h ^ (uint32_t)c) * 16777619u;
 }
 
-static void tally_add(struct tally *t, uint32_t h, int times)
+static void tally_add(struct tally *t, uint32_t h, int16_t times)
 {
     const signed char *row = t->weights + ((h ^ h >> 15) & (t->n_bucket - 1)) * ROW;
     for (int i = 0; i < ROW; i++)
-        t->sum[i] += times * row[i];
+        t->word[i] = (int16_t)(t->word[i] + times * row[i]);
 }
 
 /* c: the n characters of a word in small letters, with a space at both ends. */
@@ -73,6 +74,9 @@ static void tally_word(struct tally *t, const int32_t *c, int n)
         }
     }
     tally_add(t, word, WORD_COUNTS);
+    for (int i = 0; i < ROW; i++)
+        t->sum[i] += t->word[i];
+    memset(t->word, 0, sizeof t->word);
 }
 
 static bool latin_letter(int32_t c)
@@ -89,6 +93,13 @@ static size_t latin_word(const char *s, size_t n, size_t at, int32_t *c, int *n_
     c[(*n_char)++] = ' ';
     while (at < n) {
         int32_t x = scan_char(s, n, at, &len);
+        if (x < 0x80 && scan_is_alpha((char)x)) {
+            *latin = true;
+            if (*n_char <= MAX_WORD_CHARS)
+                c[(*n_char)++] = x | 32;
+            at++;
+            continue;
+        }
         bool joint = (x == '\'' || x == 0x2019) && *n_char > 1 && at + len < n &&
                      u_isalpha(scan_char(s, n, at + len, &ahead));
         if (!joint && !u_isalpha(x))

@@ -229,6 +229,8 @@ static const struct language_currency *numbers_currency_at(const struct reader *
 {
     const struct language_currency *best = NULL;
     *len = 0;
+    if (at >= r->n || !language_may_be_currency(r->l, r->s[at]))
+        return NULL;
     for (const struct language_currency *c = r->l->currencies; c && c->written; c++) {
         size_t got = scan_match(r->s, r->n, at, c->written, false);
         bool letters = got && scan_letter_before(c->written, got);

@@ -4,7 +4,7 @@
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
 
-int32_t scan_char(const char *s, size_t n, size_t at, size_t *len)
+int32_t scan_char_all(const char *s, size_t n, size_t at, size_t *len)
 {
     UChar32 c = 0;
     *len = 0;

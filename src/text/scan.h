@@ -26,8 +26,15 @@ static inline bool scan_is_alnum(char c)
     return scan_is_alpha(c) || scan_is_digit(c);
 }
 
+int32_t scan_char_all(const char *s, size_t n, size_t at, size_t *len);
 /* The character at s[at] and its length; 0 at the end. */
-int32_t scan_char(const char *s, size_t n, size_t at, size_t *len);
+static inline int32_t scan_char(const char *s, size_t n, size_t at, size_t *len)
+{
+    if (at >= n || (unsigned char)s[at] >= 0x80)
+        return scan_char_all(s, n, at, len);
+    *len = 1;
+    return s[at];
+}
 int32_t scan_char_before(const char *s, size_t at);     /* 0 at the start */
 size_t scan_letter(const char *s, size_t n, size_t at); /* length of the letter at s[at], or 0 */
 bool scan_letter_before(const char *s, size_t at);

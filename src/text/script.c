@@ -73,6 +73,10 @@ const char *script_language(const char *s, size_t n)
     int count[sizeof languages / sizeof *languages] = {0}, latin = 0, best = -1, kana = 0;
     for (size_t at = 0, len; at < n; at += len) {
         int32_t c = scan_char(s, n, at, &len);
+        if (c < 0x80) {
+            latin += scan_is_alpha((char)c);
+            continue;
+        }
         if (!u_isalpha(c))
             continue;
         int i = script_index(c);

@@ -62,6 +62,8 @@ static UChar32 char_at(const char *s, size_t *i, size_t n)
  * of the East Asian blocks, U+2E80 to U+D7FF. */
 static size_t char_cost(UChar32 c)
 {
+    if (c < 0x80)
+        return scan_is_digit((char)c) ? 3 : 1;
     return u_isdigit(c) || (c >= 0x2e80 && c < 0xd800) ? 3 : 1;
 }
 
@@ -75,7 +77,7 @@ static size_t char_costs(const char *s, size_t start, size_t end)
 
 static bool split_is_space(UChar32 c)
 {
-    return u_isUWhiteSpace(c) || c == 0xfeff;
+    return c < 0x80 ? c == ' ' || (c >= '\t' && c <= '\r') : u_isUWhiteSpace(c) || c == 0xfeff;
 }
 
 static void split_trim(const char *s, size_t *start, size_t *end)
