@@ -278,6 +278,7 @@ INSTALLED := $(BUILD)/jabbertts:755:$(BINDIR)/jabbertts \
     $(BUILD)/completion.bash:644:$(DATADIR)/bash-completion/completions/jabbertts \
     $(BUILD)/completion.zsh:644:$(DATADIR)/zsh/site-functions/_jabbertts \
     $(BUILD)/completion.fish:644:$(DATADIR)/fish/vendor_completions.d/jabbertts.fish \
+    packaging/speech-dispatcher/jabbertts-generic.conf:644:$(DATADIR)/jabbertts/jabbertts-generic.conf \
     LICENSE:644:$(DOCDIR)/LICENSE \
     $(foreach h,$(notdir $(wildcard include/*.h)),include/$(h):644:$(INCLUDEDIR)/$(h)) \
     $(BUILD)/libjabbertts.a:644:$(LIBDIR)/libjabbertts.a \

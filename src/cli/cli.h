@@ -47,6 +47,7 @@ int cmd_eval(struct options *o);
 int cmd_export(struct options *o);
 int cmd_bench(struct options *o);
 int cmd_serve(struct options *o);
+int cmd_mcp(struct options *o);
 int cmd_version(struct options *o);
 int cmd_pull(struct options *o);
 int cmd_batch(struct options *o);

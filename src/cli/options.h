@@ -40,7 +40,8 @@ enum {
     DOCTOR = 1 << 15,
     EXPORT = 1 << 16,
     BATCH = 1 << 17,
-    EVERY = (1 << 18) - 1
+    MCP = 1 << 18,
+    EVERY = (1 << 19) - 1
 };
 
 enum option_type {

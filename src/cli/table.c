@@ -35,6 +35,13 @@ const struct command cli_commands[] = {
      "jabbertts serve --model s1-mini.gguf --slots 8\n"
      "jabbertts serve --background && curl http://localhost:8000/health\n",
      0, 0, cmd_serve, NULL, 0},
+    {MCP, "mcp", "be a Model Context Protocol server: a tool that speaks", "",
+     "Answer the Model Context Protocol on standard input and output, so that an assistant can "
+     "speak: the tool speak says a text aloud, or gives back the sound; list_voices names the "
+     "voices. The assistant's program starts it.",
+     "claude mcp add jabbertts -- jabbertts mcp\n"
+     "jabbertts mcp --voice bella\n",
+     0, 0, cmd_mcp, NULL, 0},
     {TEXT, "text", "show what becomes of a text before it is spoken", "[TEXT]",
      "Show what becomes of TEXT (or a file, or standard input) before it is spoken, stage by "
      "stage.",
@@ -193,7 +200,7 @@ const struct option_row option_rows[] = {
      .help = "how to speak; an emotion it names becomes a marker (S1 models)"},
 
     {.section = "Voice",
-     .name = "voice", SETTING(SAY), .type = STRING, AT(request.voice), .placeholder = "NAME",
+     .name = "voice", SETTING(SAY | MCP), .type = STRING, AT(request.voice), .placeholder = "NAME",
      .help = "a voice (jabbertts voices), or a sound file to imitate, or a folder of some "
              "(default: the model's)"},
     {.name = "voice", OF_CALL(TEXT), .type = STRING, AT(request.voice), .placeholder = "NAME",
@@ -204,7 +211,7 @@ const struct option_row option_rows[] = {
     {.name = "voice_text", OF_CALL(SAY), .type = LIST, AT(clip_texts), .placeholder = "TEXT",
      .help = "what is said in that sound file; repeated: in each recording, in their order "
              "(default: what is in the file beside it with the ending .lab or .txt)"},
-    {.name = "language", SETTING(SAY | BATCH | TEXT), .type = STRING, AT(request.language),
+    {.name = "language", SETTING(SAY | BATCH | TEXT | MCP), .type = STRING, AT(request.language),
      .placeholder = "NAME",
      .help = "of the text, as espeak-ng names it: en-us, de, pt-br (default: told sentence by "
              "sentence)"},
@@ -217,23 +224,23 @@ const struct option_row option_rows[] = {
      .placeholder = "TEXT", .help = "of the voice, for the list"},
     {.name = "trim", OF_CALL(VOICES), .type = BOOLEAN, AT(trim),
      .help = "cut a recording that is too long at a pause (default: it is refused)"},
-    {.name = "voice_dir", SETTING(SAY | BATCH | SERVE | VOICES | DOCTOR), .type = STRING,
+    {.name = "voice_dir", SETTING(SAY | BATCH | SERVE | VOICES | DOCTOR | MCP), .type = STRING,
      AT(server.voice_dir),
      .placeholder = "DIR",
      .help = "where users' voices are kept (default: $XDG_DATA_HOME/jabbertts/voices)"},
-    {.name = "voice_aliases", SETTING(SAY | BATCH | SERVE | VOICES), .type = STRING,
+    {.name = "voice_aliases", SETTING(SAY | BATCH | SERVE | VOICES | MCP), .type = STRING,
      AT(server.engine.aliases), .placeholder = "LIST",
      .help = "other names of voices, over the model's own, as alloy=zoe, nova=my-voice"},
     {.name = "fallback", SETTING(SAY | SERVE), .type = BOOLEAN, AT(server.fallback),
      .preset = "false",
      .help = "sentences in a script that the model does not read are spoken by espeak-ng, in their "
              "language"},
-    {.name = "lexicon", SETTING(SAY | BATCH | SERVE), .type = STRING, AT(server.engine.lexicon),
+    {.name = "lexicon", SETTING(SAY | BATCH | SERVE | MCP), .type = STRING, AT(server.engine.lexicon),
      .placeholder = "FILE",
      .help = "lines `word = reading` or `word = /ipa/`: words that are said otherwise"},
 
     {.section = "Reading",
-     .name = "speed", SETTING(SAY), .type = PARAMETER, .placeholder = "X"},
+     .name = "speed", SETTING(SAY | MCP), .type = PARAMETER, .placeholder = "X"},
     {.name = "seed", SETTING(SAY | BATCH), .type = PARAMETER, .placeholder = "N"},
     {.name = "temperature", SETTING(SAY | BATCH), .type = PARAMETER, .placeholder = "X"},
     {.name = "top_p", SETTING(SAY | BATCH), .type = PARAMETER, .placeholder = "X"},
@@ -243,7 +250,7 @@ const struct option_row option_rows[] = {
     {.name = "sample_rate", OF_CALL(SAY | BATCH), .type = PARAMETER, .placeholder = "HZ"},
 
     {.section = "Model",
-     .name = "model", SETTING(SAY | SERVE | TEXT | VOICES | BENCH | CALIBRATE), .type = LIST,
+     .name = "model", SETTING(SAY | SERVE | TEXT | VOICES | BENCH | CALIBRATE | MCP), .type = LIST,
      AT(models), .placeholder = "FILE",
      .help = "an installed model (jabbertts models) or a file made by jabbertts convert; "
              "espeak-ng: a robot, in over a hundred languages; serve: may be repeated, the first "
@@ -253,7 +260,7 @@ const struct option_row option_rows[] = {
      IN(0, 16777216), .preset = "0", .placeholder = "MIB",
      .help = "MiB that the models in memory take at most, with slots and caches: who was not "
              "used for longest makes room; 0 for no limit"},
-    {.name = "threads", SETTING(SAY | BATCH | SERVE | QUANTIZE | CALIBRATE | EVAL | BENCH),
+    {.name = "threads", SETTING(SAY | BATCH | SERVE | QUANTIZE | CALIBRATE | EVAL | BENCH | MCP),
      .type = INTEGER, AT(server.engine.threads), IN(0, 256), .preset = "0", .placeholder = "N",
      .help = "that compute, with the same result; 0 is one for each core"},
     {.name = "isa", SETTING(SAY | BATCH | SERVE | BENCH), .type = WORD, AT(server.engine.isa),
@@ -367,7 +374,7 @@ const struct option_row option_rows[] = {
     {.name = "json", OF_CALL(PULL | MODELS | DOCTOR), .type = BOOLEAN, AT(json),
      .help = "print JSON; pull: a line for each event"},
     {.name = "model_dir", SETTING(PULL | MODELS | DOCTOR | SAY | BATCH | SERVE | TEXT |
-                                  VOICES | BENCH | CALIBRATE),
+                                  VOICES | BENCH | CALIBRATE | MCP),
      .type = STRING, AT(model_dir), .placeholder = "DIR",
      .help = "where models are installed (default: $XDG_DATA_HOME/jabbertts/models; root: "
              "/var/lib/jabbertts/models)"},
