@@ -9,6 +9,7 @@ skipped, which is neither passed nor failed.  Last line: `N passed, N failed`.""
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import live  # noqa: E402
 PYTHON = ["openai==3.54.0", "jsonschema==4.26.0", "openapi-spec-validator==0.9.0",
           "num2words==0.5.14", "wyoming==1.10.2", "elevenlabs==2.78.0", "huggingface_hub==2.4.0", "numpy==2.4.6", "onnx==1.23.2", "onnxruntime==1.32.0"]
 NODE = ["openai@6.30.1", "puppeteer-core@24.43.1", "axe-core@4.14.1"]
+TEST_S = 400  # of one test; a browser needs about 40 s where nothing else runs
 DIR = os.path.abspath(os.path.join(os.environ.get("BUILD", "build"), "clients"))
 CLIP = ("Good morning. It is a fine day to be outside and to talk about the weather, and nobody has "
         "anything better to do.")
@@ -47,15 +49,21 @@ def install():
 
 @contextlib.contextmanager
 def loudspeaker(tmp):
-    """A sound server without a device: Firefox's clock of sound stands still where there is none."""
-    socket = os.path.join(tmp, "pulse")
+    """A sound server without a device: Firefox's clock of sound stands still where there is none.  Its own
+    directory is $XDG_RUNTIME_DIR/pulse, so the socket must not be called so."""
+    path = os.path.join(tmp, "loudspeaker")
+
+    def listens():
+        with socket.socket(socket.AF_UNIX) as s:
+            return s.connect_ex(path) == 0
     p = subprocess.Popen(["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--load=module-null-sink",
-                          f"--load=module-native-protocol-unix socket={socket} auth-anonymous=1"],
+                          f"--load=module-native-protocol-unix socket={path} auth-anonymous=1"],
                          env={**os.environ, "XDG_RUNTIME_DIR": tmp, "HOME": tmp}, stdout=subprocess.DEVNULL,
                          stderr=subprocess.DEVNULL)
-    live.wait_until(lambda: os.path.exists(socket))
+    if not live.wait_until(listens):
+        raise SystemExit("pulseaudio does not listen at " + path)
     try:
-        yield {"PULSE_SERVER": "unix:" + socket}
+        yield {"PULSE_SERVER": "unix:" + path}
     finally:
         p.terminate()
         p.wait()
@@ -65,6 +73,21 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return str(s.getsockname()[1])
+
+
+def bounded(command, env):
+    """A test's exit code and what it said.  One that hangs is ended with all that it started."""
+    with tempfile.TemporaryFile("w+") as log:
+        p = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                             start_new_session=True)
+        try:
+            code = p.wait(TEST_S)
+        except subprocess.TimeoutExpired:
+            code = f"not ended after {TEST_S} s"
+            os.killpg(p.pid, signal.SIGKILL)
+            p.wait()
+        log.seek(0)
+        return code, log.read() + (str(code) if code else "")
 
 
 def main():
@@ -99,13 +122,11 @@ def main():
             failed = 0
             for name, command, more in tests:
                 with loudspeaker(tmp) if more.get("BROWSER") == "firefox" else contextlib.nullcontext({}) as sound:
-                    done = subprocess.run([*command, os.path.join(HERE, name)], env={**env, **more, **sound}, text=True,
-                                          timeout=900, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                          stdin=subprocess.DEVNULL)
-                print(("  pass  " if done.returncode == 0 else "  FAIL  ") + " ".join(["clients/" + name, *more.values()]))
-                if done.returncode:
+                    code, said = bounded([*command, os.path.join(HERE, name)], {**env, **more, **sound})
+                print(("  pass  " if code == 0 else "  FAIL  ") + " ".join(["clients/" + name, *more.values()]))
+                if code:
                     failed += 1
-                    print(done.stdout[-8000:])
+                    print(said[-8000:])
     print(f"{len(tests) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
