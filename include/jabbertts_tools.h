@@ -47,6 +47,17 @@ JABBERTTS_API int jabbertts_inspect(const char *path, int context, int json, cha
 JABBERTTS_API int jabbertts_bench(const struct jabbertts_options *o, int json, char **ret,
                                   struct jabbertts_error *e);
 
+/* What this machine can do: half a second of work of all its cores, and 256 MB. */
+struct jabbertts_machine {
+    const char *isa; /* the instruction set in use */
+    int threads;
+    double products_per_s; /* of bytes, by registers alone */
+    double bytes_per_s;    /* read from memory */
+};
+/* threads 0: one per core; isa NULL: the best. */
+JABBERTTS_API int jabbertts_measure(int threads, const char *isa, struct jabbertts_machine *ret,
+                                    struct jabbertts_error *e);
+
 /* Matrices of a model file to blocks of 8 or 4 bits.  The output appears when it is whole; its
  * bytes do not depend on the number of threads. */
 struct jabbertts_quantize_options {

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,6 +14,10 @@
 #include "cli/hub.h"
 #include "jabbertts_tools.h"
 
+#define LM_SHARE     0.85       /* of the machine's peak, that the language model reaches, */
+#define CODEC_SHARE  1.2        /* and the codec, which does 34 products for 112 */
+#define CACHED_BYTES (64 << 20) /* a smaller model may stay in the processor's caches */
+#define DOCTOR_SLOW  "end what else computes, or take a smaller type: pull it with --type q4"
 #define LITTLE_BYTES ((int64_t)1 << 30) /* of disk or memory: too little for a model like S1-mini */
 
 enum state { DOCTOR_GOOD, DOCTOR_NOTE, DOCTOR_BAD };
@@ -22,6 +27,7 @@ struct doctor {
     json_t *list; /* with --json */
     int n_bad;
     int64_t memory; /* bytes that are free */
+    struct jabbertts_machine machine;
 };
 
 /* What was found, and the cure if it is not well; "" : none needed. */
@@ -54,23 +60,65 @@ static const char *doctor_existing(const char *dir, char to[4096])
     return *to ? to : "/";
 }
 
+/* Of the built-in voice the real-time factor is measured: its weights stay in the caches, so that
+ * the formula would say little. */
+static int doctor_speak(struct doctor *d, struct jabbertts *tts, struct jabbertts_error *e)
+{
+    struct jabbertts_request r;
+    struct jabbertts_stream *s;
+    struct jabbertts_load l;
+    float pcm[4096];
+    int n;
+    jabbertts_request_init(&r);
+    r.text = "This sentence is here to find out how fast it can be spoken.";
+    if (jabbertts_submit(tts, &r, &s, e) < 0)
+        return -1;
+    while ((n = jabbertts_read(s, pcm, 4096, e)) > 0)
+        ;
+    jabbertts_stream_free(s);
+    jabbertts_load(tts, &l);
+    if (n == 0)
+        doctor_say(d, l.rtf < 1 ? DOCTOR_GOOD : DOCTOR_NOTE, "voice", DOCTOR_SLOW,
+                   "the built-in one takes %.2f s for a second of sound", l.rtf);
+    return n;
+}
+
+/* Seconds for a second of sound of a model that is larger than the caches, by what it reads and
+ * computes for a frame (docs/SPEED.md, "What to expect"). */
+static double doctor_expected(const struct doctor *d, const json_t *cost)
+{
+    const struct jabbertts_machine *m = &d->machine;
+    const char *const macs[] = {"slow_macs_per_frame", "fast_macs_per_frame"};
+    double lm = 0;
+    for (int i = 0; i < 2; i++)
+        lm += json_number_value(json_object_get(cost, macs[i])) / m->products_per_s;
+    double bytes = json_number_value(json_object_get(cost, "lm_bytes_read_per_frame"));
+    double codec = json_number_value(json_object_get(cost, "codec_macs_per_frame"));
+    lm = fmax(lm, bytes / m->bytes_per_s) / LM_SHARE;
+    return json_number_value(json_object_get(cost, "frames_per_s")) *
+           (lm + codec / m->products_per_s / CODEC_SHARE);
+}
+
 static void doctor_machine(struct doctor *d)
 {
     struct jabbertts_options o;
     struct jabbertts_error e;
-    struct jabbertts *tts;
+    struct jabbertts *tts = NULL;
     char size[32];
     jabbertts_options_init(&o);
-    if (jabbertts_open(&o, &tts, &e) < 0) {
+    struct jabbertts_machine *m = &d->machine;
+    if (jabbertts_measure(0, NULL, m, &e) < 0)
+        doctor_say(d, DOCTOR_BAD, "processor", "free memory, and try again", "%s", e.message);
+    else
+        doctor_say(d, strcmp(m->isa, "ref") ? DOCTOR_GOOD : DOCTOR_NOTE, "processor",
+                   "it lacks AVX2 or NEON with dot products: speech is slower than it is heard",
+                   "%s, %d cores; now %.0f billion products of bytes and %.1f GB from memory a "
+                   "second",
+                   m->isa, m->threads, m->products_per_s / 1e9, m->bytes_per_s / 1e9);
+    if (jabbertts_open(&o, &tts, &e) < 0 || doctor_speak(d, tts, &e) < 0)
         doctor_say(d, DOCTOR_BAD, "engine", "install it again", "the built-in voice: %s",
                    e.message);
-    } else {
-        const char *isa = jabbertts_isa(tts);
-        doctor_say(d, strcmp(isa, "ref") ? DOCTOR_GOOD : DOCTOR_NOTE, "processor",
-                   "it lacks AVX2 or NEON with dot products: speech is slower than it is heard",
-                   "%s, %d cores", isa, jabbertts_threads(tts));
-        jabbertts_close(tts);
-    }
+    jabbertts_close(tts);
     d->memory = (int64_t)sysconf(_SC_AVPHYS_PAGES) * sysconf(_SC_PAGESIZE);
     FILE *f = fopen("/proc/meminfo", "r"); /* counts what can be given back */
     char line[128];
@@ -108,7 +156,7 @@ static void doctor_model(void *cookie, const struct jabbertts_installed *m)
 {
     struct doctor *d = cookie;
     struct jabbertts_error e;
-    char *text, need[32], size[32], cure[300];
+    char *text, need[32], size[32], cure[300], speed[64] = "";
     snprintf(cure, sizeof cure, "jabbertts models rm %.80s, then pull it again", m->name);
     if (jabbertts_inspect(m->path, 0, 1, &text, &e) < 0) {
         doctor_say(d, DOCTOR_BAD, "model", cure, "%s: %s", m->name, e.message);
@@ -116,12 +164,18 @@ static void doctor_model(void *cookie, const struct jabbertts_installed *m)
     }
     json_t *json = json_loads(text, 0, NULL);
     int64_t bytes = json_integer_value(json_object_get(json, "memory_bytes"));
+    double rtf = doctor_expected(d, json);
     json_decref(json);
     free(text);
+    if (m->bytes > CACHED_BYTES && d->machine.threads > 0)
+        snprintf(speed, sizeof speed, ", about %.2f s for a second of sound", rtf);
     doctor_say(d, bytes > d->memory ? DOCTOR_BAD : DOCTOR_GOOD, "model",
                "pull it with --type q4, use --context 1024, or close programs",
-               "%s, %s, takes %s of memory with a full context", m->name, cli_size(m->bytes, size),
-               cli_size(bytes, need));
+               "%s, %s, takes %s of memory with a full context%s", m->name,
+               cli_size(m->bytes, size), cli_size(bytes, need), speed);
+    if (bytes <= d->memory && *speed && rtf > 1)
+        doctor_say(d, DOCTOR_NOTE, "model", DOCTOR_SLOW, "%s speaks slower than it is heard",
+                   m->name);
 }
 
 static int doctor_drop(void *cookie, const void *data, size_t n)

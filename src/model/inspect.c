@@ -43,6 +43,7 @@ static uint64_t values(const struct gguf_tensor *t)
 
 struct cost {
     uint64_t params, bytes, slow_macs, fast_macs, codec_macs, frame_bytes, kv_bytes, window_bytes;
+    double frames_per_s;
     enum kern_type kv_type;
     int context;
 };
@@ -101,6 +102,7 @@ static void inspect_measure(const struct gguf *g, const struct spec *s, int cont
         }
     }
     c->context = context;
+    c->frames_per_s = (double)s->codec.sample_rate / s->codec.frame_samples;
     c->kv_type = lm_cache_type(g, &s->lm, KERN_AS_STORED);
     c->kv_bytes = transformer_kv_bytes(&s->lm.slow, context, c->kv_type);
     c->window_bytes = transformer_kv_bytes(&s->codec.post, s->codec.post.window, KERN_F32);
@@ -178,13 +180,14 @@ static char *as_json(const struct gguf *g, const struct cost *c)
             json_pack("{s:I, s:I}", "parameters", (json_int_t)params, "bytes", (json_int_t)bytes));
     }
     json_t *o = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:s, s:I, s:I, s:I, s:o, s:o, s:o}", "file_bytes",
-        (json_int_t)gguf_file_bytes(g), "parameters", (json_int_t)c->params, "tensor_bytes",
-        (json_int_t)c->bytes, "slow_macs_per_frame", (json_int_t)c->slow_macs,
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:i, s:s, s:I, s:I, s:I, s:o, s:o, s:o}",
+        "file_bytes", (json_int_t)gguf_file_bytes(g), "parameters", (json_int_t)c->params,
+        "tensor_bytes", (json_int_t)c->bytes, "slow_macs_per_frame", (json_int_t)c->slow_macs,
         "fast_macs_per_frame", (json_int_t)c->fast_macs, "lm_bytes_read_per_frame",
-        (json_int_t)c->frame_bytes, "codec_macs_per_frame", (json_int_t)c->codec_macs, "context",
-        c->context, "kv_type", kern_type_name(c->kv_type), "kv_bytes", (json_int_t)c->kv_bytes,
-        "codec_window_bytes", (json_int_t)c->window_bytes, "memory_bytes",
+        (json_int_t)c->frame_bytes, "codec_macs_per_frame", (json_int_t)c->codec_macs,
+        "frames_per_s", c->frames_per_s, "context", c->context, "kv_type",
+        kern_type_name(c->kv_type), "kv_bytes", (json_int_t)c->kv_bytes, "codec_window_bytes",
+        (json_int_t)c->window_bytes, "memory_bytes",
         (json_int_t)(c->bytes + c->kv_bytes + c->window_bytes), "parts", sums, "metadata",
         metadata(g), "tensors", tensors(g));
     char *dump = o ? json_dumps(o, JSON_INDENT(2)) : NULL;

@@ -61,6 +61,34 @@ int jabbertts_convert(const struct jabbertts_convert_options *o, struct jabbertt
     return engine_return(error, &e, rc < 0 ? rc : tools_convert(o, type, &e));
 }
 
+static int tools_measure(const char *isa, struct pool *pool, struct jabbertts_machine *m,
+                         struct err *e)
+{
+    struct kern_exec *x = NULL;
+    struct kern_peak peak;
+    int rc = kern_exec_new(isa, pool, &x, e);
+    if (rc == 0)
+        rc = kern_exec_peak(x, &peak, e);
+    if (rc == 0) {
+        const char *name = kern_exec_isa(x); /* a constant of the table */
+        *m = (struct jabbertts_machine){name, pool_threads(pool), peak.products, peak.bytes};
+    }
+    kern_exec_free(x);
+    return rc;
+}
+
+int jabbertts_measure(int threads, const char *isa, struct jabbertts_machine *ret,
+                      struct jabbertts_error *error)
+{
+    struct err e = {0};
+    struct pool *pool = NULL;
+    int rc = pool_new(threads, &pool, &e);
+    if (rc == 0)
+        rc = tools_measure(isa, pool, ret, &e);
+    pool_free(pool);
+    return engine_return(error, &e, rc);
+}
+
 int jabbertts_inspect(const char *path, int context, int json, char **ret,
                       struct jabbertts_error *error)
 {

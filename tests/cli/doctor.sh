@@ -13,6 +13,9 @@ fail() {
 }
 
 "$bin" doctor --port 0 >"$dir/out" || fail "doctor: $(cat "$dir/out")"
+grep -q "^[a-zA-Z]* *processor .*, [0-9]* cores; now [1-9][0-9]* billion products of bytes and [0-9.]* GB" "$dir/out" ||
+    fail "doctor measures nothing: $(cat "$dir/out")"
+grep -q "^[a-z]* *voice .*takes [0-9.]* s for a second of sound" "$dir/out" || fail "no speed of the voice"
 for what in processor memory model_dir voice_dir formats espeak-ng port; do
     grep -q "^[a-z]* *$what " "$dir/out" || fail "doctor says nothing of $what"
 done
