@@ -285,32 +285,45 @@ def try_model(snapshot, gguf, config, scale):
     return sorted((n, tuple(s)) for n, s in shapes.items()), gguf.stat().st_size
 
 
+def describe(scale):
+    """config.json, and the tensors of both files: name -> (type, shape)."""
+    dim = 1024 // scale
+    config = {"model_type": "dual_ar", "vocab_size": 155776, "n_layer": 28 // scale, "n_head": 16, "n_local_heads": 8, "head_dim": 128 // scale,
+              "dim": dim, "intermediate_size": 3072 // scale, "rope_base": 1000000, "norm_eps": 1e-6, "max_seq_len": 8192,
+              "attention_qkv_bias": False, "attention_o_bias": False, "attention_qk_norm": True, "tie_word_embeddings": False,
+              "codebook_size": 4096, "num_codebooks": 10, "n_fast_layer": 4, "fast_dim": None, "fast_n_head": None, "fast_n_local_heads": None,
+              "fast_head_dim": 64 // scale, "fast_intermediate_size": None, "fast_attention_qkv_bias": False, "fast_attention_qk_norm": False,
+              "fast_attention_o_bias": False, "scale_codebook_embeddings": True}
+    return config, language_model(config), codec(scale)
+
+
+def make_pth(folder, scale):
+    """The files as they are published: a plain dict of tensors, and a codec with buffers, as others nest them."""
+    config, lm, sound = describe(scale)
+    folder.mkdir(parents=True)
+    write_pth(folder / "model.pth", lm, "model", lambda d: d)
+    write_pth(folder / "codec.pth", {"generator." + n: t for n, t in sound.items()} | {"discriminator.x": ("F32", [3])}, "archive",
+              lambda d: {"state_dict": d, "epoch": 3})
+    write_small_files(folder, config)
+
+
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--keep", type=pathlib.Path)
     a.add_argument("--scale", type=int, default=1)
     a = a.parse_args()
-    dim = 1024 // a.scale
-    config = {"model_type": "dual_ar", "vocab_size": 155776, "n_layer": 28 // a.scale, "n_head": 16, "n_local_heads": 8, "head_dim": 128 // a.scale,
-              "dim": dim, "intermediate_size": 3072 // a.scale, "rope_base": 1000000, "norm_eps": 1e-6, "max_seq_len": 8192,
-              "attention_qkv_bias": False, "attention_o_bias": False, "attention_qk_norm": True, "tie_word_embeddings": False,
-              "codebook_size": 4096, "num_codebooks": 10, "n_fast_layer": 4, "fast_dim": None, "fast_n_head": None, "fast_n_local_heads": None,
-              "fast_head_dim": 64 // a.scale, "fast_intermediate_size": None, "fast_attention_qkv_bias": False, "fast_attention_qk_norm": False,
-              "fast_attention_o_bias": False, "scale_codebook_embeddings": True}
-    lm, sound = language_model(config), codec(a.scale)
+    config, lm, sound = describe(a.scale)
     results = []
     with tempfile.TemporaryDirectory(prefix="fullsize-") as scratch:
         for kind in ("pth", "safetensors"):
             root = (a.keep or pathlib.Path(scratch)) / kind
-            (root / "files").mkdir(parents=True)
-            if kind == "pth":     # as published: a plain dict of tensors, and a codec with buffers; then as others nest them
-                write_pth(root / "files/model.pth", lm, "model", lambda d: d)
-                write_pth(root / "files/codec.pth", {"generator." + n: t for n, t in sound.items()} | {"discriminator.x": ("F32", [3])}, "archive",
-                          lambda d: {"state_dict": d, "epoch": 3})
+            if kind == "pth":
+                make_pth(root / "files", a.scale)
             else:
+                (root / "files").mkdir(parents=True)
                 write_parts(root / "files", "model", {"model." + n: t for n, t in lm.items()}, 2)
                 write_safetensors(root / "files/codec.safetensors", {n: t for n, t in sound.items() if not n.endswith("causal_mask")})
-            write_small_files(root / "files", config)
+                write_small_files(root / "files", config)
             snapshot = cache_layout(root / "files", root)
             results.append(try_model(snapshot, root / "model.gguf", config, a.scale))
             print("%s: converted, looked into and spoken with; %.0f MB" % (kind, results[-1][1] / 1e6), flush=True)
