@@ -7,9 +7,10 @@
 #include "text/scan.h"
 #include "text/words.h"
 
-#define M "%spellout-cardinal-masculine"
-#define F "%spellout-cardinal-feminine"
-#define N "%spellout-cardinal-neuter"
+#define MAX_WORD_BYTES 48 /* looked back for a word that is compared with some */
+#define M              "%spellout-cardinal-masculine"
+#define F              "%spellout-cardinal-feminine"
+#define N              "%spellout-cardinal-neuter"
 
 /* --- ordinals --- */
 
@@ -111,7 +112,9 @@ static size_t polish_word_before(const char *s, size_t at, size_t *len)
     size_t end = at, start;
     while (end && s[end - 1] == ' ')
         end--;
-    for (start = end; start && s[start - 1] != ' ' && s[start - 1] != '\n'; start--)
+    for (start = end;
+         start && end - start < MAX_WORD_BYTES && s[start - 1] != ' ' && s[start - 1] != '\n';
+         start--)
         ;
     *len = end - start;
     return start;

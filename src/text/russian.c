@@ -12,9 +12,10 @@
     {                                                                                              \
         few, one, few, many, 0                                                                     \
     }
-#define M "%spellout-cardinal-masculine"
-#define F "%spellout-cardinal-feminine"
-#define N "%spellout-cardinal-neuter"
+#define MAX_WORD_BYTES 48 /* looked back for a word that is compared with some */
+#define M              "%spellout-cardinal-masculine"
+#define F              "%spellout-cardinal-feminine"
+#define N              "%spellout-cardinal-neuter"
 
 static void russian_say(const struct text_language *l, const char *digits, const char *rules,
                         struct words *w)
@@ -109,7 +110,8 @@ static size_t russian_word_before(const char *s, size_t at, size_t *len)
     size_t end = at, start;
     while (end && s[end - 1] == ' ')
         end--;
-    for (start = end; start && s[start - 1] != ' ' && s[start - 1] != '\n' && s[start - 1] != '(';
+    for (start = end; start && end - start < MAX_WORD_BYTES && s[start - 1] != ' ' &&
+                      s[start - 1] != '\n' && s[start - 1] != '(';
          start--)
         ;
     *len = end - start;
