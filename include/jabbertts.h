@@ -342,7 +342,7 @@ struct jabbertts_request {
     int carry_markers;        /* default 1: a marker leads the rest of its paragraph (S1 models) */
     int context_sentences;    /* 0 to 8, default 0: each sentence hears so many before it, at most,
                                * as further references; they are made one after the other */
-    int background;           /* nobody waits for it: it gets what other requests leave */
+    int background;           /* no listener waits: it runs in the time that other requests leave */
     int fallback; /* not 0: espeak-ng speaks sentences in letters that the model does not read;
                    * not in SSML, which names its languages */
     int words;    /* 1: jabbertts_stream_word will say when each word is heard */

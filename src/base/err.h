@@ -2,7 +2,7 @@
  *
  * A function that can fail returns int, 0 or one of the codes below, and takes a
  * struct err * as its last argument.  The message says what, which value, which limit and how
- * to mend it: lower case, no period, no newline.  e may be NULL when nobody wants to know.
+ * to mend it: lower case, no period, no newline.  e may be NULL when the caller needs no message.
  *
  *     if (n > LIMIT_TEXT_BYTES)
  *         return err_set(e, ERR_LIMIT, "text has %zu bytes, the limit is %d", n, LIMIT_TEXT_BYTES);
@@ -23,7 +23,7 @@ enum {
     ERR_CANCELLED = -9,   /* the caller cancelled it, or the engine is closing */
     ERR_INTERNAL = -10,   /* our own bug */
     ERR_DEADLINE = -11,   /* not done in the time the caller gave */
-    ERR_DENIED = -13      /* it is somebody else's */
+    ERR_DENIED = -13      /* it belongs to another owner */
 };
 
 struct err {

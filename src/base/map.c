@@ -13,7 +13,7 @@
 
 #include "base/mem.h"
 
-/* What the handler may look at: nothing else, as it runs in the middle of anything. */
+/* The only data that the signal handler reads, since it may interrupt any code. */
 static struct range {
     atomic_uintptr_t from, to; /* from 0: not in use */
     atomic_bool broken;
@@ -31,7 +31,7 @@ struct map {
     struct range *range;
 };
 
-/* Zeros from the missing page to the map's end: what is behind it is missing, too. */
+/* Maps zeros from the missing page to the end: the pages behind it are missing as well. */
 static void map_on_fault(int signal, siginfo_t *info, void *context)
 {
     uintptr_t at = (uintptr_t)info->si_addr, page = atomic_load(&page_bytes);
@@ -50,10 +50,11 @@ static void map_on_fault(int signal, siginfo_t *info, void *context)
         errno = saved;
         return;
     }
-    sigaction(signal, &previous, NULL); /* not ours: the access is tried again, and ends there */
+    sigaction(signal, &previous,
+              NULL); /* not a map of ours: the access is repeated and reaches that handler */
 }
 
-/* (ranges_lock) With every map: somebody may have put their own handler in its place. */
+/* (ranges_lock) Called for every map, since other code may have replaced the handler. */
 static void map_install(void)
 {
     struct sigaction a = {.sa_sigaction = map_on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER}, now;

@@ -3,14 +3,14 @@
  * Reading beyond the end of a mapped file that was cut short is SIGBUS, which kills a process.
  * Here such pages read as zeros instead, and map_check says so; whoever reads a map asks it
  * afterwards.  map_check also notices a file that was written to since it was opened.  A file that
- * was replaced (by rename, as installation does) stays what it was for who has it open.
+ * was replaced (by rename, as installation does) stays unchanged for every program that has it open.
  *
  *     if (map_open(path, &m, &e) < 0) ...
  *     use(map_data(m), map_bytes(m));
  *     if (map_check(m, &e) < 0) ...           what was read cannot be trusted
  *     map_close(m);
  *
- * Maps install a handler of SIGBUS; faults elsewhere go to the one that was there before.
+ * map_open installs a SIGBUS handler, which passes faults outside of maps to the previous one.
  *
  * Threads: open and close any; a map is read by any. */
 #ifndef BASE_MAP_H
@@ -29,7 +29,7 @@ const void *map_data(const struct map *m);
 size_t map_bytes(const struct map *m);
 /* ERR_IO when pages were missing, or size or time are not what they were. */
 int map_check(const struct map *m, struct err *e);
-bool map_is_whole(const struct map *m);    /* no page was missing so far; costs nothing */
+bool map_is_whole(const struct map *m);    /* no page was missing so far; reads one flag */
 bool map_is_replaced(const struct map *m); /* its path leads to another file now, or to none */
 
 #endif

@@ -29,7 +29,7 @@ bool mem_arena_failed(const struct mem_arena *a);
 size_t mem_arena_bytes(const struct mem_arena *a); /* handed out so far */
 void mem_arena_free(struct mem_arena *a);
 
-/* One large zeroed block, page aligned, backed lazily (KV caches); NULL when it cannot be had. */
+/* One large zeroed block, page aligned, backed lazily (KV caches); NULL when out of memory. */
 void *mem_pages_new(size_t n_bytes);
 void mem_pages_free(void *p, size_t n_bytes);
 void mem_pages_drop(void *p, size_t n_bytes); /* give the backing back; reads as zero again */
@@ -38,8 +38,8 @@ void mem_pages_drop(void *p, size_t n_bytes); /* give the backing back; reads as
  * later ones); -1 switches it off. */
 void mem_fail_after(long n);
 
-/* Of this process, bytes: resident, and its whole address space (NULL: not asked for).  0 where the
- * system does not say. */
+/* Resident bytes of this process, and in *whole (may be NULL) those of its address space; 0 where
+ * the system does not tell. */
 size_t mem_process_bytes(size_t *whole);
 
 #endif

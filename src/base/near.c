@@ -17,7 +17,7 @@ static int same(char a, char b)
 
 static int distance(const char *a, size_t n_a, const char *b, size_t n_b)
 {
-    int d[3][NEAR_MAX_BYTES + 1]; /* the rows of i - 2, i - 1 and i, by turns */
+    int d[3][NEAR_MAX_BYTES + 1]; /* rows i - 2, i - 1 and i of the table, reused in turn */
     for (size_t j = 0; j <= n_b; j++)
         d[0][j] = (int)j;
     for (size_t i = 1; i <= n_a; i++) {

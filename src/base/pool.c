@@ -4,8 +4,7 @@
  * two descriptors that its generation picks, then publishes the ticket.  A thread reads the
  * descriptor and claims a task by compare-and-swap: if that succeeds the generation has not moved
  * on, so what it read was whole (a descriptor is only written again two generations later).  The
- * caller waits for the tasks, not for the threads: one that the system has put aside holds nobody
- * up.
+ * caller waits for the tasks, not for the threads: a thread that the system does not run delays none.
  *
  * The owner's runs and the job's are two lanes, each with its own ticket. */
 #define _GNU_SOURCE /* sched_getaffinity */
@@ -181,7 +180,7 @@ static void wake_sleepers(struct pool *p)
     pthread_mutex_unlock(&p->lock);
 }
 
-/* The job, if nobody has it yet. */
+/* The job, if no thread has taken it yet. */
 static bool take_job(struct pool *p, int i_thread)
 {
     int waits = JOB_WAITS;
@@ -198,7 +197,7 @@ static bool take_job(struct pool *p, int i_thread)
 
 /* --- waiting --- */
 
-/* What a thread waits for: something for a worker, something for the owner who waits for the job.
+/* The condition that a thread waits for: work, or for the owner the end of the job.
  */
 typedef bool (*awaited)(struct pool *p);
 
@@ -218,7 +217,8 @@ static bool is_done(const struct lane *l, uint32_t n)
     return atomic_load(&l->n_done) == n;
 }
 
-/* Look for SPIN_NS: what(p), or with a lane its n tasks done.  False when it stayed false. */
+/* Polls for SPIN_NS until what(p) is true, or with a lane until its n tasks are done; returns whether
+ * that happened. */
 static bool spin(struct pool *p, awaited what, const struct lane *l, uint32_t n)
 {
     int64_t end = 0;

@@ -11,7 +11,7 @@
 #define CHAIN_SAMPLES 2048      /* of a part, read at once */
 #define CHAIN_BYTES   (1 << 20) /* of them at the model's rate */
 
-/* S1 was trained on these beside those in Latin letters. */
+/* Languages in other letters that S1 was trained on. */
 static const char *const read_by_s1[] = {"ar", "cmn", "ja", "ko", "ru"};
 
 struct link {
@@ -47,7 +47,7 @@ static bool chain_is_language(const char *tag, const char *language)
     return strncmp(tag, language, n) == 0 && (tag[n] == 0 || tag[n] == '-');
 }
 
-/* Does a model read the letters of this language?  Latin ones (NULL) every model does. */
+/* Does the model read the letters of this language?  Every model reads Latin ones (NULL). */
 static bool chain_reads(const struct jabbertts *model, const char *language)
 {
     struct jabbertts_voice_info v;
@@ -160,7 +160,7 @@ static bool chain_is_silent(const struct jabbertts_error *e)
     return e->code == JABBERTTS_ERR_ARGUMENT && strstr(e->message, JABBERTTS_NOTHING_TO_SAY);
 }
 
-/* Submit part i, if there is one.  A part without anything to say is passed over. */
+/* Submit part i, if there is one.  A part with nothing to say is skipped. */
 static int chain_begin(struct chain *c, int i, struct jabbertts_error *e)
 {
     struct jabbertts_request r = c->request;
@@ -235,7 +235,7 @@ int chain_submit(struct jabbertts *model, const struct jabbertts_request *r,
         return engine_return(e, &memory, ERR_MEMORY);
     }
     struct jabbertts_error why = {0};
-    /* What is wrong with the request shows now. */
+    /* Errors in the request are reported now. */
     if ((rc = chain_begin(c, 0, &why)) < 0 || (rc = chain_begin(c, chain_first_own(c), &why)) < 0) {
         chain_free(c);
         mem_free(s);

@@ -1,4 +1,4 @@
-/* encoder.c - jabbertts_encoder_*: the public face of audio.h's encoder. */
+/* encoder.c - jabbertts_encoder_*: the public functions of audio.h's encoder. */
 #include "audio/audio.h"
 #include "engine/engine.h"
 

@@ -1,4 +1,4 @@
-/* models.c - the models of an engine: found by name, and who of them is in memory.
+/* models.c - the models of an engine: found by name, and which of them are in memory.
  *
  * A model that has something to do is loaded if the budget allows.  Else it waits, first come first
  * served, until others have made room: the one that was not used for longest, at once where it has
@@ -44,7 +44,7 @@ struct jabbertts *jabbertts_model_named(struct jabbertts *tts, const char *name)
 /* --- memory ------------------------------------------------------------------------------------
  */
 
-/* From when on m may be asked to make room, if it has work; INFINITY: it never has to. */
+/* The time from which m may be asked to make room although it has work; INFINITY: never. */
 static double models_leaves_at(const struct jabbertts *m, const struct front *f)
 {
     if (!f->loaded || f->leave || m->cost == 0)
@@ -53,7 +53,7 @@ static double models_leaves_at(const struct jabbertts *m, const struct front *f)
                               : f->last_work;
 }
 
-/* Whether m is to go before other: idle ones first, then by their last work or loading. */
+/* Whether m makes room before other does: idle models first, then the least recently used. */
 static bool models_goes_before(const struct jabbertts *m, const struct jabbertts *other)
 {
     const struct front *a = &m->guarded, *b = &other->guarded;
@@ -63,11 +63,11 @@ static bool models_goes_before(const struct jabbertts *m, const struct jabbertts
     return a_busy ? a->loaded_at < b->loaded_at : a->last_work < b->last_work;
 }
 
-/* Tell others to leave until tts fits; *again: when that may go on. */
+/* Asks other models to leave until tts fits; *again: when to ask the next one. */
 static void models_ask_to_leave(struct jabbertts *tts, double now, double *again)
 {
     struct models *all = tts->all;
-    size_t coming = 0; /* from those that leave already */
+    size_t coming = 0; /* bytes of models that are leaving */
     for (int i = 0; i < all->n; i++)
         if (all->model[i]->guarded.leave)
             coming += all->model[i]->cost;
@@ -89,7 +89,7 @@ static void models_ask_to_leave(struct jabbertts *tts, double now, double *again
     }
 }
 
-/* Those that wait look again: whose turn it is, or who may be asked to leave, has changed. */
+/* Wakes the models that wait for room: the order or the candidates to leave have changed. */
 void models_wake(struct models *all)
 {
     for (int i = 0; i < all->n; i++)

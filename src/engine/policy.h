@@ -1,4 +1,4 @@
-/* policy.h - who is served, and when: decisions, as pure functions of what is known.
+/* policy.h - which stream is served, and when: decisions as pure functions of the state.
  *
  * dual_ar/turn.c and stream.c describe what there is, ask here, and do what they are told.  Tests
  * describe other situations (tests/unit/test_policy.c).
@@ -6,12 +6,13 @@
  * Slots.  A free slot goes to the stream that has no piece in one and whose sound runs out first; a
  * new stream's has run out when it was submitted.  So short and new texts start within a sentence,
  * whatever a long text has before it.  What is left goes to further pieces of streams that speak
- * already, fewest first, but never the last free slot: a long text does not fill the engine.
+ * already, those with the fewest pieces first, but never the last free slot.
  *
- * Turns.  All sequences step together while that is faster than real time, or while nobody's sound
- * is about to run out, or where even those could not keep up; otherwise only those whose sound is.
+ * Turns.  All sequences step together while that is faster than real time, or while no listener's
+ * sound is about to run out.  Else only the sequences of such listeners step, unless they alone would
+ * be too slow as well: then all do.
  *
- * Streams in the background are those that nobody waits for.  They begin and step only while every
+ * Streams in the background have no listener who waits.  They begin and step only while every
  * other stream speaks and has sound ahead, one piece of each at a time, and their chunks come after
  * all others.  A piece of theirs is decoded when all of it is made, by a decoder of their own: it
  * can be taken back from its slot whenever another stream wants to begin, and be made again later.
@@ -56,7 +57,7 @@ struct policy_ahead {
     int n_all, n_next;
     bool gap;
 };
-/* The pieces from the head on, one after the other, each with its frames that wait. */
+/* Call for each piece from the head on, with the frames that wait to be decoded. */
 void policy_add_piece(struct policy_ahead *a, int n_waiting, bool made);
 
 /* The stream (index, oldest first) that gets a free slot, of n_free; -1: none. */
@@ -116,12 +117,12 @@ struct policy_queue { /* what a request that comes now finds */
     double max_wait_s;
     bool draining;
 };
-/* When it would start, in seconds from now. */
+/* When the request would start, in seconds from now. */
 double policy_wait_s(const struct policy_queue *q);
 /* 0, or ERR_BUSY and why.  deadline_s: from now, INFINITY: none. */
 int policy_admit(const struct policy_queue *q, double deadline_s, struct err *e);
 
-/* Frames after which a sentence of so many bytes has run away: far more than anyone needs. */
+/* Frames after which generation of a sentence of so many bytes counts as out of control. */
 int policy_max_frames(size_t n_bytes, double frame_s, int longest);
 
 #endif

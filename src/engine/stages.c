@@ -1,4 +1,4 @@
-/* Every stage of the text front end, as text to look at. */
+/* stages.c - the result of each stage of the text front end, as readable text. */
 #include "engine/dual_ar/dual_ar.h"
 
 #include <stdint.h>
@@ -121,7 +121,7 @@ static int show_pieces(struct show *s, struct text_pieces *p, struct err *e)
     return rc;
 }
 
-/* A line for each thing that a rule reads. */
+/* One line for each part of the text that a rule rewrites. */
 static void explain(struct show *s, const struct mapped *text)
 {
     const char *language = s->options.language;
@@ -151,7 +151,7 @@ static int show_text(struct show *s, const char *text, struct err *e)
     return rc;
 }
 
-/* SSML is pieces at once: its normalized text is theirs. */
+/* SSML is cut into pieces at once, so its normalized text is that of the pieces. */
 static int show_all(struct show *s, const char *text, struct err *e)
 {
     struct text_pieces pieces = {0};

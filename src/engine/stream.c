@@ -83,7 +83,7 @@ static int stream_room_for_words(struct jabbertts_stream *s, const char *text, s
 static int stream_fill(struct jabbertts_stream *s, const struct jabbertts_request *r, struct err *e)
 {
     struct ask *a = &s->ask;
-    struct out *o = &s->guarded; /* nobody else knows it yet */
+    struct out *o = &s->guarded; /* not shared yet, so no lock */
     int rc;
     a->submitted = engine_now();
     a->deadline = r->deadline_s > 0 ? a->submitted + r->deadline_s : INFINITY;

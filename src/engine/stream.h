@@ -64,7 +64,7 @@ struct out {                       /* what the reader sees */
     int n_word, n_sentence;
     bool all_words; /* no more will come */
     struct jabbertts_progress progress;
-    void (*on_ready)(void *cookie); /* NULL: nobody asked */
+    void (*on_ready)(void *cookie); /* NULL: no callback */
     void *ready_cookie;
 };
 
@@ -79,14 +79,14 @@ struct jabbertts_stream {
     struct out guarded; /* by stream_out only */
 };
 
-/* The reader's part, for whoever shows that the lock is held. */
+/* The reader's part; f shows that the caller holds the lock. */
 static inline struct out *stream_out(struct jabbertts_stream *s, const struct front *f)
 {
     (void)f;
     return &s->guarded;
 }
 
-/* What both engines ask for when they prepare a stream. */
+/* The text options of a stream, the same for every engine. */
 struct text_options stream_text_options(const struct jabbertts_stream *s,
                                         const struct jabbertts_request *r);
 
@@ -94,7 +94,7 @@ struct text_options stream_text_options(const struct jabbertts_stream *s,
  */
 
 void stream_begin(struct jabbertts_stream *s, struct front *f, double now); /* QUEUED to ACTIVE */
-/* When a listener who started with the first sample has heard all that is written. */
+/* When a listener who started with the first sample will have heard all that is written. */
 double stream_runs_dry(const struct jabbertts_stream *s);
 double stream_unread_s(const struct jabbertts_stream *s, const struct out *o); /* seconds */
 /* Room for n more samples, so that writing them allocates nothing. */

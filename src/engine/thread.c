@@ -75,11 +75,11 @@ static void thread_load(struct jabbertts *tts, struct front *f)
     f->last_work = f->loaded_at = engine_now();
     f->load_s = f->last_work - begin;
     f->loaded = rc == 0;
-    models_wake(tts->all); /* who waits may ask for its room from now on */
+    models_wake(tts->all); /* models that wait may ask for its room from now on */
     if (rc == 0)
         return;
     models_give_back(tts, f);
-    if (e.code != ERR_MEMORY) /* a bad file is no fault of who asks for speech */
+    if (e.code != ERR_MEMORY) /* a bad file is the server's fault, not the request's */
         e.code = ERR_IO;
     err_wrap(&e, "the model \"%.64s\" cannot be loaded", tts->name);
     thread_fail_all(tts, f, &e);
@@ -91,7 +91,7 @@ static void thread_unload(struct jabbertts *tts, struct front *f)
     engine_unlock(tts);
     tts->kind->unload(tts);
 #ifdef __GLIBC__
-    malloc_trim(0); /* what free keeps goes back to the system too */
+    malloc_trim(0); /* gives memory that free() keeps back to the system */
 #endif
     models_give_back(tts, engine_lock(tts));
 }
@@ -125,7 +125,7 @@ static void thread_wait(struct jabbertts *tts, struct front *f, double until)
     pthread_cond_timedwait(&tts->wake, &tts->all->lock, &t);
 }
 
-/* One thing to do for a model that is not in memory. */
+/* One step for a model that is not in memory: load it, or wait. */
 static void thread_step_unloaded(struct jabbertts *tts, struct front *f)
 {
     double again = INFINITY;

@@ -6,7 +6,7 @@
  *     timing_done(&h);
  *
  * An engine that knows which text each moment says gives times; else words get them by their length
- * in the sound that is no silence.  Either way a boundary that falls near a silence moves to it.
+ * in the sound that is not silence.  Either way a boundary that falls near a silence moves to it.
  *
  * Threads: one at a time. */
 #ifndef ENGINE_TIMING_H

@@ -72,7 +72,8 @@ static int voice_text(const struct jabbertts *tts, const char *text, char **ret,
     return *ret ? 0 : err_set(e, ERR_MEMORY, "out of memory for a transcript");
 }
 
-/* As loud as what the model was trained on, which its gain tells; a model without one leaves it. */
+/* Scales a clip to the level of the training data, which the model's gain tells; without a gain the
+ * clip stays as it is. */
 static double voice_lufs(const struct jabbertts *tts)
 {
     float gain_db = tts->model->spec.codec.gain_db;

@@ -86,7 +86,7 @@ static int check_name(enum jabbertts_kind kind, const char *name, struct err *e)
     return check_length("name", name, LIMIT_VOICE_NAME_BYTES, e);
 }
 
-/* Names of the model stay the model's. */
+/* A stored voice cannot take a name of the model's voices. */
 static int check_free(struct jabbertts *tts, const char *name, struct err *e)
 {
     const char *known, *target;
@@ -291,7 +291,7 @@ static int store_preview(struct jabbertts *tts, const struct jabbertts_voice *v,
     return rc;
 }
 
-/* How alike the voice is that comes out of it; < 0: that could not be found out. */
+/* Similarity of the voice that the model makes of it; < 0: not measured. */
 static double store_try(struct jabbertts *tts, const struct jabbertts_voice *v,
                         const struct hearing *heard)
 {

@@ -17,8 +17,8 @@ int store_voice(struct jabbertts *tts, const char *id, const char *owner,
 int store_add_recordings(struct jabbertts_store *s, struct jabbertts *tts, enum jabbertts_kind kind,
                          const struct jabbertts_stored *v, char id[48], struct err *e);
 
-/* The voice that stands for a name with what has this fingerprint: ERR_NOT_FOUND where there is no
- * store, or it knows of none. */
+/* The voice stored under a name for the codec with this fingerprint; ERR_NOT_FOUND without a store
+ * or such a voice. */
 int store_anchor(struct jabbertts *tts, const char *name, int64_t made_by,
                  struct jabbertts_voice **ret, struct err *e);
 /* Keep *v as that.  Another program may have been faster: then *v becomes what it has kept.  What

@@ -11,7 +11,7 @@
 #define AR_ARENA ((size_t)256 << 10)
 
 struct ar {
-    struct mem_arena *arena; /* in which it is, too */
+    struct mem_arena *arena; /* of this struct, too */
     struct lm_slot *slot;
     enum ar_state state;
     struct ar_params params;

@@ -301,7 +301,7 @@ static void encode_latent(struct codec_pass *p, int32_t *codes, size_t codes_str
 
 struct codec_encoding {
     struct codec *codec;
-    struct mem_arena *arena; /* in which it is, too */
+    struct mem_arena *arena; /* of this struct, too */
     void *driven;            /* as in struct codec_stream */
     struct codec_work work;
     struct codec_carry carry;

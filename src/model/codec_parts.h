@@ -92,7 +92,7 @@ struct codec {
 
 struct codec_stream {
     struct codec *codec;
-    struct mem_arena *arena; /* in which the stream is, too */
+    struct mem_arena *arena; /* of the stream itself, too */
     void *driven;            /* the driver's; then only carry.n_frame counts */
     struct codec_carry carry;
 };

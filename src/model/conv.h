@@ -1,4 +1,4 @@
-/* conv.h - causal convolutions that remember: strided, dilated, depthwise and transposed.
+/* conv.h - causal convolutions with history: strided, dilated, depthwise and transposed.
  *
  * A convolution's history is the last input rows that its next output needs; it lives in a slab of
  * floats, one per stream, at the place given when the convolution was loaded.  Zeros are the
@@ -21,7 +21,7 @@ struct conv_snake {
 
 struct conv {
     struct kern_linear linear; /* one of these: in floats, */
-    struct conv8 bytes;        /* or in 8-bit integers; bytes.packed NULL: not; */
+    struct conv8 bytes;        /* or in 8-bit integers; bytes.packed NULL: unused; */
     const float *dw;           /* or depthwise weights [n_tap, n_in]; NULL: not */
     const float *dw_bias;      /* [n_in] */
     int n_in, n_out, n_tap;    /* channels, of one time step */

@@ -1,4 +1,4 @@
-/* ear.h - what two small networks hear in a recording: where somebody speaks, and who.
+/* ear.h - what two small networks hear in a recording: where there is speech, and whose.
  *
  *     if (ear_open("models/ear.gguf", &ear, &e) < 0) ...
  *     n = ear_speech(ear, pcm, n_sample, p);            p[i]: of the i-th 32 ms

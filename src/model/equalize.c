@@ -399,7 +399,7 @@ static int measure_part(struct walk *w, const struct part *p, struct err *e)
     return 0;
 }
 
-/* What the matrix is given, by channel, into one; ERR_NOT_FOUND where nobody has looked. */
+/* What the matrix is given, by channel, into one; ERR_NOT_FOUND where none was measured. */
 static int measure_inputs(struct walk *w, const struct part *p, struct err *e)
 {
     int rc = w->q->m ? imatrix_find(w->q->m, p->name, p->ne[0], w->values, e) : ERR_NOT_FOUND;

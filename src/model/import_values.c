@@ -155,7 +155,7 @@ struct piece { /* of a step's values, in our layout */
     size_t at, n; /* of the step's values */
 };
 
-/* One value that is none makes every sound silent, without a word. */
+/* A single NaN or infinity would make every sound silent, without an error. */
 static int import_check_values(const struct import_step *s, const struct piece *p, struct err *e)
 {
     if (!kern_all_finite(p->v, p->n))

@@ -27,7 +27,7 @@ struct lm_options {
 };
 int lm_load(const struct gguf *g, const struct spec_lm *s, struct kern_exec *x,
             const struct lm_options *o, struct mem_arena *arena, struct lm **ret, struct err *e);
-void lm_free(struct lm *m); /* caches, before the arena, in which all else is */
+void lm_free(struct lm *m); /* frees its caches; the rest dies with the arena, later */
 /* Where nothing is said: q8_0 with layers in q4_0, whose own error is a hundred times that of such
  * a cache (docs/SPEED.md), f32 with f32, else f16.  type as in lm_options. */
 enum kern_type lm_cache_type(const struct gguf *g, const struct spec_lm *s, enum kern_type type);
@@ -93,7 +93,7 @@ void lm_slow_layers(struct lm *m, const struct lm_feed *feed, float *out, struct
 /* Fast transformer over n sequences together (n <= max_batch): begin with the hidden states [n,
  * dim] and the semantic codes [n], which gives logits of code 1; then one call per codebook k
  * = 2..Q-1 with the codes k-1 [n], for logits of code k.  Begin takes positions 0 and 1 in one pass
- * over the weights: nobody wants the logits of position 0.  logits [n, codebook_size], of which the
+ * over the weights: those of position 0 are not needed.  logits [n, codebook_size], of which the
  * lm_n_candidate(k) first are computed (all, with a full head). */
 void lm_fast_begin(struct lm *m, const float *hidden, const int32_t *code, int n, float *logits,
                    struct kern_exec *x);

@@ -119,7 +119,7 @@ void pattern_at(enum pattern_over over, const struct spec *s, int k, struct patt
 
 /* --- names --- */
 
-/* What stands for the letter and sum inside of braces. */
+/* Replaces a letter, with its +1 or -1, inside of braces. */
 static int field(const char *in, const struct pattern_place *p, char *out, size_t n)
 {
     if (*in == 'p' || *in == 't')

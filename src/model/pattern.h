@@ -1,4 +1,4 @@
-/* pattern.h - names of tensors that are alike but for a number, and the places they stand in.
+/* pattern.h - names of tensors that differ in a number only, and what the number counts.
  *
  * A pattern is a name with {p}, {t}, {i}, {u} or {r} in it, the last three also as {i+1} or {i-1}:
  *     pattern_name("codec.dec.{i+1}.res.{u}.conv1.weight", &place, name, sizeof name);

@@ -283,7 +283,7 @@ static enum kern_type type_of(const struct run *r, const struct gguf_tensor *t)
     return type;
 }
 
-/* Everything the file said, but how its numbers are stored. */
+/* All metadata of the file except those on the type of its tensors. */
 static void copy_keys(struct run *r)
 {
     static const char *const ours[] = {"general.alignment", "general.file_type",
@@ -323,7 +323,7 @@ static int quantize_write_file(struct run *r, struct err *e)
         rc = same ? copy_tensor(r, t, e) : quantize_tensor(r, t, e);
     }
     if (rc == 0)
-        rc = gguf_check(r->g, e); /* what was read is what the file held */
+        rc = gguf_check(r->g, e); /* the file has not changed while it was read */
     return rc < 0 ? rc : gguf_writer_finish(r->w, e);
 }
 
@@ -349,7 +349,7 @@ static int quantize_read(void *cookie, const char *name, float *out, struct err 
     return 0;
 }
 
-/* Channels, then types: what a matrix loses depends on how its channels are. */
+/* Equalize first, then choose types: the loss of a matrix depends on its channels. */
 static int quantize_plan(struct run *r, struct err *e)
 {
     const struct quantize_options *o = r->o;

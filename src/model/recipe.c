@@ -54,9 +54,9 @@ int recipe_importance(const struct gguf_tensor *t, const struct imatrix *m,
 
 /* --- schemes --- */
 
-/* By bench/sensitivity and bench/quality: what hurts most.  Embeddings are looked up, and of the
- * tied one only the head's rows are computed.  The fast transformer is read once per codebook, but
- * 4 bits there are what listeners notice. */
+/* What hurts most, measured by bench/sensitivity and bench/quality.  Embeddings are looked up, and
+ * of the tied one only the head's rows are computed.  The fast transformer is read once per
+ * codebook, but 4 bits there are what listeners notice. */
 static enum kern_type mixed_type(const struct spec *s, const char *name)
 {
     static const char *const careful[] = {"codec.", "token_embd.", "output.", "fast.", "blk.0."};
@@ -197,7 +197,7 @@ static int better_choice(const void *a, const void *b)
     return gx < gy ? 1 : gx > gy ? -1 : strcmp(x->t[0]->name, y->t[0]->name);
 }
 
-/* The best first; one that no longer fits leaves its room to smaller ones. */
+/* Best first; where one does not fit, smaller ones are still tried. */
 static void spend(struct recipe *r)
 {
     double all = 0, used = 0;

@@ -36,7 +36,7 @@ struct recipe_of { /* all borrowed, and not needed once it is made but for g's t
 struct recipe;
 int recipe_new(const struct recipe_of *of, struct recipe **ret, struct err *e);
 void recipe_free(struct recipe *r); /* NULL is fine */
-/* What becomes of a tensor: KERN_*; its own type where it stays as it is. */
+/* The new type of a tensor, KERN_*; its own type where it is kept. */
 enum kern_type recipe_type(const struct recipe *r, const struct gguf_tensor *t);
 /* Few lines that say what was chosen, and why. */
 void recipe_say(const struct recipe *r, void (*note)(void *, const char *), void *cookie);

@@ -84,7 +84,7 @@ void rvq_encode(const struct rvq_book *books, int n_book, float *z, int n_row, i
         struct search s = {b, scratch, row};
         pool_run(kern_exec_pool(x), search_row, &s, n_row);
         if (i + 1 == n_book)
-            break; /* nobody looks at what the last one leaves */
+            break; /* the residual of the last book is not used */
         rvq_gather(b, row, n_row, scratch);
         struct kern_call out = {
             .in = scratch, .out = z, .n_row = n_row, .epilogue = KERN_ADD, .scale = minus_one};

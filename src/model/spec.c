@@ -121,7 +121,7 @@ static void write_field(struct gguf_writer *w, const char *prefix, const struct 
         gguf_put_bool(w, key, *(const bool *)p);
 }
 
-/* The whole numbers of a structure, and that a stack's fit together. */
+/* Checks the integers of a structure, and that those of a stack fit together. */
 static int check_fields(const char *prefix, const struct field *f, size_t n, const char *base,
                         struct err *e)
 {
@@ -214,7 +214,7 @@ static int read_rates(const struct gguf *g, struct spec_codec *c, struct err *e)
 #define ALIGNMENT_HEADS ARCH ".alignment.heads"
 #define ALIGNMENT_DELAY ARCH ".alignment.delay"
 
-/* The heads that say which text is spoken; a file may know none. */
+/* The alignment heads; a file may have none. */
 static int read_alignment(const struct gguf *g, struct spec *s, struct err *e)
 {
     struct spec_alignment *a = &s->alignment;

@@ -80,7 +80,7 @@ struct spec {
 };
 
 int spec_read(const struct gguf *g, struct spec *s, struct err *e);
-/* Numbers of a configuration that is about to be written: what spec_read would refuse. */
+/* Checks a configuration before it is written, as spec_read would. */
 int spec_check(const struct spec *s, struct err *e);
 void spec_write(const struct spec *s, struct gguf_writer *w);
 void spec_write_alignment(const struct spec_alignment *a, struct gguf_writer *w);

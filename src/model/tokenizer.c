@@ -245,7 +245,7 @@ static uint64_t hash_bytes(const char *s, size_t n)
     return h ^ h >> 32;
 }
 
-/* Slot that holds these bytes, or the free one where they belong. */
+/* The slot of these bytes, or the free slot to put them into. */
 static uint32_t *rank_slot(const struct tokenizer *t, const char *s, size_t n)
 {
     for (size_t i = hash_bytes(s, n) & t->mask;; i = (i + 1) & t->mask) {
@@ -681,7 +681,7 @@ static int encode_piece(const struct tokenizer *t, struct merge *m, const char *
                         struct tokens *out)
 {
     int32_t whole = rank_of(t, s, n);
-    if (whole >= 0) /* at once, even if no sequence of merges leads there */
+    if (whole >= 0) /* a whole token wins even if no sequence of merges makes it */
         return tokens_add(out, whole);
     if (merge_room(m, n) < 0)
         return ERR_MEMORY;

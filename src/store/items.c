@@ -149,7 +149,7 @@ int jobs_finish(struct jobs *j, const struct jobs_done *f, struct err *e)
 
 /* --- the end of a batch --- */
 
-/* Items that nobody has begun get an answer that says why they never will be. */
+/* Items that were not begun get an answer that says why they never will be. */
 static int drop_waiting(struct db *d, const char *batch, const char *code, const char *message,
                         struct err *e)
 {

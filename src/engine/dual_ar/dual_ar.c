@@ -82,7 +82,7 @@ static int dual_ar_describe(struct jabbertts *tts, const struct jabbertts_option
     const char *isa;
     for (int i = 0; (isa = kern_isa_name(i)) && !(o->isa && tts->isa && !strcmp(o->isa, tts->isa));
          i++)
-        tts->isa = isa; /* the best is the last */
+        tts->isa = isa; /* the list ends with the best */
     if (tts->kind == &engine_onnx)
         tts->isa = "onnxruntime";
     return 0;
@@ -172,7 +172,7 @@ static int dual_ar_carve(struct dual_ar *d, struct err *e)
     }
     if (!mem_arena_failed(a))
         return 0;
-    d->slots = NULL; /* else the decoders are, which may be half made */
+    d->slots = NULL; /* unload looks at the decoders only if there are slots */
     return err_set(e, ERR_MEMORY, "out of memory for %zu slots", n_slot);
 }
 
@@ -194,7 +194,7 @@ static int dual_ar_load_parts(struct dual_ar *d, struct err *e)
     int rc;
     if ((rc = model_load(&d->model, &d->options, e)) < 0 || (rc = dual_ar_carve(d, e)) < 0)
         return rc;
-    bool replaced = gguf_is_replaced(d->model.file); /* its path would tell of another file */
+    bool replaced = gguf_is_replaced(d->model.file); /* the path leads to another file now */
     struct prefix_options prefix = {(size_t)d->prefix_mb << 20, replaced ? NULL : d->prefix_dir,
                                     gguf_path(d->model.file), d->tts->isa,
                                     kern_type_name(lm_kv_type(d->model.lm))};

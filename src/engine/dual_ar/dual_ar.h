@@ -32,10 +32,11 @@ struct jabbertts_voice {
 
 /* Which text each frame of a piece says. */
 struct focus {
-    struct align *align; /* NULL: the model does not say, or nobody asked */
-    float *seen;         /* [n_head, n_token] of the last frame */
-    size_t *byte;        /* [n_token + 1] of the piece's text, where each token begins */
-    double *first;       /* [n_token + 1] */
+    struct align
+        *align;    /* NULL: the model has no alignment heads, or the request wants no word times */
+    float *seen;   /* [n_head, n_token] of the last frame */
+    size_t *byte;  /* [n_token + 1] of the piece's text, where each token begins */
+    double *first; /* [n_token + 1] */
     int n_token;
 };
 
@@ -83,7 +84,7 @@ struct slot {                        /* generates the codes of one piece */
 
 struct decoder { /* turns the codes of one piece into sound, a chunk at a time */
     struct dual_ar *d;
-    struct jabbertts_stream *stream; /* NULL: free, or its stream left while it decodes */
+    struct jabbertts_stream *stream; /* NULL: free, or its stream ended during decoding */
     struct codec_stream *codec;
     struct finish *finish;
     int32_t *codes;  /* [Q, n_frame] the chunk, codebook first */
@@ -98,7 +99,7 @@ struct dual_ar {
     struct model model;
     struct stock *stock; /* voices of a model that has none; NULL: not needed */
     struct model_options options;
-    char *isa, *cache, *prefix_dir; /* as the options said; NULL: nothing */
+    char *isa, *cache, *prefix_dir; /* copies of the options; NULL: not given */
     char *onnx_library, *onnx_provider;
     struct onnx_folder onnx; /* of engine_onnx */
     int n_context, prefix_mb;

@@ -178,7 +178,7 @@ static void piece_take_frame(struct dual_ar *d, struct slot *slot)
            n_codebook * sizeof *p->codes);
     focus_frame(d, &p->focus);
     if (p->n_frame == 2 && (w->n_context == 0 || slot->i_piece == 0))
-        /* not after the first, whose sound somebody waits for */
+        /* not after the first frame, whose sound a listener waits for */
         prefix_save(d->prefix, ar_prompt(slot->ar), ar_slot(slot->ar), w->voice.n > 0);
 }
 

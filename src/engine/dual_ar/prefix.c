@@ -14,7 +14,7 @@ struct entry {
     void *pages; /* kv is in it */
     size_t n_pages;
     size_t n_bytes; /* of kv */
-    uint64_t used;  /* the larger, the more recent */
+    uint64_t used;  /* larger: used more recently */
     bool once;      /* goes when it is restored */
 };
 
@@ -79,7 +79,7 @@ static size_t prefix_columns_bytes(const struct prompt *p, int n_column)
     return (size_t)n_column * (1 + (size_t)p->n_codebook) * sizeof *p->columns;
 }
 
-/* The longest entry that the prefix begins with, or is. */
+/* The longest entry that is the prefix or its beginning. */
 static struct entry *prefix_find(struct prefix_cache *c, const struct prompt *p)
 {
     struct entry *best = NULL;
@@ -101,7 +101,7 @@ static void prefix_remove(struct prefix_cache *c, struct entry *y)
     *y = c->entry[--c->n];
 }
 
-/* Until n_bytes more fit: out with what was not used for the longest time. */
+/* Drops the least recently used entries until n_bytes more fit. */
 static void prefix_make_room(struct prefix_cache *c, size_t n_bytes)
 {
     while (c->n == PREFIX_MAX_ENTRIES || (c->n > 0 && c->n_bytes > c->max_bytes - n_bytes)) {

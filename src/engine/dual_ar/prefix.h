@@ -16,7 +16,7 @@
 #define ENGINE_PREFIX_H
 #include "model/ar.h"
 
-#define PREFIX_MIN_COLUMNS 16 /* shorter ones are computed sooner than looked up */
+#define PREFIX_MIN_COLUMNS 16 /* computing shorter ones is faster than a look-up */
 #define PREFIX_MAX_ENTRIES 256
 
 struct prefix_cache;

@@ -202,7 +202,7 @@ int stock_voice(struct jabbertts *tts, const char *name, struct references *ref,
         return rc;
     }
     pthread_mutex_lock(&s->lock);
-    if (!s->made[i]) { /* nobody was faster */
+    if (!s->made[i]) { /* no other thread has made it meanwhile */
         s->made[i] = own;
         own = NULL;
     }

@@ -16,7 +16,7 @@ static struct policy_ahead turn_ahead(const struct jabbertts_stream *s)
     return a;
 }
 
-/* When a listener has heard all that can be heard. */
+/* When a listener will have heard all sound that is made or can be decoded now. */
 static double turn_dry(const struct dual_ar *d, const struct jabbertts_stream *s)
 {
     return stream_runs_dry(s) + (s->sound.since < 0 ? 0 : turn_ahead(s).n_next * d->frame_s);
@@ -284,7 +284,7 @@ static bool turn_encode_step(struct dual_ar *d, struct encode_job *j)
     return true;
 }
 
-/* The oldest clip is encoded a step further, so that nobody who listens waits for longer. */
+/* Encodes one step of the oldest clip; a step is short, so that listeners do not wait. */
 static void turn_encode(struct dual_ar *d)
 {
     struct front *f = engine_lock(d->tts);
