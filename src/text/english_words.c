@@ -186,7 +186,7 @@ static const char numbered[] =
     "level|title|war|mark|figure|table|step|unit|grade|corps|episode|season|world|bowl|schedule|"
     "tier|group|division|category|version|round|game|rocky|fantasy|amendment|ch|fig|no|sec|art|"
     "mk|canto|verse|psalm|lesson|module|factor|apollo|gemini|olympiad|saturn|titan|age|hearts|"
-    "quest|civilization|theft|diablo|symphony|sonata|concerto|wars|trek|godfather|ii|pt|king|"
+    "quest|civilization|theft|gta|diablo|symphony|sonata|concerto|wars|trek|godfather|ii|pt|king|"
     "queen|pope|emperor|mach|photo|problem|question|exhibit|day";
 
 /* World War II, Henry VIII, Chapter IV. */
