@@ -11,14 +11,13 @@
 #include "text/scan.h"
 #include "text/words.h"
 
-extern const struct language_hooks language_hooks_de, language_hooks_pl, language_hooks_ru;
+extern const struct language_hooks language_hooks_pl, language_hooks_ru;
 
 #define MAX_LANGUAGE_FILES 64
 
 const struct language_hooks *language_hooks_of(const char *code)
 {
     static const struct language_hooks *const hooks[] = {
-        &language_hooks_de,
         &language_hooks_pl,
         &language_hooks_ru,
     };
