@@ -163,11 +163,6 @@ static struct language_number number_at(const struct here *h, size_t at, bool si
     return language_number_at(&language_en, h->s, h->n, at, signs);
 }
 
-static bool is_whole(const struct language_number *x)
-{
-    return x->len && !x->fraction[0] && !x->sign && !x->grouped;
-}
-
 static char byte_at(const struct here *h, size_t at)
 {
     return at < h->n ? h->s[at] : 0;
@@ -178,123 +173,7 @@ static bool word_ends(const struct here *h, size_t at)
     return !scan_word_at(h->s, h->n, at);
 }
 
-/* The unit behind a fraction, said in one form or the other: its bytes. */
-static size_t say_unit_after(const struct here *h, size_t at, bool many)
-{
-    const struct language_unit *best = NULL;
-    size_t gap = scan_spaces(h->s, h->n, at), len = 0;
-    for (const struct language_unit *u = language_en.units; gap < 2 && u->written; u++) {
-        size_t got = scan_match(h->s, h->n, at + gap, u->written, false);
-        bool letter = got && scan_is_alpha(u->written[got - 1]);
-        if (got > len && !(letter && scan_word_at(h->s, h->n, at + gap + got)) &&
-            (got > 1 || (unsigned char)u->written[0] >= 0x80)) {
-            best = u;
-            len = got;
-        }
-    }
-    if (!best)
-        return 0;
-    words_add(h->w, many || !best->said.one ? best->said.other : best->said.one);
-    return gap + len;
-}
-
-/* A run of digits that is a name, not a quantity. */
-static size_t read_code(const struct here *h)
-{
-    size_t len = scan_digits(h->s, h->n, h->at), end = h->at + len;
-    if (!len || !word_ends(h, end) ||
-        (byte_at(h, end) == '.' && scan_is_digit(byte_at(h, end + 1))) ||
-        (byte_at(h, end) == ',' && scan_digits(h->s, h->n, end + 1) == 3))
-        return 0;
-    struct english_context before = english_before(h->s, h->at);
-    bool gap = before.start < h->at && before.word[0];
-    if (len == 3 && gap &&
-        english_is(before.word, "call|dial|dialed|called|calling|dialing|tel|phone|telephone") &&
-        byte_at(h, h->at + 1) == '1') {
-        english_say_digits(h->s + h->at, len, h->w);
-        return len;
-    }
-    if (gap && len >= 3 && len <= 4 &&
-        english_is(before.word, "room|flight|route|highway|bus|apt|apartment|suite|port|interstate|"
-                                "building|unit|ste|hwy|extension|ext|http|error|status|boeing|"
-                                "airbus|gate|exit")) {
-        english_say_code(h->s + h->at, len, h->w);
-        return len;
-    }
-    if (len == 3 && gap && before.capital && memcmp(h->s + h->at, "101", 3) == 0 && before.start) {
-        words_add(h->w, "one oh one");
-        return len;
-    }
-    if (gap &&
-        english_is(before.word, "zip|pin|code|zipcode|passcode|isbn|serial|account|otp|id")) {
-        english_say_digits(h->s + h->at, len, h->w);
-        return len;
-    }
-    if (len == 5 && gap && before.capital && strlen(before.word) == 2 && before.start > 1 &&
-        h->s[before.start - 2] == ',') { /* Springfield, IL 62704 */
-        english_say_digits(h->s + h->at, len, h->w);
-        return len;
-    }
-    size_t zeros = 0;
-    while (zeros < len && h->s[end - 1 - zeros] == '0')
-        zeros++;
-    if (len >= 10 && zeros < 6) {
-        english_say_digits(h->s + h->at, len, h->w);
-        return len;
-    }
-    return 0;
-}
-
 /* --- sizes, ratios, powers --- */
-
-static bool is_adjective(const struct here *h, size_t end);
-
-/* 1920x1080, 2 x 4, 3×5×7 and 10x. */
-static size_t read_by(const struct here *h)
-{
-    struct language_number x = number_at(h, h->at, false);
-    size_t end = h->at + x.len, parts = 1, gap, len;
-    bool screen = strlen(x.digits) == 4 && is_whole(&x);
-    if (!x.len)
-        return 0;
-    for (;;) {
-        gap = scan_spaces(h->s, h->n, end);
-        len = scan_match(h->s, h->n, end + gap, "x", true);
-        if (!len)
-            len = scan_match(h->s, h->n, end + gap, "×", false);
-        size_t after = end + gap + len + scan_spaces(h->s, h->n, end + gap + len);
-        struct language_number y = number_at(h, after, false);
-        if (!len || !y.len || gap > 1)
-            break;
-        size_t stop = after + y.len;
-        if (byte_at(h, stop) == '^' ||
-            scan_match(h->s, h->n, stop + scan_spaces(h->s, h->n, stop), "=", 0))
-            return 0; /* 6 × 10^23, 3 × 4 = 12 */
-        if (parts == 1 && screen)
-            english_say_code(x.digits, 4, h->w);
-        else if (parts == 1)
-            language_say_number(&language_en, &x, NULL, h->w);
-        words_add(h->w, "by");
-        if (screen && strlen(y.digits) >= 3 && strlen(y.digits) <= 4)
-            english_say_code(y.digits, strlen(y.digits), h->w);
-        else
-            language_say_number(&language_en, &y, NULL, h->w);
-        end = stop;
-        parts++;
-    }
-    if (parts > 1)
-        return end + say_unit_after(h, end, !is_adjective(h, end)) - h->at;
-    if (gap == 0 && byte_at(h, end) == 'x' && word_ends(h, end + 1) && !x.grouped) {
-        struct english_context next = english_after(h->s, h->n, end + 1);
-        bool times =
-            english_is(next.word, "faster|slower|more|less|better|bigger|larger|smaller|cheaper|"
-                                  "higher|as|the|longer|stronger|a|per|worse|greater|quicker");
-        language_say_number(&language_en, &x, NULL, h->w);
-        words_add(h->w, times ? "times" : "X");
-        return x.len + 1;
-    }
-    return 0;
-}
 
 /* --- money and magnitudes --- */
 
@@ -507,30 +386,6 @@ static size_t read_amount(const struct here *h)
 
 /* --- units used as adjectives --- */
 
-/* Subtraction and the like: 10-5=5, 10 - 3, 6/2 = 3, 2*3. */
-static size_t read_arithmetic(const struct here *h)
-{
-    struct language_number x = number_at(h, h->at, true), y;
-    size_t end = h->at + x.len, gap = scan_spaces(h->s, h->n, end), op = end + gap;
-    size_t dash = scan_dash(h->s, h->n, op);
-    char c = byte_at(h, op);
-    if (!x.len || gap > 1 || !(dash || c == '*' || c == '/' || c == 'x'))
-        return 0;
-    size_t len = dash ? dash : 1, after = op + len + scan_spaces(h->s, h->n, op + len);
-    y = number_at(h, after, false);
-    size_t equals = after + y.len + scan_spaces(h->s, h->n, after + y.len);
-    bool equation = byte_at(h, equals) == '=' || scan_match(h->s, h->n, equals, "≈", false);
-    size_t back = h->at;
-    while (back && h->s[back - 1] == ' ')
-        back--;
-    equation = equation || (back && strchr("=+", h->s[back - 1]));
-    if (!y.len || !(equation || c == '*') || (gap && op + len == after))
-        return 0;
-    language_say_number(&language_en, &x, NULL, h->w);
-    words_add(h->w, dash ? "minus" : c == '/' ? "divided by" : "times");
-    return after - h->at;
-}
-
 /* " - 1" in a line that is an equation. */
 static size_t read_minus(const struct here *h)
 {
@@ -554,24 +409,19 @@ size_t english_money(const char *s, size_t n, size_t at, struct words *w)
 
 size_t english_number(const char *s, size_t n, size_t at, struct words *w)
 {
-    static size_t (*const readers[])(const struct here *) = {read_by, read_amount, read_arithmetic,
-                                                             read_code};
     struct here h = {s, n, at, w};
     size_t used = 0;
     char c = s[at];
     if (scan_word_before(s, at) && !((s[at - 1] | 32) == 'v' && !scan_word_before(s, at - 1)))
         return 0;
-    if (!scan_is_digit(c)) {
+    if (scan_is_digit(c)) {
+        used = read_amount(&h);
+    } else {
         used = read_minus(&h);
         if (!used)
             used = read_money(&h);
         if (!used && (c == '-' || c == '+' || (unsigned char)c == 0xe2))
             used = read_amount(&h);
-        return used;
-    }
-    for (size_t i = 0; i < sizeof readers / sizeof *readers && !used; i++) {
-        words_clear(w); /* of a reader that changed its mind */
-        used = readers[i](&h);
     }
     if (!used)
         words_clear(w);
