@@ -47,7 +47,7 @@ ALL_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -DJABBERTTS_V
              -DJABBERTTS_DATA_DIR='"$(DATADIR)/jabbertts"' -Iinclude -Isrc -isystem $(BUILD)/onnx -pthread -fPIC \
              -fvisibility=hidden -ffp-contract=off $(WARN) \
              $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES) $(SERVER_PACKAGES) $(CLI_PACKAGES) | sed 's/-I/-isystem /g')) $(CFLAGS)
-SERVER_LIBS := $(if $(PACKAGES),$(shell pkg-config --libs $(SERVER_PACKAGES)))
+SERVER_LIBS := $(if $(PACKAGES),$(shell pkg-config --libs $(SERVER_PACKAGES)) -lwslay)
 CLI_LIBS := $(if $(PACKAGES),$(shell pkg-config --libs $(CLI_PACKAGES)))
 LIBS      := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES))) -lespeak-ng -lsonic -lm -pthread
 # Hardening, where the compiler has it; the sanitizers do some of it themselves, and better.

@@ -235,7 +235,8 @@ const struct option_row option_rows[] = {
      .preset = "false",
      .help = "sentences in a script that the model does not read are spoken by espeak-ng, in their "
              "language"},
-    {.name = "lexicon", SETTING(SAY | BATCH | SERVE | MCP), .type = STRING, AT(server.engine.lexicon),
+    {.name = "lexicon", SETTING(SAY | BATCH | SERVE | MCP), .type = STRING,
+     AT(server.engine.lexicon),
      .placeholder = "FILE",
      .help = "lines `word = reading` or `word = /ipa/`: words that are said otherwise"},
 

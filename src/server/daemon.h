@@ -72,6 +72,7 @@ struct server {
     int n_conn;          /* (lock) of conns, those that are not closed */
     uint64_t n_evicted;  /* (lock) connections closed to make room for others */
     int n_request;       /* (lock) in progress */
+    int n_socket;        /* (lock) WebSockets open */
     bool stopping;       /* (lock) */
     bool closing;        /* (lock) the watch thread ends */
 };

@@ -91,6 +91,19 @@ static int face_elevenlabs(const struct request *r, json_t *ours, struct api_err
     return face_output_format(r, ours, e);
 }
 
+int faces_stream_input(const struct request *r, json_t *fields, struct api_error *e)
+{
+    const char *id = r->argument, *slash = strchr(id, '/');
+    const char *language = http_query(r, "language_code");
+    if (!slash || strcmp(slash, "/stream-input") != 0)
+        return api_fail(e, FAULT_NO_URL, NULL, "there is nothing at GET /v1/text-to-speech/%.64s",
+                        id);
+    json_object_set_new(fields, "voice", json_stringn(id, (size_t)(slash - id)));
+    if (language && *language)
+        json_object_set_new(fields, "language", json_string(language));
+    return face_output_format(r, fields, e);
+}
+
 int faces_body(const struct request *r, const char *body, size_t n, char **ret, struct api_error *e)
 {
     const struct face *face = faces_of(r);

@@ -15,6 +15,9 @@ struct request;
 struct face;
 /* Of the route that the request found; NULL: it is OpenAI's own. */
 const struct face *faces_of(const struct request *r);
+struct json_t;
+/* GET /v1/text-to-speech/{voice}/stream-input?output_format=...: fields of ours. */
+int faces_stream_input(const struct request *r, struct json_t *fields, struct api_error *e);
 /* The body in our words, to be freed with free(). */
 int faces_body(const struct request *r, const char *body, size_t n, char **ret,
                struct api_error *e);

@@ -4,6 +4,7 @@
 #include "server/head.h"
 #include "server/log.h"
 #include "server/watch.h"
+#include "server/websocket.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -154,8 +155,19 @@ static ssize_t read_body(void *cookie, uint64_t pos, char *to, size_t max)
     return n > 0 ? n : MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
+static void on_upgrade(void *cookie, struct MHD_Connection *connection, void *state,
+                       const char *extra, size_t n_extra, MHD_socket fd,
+                       struct MHD_UpgradeResponseHandle *handle)
+{
+    (void)cookie;
+    (void)connection;
+    websocket_upgraded(state, extra, n_extra, fd, handle);
+}
+
 static struct MHD_Response *make_response(struct request *r)
 {
+    if (r->reply.upgrade)
+        return MHD_create_response_for_upgrade(on_upgrade, NULL);
     struct spool *body = &r->reply.body;
     if (r->reply.stream)
         return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32 << 10, read_out, r, NULL);
@@ -510,7 +522,8 @@ static void on_log(void *cookie, const char *format, va_list args)
 
 int http_start(struct server *s, int listen_fd, struct err *e)
 {
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE |
+                     MHD_USE_ERROR_LOG;
     /* The library only reads these; certificates come by the callback, so that they can change. */
     struct MHD_OptionItem more[] = {
         {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, (void *)(intptr_t)tls_retrieve},

@@ -37,6 +37,7 @@ struct reply {
     struct buf headers; /* name NUL value NUL ... */
     bool stream;        /* the body is what http_write adds, as it comes */
     bool close;         /* the connection is not used again */
+    bool upgrade;       /* it becomes a WebSocket: websocket.h */
 };
 
 /* What a handler keeps with its request: the first member of a structure of its own. */

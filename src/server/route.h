@@ -44,6 +44,7 @@ bool route_methods(const char *path, char *ret, size_t n);
 /* The handlers. */
 void speech_run(struct request *r);       /* speech.c */
 void speech_batch_run(struct request *r); /* speech_batch.c */
+void websocket_open(struct request *r);   /* websocket.c */
 void models_list(struct request *r);      /* models.c */
 void models_get(struct request *r);
 void audio_models_list(struct request *r);
