@@ -3,7 +3,7 @@
  * Reading beyond the end of a mapped file that was cut short is SIGBUS, which kills a process.
  * Here such pages read as zeros instead, and map_check says so; whoever reads a map asks it
  * afterwards.  map_check also notices a file that was written to since it was opened.  A file that
- * was replaced (by rename, as installation does) stays unchanged for every program that has it open.
+ * was replaced (by rename, as installation does) stays as it was for each program that has it open.
  *
  *     if (map_open(path, &m, &e) < 0) ...
  *     use(map_data(m), map_bytes(m));

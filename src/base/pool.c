@@ -4,7 +4,7 @@
  * two descriptors that its generation picks, then publishes the ticket.  A thread reads the
  * descriptor and claims a task by compare-and-swap: if that succeeds the generation has not moved
  * on, so what it read was whole (a descriptor is only written again two generations later).  The
- * caller waits for the tasks, not for the threads: a thread that the system does not run delays none.
+ * caller waits for the tasks, not for the threads: one that the system does not run delays nothing.
  *
  * The owner's runs and the job's are two lanes, each with its own ticket. */
 #define _GNU_SOURCE /* sched_getaffinity */
@@ -217,8 +217,8 @@ static bool is_done(const struct lane *l, uint32_t n)
     return atomic_load(&l->n_done) == n;
 }
 
-/* Polls for SPIN_NS until what(p) is true, or with a lane until its n tasks are done; returns whether
- * that happened. */
+/* Polls for SPIN_NS until what(p) is true, or with a lane until its n tasks are done; returns
+ * whether that happened. */
 static bool spin(struct pool *p, awaited what, const struct lane *l, uint32_t n)
 {
     int64_t end = 0;

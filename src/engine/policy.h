@@ -9,8 +9,8 @@
  * already, those with the fewest pieces first, but never the last free slot.
  *
  * Turns.  All sequences step together while that is faster than real time, or while no listener's
- * sound is about to run out.  Else only the sequences of such listeners step, unless they alone would
- * be too slow as well: then all do.
+ * sound is about to run out.  Else only the sequences of such listeners step, unless they alone
+ * would be too slow as well: then all do.
  *
  * Streams in the background have no listener who waits.  They begin and step only while every
  * other stream speaks and has sound ahead, one piece of each at a time, and their chunks come after

@@ -32,11 +32,10 @@ struct jabbertts_voice {
 
 /* Which text each frame of a piece says. */
 struct focus {
-    struct align
-        *align;    /* NULL: the model has no alignment heads, or the request wants no word times */
-    float *seen;   /* [n_head, n_token] of the last frame */
-    size_t *byte;  /* [n_token + 1] of the piece's text, where each token begins */
-    double *first; /* [n_token + 1] */
+    struct align *align; /* NULL: the model has no alignment heads, or no word times are wanted */
+    float *seen;         /* [n_head, n_token] of the last frame */
+    size_t *byte;        /* [n_token + 1] of the piece's text, where each token begins */
+    double *first;       /* [n_token + 1] */
     int n_token;
 };
 
