@@ -40,7 +40,7 @@ CFLAGS    ?= -O2 -g
 PACKAGES  := md4c jansson yaml-0.1 libzip libpcre2-8 icu-uc icu-i18n expat libavformat libavcodec \
              libavutil libswresample libebur128 sqlite3 libpq libarchive libcurl gnutls libprotobuf-c
 SERVER_PACKAGES := libmicrohttpd
-CLI_PACKAGES := ao
+CLI_PACKAGES := ao libxml-2.0
 WARN      := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
              -Wpointer-arith -Wwrite-strings -Wno-psabi
 ALL_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -DJABBERTTS_VERSION='"$(VERSION)"' \

@@ -50,6 +50,7 @@ int cmd_serve(struct options *o);
 int cmd_mcp(struct options *o);
 int cmd_version(struct options *o);
 int cmd_pull(struct options *o);
+int cmd_book(struct options *o);
 int cmd_batch(struct options *o);
 int cmd_doctor(struct options *o);
 int models_update(struct options *o); /* cmd_pull.c */

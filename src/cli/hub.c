@@ -243,7 +243,7 @@ static int find_served(struct options *o)
 int cli_find_models(struct options *o)
 {
     const unsigned with_argument = INSPECT | BENCH | CALIBRATE,
-                   with_option = SAY | BATCH | TEXT | VOICES | BENCH | CALIBRATE;
+                   with_option = SAY | BATCH | BOOK | TEXT | VOICES | BENCH | CALIBRATE;
     const char *argument = o->n_argument ? o->argument[0] : NULL;
     static char onnx_dir[PATH_MAX];
     o->server.engine.onnx_dir = cli_onnx_dir(o->server.engine.onnx_dir, onnx_dir, sizeof onnx_dir);

@@ -41,7 +41,8 @@ enum {
     EXPORT = 1 << 16,
     BATCH = 1 << 17,
     MCP = 1 << 18,
-    EVERY = (1 << 19) - 1
+    BOOK = 1 << 19,
+    EVERY = (1 << 20) - 1
 };
 
 enum option_type {
@@ -102,9 +103,10 @@ struct options {
     char model_path[4096]; /* of an installed model that was named */
     int connections;       /* of a download */
     int jobs;              /* texts spoken together */
+    const char *cast;      /* of a book: whose voices */
     double drain_timeout_s, target_bits;
     const char *captions;
-    bool export_check, keep, accept_licence, play, ssml, emoji, explain, alignment, json,
+    bool export_check, force, keep, accept_licence, play, ssml, emoji, explain, alignment, json,
         no_encoder, no_equalize, trim, background, quiet, help;
     const char *config; /* the file that was read; NULL: none */
 
