@@ -366,7 +366,7 @@ static void date_part(const void *cookie, char part, struct words *w)
     const struct text_language *l = x->l;
     const char *day = x->d->day == 1 && l->first_day_rules ? l->first_day_rules : l->day_rules;
     if (part == 'd')
-        language_say_int(l, x->d->day, x->d->day_rules ? x->d->day_rules : day, w);
+        language_say_int(l, x->d->day, day, w);
     else if (part == 'm')
         language_say_month(l, x->d->month, w);
     else

@@ -54,11 +54,9 @@ struct language_symbol {
     const char *written, *said;
 };
 
-/* A day of the calendar; 0 is "not given".  year < 0: not given.  day_rules: as the words before
- * ask for (day_rules_after); NULL: the language's. */
+/* A day of the calendar; 0 is "not given".  year < 0: not given. */
 struct language_date {
     int year, month, day;
-    const char *day_rules;
 };
 /* Second is -1 when not given.  after: 12-hour clock marks ("am", "pm", "") in lower case. */
 struct language_time {
@@ -87,9 +85,6 @@ struct language_hooks {
     /* Rules for a plain number before a word that may be a noun, whose gender its ending may tell
      * (un coche, una casa); NULL: as any other. */
     const char *(*noun_rules)(const struct language_number *x, const char *word, size_t n);
-    /* Rules for the ordinal at s[at] by the words before it (am dritten, der dritte); NULL: no
-     * idea. */
-    const char *(*day_rules_after)(const char *s, size_t at);
     /* A number with a fraction, without its sign; false: as any other ("point five"). */
     bool (*say_decimal)(const struct text_language *l, const struct language_number *x,
                         struct words *w);

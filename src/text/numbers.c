@@ -51,21 +51,20 @@ static bool order_date(const struct text_language *l, const int part[3], const s
                        struct language_date *d)
 {
     if (len[0] == 4) {
-        *d = (struct language_date){part[0], part[1], part[2], NULL};
+        *d = (struct language_date){part[0], part[1], part[2]};
         return is_date(d) && len[1] <= 2 && len[2] <= 2;
     }
     if (len[0] > 2 || len[1] > 2 || (len[2] != 2 && len[2] != 4))
         return false;
     const char *order = l->date_order ? l->date_order : "dmy";
     if (strcmp(order, "ymd") == 0 && len[2] == 2) {
-        *d = (struct language_date){full_year(part[0], 2), part[1], part[2], NULL};
+        *d = (struct language_date){full_year(part[0], 2), part[1], part[2]};
         return is_date(d);
     }
     bool month_first = order[0] == 'm' && part[0] <= 12;
-    *d = (struct language_date){full_year(part[2], len[2]), part[!month_first], part[month_first],
-                                NULL};
+    *d = (struct language_date){full_year(part[2], len[2]), part[!month_first], part[month_first]};
     if (!is_date(d) && order[0] != 'm')
-        *d = (struct language_date){d->year, part[0], part[1], NULL};
+        *d = (struct language_date){d->year, part[0], part[1]};
     return is_date(d);
 }
 
@@ -93,7 +92,6 @@ static size_t numbers_read_date(const struct reader *r, size_t at)
         return 0;
     if (separator == '.' && len[0] != 4 && len[2] == 2 && (len[0] != 2 || len[1] != 2))
         return 0; /* rather a version */
-    d.day_rules = r->l->hooks.day_rules_after ? r->l->hooks.day_rules_after(r->s, at) : NULL;
     language_say_date(r->l, &d, r->w);
     return end - at;
 }
@@ -162,7 +160,6 @@ static size_t numbers_read_day_month(const struct reader *r, size_t at)
         return 0;
     end += between + month;
     end += numbers_year_at(r, end, &d.year);
-    d.day_rules = r->l->hooks.day_rules_after ? r->l->hooks.day_rules_after(r->s, at) : NULL;
     language_say_date(r->l, &d, r->w);
     return end - at;
 }
