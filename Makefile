@@ -39,7 +39,7 @@ Q         := $(if $(V),,@)
 CFLAGS    ?= -O2 -g
 PACKAGES  := md4c jansson yaml-0.1 libzip libpcre2-8 icu-uc icu-i18n expat libavformat libavcodec \
              libavutil libswresample libebur128 sqlite3 libpq libarchive libcurl gnutls libprotobuf-c
-SERVER_PACKAGES := libmicrohttpd
+SERVER_PACKAGES := libmicrohttpd libseccomp
 CLI_PACKAGES := ao libxml-2.0
 WARN      := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
              -Wpointer-arith -Wwrite-strings -Wno-psabi
@@ -64,11 +64,11 @@ ALL_CFLAGS += $(HARDEN)
 LDFLAGS    += $(HARDEN_LD)
 endif
 ifneq ($(SANITIZER),)
-ALL_CFLAGS += -fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all
+ALL_CFLAGS += -DJABBERTTS_INSTRUMENTED -fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all
 LDFLAGS    += -fsanitize=$(SANITIZER)
 endif
 ifneq ($(COVERAGE),)
-ALL_CFLAGS += --coverage -O1
+ALL_CFLAGS += -DJABBERTTS_INSTRUMENTED --coverage -O1
 LDFLAGS    += --coverage
 endif
 

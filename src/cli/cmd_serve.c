@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/options.h"
+#include "cli/confine.h"
 
 /* --- in the background: the caller's process ends when the server listens, or cannot --- */
 
@@ -72,6 +72,18 @@ static int serve_told(int ready)
 
 /* --- serving --- */
 
+/* Without a sandbox: asked for, or needed by the compiler's instruments, which write their own
+ * files and look into their own process. */
+static bool serve_open(const struct options *o)
+{
+#ifdef JABBERTTS_INSTRUMENTED
+    (void)o;
+    return true;
+#else
+    return o->sandbox == 0;
+#endif
+}
+
 static void serve_reload(struct server *server)
 {
     struct err e = {0};
@@ -92,7 +104,17 @@ static void serve_wait(struct server *server, const sigset_t *signals)
         serve_reload(server);
 }
 
-static int serve_until_signal(const struct options *o, int ready)
+/* 0, or the exit code. */
+static int serve_confined(const struct confine *c, const struct options *o)
+{
+    struct err e = {0};
+    int code = o->user ? confine_user(o->user) : 0;
+    if (code == 0 && !serve_open(o) && sandbox_calls(&c->sandbox, &e) < 0)
+        code = cli_fail("%s", e.msg);
+    return code;
+}
+
+static int serve_until_signal(const struct options *o, const struct confine *c, int ready)
 {
     struct server *server;
     struct err e = {0};
@@ -113,7 +135,7 @@ static int serve_until_signal(const struct options *o, int ready)
              server_url(server));
     if (server_wyoming(server))
         cli_note("and the Wyoming protocol at tcp://%s", server_wyoming(server));
-    if (ready < 0 || (code = serve_told(ready)) == 0) {
+    if ((code = serve_confined(c, o)) == 0 && (ready < 0 || (code = serve_told(ready)) == 0)) {
         serve_wait(server, &signals);
         server_note(server, "stopping; once more to stop at once");
     }
@@ -135,5 +157,15 @@ int cmd_serve(struct options *o)
     o->server.systemd[1] = getenv("LISTEN_FDS");
     if (o->background && (code = serve_detach(&ready)))
         return code;
-    return serve_until_signal(o, ready);
+    struct confine c;
+    /* espeak-ng calls the user's sound server when it starts, though nothing is played here. */
+    setenv("PULSE_SERVER", "unix:/dev/null", 1);
+    struct err e = {0};
+    confine_places(&c, o);
+    if (!serve_open(o) && sandbox_files(&c.sandbox, &e) < 0)
+        code = cli_fail("%s", e.msg);
+    else
+        code = serve_until_signal(o, &c, ready);
+    confine_free(&c);
+    return code;
 }

@@ -106,6 +106,8 @@ struct options {
     const char *cast;      /* of a book: whose voices */
     double drain_timeout_s, target_bits;
     const char *captions;
+    int sandbox;      /* of switch_words */
+    const char *user; /* to become, once it listens */
     bool export_check, force, keep, accept_licence, play, ssml, emoji, explain, alignment, json,
         no_encoder, no_equalize, trim, background, quiet, help;
     const char *config; /* the file that was read; NULL: none */

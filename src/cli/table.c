@@ -421,6 +421,12 @@ const struct option_row option_rows[] = {
      .preset = "0", .placeholder = "N",
      .help = "also speak the Wyoming protocol of Home Assistant on this port, usually 10200; it "
              "knows no keys; 0: do not"},
+    {.name = "sandbox", SETTING(SERVE), .type = CHOICE, AT(sandbox), .words = switch_words,
+     .preset = "on", .placeholder = "ON",
+     .help = "the server cannot run programs, open files but those its options name, nor call "
+             "other machines but its store, as far as this kernel has Landlock and seccomp"},
+    {.name = "user", SETTING(SERVE), .type = STRING, AT(user), .placeholder = "NAME",
+     .help = "started by root: become this user once it listens"},
     {.name = "model_name", SETTING(SERVE), .type = STRING, AT(server.model_name),
      .placeholder = "LIST",
      .help = "the model's id in the API, and other names that it answers to, with commas "

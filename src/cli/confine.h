@@ -1,0 +1,16 @@
+/* confine.h - what `serve` takes from itself: files it does not need, and root. */
+#ifndef CLI_CONFINE_H
+#define CLI_CONFINE_H
+#include "cli/options.h"
+#include "server/sandbox.h"
+
+struct confine {
+    struct sandbox sandbox; /* places owned */
+};
+
+void confine_places(struct confine *c, const struct options *o);
+void confine_free(struct confine *c);
+/* Become a user; an exit code, or 0. */
+int confine_user(const char *name);
+
+#endif
