@@ -1,8 +1,8 @@
 /* english.h - the files of English among themselves.
  *
- *     english.c            the tables
- *     english_words.c      abbreviations; capitals, mixed words, file names, Roman numerals
- *     english_numbers.c    what starts with a digit or leads to a number: dates, times, phones, ...
+ *     english.c            which is asked where
+ *     english_words.c      St. and Dr.; capitals, mixed words, file names, Roman numerals
+ *     english_numbers.c    money and amounts
  *
  * Readers are given the text and a place, add what is said to w, and return the bytes they took, 0
  * for "not mine". */

@@ -274,7 +274,7 @@ static size_t say_amount(const struct here *h, const struct language_number *x,
                {"/mile", "per mile"},     {"/sq ft", "per square foot"}, {"/oz", "per ounce"},
                {"/unit", "per unit"},     {"/share", "per share"},       {"/barrel", "per barrel"},
                {"/ton", "per ton"},       {"/min", "per minute"},        {"/seat", "per seat"},
-               {"/bbl", "per barrel"}};
+               {"/bbl", "per barrel"},    {"/L", "per liter"},           {"/l", "per liter"}};
     for (size_t i = 0; i < sizeof per / sizeof *per; i++) {
         size_t got = scan_match(h->s, h->n, end, per[i].written, false);
         if (got && word_ends(h, end + got)) {
