@@ -6,6 +6,7 @@
 #   make test-mutations  do the tests notice when a decision of the scheduler is wrong?
 #   make test-fullsize   the published checkpoint's names, nestings and sizes (minutes, 10 GB)
 #   make test-kills      a batch whose server is killed at 50 moments
+#   make test-python     the wheel of python/, installed and tested (fetches numpy, pytest)
 #   make test-replicas   replicas on PostgreSQL behind HAProxy, killed for five minutes
 #   make test-clients    OpenAI's clients and a browser against a live server (installs them)
 #   make test-onnx       engine onnx: against our kernels, and the server's HTTP tests on it (fetches ONNX Runtime)
@@ -113,7 +114,7 @@ CLI_OBJ := $(CLI:%.c=$(BUILD)/%.o)
 UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 
-.PHONY: all test test-mutations test-fullsize test-kills test-replicas test-clients test-onnx check-isa lint fuzz bench coverage install uninstall clean
+.PHONY: all test test-mutations test-fullsize test-kills test-replicas test-python test-clients test-onnx check-isa lint fuzz bench coverage install uninstall clean
 all: $(BUILD)/jabbertts $(BUILD)/libjabbertts.a $(BUILD)/libjabbertts.so $(BUILD)/jabbertts.pc
 
 -include $(OBJ:.o=.d) $(SERVER_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
@@ -227,6 +228,9 @@ test-kills: $(BUILD)/jabbertts
 test-replicas: $(BUILD)/jabbertts
 	BUILD=$(BUILD) REPLICAS_SECONDS=$${REPLICAS_SECONDS:-300} REPLICAS_AWAY=$${REPLICAS_AWAY:-20} \
 	    REPLICAS_USERS=$${REPLICAS_USERS:-20} REPLICAS_LINES=$${REPLICAS_LINES:-400} python3 tests/replicas/run.py
+
+test-python: $(BUILD)/libjabbertts.so
+	BUILD=$(BUILD) tests/python.sh
 
 test-clients: $(BUILD)/jabbertts
 	BUILD=$(BUILD) python3 tests/clients/run.py
