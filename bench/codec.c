@@ -119,8 +119,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: codec MODEL [THREADS [FRAMES]]: %s\n", e.msg);
         return 1;
     }
-    printf("%s, %d threads, %s, packed weights %.0f MB\n", argv[1], pool_threads(s.pool),
-           kern_exec_isa(s.exec), (double)mem_arena_bytes(s.arena) / 1e6);
+    printf("%s, %d threads, %s\n", argv[1], pool_threads(s.pool), kern_exec_isa(s.exec));
     if (n_frame > 0) {
         decode(&s, n_frame, 12);
     } else {

@@ -113,7 +113,7 @@ struct chunk {
 
 struct mem_arena {
     struct chunk *chunks; /* newest first */
-    size_t chunk_bytes, total;
+    size_t chunk_bytes;
     bool failed;
 };
 
@@ -158,7 +158,6 @@ void *mem_arena_alloc(struct mem_arena *a, size_t n_bytes)
         return NULL;
     void *p = c->base + c->used;
     c->used += n;
-    a->total += n;
     return p;
 }
 
@@ -173,11 +172,6 @@ void *mem_arena_array(struct mem_arena *a, size_t n, size_t size)
 bool mem_arena_failed(const struct mem_arena *a)
 {
     return !a || a->failed;
-}
-
-size_t mem_arena_bytes(const struct mem_arena *a)
-{
-    return a->total;
 }
 
 void mem_arena_free(struct mem_arena *a)

@@ -26,7 +26,6 @@ void *mem_arena_alloc(struct mem_arena *a, size_t n_bytes); /* zeroed, 64-byte a
  * mem_arena_failed true for good. */
 void *mem_arena_array(struct mem_arena *a, size_t n, size_t size);
 bool mem_arena_failed(const struct mem_arena *a);
-size_t mem_arena_bytes(const struct mem_arena *a); /* handed out so far */
 void mem_arena_free(struct mem_arena *a);
 
 /* One large zeroed block, page aligned, backed lazily (KV caches); NULL when out of memory. */

@@ -39,11 +39,6 @@ int codec_new_driven(const struct codec_driver *d, const struct spec_codec *s,
     return 0;
 }
 
-const struct spec_codec *codec_spec(const struct codec *c)
-{
-    return &c->s;
-}
-
 void codec_set_probe(struct codec *c, codec_probe probe, void *cookie)
 {
     c->probe = probe;

@@ -23,7 +23,6 @@ struct codec_options {
 int codec_load(const struct gguf *g, const struct spec_codec *s, struct kern_exec *x,
                const struct codec_options *o, struct mem_arena *arena, struct codec **ret,
                struct err *e);
-const struct spec_codec *codec_spec(const struct codec *c);
 
 /* What computes one direction in the place of our kernels; a driver outlives the codec. */
 struct codec_stretch {

@@ -49,11 +49,6 @@ void imatrix_free(struct imatrix *m)
     mem_free(m);
 }
 
-int imatrix_n(const struct imatrix *m)
-{
-    return m->n;
-}
-
 static struct entry *imatrix_find_(const struct imatrix *m, const char *name)
 {
     for (int i = 0; i < m->n; i++)

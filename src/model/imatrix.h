@@ -17,8 +17,7 @@
 
 struct imatrix;
 int imatrix_new(struct imatrix **ret, struct err *e);
-void imatrix_free(struct imatrix *m);   /* NULL is fine */
-int imatrix_n(const struct imatrix *m); /* matrices in it */
+void imatrix_free(struct imatrix *m); /* NULL is fine */
 
 /* in [n_row, n_in]; a name keeps the n_in it came with first. */
 int imatrix_add(struct imatrix *m, const char *name, const float *in, int n_row, int n_in,

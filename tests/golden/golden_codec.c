@@ -112,8 +112,8 @@ static float *decode(struct golden *g, const struct npy *codes, int first_row, i
     struct codec *c = g->codec;
     struct codec_stream *s;
     struct err e = {0};
-    size_t q = (size_t)codec_spec(c)->n_codebook, n = (size_t)n_frame;
-    float *pcm = mem_alloc(n * (size_t)codec_spec(c)->frame_samples * sizeof *pcm);
+    size_t q = (size_t)g->spec.codec.n_codebook, n = (size_t)n_frame;
+    float *pcm = mem_alloc(n * (size_t)g->spec.codec.frame_samples * sizeof *pcm);
     int32_t *part = mem_alloc(q * n * sizeof *part);
     for (size_t i = 0; i < q; i++)
         memcpy(part + i * n, codes->i + ((size_t)first_row + i) * (size_t)codes->shape[1],
@@ -139,7 +139,7 @@ static void decode_case(struct golden *g, struct seen *s, const char *file, int 
         n_frame = codes.shape[1];
     float *pcm = decode(g, &codes, 0, n_frame);
     if (wav && golden_npy(g, wav, &want) == 0) {
-        size_t n = (size_t)n_frame * (size_t)codec_spec(g->codec)->frame_samples;
+        size_t n = (size_t)n_frame * (size_t)g->spec.codec.frame_samples;
         golden_absolute(g, wav, pcm + n - want.n, want.f, want.n, 1e-4);
         npy_done(&want);
     }
@@ -153,7 +153,7 @@ static void end_to_end(struct golden *g)
     if (golden_npy(g, "gen_greedy", &codes) < 0)
         return;
     if (golden_npy(g, "e2e_wav", &want) == 0) {
-        int n_frame = (int)(want.n / (size_t)codec_spec(g->codec)->frame_samples);
+        int n_frame = (int)(want.n / (size_t)g->spec.codec.frame_samples);
         float *pcm = decode(g, &codes, 1, n_frame);
         for (size_t i = 0; i < want.n; i++) {
             pcm[i] = rintf(pcm[i] * 32767.0f);
@@ -217,7 +217,7 @@ int golden_codec(struct golden *g)
     decode_case(g, s, "codec_long_codes", 0, "codec_long_wav_tail");
     check_file(g, s, "post", "codec_long_post");
     end_to_end(g);
-    if (codec_spec(g->codec)->has_encoder) {
+    if (g->spec.codec.has_encoder) {
         encode_case(g, s, "enc", 32768);
         check_file(g, s, "latent", "enc_latent");
         check_file(g, s, "down", "enc_down");
