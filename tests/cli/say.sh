@@ -67,7 +67,7 @@ done
 grep -q '^00:00:00,050 --> 00:00:0' "$dir/x.srt" || fail "x.srt has no first time: $(cat "$dir/x.srt")"
 grep -q '^It <00:00:00\.[0-9]*>costs <00:00:0[0-9.]*>\$5\.' "$dir/x.vtt" || fail "x.vtt: $(cat "$dir/x.vtt")"
 grep -q '"word": "\$5"' "$dir/x.json" || fail "x.json: $(cat "$dir/x.json")"
-grep -q '"char_start": 12' "$dir/x.json" || fail "x.json has no place of <b>Cheap: $(cat "$dir/x.json")"
+grep -q '"char_start": 16' "$dir/x.json" || fail "x.json has no place of <b>Cheap: $(cat "$dir/x.json")"
 
 for t in 1 2 3; do
     "$bin" say "Good morning. It is a fine day." --threads $t -o "$dir/$t.wav" 2>"$dir/err" ||
