@@ -107,6 +107,23 @@ struct jabbertts_calibrate_options {
 JABBERTTS_API int jabbertts_calibrate(const struct jabbertts_calibrate_options *o,
                                       struct jabbertts_error *e);
 
+/* Take columns of feed-forward layers out of a model file, by what they give while it speaks a
+ * text, and repair the others by least squares.  The output appears when it is whole and judged. */
+struct jabbertts_prune_options {
+    const char *input, *output;
+    const char *text;  /* as above */
+    const char *judge; /* what is said to judge; NULL: text, which flatters */
+    double keep;       /* share of the columns that stay, above 0 to 1 */
+    double limit;      /* nats of divergence from the original; beyond it ERR_LIMIT, */
+    int force;         /* unless this is not 0 */
+    int threads;
+    void (*note)(void *cookie, const char *line); /* what was lost; NULL: not said */
+    void (*progress)(void *cookie, double fraction);
+    void *cookie;
+};
+JABBERTTS_API int jabbertts_prune(const struct jabbertts_prune_options *o,
+                                  struct jabbertts_error *e);
+
 /* Compare a quantized model, or an exported folder in ONNX Runtime, with its original: a few lines
  * of text, or JSON if json is not 0.  Free *ret with free(). */
 struct jabbertts_eval_options {

@@ -45,6 +45,7 @@ int cmd_quantize(struct options *o);
 int cmd_calibrate(struct options *o);
 int cmd_eval(struct options *o);
 int cmd_export(struct options *o);
+int cmd_prune(struct options *o);
 int cmd_bench(struct options *o);
 int cmd_serve(struct options *o);
 int cmd_mcp(struct options *o);

@@ -107,6 +107,12 @@ const struct command cli_commands[] = {
      "Write the graphs that MODEL is made of in ONNX (opset 17), with weights beside them and what "
      "else the model consists of: docs/ONNX.md describes the folder.",
      "jabbertts export s1-mini.gguf --onnx s1-mini-onnx --check\n", 1, 1, cmd_export, NULL, 0},
+    {PRUNE, "prune", "take what matters least out of a model's layers", "IN.gguf OUT.gguf",
+     "Take those columns of feed-forward layers out of a model that give least of their output, by "
+     "what the layers are given while the model speaks, and repair the others by least squares. "
+     "The file is smaller and every step does less. What was lost is measured; over --limit "
+     "nothing is written. Quantize afterwards: quantized input works, but is rounded twice.",
+     "jabbertts prune s1-mini.gguf s1-mini-90.gguf --keep 0.9\n", 2, 2, cmd_prune, NULL, 0},
     {CALIBRATE, "calibrate", "find out which inputs of a model matter, for quantize", "[MODEL]",
      "Speak a text with MODEL and write how large the inputs of each matrix are, for jabbertts "
      "quantize --imatrix. The file is laid out as llama.cpp's imatrix files.",
@@ -339,6 +345,15 @@ const struct option_row option_rows[] = {
     {.name = "alignment", OF_CALL(CALIBRATE), .type = BOOLEAN, AT(alignment),
      .help = "write the model again, with the attention heads that say which word is spoken when; "
              "without them word times go by the length of words"},
+    {.name = "keep", OF_CALL(PRUNE), .type = NUMBER, AT(prune_keep), IN(0.01, 1),
+     .preset = "0.9", .placeholder = "X", .help = "share of the feed-forward columns that stay"},
+    {.name = "limit", OF_CALL(PRUNE), .type = NUMBER, AT(prune_limit), IN(0, 100),
+     .preset = "0.05", .placeholder = "X",
+     .help = "divergence from the original, in nats, that is still accepted"},
+    {.name = "judge", OF_CALL(PRUNE), .type = STRING, AT(judge), .placeholder = "FILE",
+     .help = "what is said to measure it (default: what was learned from, which flatters)"},
+    {.name = "force", OF_CALL(PRUNE), .type = BOOLEAN, AT(force),
+     .help = "write the file whatever was lost"},
     {.name = "imatrix", OF_CALL(EXPORT), .type = STRING, AT(imatrix), .placeholder = "FILE",
      .help = "type int8: how large inputs are, as jabbertts calibrate writes it"},
     {.name = "imatrix", OF_CALL(QUANTIZE), .type = STRING, AT(imatrix), .placeholder = "FILE",
@@ -350,7 +365,8 @@ const struct option_row option_rows[] = {
      .help = "do not move channel sizes between neighbouring weights (convert: type q8_0 does)"},
     {.name = "reference", OF_CALL(EVAL), .type = STRING, AT(reference), .placeholder = "FILE",
      .help = "the original"},
-    {.name = "text", OF_CALL(CALIBRATE | EVAL), .type = STRING, AT(corpus), .placeholder = "FILE",
+    {.name = "text", OF_CALL(CALIBRATE | EVAL | PRUNE), .type = STRING, AT(corpus),
+     .placeholder = "FILE",
      .help = "what is said (default: two dozen English sentences)"},
     {.name = "name", OF_CALL(CONVERT), .type = STRING, AT(convert.name), .placeholder = "NAME",
      .help = "of the model (default: the directory's)"},

@@ -1,0 +1,21 @@
+#include "cli/options.h"
+#include "jabbertts_tools.h"
+
+int cmd_prune(struct options *o)
+{
+    struct jabbertts_error e;
+    struct jabbertts_prune_options p = {.input = o->argument[0],
+                                        .output = o->argument[1],
+                                        .text = o->corpus,
+                                        .judge = o->judge,
+                                        .keep = o->prune_keep,
+                                        .limit = o->prune_limit,
+                                        .force = o->force,
+                                        .threads = o->server.engine.threads,
+                                        .note = cli_said,
+                                        .progress = cli_progress};
+    if (jabbertts_prune(&p, &e) < 0)
+        return cli_error("prune", &e);
+    cli_wrote(p.output);
+    return CLI_OK;
+}
