@@ -406,7 +406,8 @@ struct jabbertts_word {
     int sentence;        /* from 0, in order */
 };
 /* i-th word of a request with `words`; they come a sentence at a time, when its sound is made.
- * 0, JABBERTTS_AGAIN when it is not known yet, or ERR_NOT_FOUND after the last. */
+ * 0, JABBERTTS_AGAIN when it is not known yet, or ERR_NOT_FOUND after the last; a text that
+ * `fallback` gave to espeak-ng in part has none. */
 JABBERTTS_API int jabbertts_stream_word(const struct jabbertts_stream *s, int i,
                                         struct jabbertts_word *word);
 
