@@ -54,6 +54,12 @@ void http_ready(struct request *r)
 int http_write(struct request *r, const void *data, size_t n)
 {
     pthread_mutex_lock(&r->lock);
+    if (r->out_head >
+        0) { /* else a reader who is always a little behind fills it with what was sent */
+        r->out.len -= r->out_head;
+        memmove(r->out.data, r->out.data + r->out_head, r->out.len);
+        r->out_head = 0;
+    }
     int rc = buf_add(&r->out, data, n);
     if (r->ready)
         resume(r);
