@@ -223,8 +223,10 @@ static int read_alignment(const struct gguf *g, struct spec *s, struct err *e)
     double delay;
     int32_t pairs[2 * SPEC_MAX_ALIGNMENT];
     int rc = gguf_array_len(g, ALIGNMENT_HEADS, &kind, &n, e);
-    if (rc == ERR_NOT_FOUND)
+    if (rc == ERR_NOT_FOUND) {
+        *e = (struct err){0};
         return 0;
+    }
     if (rc == 0 && (n % 2 || n > 2 * SPEC_MAX_ALIGNMENT))
         return err_set(e, ERR_FORMAT, ALIGNMENT_HEADS " has %zu numbers, must be pairs, at most %d",
                        n, SPEC_MAX_ALIGNMENT);

@@ -315,6 +315,8 @@ static int params_read_field(const struct field *f, const struct param *p, const
         *(int *)place = json_is_true(v);
         return 0;
     case PARAM_CLIPS:
+        if (!json_is_array(v))
+            return wrong_type(p, "a list", v, e);
         *(const json_t **)place = v;
         return 0;
     case PARAM_TIMES:

@@ -114,7 +114,10 @@ def exchange(c, method, path, data=None, body=None, headers=None):
     if data is not None:
         body = json.dumps(data)
         head.setdefault("Content-Type", "application/json")
-    c.request(method, path, body=body, headers=head)
+    try:
+        c.request(method, path, body=body, headers=head)
+    except BrokenPipeError:
+        pass  # refused while it was sent: the answer says why
     raw = c.getresponse()
     try:
         return Reply(raw, raw.read(), False)

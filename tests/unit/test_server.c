@@ -101,8 +101,9 @@ static void params_table(void **state)
             assert_int_equal(e.fault, FAULT_INVALID_VALUE);
             assert_string_equal(e.param, row.name);
         }
-        snprintf(body, sizeof body, "{%s\"%s\":[]}",
-                 row.required ? "" : "\"model\":\"m\",\"voice\":\"v\",\"input\":\"i\",", row.name);
+        snprintf(body, sizeof body, "{%s\"%s\":%s}",
+                 row.required ? "" : "\"model\":\"m\",\"voice\":\"v\",\"input\":\"i\",", row.name,
+                 row.type == PARAM_CLIPS || row.type == PARAM_TIMES ? "7" : "[]");
         assert_int_equal(parse(body, &p, &e), -1);
         assert_true(e.fault == FAULT_WRONG_TYPE || row.type == PARAM_REFUSED ||
                     (row.required && e.fault == FAULT_MISSING));
