@@ -80,12 +80,15 @@ ISA_x86_64  := avx2 avxvnni avx512 amx
 ISA_aarch64 := neon
 ISA_ALL     := avx2 avxvnni avx512 amx neon
 # Only these files may use instructions beyond the baseline; fused multiply-add is theirs alone.
+# Clang's `fast` fuses where it happens to see both, which depends on what is inlined where; its `on` fuses by
+# expression.
+FUSED        := -ffp-contract=$(if $(findstring clang,$(CC)),on,fast)
 FLAGS_ref    := -O3
-FLAGS_avx2   := -O3 -ffp-contract=fast -mavx2 -mfma -mf16c
+FLAGS_avx2   := -O3 $(FUSED) -mavx2 -mfma -mf16c
 FLAGS_avxvnni := $(FLAGS_avx2) -mavxvnni
-FLAGS_avx512 := -O3 -ffp-contract=fast -mprefer-vector-width=512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
+FLAGS_avx512 := -O3 $(FUSED) -mprefer-vector-width=512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
 FLAGS_amx    := $(FLAGS_avx512) -mamx-tile -mamx-int8
-FLAGS_neon   := -O3 -ffp-contract=fast -march=armv8.2-a+dotprod+fp16
+FLAGS_neon   := -O3 $(FUSED) -march=armv8.2-a+dotprod+fp16
 ifneq ($(SIMDE),) # on a machine that has avx2 only: see src/kernels/x86.h
 FLAGS_avxvnni := $(FLAGS_avx2)
 FLAGS_avx512 := $(FLAGS_avx2)
