@@ -86,7 +86,7 @@ static void confine_options(struct confine *c, const struct options *o)
         if (strstr(value, "://"))
             c->sandbox.connect = true;
         else if (confine_is(row, "DIR"))
-            confine_dir(c, value, false);
+            confine_dir(c, value, strcmp(row->name, "voice_dir") == 0);
         else
             confine_file(c, value, strcmp(row->name, "store") == 0);
     }
@@ -105,7 +105,7 @@ void confine_places(struct confine *c, const struct options *o)
     ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
     *c = (struct confine){0};
     confine_options(c, o);
-    confine_dir(c, o->server.voice_dir, false);
+    confine_dir(c, o->server.voice_dir, true); /* as its store does */
     confine_xdg(c, "XDG_DATA_HOME", ".local/share");
     if (o->background)
         confine_xdg(c, "XDG_STATE_HOME", ".local/state");
@@ -125,7 +125,7 @@ void confine_free(struct confine *c)
         free((void *)(uintptr_t)c->sandbox.place[i]);
 }
 
-int confine_user(const char *name)
+int confine_user(const char *name, const char *voice_dir)
 {
     struct passwd *p = getpwnam(name);
     if (!p)
@@ -134,5 +134,8 @@ int confine_user(const char *name)
         return cli_usage("serve", "--user is %s, but only root can become another user", name);
     if (setgroups(0, NULL) < 0 || setgid(p->pw_gid) < 0 || setuid(p->pw_uid) < 0)
         return cli_fail("cannot become %s: %s", name, strerror(errno));
+    if (voice_dir && access(voice_dir, R_OK | W_OK | X_OK) < 0)
+        return cli_fail("%s cannot be written to by %s, give it away: chown -R %s %s", voice_dir,
+                        name, name, voice_dir);
     return 0;
 }

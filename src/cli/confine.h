@@ -10,7 +10,7 @@ struct confine {
 
 void confine_places(struct confine *c, const struct options *o);
 void confine_free(struct confine *c);
-/* Become a user; an exit code, or 0. */
-int confine_user(const char *name);
+/* Become a user, who must be able to write to voice_dir (NULL: none); an exit code, or 0. */
+int confine_user(const char *name, const char *voice_dir);
 
 #endif

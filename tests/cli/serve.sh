@@ -31,4 +31,15 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
 done
 answers "$url" 2>/dev/null && fail "it did not end"
 grep -q stopping "$dir/state/jabbertts/serve.log" || fail "log: $(cat "$dir/state/jabbertts/serve.log")"
+
+# The sandbox lets it make its voice directory, parents too; a user who cannot write there is told so.
+timeout 20 "$bin" serve --background --port 0 --voice-dir "$dir/a/b/c" >"$dir/out" 2>&1 || fail "parents: $(cat "$dir/out")"
+pid=$(sed -n 's/.*it ends with: kill \([0-9]*\)$/\1/p' "$dir/out")
+[ -n "$pid" ] && kill "$pid"
+[ -d "$dir/a/b/c" ] || fail "no voice directory was made"
+if [ "$(id -u)" = 0 ]; then
+    chmod 755 "$dir"
+    timeout 20 "$bin" serve --port 0 --user nobody --voice-dir "$dir/mine" >"$dir/out" 2>&1
+    [ $? = 1 ] && grep -q "cannot be written to by nobody.*chown" "$dir/out" || fail "another's directory: $(cat "$dir/out")"
+fi
 exit $bad
