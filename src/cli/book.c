@@ -1,5 +1,6 @@
 #include "cli/book.h"
 
+#include <errno.h>
 #include <ctype.h>
 #include <libxml/HTMLparser.h>
 #include <libxml/parser.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zip.h>
 
 #include "cli/cli.h"
@@ -431,6 +433,8 @@ static void epub_read_package(struct epub *u, const char *opf, const xmlNode *ro
 
 static int book_read_epub(const char *path, struct book *b)
 {
+    if (access(path, R_OK) < 0)
+        return cli_fail("cannot read %s: %s", path, strerror(errno));
     struct epub *u = calloc(1, sizeof *u);
     int why = 0, code = 0;
     if (!u)
