@@ -47,6 +47,19 @@ static void fuzz_words(const char *text)
         abort();
 }
 
+/* "x..gguf" is a name like any other; a component ".." leaves the folder. */
+static int leaves_folder(const char *path)
+{
+    if (path[0] == '/')
+        return 1;
+    for (const char *c = path; c; c = strchr(c, '/')) {
+        c += *c == '/';
+        if (strncmp(c, "..", 2) == 0 && (c[2] == '/' || !c[2]))
+            return 1;
+    }
+    return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -67,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     case 1:
         if (repository_read(text, n - 1, NULL, &r, &e) == 0)
             for (int i = 0; i < r.n_file; i++)
-                if (strstr(r.file[i], "..") || r.file[i][0] == '/')
+                if (leaves_folder(r.file[i]))
                     abort();
         repository_done(&r);
         break;
