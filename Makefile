@@ -206,7 +206,7 @@ $(BUILD)/bench/%: bench/%.c $(BUILD)/libjabbertts.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $< $(BUILD)/libjabbertts.a $(LIBS) -o $@
 
-test: $(UNIT) $(BUILD)/golden $(BUILD)/check_kernels $(BUILD)/check_linear $(BUILD)/jabbertts
+test: $(UNIT) $(BUILD)/golden $(BUILD)/check_kernels $(BUILD)/check_linear $(BUILD)/jabbertts $(BUILD)/libjabbertts.so
 	BUILD=$(BUILD) tests/run
 
 test-mutations:

@@ -10,7 +10,7 @@
 /* `name` becomes the file's bytes, ended by a zero. */
 #define EMBED_LANG(name)                                                                           \
     __asm__(".pushsection .rodata\n"                                                               \
-            ".global lang_file_" #name "\n"                                                        \
+            ".global lang_file_" #name "\n.hidden lang_file_" #name "\n"                           \
             "lang_file_" #name ":\n"                                                               \
             ".incbin \"share/lang/" #name ".lang\"\n"                                              \
             ".byte 0\n"                                                                            \
@@ -34,10 +34,10 @@ EMBED_LANG(tr);
 EMBED_LANG(zh);
 
 __asm__(".pushsection .rodata\n"
-        ".global lang_words_en\n"
+        ".global lang_words_en\n.hidden lang_words_en\n"
         "lang_words_en:\n"
         ".incbin \"share/lang/en.words\"\n"
-        ".global lang_words_en_end\n"
+        ".global lang_words_en_end\n.hidden lang_words_en_end\n"
         "lang_words_en_end:\n"
         ".byte 0\n"
         ".popsection\n");

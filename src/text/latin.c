@@ -9,7 +9,7 @@
 
 __asm__(".pushsection .rodata\n"
         ".balign 4\n"
-        ".global latin_table\n"
+        ".global latin_table\n.hidden latin_table\n"
         "latin_table:\n"
         ".incbin \"src/text/latin.table\"\n"
         ".popsection\n");
