@@ -1,7 +1,9 @@
 /* engine.c - open and close an engine: its models, one after the other. */
+#define _GNU_SOURCE /* dladdr */
 #include "engine/engine.h"
 #include "model/ear.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -53,23 +55,35 @@ const char *jabbertts_version(void)
 
 /* --- open and close --- */
 
-/* The built-in voice: beside the program (build tree, installed tree), then the data directory. */
+/* FILE beside a program or library: in the tree where it was built, installed or unpacked. */
+static bool shipped_beside(const char *program, const char *file, char *path, size_t n)
+{
+    static const char *const places[] = {"../models", "../share/jabbertts", "../../models",
+                                         "../../share/jabbertts"};
+    const char *slash = strrchr(program, '/');
+    for (size_t i = 0; slash && i < sizeof places / sizeof *places; i++) {
+        int m = snprintf(path, n, "%.*s/%s/%s", (int)(slash - program), program, places[i], file);
+        if (m > 0 && (size_t)m < n && access(path, R_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What comes with us: beside the program, beside the library that somebody else's program has
+ * loaded, then in the data directory. */
 int engine_shipped(const char *file, char *path, size_t n)
 {
-    static const char *const beside[] = {"../models", "../share/jabbertts", "../../models"};
     char exe[PATH_MAX];
     ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
     if (len > 0) {
         exe[len] = 0;
-        char *slash = strrchr(exe, '/');
-        if (slash)
-            *slash = 0;
-        for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
-            int m = snprintf(path, n, "%s/%s/%s", exe, beside[i], file);
-            if (m > 0 && (size_t)m < n && access(path, R_OK) == 0)
-                return 0;
-        }
+        if (shipped_beside(exe, file, path, n))
+            return 0;
     }
+    Dl_info self;
+    static const char inside; /* an address of ours */
+    if (dladdr(&inside, &self) && self.dli_fname && shipped_beside(self.dli_fname, file, path, n))
+        return 0;
     snprintf(path, n, "%s/%s", JABBERTTS_DATA_DIR, file);
     return access(path, R_OK) == 0 ? 0 : ERR_NOT_FOUND;
 }
