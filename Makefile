@@ -12,6 +12,8 @@
 #   make test-onnx       engine onnx: against our kernels, and the server's HTTP tests on it (fetches ONNX Runtime)
 #   make fuzz            every fuzz target for FUZZ_SECONDS (clang)
 #   make lint            banned functions, layering, function lengths, format
+#   make release-check   tests, golden sets, quality and instructions against the last release (packaging/setup --release)
+#   make dist            build/dist: source, packages, a tarball that runs anywhere, bill of materials, sums
 #   make bench           benchmarks of bench/
 #   make coverage        line coverage of src/ by the tests (gcc, gcovr)
 #   make install         DESTDIR, PREFIX, LIBDIR, MANDIR ... are honoured; make uninstall takes it away
@@ -117,7 +119,7 @@ CLI_OBJ := $(CLI:%.c=$(BUILD)/%.o)
 UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 
-.PHONY: all test test-mutations test-fullsize test-kills test-replicas test-python test-clients test-onnx check-isa lint fuzz bench coverage install uninstall clean
+.PHONY: all test test-mutations test-fullsize test-kills test-replicas test-python test-clients test-onnx check-isa lint fuzz bench coverage release-check dist install uninstall clean
 all: $(BUILD)/jabbertts $(BUILD)/libjabbertts.a $(BUILD)/libjabbertts.so $(BUILD)/jabbertts.pc
 
 -include $(OBJ:.o=.d) $(SERVER_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
@@ -269,6 +271,11 @@ coverage:
 
 lint:
 	packaging/lint
+
+release-check:
+	BUILD=$(BUILD) packaging/release --check
+dist:
+	packaging/dist
 
 # For packaging/lint.
 .PHONY: print-cflags

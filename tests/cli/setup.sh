@@ -12,14 +12,17 @@ command() { # command NAME BODY
     chmod +x "$dir/$1"
 }
 
-setup() { # setup CODE TEXT: runs it, wants this
-    PATH="$dir:$PATH" TMPDIR="$dir" packaging/setup >"$dir/out" 2>&1
+setup() { # setup CODE TEXT [OPTION]: runs it, wants this
+    want=$1 text=$2
+    shift 2
+    PATH="$dir:$PATH" TMPDIR="$dir" packaging/setup "$@" >"$dir/out" 2>&1
     code=$?
-    [ $code = "$1" ] && grep -q -e "$2" "$dir/out" ||
-        { echo "FAIL: exit code $code, wanted $1; said \"$(cat "$dir/out")\", wanted \"$2\""; bad=1; }
+    [ $code = "$want" ] && grep -q -e "$text" "$dir/out" ||
+        { echo "FAIL: exit code $code, wanted $want; said \"$(cat "$dir/out")\", wanted \"$text\""; bad=1; }
 }
 
 command dpkg-query 'exit 1'
+setup 1 'what is --chekc?' --chekc
 command id 'echo 1000'
 command sudo 'exit 1'
 command apt-get 'echo "apt-get $*"'
