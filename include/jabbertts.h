@@ -447,6 +447,14 @@ JABBERTTS_API int jabbertts_encoder_finish(struct jabbertts_encoder *c, struct j
 JABBERTTS_API size_t jabbertts_encoder_head(const struct jabbertts_encoder *c,
                                             unsigned char head[JABBERTTS_HEAD_MAX]);
 JABBERTTS_API void jabbertts_encoder_free(struct jabbertts_encoder *c);
+/* 64 hexadecimal digits that stand for the encoded sound of a request: the same ones, the same
+ * bytes.  They are a hash of all that decides it: program, processor's kind, model, the voice's
+ * clips, the lexicon, and what is asked of request and encoder, whose in_hz and sink do not count.
+ * also: what else the caller lets decide it, or NULL.  ERR_UNSUPPORTED: espeak-ng speaks, which is
+ * never the same twice, or the text is SSML with voices of its own. */
+JABBERTTS_API int jabbertts_take_name(struct jabbertts *tts, const struct jabbertts_request *r,
+                                      const struct jabbertts_encoder_options *o, const char *also,
+                                      char ret[65], struct jabbertts_error *e);
 /* Header of a 16-bit mono WAV file whose length is known now (the encoder, which cannot seek,
  * writes one of unknown length). */
 JABBERTTS_API void jabbertts_wav_header(int hz, size_t n_sample, unsigned char header[44]);

@@ -32,6 +32,7 @@
 struct ear;
 struct front;
 struct model;
+struct take;
 
 struct voice_engine {
     const char *name;
@@ -53,6 +54,10 @@ struct voice_engine {
     /* Any thread. */
     int (*prepare)(struct jabbertts_stream *s, const struct jabbertts_request *r, struct err *e);
     void (*forget)(struct jabbertts_stream *s); /* frees what prepare made, half-made too */
+    /* Add the model and the request's voice to the hash of what decides its samples (take.h);
+     * ERR_UNSUPPORTED: something else decides them, too. */
+    int (*identify)(struct jabbertts *tts, const struct jabbertts_request *r, struct take *t,
+                    struct err *e);
     int (*voice)(const struct jabbertts *tts, int i, struct jabbertts_voice_info *ret);
     const char *(*alias)(const struct jabbertts *tts, int i, const char **name);
     const char *(*default_voice)(const struct jabbertts *tts);

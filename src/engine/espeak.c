@@ -139,6 +139,15 @@ static int espeak_prepare(struct jabbertts_stream *s, const struct jabbertts_req
     return 0;
 }
 
+static int espeak_identify(struct jabbertts *tts, const struct jabbertts_request *r, struct take *t,
+                           struct err *e)
+{
+    (void)tts;
+    (void)r;
+    (void)t;
+    return err_set(e, ERR_UNSUPPORTED, "espeak-ng is never the same to the sample twice");
+}
+
 static void espeak_forget(struct jabbertts_stream *s)
 {
     mem_free(s->work);
@@ -264,6 +273,7 @@ const struct voice_engine engine_espeak = {
     .drop = espeak_drop,
     .prepare = espeak_prepare,
     .forget = espeak_forget,
+    .identify = espeak_identify,
     .voice = espeak_voice,
     .alias = espeak_alias,
     .default_voice = espeak_default_voice,

@@ -41,6 +41,7 @@ struct lexicon {
     struct table table;      /* (lock) */
     struct timespec changed; /* (lock) of the file when it was last read, well or badly */
     off_t size;
+    uint64_t version;   /* (lock) of the text in use: its hash */
     struct err problem; /* (lock) */
 };
 
@@ -268,6 +269,8 @@ static int lexicon_read_file(struct lexicon *l, struct err *e)
     int rc = buf_read_file(&text, l->path, e);
     if (rc == 0)
         rc = lexicon_parse(buf_str(&text), text.len, l, e);
+    if (rc == 0)
+        l->version = lexicon_hash(buf_str(&text), text.len);
     if (rc < 0)
         err_wrap(e, "lexicon %s", l->path);
     buf_done(&text);
@@ -332,6 +335,15 @@ int lexicon_problem(struct lexicon *l, struct err *e)
         *e = l->problem;
     pthread_rwlock_unlock(&l->lock);
     return rc;
+}
+
+uint64_t lexicon_version(struct lexicon *l)
+{
+    refresh(l);
+    pthread_rwlock_rdlock(&l->lock);
+    uint64_t version = l->version;
+    pthread_rwlock_unlock(&l->lock);
+    return version;
 }
 
 /* --- use --- */

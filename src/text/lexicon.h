@@ -15,6 +15,7 @@
 #ifndef TEXT_LEXICON_H
 #define TEXT_LEXICON_H
 #include <stdbool.h>
+#include <stdint.h>
 #include "base/err.h"
 #include "text/mapped.h"
 
@@ -24,6 +25,8 @@ int lexicon_open(const char *path, struct lexicon **ret, struct err *e);
 void lexicon_free(struct lexicon *l); /* NULL is fine */
 /* ERR_* and why the file as it is now was not taken; 0: it is in use. */
 int lexicon_problem(struct lexicon *l, struct err *e);
+/* A hash of the text that is in use. */
+uint64_t lexicon_version(struct lexicon *l);
 
 /* text with the words of the lexicon replaced, for a language as espeak-ng names it.  ipa: IPA may
  * be put in, as private-use characters (ssml.h); else *n_ignored counts the words that had only

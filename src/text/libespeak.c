@@ -201,6 +201,11 @@ void libespeak_end(void)
     pthread_mutex_unlock(&lock);
 }
 
+const char *libespeak_version(void)
+{
+    return espeak_Info(NULL);
+}
+
 const struct libespeak_voice *libespeak_voice_at(int i)
 {
     pthread_mutex_lock(&lock);

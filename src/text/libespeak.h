@@ -35,6 +35,8 @@ typedef int (*libespeak_sink)(void *cookie, const int16_t *pcm, int n);
 /* Speak text with the pause that its last mark asks for.  0, or what the sink returned. */
 int libespeak_speak(const char *text, libespeak_sink sink, void *cookie);
 
+const char *libespeak_version(void); /* of the library; needs no begin */
+
 /* i-th voice by language, NULL after the last (or without espeak-ng's data).  Takes the lock
  * itself; lives as long as the program. */
 const struct libespeak_voice *libespeak_voice_at(int i);

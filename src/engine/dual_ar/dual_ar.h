@@ -155,5 +155,7 @@ int prepare_voice(struct jabbertts *tts, const char *name, const char *owner,
                   struct references *ref, struct jabbertts_voice **stored, struct err *e);
 int prepare_stream(struct jabbertts_stream *s, const struct jabbertts_request *r, struct err *e);
 void prepare_forget(struct jabbertts_stream *s);
+int prepare_identify(struct jabbertts *tts, const struct jabbertts_request *r, struct take *t,
+                     struct err *e);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "engine/dual_ar/stock.h"
 #include "engine/dual_ar/dual_ar.h"
+#include "engine/take.h"
 #include "engine/voice_store.h"
 
 #define SAME_VOICE_WITHIN 16 /* pieces; a dialogue comes back to its voices soon */
@@ -114,6 +115,30 @@ int prepare_stream(struct jabbertts_stream *s, const struct jabbertts_request *r
     w->piece = mem_try((size_t)pieces->n, sizeof *w->piece);
     return w->piece ? find_voices(tts, r->owner, pieces, w, e)
                     : err_set(e, ERR_MEMORY, "out of memory for a request");
+}
+
+/* The clips that the prompt begins with are the voice, whatever it is called. */
+int prepare_identify(struct jabbertts *tts, const struct jabbertts_request *r, struct take *t,
+                     struct err *e)
+{
+    const struct dual_ar *d = dual_ar_of(tts);
+    const size_t n_codebook = (size_t)tts->model->spec.lm.n_codebook;
+    const int64_t weights = store_fingerprint(tts, "");
+    struct work w = {.n_context = 0};
+    int rc = find_voice(tts, r, &w, e);
+    take_add(t, &weights, sizeof weights);
+    take_add(t, &tts->file_bytes, sizeof tts->file_bytes);
+    take_add(t, &d->n_context, sizeof d->n_context);
+    take_add_string(t, tts->isa);
+    take_add_string(t, d->cache);
+    take_add_string(t, d->onnx_provider);
+    for (int i = 0; rc == 0 && i < w.voice.n; i++) {
+        const struct prompt_reference *c = &w.voice.clip[i];
+        take_add_string(t, c->text);
+        take_add(t, c->codes, (size_t)c->n_frame * n_codebook * sizeof *c->codes);
+    }
+    jabbertts_voice_free(w.stored);
+    return rc;
 }
 
 void prepare_forget(struct jabbertts_stream *s)
