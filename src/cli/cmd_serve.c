@@ -108,7 +108,7 @@ static void serve_wait(struct server *server, const sigset_t *signals)
 static int serve_confined(const struct confine *c, const struct options *o)
 {
     struct err e = {0};
-    int code = o->user ? confine_user(o->user, o->server.voice_dir) : 0;
+    int code = o->user ? confine_user(o->user, o) : 0;
     if (code == 0 && !serve_open(o) && sandbox_calls(&c->sandbox, &e) < 0)
         code = cli_fail("%s", e.msg);
     return code;

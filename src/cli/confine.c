@@ -125,7 +125,15 @@ void confine_free(struct confine *c)
         free((void *)(uintptr_t)c->sandbox.place[i]);
 }
 
-int confine_user(const char *name, const char *voice_dir)
+static int confine_given(const char *dir, const char *name)
+{
+    if (dir && access(dir, R_OK | W_OK | X_OK) < 0)
+        return cli_fail("%s cannot be written to by %s, give it away: chown -R %s %s", dir, name,
+                        name, dir);
+    return 0;
+}
+
+int confine_user(const char *name, const struct options *o)
 {
     struct passwd *p = getpwnam(name);
     if (!p)
@@ -134,8 +142,6 @@ int confine_user(const char *name, const char *voice_dir)
         return cli_usage("serve", "--user is %s, but only root can become another user", name);
     if (setgroups(0, NULL) < 0 || setgid(p->pw_gid) < 0 || setuid(p->pw_uid) < 0)
         return cli_fail("cannot become %s: %s", name, strerror(errno));
-    if (voice_dir && access(voice_dir, R_OK | W_OK | X_OK) < 0)
-        return cli_fail("%s cannot be written to by %s, give it away: chown -R %s %s", voice_dir,
-                        name, name, voice_dir);
-    return 0;
+    int code = confine_given(o->server.voice_dir, name);
+    return code ? code : confine_given(o->server.cache_dir, name);
 }

@@ -11,6 +11,6 @@ struct confine {
 void confine_places(struct confine *c, const struct options *o);
 void confine_free(struct confine *c);
 /* Become a user, who must be able to write to voice_dir (NULL: none); an exit code, or 0. */
-int confine_user(const char *name, const char *voice_dir);
+int confine_user(const char *name, const struct options *o);
 
 #endif

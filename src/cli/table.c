@@ -520,6 +520,13 @@ const struct option_row option_rows[] = {
      .help = "MiB of uploads and whole answers, all together, that are kept in files meanwhile"},
     {.name = "spool_dir", SETTING(SERVE), .type = STRING, AT(server.spool_dir),
      .placeholder = "DIR", .help = "of those files (default: /var/tmp)"},
+    {.name = "cache_dir", SETTING(SERVE), .type = STRING, AT(server.cache_dir),
+     .placeholder = "DIR",
+     .help = "keep finished answers here: who asks for the same again gets the same bytes at once "
+             "(default: nowhere)"},
+    {.name = "cache_size", SETTING(SERVE), .type = INTEGER, AT(server.cache_mb), IN(1, 10000000),
+     .preset = "1024", .placeholder = "N",
+     .help = "MiB of them; what was asked for least recently goes first"},
     {.name = "api_keys_file", SETTING(SERVE), .type = STRING, AT(server.api_keys_file),
      .placeholder = "FILE", .help = "a line `name: key` or `name: sha256:HEX` for each API key"},
     {.name = "api_keys", SETTING(SERVE), .secret = true, .type = STRING, AT(server.api_keys),

@@ -97,32 +97,38 @@ static int ask_imitate(struct server *s, struct speech_params *p, struct api_err
     return rc;
 }
 
-int ask_submit(struct server *s, struct speech_params *p, const struct asker *who,
-               struct pump **ret, struct api_error *e)
+int ask_prepare(struct server *s, struct speech_params *p, const char *owner, struct api_error *e)
 {
     struct jabbertts_model_info model;
-    struct jabbertts_error why;
+    const char *other;
     if (p->request.voice && strcmp(p->request.voice, "default") == 0)
         p->request.voice = NULL;
     if (ask_imitate(s, p, e) < 0)
         return -1;
     jabbertts_model_info(models_find(s, p->model), &model);
     p->request.model = model.name;
-    p->request.owner = who->owner;
-    p->request.deadline_s = who->deadline_s;
-    p->request.background = who->background;
+    p->request.owner = owner;
     p->request.fallback = s->o.fallback;
     if (!s->o.fallback)
         jabbertts_unread(s->tts, &p->request, &p->unread);
+    if (p->request.voice && (other = kokoro_voice(p->request.voice)) &&
+        !ask_voice_known(s, &p->request))
+        p->request.voice = other;
+    return 0;
+}
+
+int ask_submit(struct server *s, struct speech_params *p, const struct asker *who,
+               struct pump **ret, struct api_error *e)
+{
+    struct jabbertts_error why;
+    if (ask_prepare(s, p, who->owner, e) < 0)
+        return -1;
+    p->request.deadline_s = who->deadline_s;
+    p->request.background = who->background;
     const struct pump_options options = {.sink = who->sink,
                                          .volume = p->volume == 1 ? 0 : p->volume,
                                          .silence_s = s->o.refuse_silence ? 0 : SILENCE_S};
-    const char *other = p->request.voice ? kokoro_voice(p->request.voice) : NULL;
     int rc = pump_new(s->tts, &p->request, &p->encoder, &options, ret, &why);
-    if (rc == JABBERTTS_ERR_NOT_FOUND && other && !ask_voice_known(s, &p->request)) {
-        p->request.voice = other;
-        rc = pump_new(s->tts, &p->request, &p->encoder, &options, ret, &why);
-    }
     return rc < 0 ? ask_fail_submit(s, p, &why, e) : 0;
 }
 

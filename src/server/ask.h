@@ -19,6 +19,8 @@ struct asker {
 };
 
 int ask_check_model(struct server *s, const char *id, struct api_error *e);
+/* The model, voice and so on that the fields mean, into the request; ask_submit does it itself. */
+int ask_prepare(struct server *s, struct speech_params *p, const char *owner, struct api_error *e);
 int ask_submit(struct server *s, struct speech_params *p, const struct asker *who,
                struct pump **ret, struct api_error *e);
 /* Sentences were cut short: what a client is told. */

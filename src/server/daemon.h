@@ -25,6 +25,7 @@
 struct MHD_Daemon;
 struct jobs;
 struct runner;
+struct takes;
 
 struct conn {                  /* one TCP connection */
     struct conn *next, **link; /* (server's lock) newest first */
@@ -42,6 +43,7 @@ struct server {
     struct jabbertts *tts;
     struct jabbertts_store *store; /* NULL: none */
     struct jobs *jobs;             /* NULL: none */
+    struct takes *takes;           /* NULL: none are kept */
     struct runner *runner;         /* NULL: none */
     struct MHD_Daemon *daemon;
     struct wyoming *wyoming; /* NULL: not asked for */

@@ -34,6 +34,7 @@ static const struct {
     [FAULT_NOT_FOUND] = {404, invalid, "not_found"},
     [FAULT_METHOD] = {405, invalid, "method_not_allowed"},
     [FAULT_TIMEOUT] = {504, server, "deadline_exceeded"},
+    [FAULT_RANGE] = {416, invalid, "range_not_satisfiable"},
     [FAULT_BODY_TOO_LARGE] = {413, invalid, "body_too_large"},
     [FAULT_URL_TOO_LONG] = {414, invalid, "url_too_long"},
     [FAULT_CONTENT_TYPE] = {415, invalid, "unsupported_content_type"},

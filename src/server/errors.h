@@ -32,6 +32,7 @@ enum fault {
     FAULT_NOT_FOUND,
     FAULT_METHOD,
     FAULT_TIMEOUT,
+    FAULT_RANGE, /* of bytes that are not there */
     FAULT_BODY_TOO_LARGE,
     FAULT_URL_TOO_LONG,
     FAULT_CONTENT_TYPE,

@@ -1,5 +1,6 @@
 /* health.c - is the server alive, and would it take a request. */
 #include "server/daemon.h"
+#include "store/takes.h"
 
 void health_live(struct request *r)
 {
@@ -20,6 +21,32 @@ void health_ready(struct request *r)
                     json_pack("{s:s,s:b,s:i,s:i,s:i,s:f}", "status", busy ? "busy" : "ready",
                               "loaded", l.loaded, "slots", l.slots, "active", l.active, "queued",
                               l.queued, "wait_seconds", l.wait_s));
+}
+
+static int print_takes(struct takes *t, struct buf *to)
+{
+    struct takes_counts c = {.n_hit = 0};
+    if (t)
+        takes_count(t, &c);
+    const struct {
+        const char *name, *type, *help;
+        double value;
+    } rows[] = {
+        {"jabbertts_take_hits_total", "counter", "Answers that were kept, and sent again.",
+         (double)c.n_hit},
+        {"jabbertts_take_misses_total", "counter", "Answers that were not kept.", (double)c.n_miss},
+        {"jabbertts_takes_kept_total", "counter", "Answers written to the directory of takes.",
+         (double)c.n_kept},
+        {"jabbertts_take_evictions_total", "counter", "Answers that made room for others.",
+         (double)c.n_evicted},
+        {"jabbertts_takes_lost_total", "counter",
+         "Answers that could not be written there, or were found damaged.", (double)c.n_lost},
+        {"jabbertts_takes_bytes", "gauge", "Bytes in the directory of takes.", (double)c.bytes},
+    };
+    int rc = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows && rc == 0; i++)
+        rc = metrics_print_value(to, rows[i].name, rows[i].type, rows[i].help, rows[i].value);
+    return rc;
 }
 
 static int print_engine(struct request *r, struct buf *to)
@@ -73,7 +100,7 @@ void metrics_get(struct request *r)
     struct buf b;
     buf_init(&b, 4 << 20);
     if (metrics_print(&r->server->metrics, &b) < 0 || print_engine(r, &b) < 0 ||
-        metrics_print_process(&r->server->metrics, &b) < 0)
+        print_takes(r->server->takes, &b) < 0 || metrics_print_process(&r->server->metrics, &b) < 0)
         http_reply_error(r, &(struct api_error){.fault = FAULT_MEMORY,
                                                 .message = "out of memory for the metrics"});
     else

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <microhttpd.h>
 
 #include "base/mem.h"
@@ -172,12 +173,19 @@ static void on_upgrade(void *cookie, struct MHD_Connection *connection, void *st
 
 static struct MHD_Response *make_response(struct request *r)
 {
-    if (r->reply.upgrade)
+    struct reply *p = &r->reply;
+    struct spool *body = &p->body;
+    if (p->upgrade)
         return MHD_create_response_for_upgrade(on_upgrade, NULL);
-    struct spool *body = &r->reply.body;
-    if (r->reply.stream)
+    if (p->stream)
         return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32 << 10, read_out, r, NULL);
-    r->n_sent = body->len;
+    r->n_sent = p->fd > 0 ? p->fd_bytes : body->len;
+    if (p->fd > 0) {
+        struct MHD_Response *m =
+            MHD_create_response_from_fd_at_offset64(p->fd_bytes, p->fd, (uint64_t)p->fd_offset);
+        p->fd = m ? 0 : p->fd; /* the library's now */
+        return m;
+    }
     if (body->len > 0)
         return MHD_create_response_from_callback(body->len, 32 << 10, read_body, r, NULL);
     return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
@@ -287,6 +295,8 @@ void request_free(struct request *r)
         r->state->free(r->state);
     spool_done(&r->body);
     spool_done(&r->reply.body);
+    if (r->reply.fd > 0)
+        close(r->reply.fd);
     buf_done(&r->reply.headers);
     buf_done(&r->out);
     pthread_mutex_destroy(&r->lock);

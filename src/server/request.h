@@ -34,6 +34,9 @@ struct reply {
     int status;       /* 0: not set */
     const char *type; /* static; NULL: no body */
     struct spool body;
+    int fd; /* or part of a file, 0: none; closed when it is sent, or never to be */
+    off_t fd_offset;
+    size_t fd_bytes;
     struct buf headers; /* name NUL value NUL ... */
     bool stream;        /* the body is what http_write adds, as it comes */
     bool close;         /* the connection is not used again */

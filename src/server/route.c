@@ -53,6 +53,7 @@ static const struct route routes[] = {
     {"GET", "/docs", "page", page_file, ROUTE_QUICK, 0, ACCESS_PUBLIC, false},
     {"GET", "/docs.js", "page", page_file, ROUTE_QUICK, 0, ACCESS_PUBLIC, false},
     {"GET", "/openapi.json", "openapi", page_openapi, ROUTE_QUICK, 0, ACCESS_PUBLIC, false},
+    {"GET", "/v1/audio/takes/*", "take", takes_get, ROUTE_WORK, 0, ACCESS_KEY, false},
     {"GET", "/v1/download/*", "download", downloads_get, ROUTE_WORK, 0, ACCESS_KEY, false},
     {"GET", "/v1/test", "health", health_live, ROUTE_QUICK, 0, ACCESS_PUBLIC, true},
     {"GET", "/health", "health", health_live, ROUTE_QUICK, 0, ACCESS_PUBLIC, true},

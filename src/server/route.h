@@ -49,6 +49,7 @@ void models_list(struct request *r);      /* models.c */
 void models_get(struct request *r);
 void audio_models_list(struct request *r);
 void downloads_get(struct request *r); /* download.c */
+void takes_get(struct request *r);     /* kept.c */
 void voices_list(struct request *r);   /* voices.c */
 void voices_add(struct request *r);
 void voices_get(struct request *r);

@@ -15,6 +15,7 @@
 #include "server/watch.h"
 #include "server/wyoming.h"
 #include "store/jobs.h"
+#include "store/takes.h"
 
 /* With its default the kernel would keep megabytes of sound for a client that does not read. */
 #define OTHER_FILES 64
@@ -35,6 +36,7 @@ void server_options_init(struct server_options *o)
                                  .hosts = "",
                                  .base_path = "",
                                  .spool_mb = 512,
+                                 .cache_mb = 1024,
                                  .batch_mb = 200,
                                  .batch_lines = 100000,
                                  .batch_open = 100,
@@ -174,6 +176,9 @@ static int server_open_engine(struct server *s, struct err *e)
     s->o.engine.store = s->store;
     if ((rc = jabbertts_open(&s->o.engine, &s->tts, &why)) < 0)
         return err_set(e, rc, "%s", why.message);
+    if (s->o.cache_dir &&
+        (rc = takes_open(s->o.cache_dir, (size_t)s->o.cache_mb << 20, &s->takes, e)) < 0)
+        return rc;
     return s->o.jobs ? jobs_open(s->o.jobs, &s->jobs, e) : 0;
 }
 
@@ -291,6 +296,7 @@ void server_stop(struct server *s, double drain_s)
     jobs_close(s->jobs);
     jabbertts_close(s->tts);
     jabbertts_store_close(s->store);
+    takes_close(s->takes);
     if (s->listen.fd >= 0)
         close(s->listen.fd);
     listen_done(&s->listen);

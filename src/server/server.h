@@ -55,6 +55,8 @@ struct server_options {
     const char *base_path;    /* "/tts": also answer below this path; "" */
     int spool_mb;             /* MiB of bodies and answers kept in files, all together */
     const char *spool_dir;    /* of those files; NULL: /var/tmp */
+    const char *cache_dir;    /* where finished answers are kept, to be sent again; NULL: nowhere */
+    int cache_mb;             /* MiB of them */
     enum server_log log;
     bool log_text;             /* the texts too */
     const char *api_keys_file; /* keys.h has the form; NULL: none */

@@ -13,8 +13,10 @@
 #include "server/ask.h"
 #include "server/daemon.h"
 #include "server/faces.h"
+#include "server/kept.h"
 #include "server/log.h"
 #include "server/timed.h"
+#include "store/takes.h"
 
 #define LOG_TEXT_BYTES 4096
 #define CHARS_PER_S    16.0 /* of English, read aloud: about 150 words a minute */
@@ -40,8 +42,11 @@ struct speech {
     struct spool whole;       /* with stream false: the sound so far */
     int spool_rc;             /* < 0: why there is no room for it */
     struct kept_sound
-        *download; /* the same, to be fetched later; NULL: not asked for, or no room */
-    bool started;  /* the reply is on its way */
+        *download;             /* the same, to be fetched later; NULL: not asked for, or no room */
+    char take[TAKES_NAME + 1]; /* its name; "": it is not kept */
+    struct take_writer *keeping;
+    bool found;   /* it was kept, and is the answer */
+    bool started; /* the reply is on its way */
     bool done;
 
     /* Of a request that has ended, for the log. */
@@ -59,6 +64,8 @@ static void speech_log(const struct request_state *state, json_t *o)
     const struct speech *sp = (const struct speech *)state;
     log_set_string(o, "format", sp->format.name);
     log_set_string(o, "voice", sp->voice);
+    if (sp->found)
+        log_set_string(o, "take", sp->take);
     json_object_set_new(o, "characters", json_integer((json_int_t)sp->params.n_char));
     log_set_seconds(o, "audio_seconds", sp->audio_s);
     log_set_seconds(o, "first_audio_seconds", sp->first_audio_s);
@@ -70,6 +77,8 @@ static void speech_log(const struct request_state *state, json_t *o)
 static void speech_count(const struct request_state *state, struct metrics *m, bool failed)
 {
     const struct speech *sp = (const struct speech *)state;
+    if (sp->found)
+        return;
     if (sp->cancelled)
         metrics_add(m, METRIC_CANCELLATIONS, "", 1);
     metrics_add(m, METRIC_CHARACTERS, "", (double)sp->params.n_char);
@@ -100,6 +109,7 @@ static void speech_free(struct request_state *state)
 {
     struct speech *sp = (struct speech *)state;
     pump_free(sp->pump);
+    takes_drop(sp->keeping);
     params_done(&sp->params);
     spool_done(&sp->whole);
     downloads_free(sp->download);
@@ -164,13 +174,20 @@ static int check_time(const struct request *r, const struct speech_params *p, st
 
 /* --- the reply: the pump's sink --- */
 
+static const char *speech_type(const struct speech *sp)
+{
+    return sp->shape == SPEECH_EVENTS  ? "text/event-stream; charset=utf-8"
+           : sp->shape == SPEECH_SOUND ? sp->format.type
+                                       : "application/json";
+}
+
 static void set_headers(struct request *r, const struct speech *sp)
 {
     const struct speech_params *p = &sp->params;
-    r->reply.status = 200;
-    r->reply.type = sp->shape == SPEECH_EVENTS  ? "text/event-stream; charset=utf-8"
-                    : sp->shape == SPEECH_SOUND ? sp->format.type
-                                                : "application/json";
+    if (r->reply.status == 0) {
+        r->reply.status = 200;
+        r->reply.type = speech_type(sp);
+    }
     if (sp->shape == SPEECH_SOUND)
         http_reply_header(r, "Content-Disposition", "attachment; filename=\"speech.%s\"",
                           sp->format.name);
@@ -179,6 +196,8 @@ static void set_headers(struct request *r, const struct speech *sp)
     http_reply_header(r, "x-jabbertts-seed", "%llu", (unsigned long long)p->request.seed);
     if (sp->download)
         http_reply_header(r, "X-Download-Path", "/download/%s.%s", r->id, sp->format.name);
+    else if (p->download && sp->found)
+        http_reply_header(r, "X-Download-Path", "/audio/takes/%s", sp->take);
     if (p->ignored[0])
         http_reply_header(r, "x-jabbertts-warning", "unknown fields ignored: %s", p->ignored);
     if (p->unread)
@@ -186,6 +205,13 @@ static void set_headers(struct request *r, const struct speech *sp)
                           "the text has a script that the model does not read; try the model "
                           "espeak-ng with the voice %s, or the server's option fallback",
                           p->unread);
+}
+
+/* What is sent is kept, too. */
+static int speech_put(struct request *r, const void *data, size_t n)
+{
+    takes_write(((struct speech *)r->state)->keeping, data, n);
+    return http_write(r, data, n);
 }
 
 static int write_event(struct request *r, const char *name, json_t *json)
@@ -201,7 +227,7 @@ static int write_event(struct request *r, const char *name, json_t *json)
     if (rc == 0)
         rc = buf_add_str(&b, "\n\n");
     if (rc == 0)
-        rc = http_write(r, b.data, b.len);
+        rc = speech_put(r, b.data, b.len);
     buf_done(&b);
     free(s);
     json_decref(json);
@@ -249,9 +275,9 @@ static int write_line(struct request *r, struct speech *sp, const void *data, si
                                          sp->format.type, data, n);
     char *s = json ? json_dumps(json, JSON_COMPACT) : NULL;
     sp->n_told = sp->captions.n;
-    rc = s ? http_write(r, s, strlen(s)) : ERR_MEMORY;
+    rc = s ? speech_put(r, s, strlen(s)) : ERR_MEMORY;
     if (rc == 0)
-        rc = http_write(r, "\n", 1);
+        rc = speech_put(r, "\n", 1);
     free(s);
     json_decref(json);
     return rc;
@@ -262,6 +288,8 @@ static void speech_start(struct request *r, struct speech *sp)
     if (sp->started)
         return;
     set_headers(r, sp);
+    if (sp->keeping)
+        kept_announce(r, sp->take, false);
     r->reply.stream = true;
     sp->started = true;
     http_ready(r);
@@ -271,13 +299,16 @@ static int speech_write(void *cookie, const void *data, size_t n)
 {
     struct speech *sp = cookie;
     downloads_add(&sp->download, data, n);
-    if (!sp->params.stream)
+    if (!sp->params.stream) {
+        if (sp->shape == SPEECH_SOUND)
+            takes_write(sp->keeping, data, n);
         return sp->spool_rc = spool_add(&sp->whole, data, n);
+    }
     speech_start(sp->request, sp);
     if (sp->shape == SPEECH_LINES)
         return write_line(sp->request, sp, data, n);
     if (sp->shape == SPEECH_SOUND)
-        return http_write(sp->request, data, n);
+        return speech_put(sp->request, data, n);
     int rc = write_delta(sp->request, data, n);
     return rc < 0 || !sp->params.times ? rc : write_times(sp->request, sp, false);
 }
@@ -298,6 +329,27 @@ static int speech_submit(struct request *r, struct speech *sp, struct api_error 
                               .deadline_s = r->server->o.request_timeout_s,
                               .sink = {speech_write, speech_has_room, speech_wake, sp}};
     return ask_submit(r->server, &sp->params, &who, &sp->pump, e);
+}
+
+/* The name of what is asked for.  What has none is not kept, and why shows when it is submitted. */
+static void speech_name(struct request *r, struct speech *sp)
+{
+    char also[128];
+    const struct speech_params *p = &sp->params;
+    snprintf(also, sizeof also, "%d %.9g %d %d %d", sp->shape, p->volume, p->times,
+             p->return_timestamps, r->server->o.refuse_silence);
+    if (jabbertts_take_name(r->server->tts, &p->request, &p->encoder, also, sp->take, NULL) < 0)
+        sp->take[0] = 0;
+}
+
+/* Is the answer there already?  Then it is the reply. */
+static bool speech_find(struct request *r, struct speech *sp)
+{
+    speech_name(r, sp);
+    sp->found = sp->take[0] && kept_reply(r, sp->take);
+    if (sp->found)
+        set_headers(r, sp);
+    return sp->found;
 }
 
 static int parse_body(struct request *r, struct speech *sp, struct api_error *e)
@@ -343,6 +395,20 @@ static int speech_choose_shape(const struct request *r, struct speech *sp, struc
     return 0;
 }
 
+/* What the engine is asked for. */
+static int speech_ask(struct request *r, struct speech *sp, struct api_error *e)
+{
+    struct takes *takes = r->server->takes;
+    if (check_time(r, &sp->params, e) < 0 || speech_submit(r, sp, e) < 0)
+        return -1;
+    if (sp->params.download)
+        sp->download = downloads_new(r->server, access_owner(r));
+    if (takes && sp->take[0])
+        sp->keeping = takes_begin(takes, sp->take, speech_type(sp));
+    http_answer_by(r, client_patience(r));
+    return 0;
+}
+
 static int speech_begin(struct request *r, struct api_error *e)
 {
     struct speech *sp = mem_try(1, sizeof *sp);
@@ -350,23 +416,29 @@ static int speech_begin(struct request *r, struct api_error *e)
         return api_fail(e, FAULT_MEMORY, NULL, "out of memory for a request");
     sp->state = (struct request_state){speech_free, speech_log, speech_count};
     sp->request = r;
+    sp->first_audio_s = sp->queue_s = -1;
     spool_init(&sp->whole, &r->server->spool, HTTP_WHOLE_BYTES);
     if (check_content_type(r, e) < 0 || parse_body(r, sp, e) < 0 ||
-        speech_choose_shape(r, sp, e) < 0 || ask_check_model(r->server, sp->params.model, e) < 0 ||
-        check_time(r, &sp->params, e) < 0 || speech_submit(r, sp, e) < 0) {
+        speech_choose_shape(r, sp, e) < 0 || ask_check_model(r->server, sp->params.model, e) < 0) {
+        speech_free(&sp->state);
+        return -1;
+    }
+    jabbertts_format_find(sp->params.encoder.format, &sp->format);
+    snprintf(sp->voice, sizeof sp->voice, "%s",
+             sp->params.request.voice ? sp->params.request.voice : "default");
+    if (r->server->takes && ask_prepare(r->server, &sp->params, access_owner(r), e) == 0 &&
+        speech_find(r, sp)) {
+        sp->done = true;
+    } else if (speech_ask(r, sp, e) < 0) {
         speech_free(&sp->state);
         return -1;
     }
     spool_done(&r->body);
-    jabbertts_format_find(sp->params.encoder.format, &sp->format);
-    snprintf(sp->voice, sizeof sp->voice, "%s",
-             sp->params.request.voice ? sp->params.request.voice : "default");
-    if (sp->params.download)
-        sp->download = downloads_new(r->server, access_owner(r));
     if (r->server->o.log_text)
         sp->text = mem_strndup(sp->params.request.text, LOG_TEXT_BYTES);
     r->state = &sp->state;
-    http_answer_by(r, client_patience(r));
+    if (sp->done)
+        http_ready(r);
     return 0;
 }
 
@@ -395,7 +467,17 @@ static void end_events(struct request *r, struct speech *sp)
                 json_pack("{s:s,s:{s:i,s:i,s:i}}", "type", "speech.audio.done", "usage",
                           "input_tokens", p.n_token, "output_tokens", p.n_frame, "total_tokens",
                           p.n_token + p.n_frame));
-    http_write(r, "data: [DONE]\n\n", 14);
+    speech_put(r, "data: [DONE]\n\n", 14);
+}
+
+/* It is whole, and with its length in it. */
+static bool speech_keep(struct speech *sp)
+{
+    unsigned char head[JABBERTTS_HEAD_MAX];
+    struct take_writer *w = sp->keeping;
+    size_t n = sp->shape == SPEECH_SOUND ? pump_head(sp->pump, head) : 0;
+    sp->keeping = NULL;
+    return takes_end(w, head, n);
 }
 
 static void speech_publish(struct request *r, struct speech *sp)
@@ -420,9 +502,13 @@ static void send_timed(struct request *r, struct speech *sp)
                                  sound, sp->whole.len)
                    : timed_kokoro(&sp->captions, 0, sp->params.return_timestamps, sp->format.type,
                                   sound, sp->whole.len);
-    if (json)
+    if (json) {
         http_reply_json(r, 200, json);
-    else
+        const char *answer = r->reply.status == 200 ? spool_data(&r->reply.body) : NULL;
+        takes_write(sp->keeping, answer, answer ? r->reply.body.len : 0);
+        if (answer && speech_keep(sp))
+            kept_announce(r, sp->take, true);
+    } else
         http_reply_error(r, &(struct api_error){.fault = FAULT_MEMORY,
                                                 .message = "out of memory for an answer"});
     http_ready(r);
@@ -440,6 +526,8 @@ static void send_whole(struct request *r, struct speech *sp)
         send_timed(r, sp);
         return;
     }
+    if (speech_keep(sp))
+        kept_announce(r, sp->take, true);
     spool_done(&r->reply.body);
     r->reply.body = sp->whole;
     spool_init(&sp->whole, &r->server->spool, HTTP_WHOLE_BYTES);
@@ -459,6 +547,7 @@ static void speech_finish(struct request *r, struct speech *sp)
         end_events(r, sp);
     else if (sp->shape == SPEECH_LINES)
         write_line(r, sp, "", 0); /* the last words, which are known when all is made */
+    speech_keep(sp);
     http_write_end(r, false);
 }
 
