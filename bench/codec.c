@@ -96,13 +96,15 @@ static void encode(struct setup *s, int n_run)
 
 static int set_up(struct setup *s, const char *path, int n_thread, struct err *e)
 {
-    struct codec_options o = {KERN_AS_STORED, true, true};
+    struct codec_options o = {true, true};
     int rc;
     s->arena = mem_arena_new((size_t)64 << 20);
     if ((rc = gguf_open(path, &s->file, e)) < 0 || (rc = spec_read(s->file, &s->spec, e)) < 0 ||
         (rc = pool_new(n_thread, &s->pool, e)) < 0 ||
-        (rc = kern_exec_new(NULL, s->pool, &s->exec, e)) < 0 ||
-        (rc = codec_load(s->file, &s->spec.codec, s->exec, &o, s->arena, &s->codec, e)) < 0)
+        (rc = kern_exec_new(NULL, s->pool, &s->exec, e)) < 0)
+        return rc;
+    struct load from = {s->file, "", s->exec, KERN_AS_STORED, s->arena};
+    if ((rc = codec_load(&from, &s->spec.codec, &o, &s->codec, e)) < 0)
         return rc;
     return codec_stream_new(s->codec, &s->stream, e);
 }

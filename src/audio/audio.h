@@ -11,7 +11,11 @@
  * *pcm is freed with mem_free. */
 int audio_decode_file(const char *path, int hz, double max_seconds, float **pcm, size_t *n,
                       struct err *e);
-int audio_decode_memory(const void *data, size_t n_bytes, int hz, double max_seconds, float **pcm,
+struct audio_file { /* a sound file's bytes in memory; borrowed */
+    const void *data;
+    size_t n;
+};
+int audio_decode_memory(const struct audio_file *f, int hz, double max_seconds, float **pcm,
                         size_t *n, struct err *e);
 
 struct audio_sound { /* borrowed */

@@ -359,12 +359,12 @@ int audio_decode_file(const char *path, int hz, double max_seconds, float **pcm,
     return r;
 }
 
-int audio_decode_memory(const void *data, size_t n_bytes, int hz, double max_seconds, float **pcm,
+int audio_decode_memory(const struct audio_file *f, int hz, double max_seconds, float **pcm,
                         size_t *n, struct err *e)
 {
-    if (n_bytes > (size_t)INT64_MAX / 2)
-        return err_set(e, ERR_ARGUMENT, "sound of %zu bytes", n_bytes);
-    struct decoder d = {.hz = hz, .src = {.data = data, .size = n_bytes}};
+    if (f->n > (size_t)INT64_MAX / 2)
+        return err_set(e, ERR_ARGUMENT, "sound of %zu bytes", f->n);
+    struct decoder d = {.hz = hz, .src = {.data = f->data, .size = f->n}};
     int r = decode(&d, max_seconds, pcm, n, e);
     decoder_done(&d);
     return r;
@@ -383,7 +383,8 @@ int audio_resample(const struct audio_sound *from, int hz, float **pcm, size_t *
         wav[HEADER + 2 * i] = (unsigned char)(v & 255);
         wav[HEADER + 2 * i + 1] = (unsigned char)(v >> 8 & 255);
     }
-    int rc = audio_decode_memory(wav, HEADER + 2 * from->n, hz, LIMIT_REFERENCE_SECONDS, pcm, n, e);
+    struct audio_file f = {wav, HEADER + 2 * from->n};
+    int rc = audio_decode_memory(&f, hz, LIMIT_REFERENCE_SECONDS, pcm, n, e);
     mem_free(wav);
     return rc;
 }

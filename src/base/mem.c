@@ -1,4 +1,5 @@
 #include "base/mem.h"
+#include "base/mem_test.h"
 
 #include <stdatomic.h>
 #include <stdint.h>

@@ -33,10 +33,6 @@ void *mem_pages_new(size_t n_bytes);
 void mem_pages_free(void *p, size_t n_bytes);
 void mem_pages_drop(void *p, size_t n_bytes); /* give the backing back; reads as zero again */
 
-/* Tests: let the n-th next mem_try, mem_grow, mem_strndup, arena or pages call fail (and all
- * later ones); -1 switches it off. */
-void mem_fail_after(long n);
-
 /* Resident bytes of this process, and in *whole (may be NULL) those of its address space; 0 where
  * the system does not tell. */
 size_t mem_process_bytes(size_t *whole);

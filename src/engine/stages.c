@@ -90,8 +90,9 @@ static int stages_add_prompt(struct show *s, const struct text_piece *piece, str
     struct prompt p;
     int rc = name ? prepare_voice(s->tts, name, NULL, &ref, &stored, e) : 0;
     prompt_init(&p, m->spec.lm.n_codebook);
+    struct prompt_parts parts = {.refs = ref.clip, .n_ref = ref.n, .text = piece->text};
     if (rc == 0)
-        rc = prompt_build(&p, m->tokenizer, &m->spec.lm, ref.clip, ref.n, piece->text, false, e);
+        rc = prompt_build(&p, m->tokenizer, &m->spec.lm, &parts, e);
     for (int i = 0; rc == 0 && i < p.n_column; i++)
         if ((rc = buf_add_format(&s->out, i ? " %d" : "%d",
                                  (int)p.columns[(size_t)i * (1 + (size_t)p.n_codebook)])) < 0)

@@ -205,10 +205,10 @@ double jabbertts_clip_seconds(const struct jabbertts *tts)
     return seconds < LIMIT_REFERENCE_SECONDS ? seconds : LIMIT_REFERENCE_SECONDS;
 }
 
-int voice_decode(struct jabbertts *tts, const void *data, size_t n_bytes, double max_seconds,
-                 float **pcm, size_t *n, struct err *e)
+int voice_decode(struct jabbertts *tts, const struct audio_file *f, double max_seconds, float **pcm,
+                 size_t *n, struct err *e)
 {
-    return audio_decode_memory(data, n_bytes, jabbertts_sample_rate(tts), max_seconds, pcm, n, e);
+    return audio_decode_memory(f, jabbertts_sample_rate(tts), max_seconds, pcm, n, e);
 }
 
 int jabbertts_voice_from_pcm(struct jabbertts *tts, const float *pcm, size_t n_sample,

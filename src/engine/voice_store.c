@@ -173,27 +173,35 @@ static int store_all_codes(const struct jabbertts_voice *v, struct store_codes *
     return v->n_clip;
 }
 
+struct store_making { /* a voice of recordings, or a consent */
+    struct jabbertts *tts;
+    enum jabbertts_kind kind;
+    bool trim;
+    struct jabbertts_voice *voice; /* NULL: none yet, or none wanted */
+    struct hearing heard;
+};
+
 /* A recording as samples, cut to what fits if that was asked for. */
-static int store_decode(struct jabbertts *tts, enum jabbertts_kind kind,
-                        const struct jabbertts_clip *c, bool trim, float **pcm, size_t *n,
-                        bool *cut, struct err *e)
+static int store_decode(const struct store_making *m, const struct jabbertts_clip *c, float **pcm,
+                        size_t *n, bool *cut, struct err *e)
 {
+    struct jabbertts *tts = m->tts;
+    struct audio_file f = {c->recording, c->n_bytes};
     int hz = jabbertts_sample_rate(tts);
-    bool voice = kind == JABBERTTS_VOICE && tts->model;
+    bool voice = m->kind == JABBERTTS_VOICE && tts->model;
     double longest = voice ? jabbertts_clip_seconds(tts) : LIMIT_REFERENCE_SECONDS;
     if (voice && longest == 0)
         return err_set(e, ERR_UNSUPPORTED,
                        "this model cannot make a voice of a recording: it has "
                        "no codec encoder");
-    int rc = voice_decode(tts, c->recording, c->n_bytes,
-                          trim ? TRIM_SECONDS : LIMIT_REFERENCE_SECONDS, pcm, n, e);
+    int rc = voice_decode(tts, &f, m->trim ? TRIM_SECONDS : LIMIT_REFERENCE_SECONDS, pcm, n, e);
     if (rc < 0)
         return rc;
-    *cut = trim && (double)*n / hz > longest;
+    *cut = m->trim && (double)*n / hz > longest;
     if (*cut)
         *n = audio_cut_at_pause(*pcm, *n, hz, longest);
     rc = audio_check_speech(*pcm, *n, hz, MIN_SECONDS, longest, e);
-    if (rc == ERR_LIMIT && !trim)
+    if (rc == ERR_LIMIT && !m->trim)
         err_set(e, ERR_LIMIT,
                 "the recording is %.1f s long, %s takes at most %.1f s; send a shorter one, or "
                 "trim=true to have it cut at a pause",
@@ -217,7 +225,8 @@ static int store_hear(struct jabbertts *tts, const struct jabbertts_clip *c, str
     struct hearing h;
     float *pcm, both[2][EAR_PRINT];
     size_t n, kept = (size_t)(c->seconds * EAR_HZ);
-    int rc = audio_decode_memory(c->recording, c->n_bytes, EAR_HZ, TRIM_SECONDS, &pcm, &n, e);
+    struct audio_file f = {c->recording, c->n_bytes};
+    int rc = audio_decode_memory(&f, EAR_HZ, TRIM_SECONDS, &pcm, &n, e);
     if (rc < 0)
         return rc;
     rc = hearing_of(tts->all, pcm, n < kept ? n : kept, &h, e);
@@ -305,14 +314,6 @@ static double store_try(struct jabbertts *tts, const struct jabbertts_voice *v,
     return rc == 0 && h.has_print ? ear_likeness(h.print, heard->print) : -1;
 }
 
-struct store_making { /* a voice of recordings, or a consent */
-    struct jabbertts *tts;
-    enum jabbertts_kind kind;
-    bool trim;
-    struct jabbertts_voice *voice; /* NULL: none yet, or none wanted */
-    struct hearing heard;
-};
-
 /* A recording joins the voice; c->seconds is set. */
 static int store_add_clip(struct store_making *m, struct jabbertts_clip *c, struct err *e)
 {
@@ -321,7 +322,7 @@ static int store_add_clip(struct store_making *m, struct jabbertts_clip *c, stru
     float *pcm;
     size_t n;
     bool cut = false;
-    int rc = store_decode(tts, m->kind, c, m->trim, &pcm, &n, &cut, e);
+    int rc = store_decode(m, c, &pcm, &n, &cut, e);
     if (rc < 0)
         return rc;
     c->seconds = (double)n / jabbertts_sample_rate(tts);
@@ -461,7 +462,8 @@ static int store_encode_clip(struct jabbertts *tts, const struct store_copy_clip
 {
     float *pcm;
     size_t n;
-    int rc = voice_decode(tts, c->data, c->n, TRIM_SECONDS, &pcm, &n, e);
+    struct audio_file f = {c->data, c->n};
+    int rc = voice_decode(tts, &f, TRIM_SECONDS, &pcm, &n, e);
     if (rc < 0)
         return rc;
     size_t kept = (size_t)(c->seconds * jabbertts_sample_rate(tts)) + 1;

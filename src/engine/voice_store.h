@@ -40,8 +40,8 @@ int voice_set_clip(struct jabbertts_voice *v, int i, const char *text, const int
 int voice_join(struct jabbertts_voice *v, struct jabbertts_voice *more, struct err *e);
 
 /* voice.c: a recording to a voice.  text "": no transcript. */
-int voice_decode(struct jabbertts *tts, const void *data, size_t n_bytes, double max_seconds,
-                 float **pcm, size_t *n, struct err *e);
+int voice_decode(struct jabbertts *tts, const struct audio_file *f, double max_seconds, float **pcm,
+                 size_t *n, struct err *e);
 int voice_encode(struct jabbertts *tts, const float *pcm, size_t n, const char *text,
                  struct jabbertts_voice **ret, struct err *e);
 

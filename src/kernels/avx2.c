@@ -88,19 +88,19 @@ INLINE void sums_q4(int R, const uint8_t *w, const struct q_row *x, size_t b, __
     }
 }
 
-INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const uint16_t *ws,
-                    const struct q_row *x, size_t b, float (*y)[KERN_PANEL])
+INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const struct q_row *x, size_t b,
+                    float (*y)[KERN_PANEL])
 {
     __m256i acc[4][2];
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++)
         acc[r][0] = acc[r][1] = _mm256_set1_epi32(type == KERN_Q4_0 ? x[r].sum[b] : 0);
     if (type == KERN_Q8_0)
-        sums_q8(R, w, x, b, acc);
+        sums_q8(R, Q_CODES(w), x, b, acc);
     else
-        sums_q4(R, w, x, b, acc);
-    __m256 s0 = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)ws));
-    __m256 s1 = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(ws + 8)));
+        sums_q4(R, Q_CODES(w), x, b, acc);
+    __m256 s0 = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)w));
+    __m256 s1 = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(w + 16)));
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++) {
         __m256 s = _mm256_broadcast_ss(x[r].scale + b);

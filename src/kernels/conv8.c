@@ -188,7 +188,7 @@ static void look_at_row(const struct conv8_rows_job *r, int row)
     if (call->raw && row >= r->n_old) {
         const float *raw = call->raw + (size_t)(row - r->n_old) * (size_t)c->n_in;
         for (int i = 0; i < c->n_in; i += n)
-            r->ops->snake(raw + i, call->alpha, call->inv, n, in + i);
+            r->ops->snake(raw + i, call->slopes->alpha, call->slopes->inv, n, in + i);
     }
     r->top[row] = c->ops->top(in, (size_t)c->n_in);
 }

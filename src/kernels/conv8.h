@@ -56,7 +56,8 @@ struct conv8_call {
     /* raw not NULL: the last n_piece * n_row * stride rows of in are made first, as kern_snake of
      * raw, which has as many and may be those rows themselves.  Not with a stride larger than
      * n_tap. */
-    const float *raw, *alpha, *inv;
+    const float *raw;
+    const struct kern_slopes *slopes;
 };
 size_t conv8_work_bytes(const struct conv8 *c, int n_piece);
 void conv8_run(struct kern_exec *x, const struct conv8 *c, const struct conv8_call *call);

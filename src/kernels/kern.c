@@ -487,13 +487,15 @@ int kern_linear_init(struct kern_linear *l, const struct kern_exec *x, const str
 struct kern_rows_job {
     void (*row)(const struct kern_rows_job *j, int r);
     const struct kern_exec *x;
-    const float *in, *a, *b;
+    const float *in;
     float *out;
-    float eps;
-    int n_row, n, n_tap, step;
-    size_t stride;
+    int n_row, n, step; /* n: floats of a row */
+    const struct kern_norm *norm;
+    const struct kern_filter *filter;
+    const struct kern_slopes *slopes;
+    const struct kern_heads *heads; /* in the place of in and out */
+    const float *table;
     const int32_t *position;
-    int n_head, head_dim;
     bool quantize;
 };
 
@@ -568,8 +570,8 @@ static void row_prepare(const struct kern_rows_job *j, int r)
 {
     size_t n = (size_t)j->n, at = (size_t)r * n;
     const float *in = j->in + at;
-    if (j->a) {
-        j->x->ops->rms_norm(in, j->a, j->eps, j->n, j->x->normed + at);
+    if (j->norm) {
+        j->x->ops->rms_norm(in, j->norm->w, j->norm->eps, j->n, j->x->normed + at);
         in = j->x->normed + at;
     }
     if (j->quantize)
@@ -599,13 +601,9 @@ void kern_linear_run(struct kern_exec *x, const struct kern_linear *l, const str
         part.n_row = c->n_row - r < step ? c->n_row - r : step;
         part.in = c->in + (size_t)r * (size_t)stride * (size_t)l->n_in;
         part.out = c->out + (size_t)r * out_stride;
-        struct kern_rows_job j = {row_prepare,
-                                  .in = part.in,
-                                  .a = c->norm,
-                                  .eps = c->norm_eps,
-                                  .n_row = (part.n_row - 1) * stride + reach + 1,
-                                  .n = l->n_in,
-                                  .quantize = is_q(l->type)};
+        struct kern_rows_job j = {row_prepare,     .in = part.in,
+                                  .norm = c->norm, .n_row = (part.n_row - 1) * stride + reach + 1,
+                                  .n = l->n_in,    .quantize = is_q(l->type)};
         kern_run_rows(x, &j, (size_t)l->n_in);
         if (c->norm)
             part.in = x->normed;
@@ -618,46 +616,48 @@ void kern_linear_run(struct kern_exec *x, const struct kern_linear *l, const str
 static void row_rms_norm(const struct kern_rows_job *j, int r)
 {
     size_t at = (size_t)r * (size_t)j->n;
-    j->x->ops->rms_norm(j->in + at, j->a, j->eps, j->n, j->out + at);
+    j->x->ops->rms_norm(j->in + at, j->norm->w, j->norm->eps, j->n, j->out + at);
 }
 
-void kern_rms_norm(struct kern_exec *x, const float *in, const float *w, float eps, int n_row,
-                   int n, float *out)
+void kern_rms_norm(struct kern_exec *x, const struct kern_norm *m, const float *in, int n_row,
+                   float *out)
 {
-    struct kern_rows_job j = {row_rms_norm,   .in = in, .a = w,    .eps = eps,
-                              .n_row = n_row, .n = n,   .out = out};
-    kern_run_rows(x, &j, (size_t)n);
+    struct kern_rows_job j = {row_rms_norm,   .norm = m, .in = in,
+                              .n_row = n_row, .n = m->n, .out = out};
+    kern_run_rows(x, &j, (size_t)m->n);
+}
+
+static size_t heads_floats(const struct kern_heads *h)
+{
+    return (size_t)h->n_head * (size_t)h->head_dim;
 }
 
 static void row_head_norm(const struct kern_rows_job *j, int r)
 {
-    float *p = j->out + (size_t)r * j->stride;
-    for (int h = 0; h < j->n_head; h++, p += j->head_dim)
-        j->x->ops->rms_norm(p, j->a, j->eps, j->head_dim, p);
+    const struct kern_heads *h = j->heads;
+    float *p = h->p + (size_t)r * h->stride;
+    for (int i = 0; i < h->n_head; i++, p += h->head_dim)
+        j->x->ops->rms_norm(p, j->norm->w, j->norm->eps, h->head_dim, p);
 }
 
-void kern_head_norm(struct kern_exec *x, float *p, const float *w, float eps, int n_row,
-                    size_t row_stride, int n_head, int head_dim)
+void kern_head_norm(struct kern_exec *x, const struct kern_norm *m, const struct kern_heads *h)
 {
-    struct kern_rows_job j = {row_head_norm,    .out = p,
-                              .a = w,           .eps = eps,
-                              .n_row = n_row,   .stride = row_stride,
-                              .n_head = n_head, .head_dim = head_dim};
-    kern_run_rows(x, &j, (size_t)n_head * (size_t)head_dim);
+    struct kern_rows_job j = {row_head_norm, .norm = m, .heads = h, .n_row = h->n_row};
+    kern_run_rows(x, &j, heads_floats(h));
 }
 
 static void row_layer_norm(const struct kern_rows_job *j, int r)
 {
     size_t at = (size_t)r * (size_t)j->n;
-    j->x->ops->layer_norm(j->in + at, j->a, j->b, j->eps, j->n, j->out + at);
+    j->x->ops->layer_norm(j->in + at, j->norm->w, j->norm->b, j->norm->eps, j->n, j->out + at);
 }
 
-void kern_layer_norm(struct kern_exec *x, const float *in, const float *w, const float *b,
-                     float eps, int n_row, int n, float *out)
+void kern_layer_norm(struct kern_exec *x, const struct kern_norm *m, const float *in, int n_row,
+                     float *out)
 {
-    struct kern_rows_job j = {row_layer_norm, .in = in,       .a = w, .b = b,
-                              .eps = eps,     .n_row = n_row, .n = n, .out = out};
-    kern_run_rows(x, &j, (size_t)n);
+    struct kern_rows_job j = {row_layer_norm, .norm = m, .in = in,
+                              .n_row = n_row, .n = m->n, .out = out};
+    kern_run_rows(x, &j, (size_t)m->n);
 }
 
 static void row_silu_mul(const struct kern_rows_job *j, int r)
@@ -699,29 +699,30 @@ void kern_tanh(struct kern_exec *x, float *p, size_t n)
 static void row_snake(const struct kern_rows_job *j, int r)
 {
     size_t at = (size_t)r * (size_t)j->n;
-    j->x->ops->snake(j->in + at, j->a, j->b, j->n, j->out + at);
+    j->x->ops->snake(j->in + at, j->slopes->alpha, j->slopes->inv, j->n, j->out + at);
 }
 
-void kern_snake(struct kern_exec *x, const float *in, const float *alpha, const float *inv,
-                int n_row, int n_channel, float *out)
+void kern_snake(struct kern_exec *x, const struct kern_slopes *s, const float *in, int n_row,
+                float *out)
 {
-    struct kern_rows_job j = {row_snake,      .in = in,       .a = alpha, .b = inv,
-                              .n_row = n_row, .n = n_channel, .out = out};
-    kern_run_rows(x, &j, (size_t)n_channel * 2);
+    struct kern_rows_job j = {row_snake,      .slopes = s,       .in = in,
+                              .n_row = n_row, .n = s->n_channel, .out = out};
+    kern_run_rows(x, &j, (size_t)s->n_channel * 2);
 }
 
 static void row_depthwise(const struct kern_rows_job *j, int r)
 {
     size_t at = (size_t)r * (size_t)j->n;
-    j->x->ops->depthwise(j->in + at, j->a, j->b, j->n, j->n_tap, j->out + at);
+    const struct kern_filter *f = j->filter;
+    j->x->ops->depthwise(j->in + at, f->w, f->bias, f->n_channel, f->n_tap, j->out + at);
 }
 
-void kern_depthwise(struct kern_exec *x, const float *in, const float *w, const float *bias,
-                    int n_row, int n_channel, int n_tap, float *out)
+void kern_depthwise(struct kern_exec *x, const struct kern_filter *f, const float *in, int n_row,
+                    float *out)
 {
-    struct kern_rows_job j = {row_depthwise,  .in = in,       .a = w,         .b = bias,
-                              .n_row = n_row, .n = n_channel, .n_tap = n_tap, .out = out};
-    kern_run_rows(x, &j, (size_t)n_channel * (size_t)n_tap);
+    struct kern_rows_job j = {row_depthwise,  .filter = f,       .in = in,
+                              .n_row = n_row, .n = f->n_channel, .out = out};
+    kern_run_rows(x, &j, (size_t)f->n_channel * (size_t)f->n_tap);
 }
 
 /* --- rotary positions --- */
@@ -748,18 +749,18 @@ void kern_rope_table(float base, int head_dim, int n_position, float *table)
 
 static void row_rope(const struct kern_rows_job *j, int r)
 {
-    j->x->ops->rope(j->out + (size_t)r * j->stride,
-                    j->a + (size_t)j->position[r] * (size_t)j->head_dim, j->n_head, j->head_dim);
+    const struct kern_heads *h = j->heads;
+    j->x->ops->rope(h->p + (size_t)r * h->stride,
+                    j->table + (size_t)j->position[r] * (size_t)h->head_dim, h->n_head,
+                    h->head_dim);
 }
 
-void kern_rope(struct kern_exec *x, float *p, const float *table, const int32_t *position,
-               int n_row, size_t row_stride, int n_head, int head_dim)
+void kern_rope(struct kern_exec *x, const struct kern_heads *h, const float *table,
+               const int32_t *position)
 {
-    struct kern_rows_job j = {row_rope,         .out = p,
-                              .a = table,       .position = position,
-                              .n_row = n_row,   .stride = row_stride,
-                              .n_head = n_head, .head_dim = head_dim};
-    kern_run_rows(x, &j, (size_t)n_head * (size_t)head_dim);
+    struct kern_rows_job j = {row_rope, .heads = h, .table = table, .position = position,
+                              .n_row = h->n_row};
+    kern_run_rows(x, &j, heads_floats(h));
 }
 
 /* --- attention --- */
@@ -804,9 +805,8 @@ void kern_kv_store(struct kern_exec *x, const struct kern_kv *kv, int position, 
 
 struct attend_job {
     struct kern_exec *x;
-    const float *q;
-    size_t q_stride;
-    int n_head, n_row, step; /* step: rows of a task */
+    const struct kern_heads *q;
+    int step; /* rows of a task */
     const struct kern_attend_row *rows;
     float *out;
 };
@@ -814,35 +814,35 @@ struct attend_job {
 static void attend_task(void *arg, int i, int i_thread)
 {
     const struct attend_job *j = arg;
-    const struct kern_kv *kv = j->rows[0].kv;
-    size_t d = (size_t)kv->head_dim, out_stride = (size_t)j->n_head * d;
-    int h = i % kv->n_head, r = i / kv->n_head * j->step, n_q = j->n_head / kv->n_head;
-    size_t first = (size_t)h * (size_t)n_q * d;
-    struct kern_attend_task t = {j->q + (size_t)r * j->q_stride + first,
+    const struct kern_heads *q = j->q;
+    int n_kv_head = j->rows[0].kv->n_head, n_q = q->n_head / n_kv_head;
+    int h = i % n_kv_head, r = i / n_kv_head * j->step;
+    size_t first = (size_t)h * (size_t)n_q * (size_t)q->head_dim, out_stride = heads_floats(q);
+    struct kern_attend_task t = {q->p + (size_t)r * q->stride + first,
                                  j->out + (size_t)r * out_stride + first,
-                                 j->q_stride,
+                                 q->stride,
                                  out_stride,
                                  n_q,
                                  h,
-                                 j->n_row - r < j->step ? j->n_row - r : j->step,
+                                 q->n_row - r < j->step ? q->n_row - r : j->step,
                                  j->rows + r};
     (void)i_thread;
     j->x->ops->attend(&t);
 }
 
-void kern_attend(struct kern_exec *x, const float *q, size_t q_stride, int n_head,
-                 const struct kern_attend_row *rows, int n_row, float *out)
+void kern_attend(struct kern_exec *x, const struct kern_heads *q,
+                 const struct kern_attend_row *rows, float *out)
 {
-    struct attend_job j = {x, q, q_stride, n_head, n_row, 1, rows, out};
-    if (n_row > 1 && rows[0].kv == rows[1].kv)
+    struct attend_job j = {x, q, 1, rows, out};
+    if (q->n_row > 1 && rows[0].kv == rows[1].kv)
         j.step = 2;
-    for (int r = 0; r < n_row; r++) {
+    for (int r = 0; r < q->n_row; r++) {
         const struct kern_kv *kv = rows[r].kv;
         double seen = rows[r].last - rows[r].first + 1;
-        kern_exec_count(x, seen * n_head * kv->head_dim * 2,
+        kern_exec_count(x, seen * q->n_head * kv->head_dim * 2,
                         r % j.step ? 0
                                    : seen * kv->n_head * 2 *
                                          (double)kern_kv_row_bytes(kv->type, kv->head_dim));
     }
-    pool_run(x->pool, attend_task, &j, (n_row + j.step - 1) / j.step * rows[0].kv->n_head);
+    pool_run(x->pool, attend_task, &j, (q->n_row + j.step - 1) / j.step * rows[0].kv->n_head);
 }

@@ -101,6 +101,13 @@ struct kern_source {
 int kern_linear_init(struct kern_linear *l, const struct kern_exec *x, const struct kern_source *s,
                      enum kern_type type, struct mem_arena *arena, struct err *e);
 
+struct kern_norm {  /* of rows n long, or of heads n long */
+    const float *w; /* [n] */
+    const float *b; /* [n]; kern_layer_norm alone has one */
+    float eps;
+    int n;
+};
+
 enum kern_epilogue {
     KERN_STORE, /* out = y */
     KERN_ADD    /* out += scale * y; scale [n_out] or NULL for 1 */
@@ -115,8 +122,7 @@ struct kern_call { /* the run-time half of the op; zero what is unused, stride a
     int stride, dilation;
     enum kern_epilogue epilogue;
     const float *scale;
-    const float *norm; /* [n_in] or NULL: in goes through kern_rms_norm first; one tap only */
-    float norm_eps;
+    const struct kern_norm *norm; /* not NULL: in goes through kern_rms_norm first; one tap only */
 };
 void kern_linear_run(struct kern_exec *x, const struct kern_linear *l, const struct kern_call *c);
 
@@ -126,37 +132,52 @@ typedef void (*kern_probe)(void *cookie, const struct kern_linear *l, const stru
 void kern_exec_set_probe(struct kern_exec *x, kern_probe probe, void *cookie);
 
 /* Depthwise causal convolution: out[t, c] = bias[c] + sum_j w[j, c] * in[t + j, c].
- * in [T + n_tap - 1, C], w [n_tap, C], bias [C] or NULL, out [T, C]. */
-void kern_depthwise(struct kern_exec *x, const float *in, const float *w, const float *bias,
-                    int n_row, int n_channel, int n_tap, float *out);
+ * in [T + n_tap - 1, C], out [T, C]. */
+struct kern_filter {
+    const float *w;    /* [n_tap, C] */
+    const float *bias; /* [C] or NULL */
+    int n_channel, n_tap;
+};
+void kern_depthwise(struct kern_exec *x, const struct kern_filter *f, const float *in, int n_row,
+                    float *out);
 
 /* --- norms and activations ------------------------------------------------------------------ */
 
+/* Rows of heads: row r begins at p + r * stride and holds n_head heads of head_dim floats. */
+struct kern_heads {
+    float *p;
+    size_t stride;
+    int n_row, n_head, head_dim;
+};
+
 /* out[r, :] = in[r, :] / sqrt(mean(in[r, :]^2) + eps) * w.  in may be out.  Rows are contiguous. */
-void kern_rms_norm(struct kern_exec *x, const float *in, const float *w, float eps, int n_row,
-                   int n, float *out);
-/* The same for each head of rows that hold n_head heads, row r at p + r * row_stride, in place
- * (qk-norm). */
-void kern_head_norm(struct kern_exec *x, float *p, const float *w, float eps, int n_row,
-                    size_t row_stride, int n_head, int head_dim);
-void kern_layer_norm(struct kern_exec *x, const float *in, const float *w, const float *b,
-                     float eps, int n_row, int n, float *out);
+void kern_rms_norm(struct kern_exec *x, const struct kern_norm *m, const float *in, int n_row,
+                   float *out);
+/* The same for each head, in place (qk-norm); m->n is head_dim. */
+void kern_head_norm(struct kern_exec *x, const struct kern_norm *m, const struct kern_heads *h);
+/* out[r, :] = (in[r, :] - mean) / sqrt(variance + eps) * w + b, mean and variance of the row. */
+void kern_layer_norm(struct kern_exec *x, const struct kern_norm *m, const float *in, int n_row,
+                     float *out);
 /* in [T, 2F]: out[t, f] = silu(in[t, f]) * in[t, F + f] */
 void kern_silu_mul(struct kern_exec *x, const float *in, int n_row, int n, float *out);
 void kern_gelu(struct kern_exec *x, float *p, size_t n); /* 0.5 v (1 + erf(v / sqrt 2)) */
 void kern_tanh(struct kern_exec *x, float *p, size_t n);
-/* out = in + sin(alpha in)^2 * inv[c], inv = 1 / (alpha + 1e-9), per channel; in may be out. */
-void kern_snake(struct kern_exec *x, const float *in, const float *alpha, const float *inv,
-                int n_row, int n_channel, float *out);
+/* out = in + sin(alpha[c] in)^2 * inv[c]; in may be out. */
+struct kern_slopes {
+    const float *alpha, *inv; /* [n_channel]; inv = 1 / (alpha + 1e-9) */
+    int n_channel;
+};
+void kern_snake(struct kern_exec *x, const struct kern_slopes *s, const float *in, int n_row,
+                float *out);
 
 /* --- rotary positions and attention ---------------------------------------------------------- */
 
 /* Fill table [n_position, head_dim/2, 2] with bfloat16-rounded cos and sin as golden README's
  * recipe says (exponent and angle in float32, power in double). */
 void kern_rope_table(float base, int head_dim, int n_position, float *table);
-/* Rotate neighbouring pairs of n_head heads in each row; row r stands at position[r]. */
-void kern_rope(struct kern_exec *x, float *p, const float *table, const int32_t *position,
-               int n_row, size_t row_stride, int n_head, int head_dim);
+/* Rotate the neighbouring pairs of each head, in place; row r stands at position[r]. */
+void kern_rope(struct kern_exec *x, const struct kern_heads *h, const float *table,
+               const int32_t *position);
 
 /* Keys and values of one sequence in one layer: two arrays [n_head, capacity, head_dim] of type
  * f32, f16 or q8_0.  A ring: position p lives at p % capacity.  A row of q8_0 has its halves first:
@@ -179,9 +200,8 @@ struct kern_attend_row {
     int first, last; /* attends to positions first..last inclusive; last - first < capacity */
 };
 /* out[r, h, :] = sum_p softmax_p(q[r, h] . k[p, h / (H / K)] / sqrt(D)) v[p, ...]
- * All rows' caches have the same K and D.  q: row r at q + r * q_stride, [n_head, head_dim];
- * out [n_row, n_head * head_dim]. */
-void kern_attend(struct kern_exec *x, const float *q, size_t q_stride, int n_head,
-                 const struct kern_attend_row *rows, int n_row, float *out);
+ * All rows' caches have the same K and D.  rows [q->n_row], out [n_row, n_head * head_dim]. */
+void kern_attend(struct kern_exec *x, const struct kern_heads *q,
+                 const struct kern_attend_row *rows, float *out);
 
 #endif

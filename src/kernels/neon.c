@@ -14,8 +14,8 @@ static size_t peak_neon(size_t n);
 
 /* sdot adds four products of signed bytes to 32 bits; q4_0's codes are taken as they are and the
  * sums start at -8 * sum(x). */
-INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const uint16_t *ws,
-                    const struct q_row *x, size_t b, float (*y)[KERN_PANEL])
+INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const struct q_row *x, size_t b,
+                    float (*y)[KERN_PANEL])
 {
     int32x4_t acc[4][4];
 #pragma GCC unroll 4
@@ -28,7 +28,7 @@ INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const uint16_t
         int8x16_t v[4];
 #pragma GCC unroll 4
         for (int o = 0; o < 4; o++) {
-            uint8x16_t u = vld1q_u8(w + (type == KERN_Q8_0 ? g : g / 2) * 64 + o * 16);
+            uint8x16_t u = vld1q_u8(Q_CODES(w) + (type == KERN_Q8_0 ? g : g / 2) * 64 + o * 16);
             if (type == KERN_Q4_0)
                 u = g % 2 ? vshrq_n_u8(u, 4) : vandq_u8(u, vdupq_n_u8(15));
             v[o] = vreinterpretq_s8_u8(u);
@@ -45,7 +45,8 @@ INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const uint16_t
     }
 #pragma GCC unroll 4
     for (int o = 0; o < 4; o++) {
-        float32x4_t s = vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(ws + o * 4)));
+        uint16x4_t half = vld1_u16((const uint16_t *)(const void *)w + o * 4);
+        float32x4_t s = vcvt_f32_f16(vreinterpret_f16_u16(half));
 #pragma GCC unroll 4
         for (int r = 0; r < R; r++)
             vst1q_f32(y[r] + o * 4, vfmaq_f32(vld1q_f32(y[r] + o * 4), vcvtq_f32_s32(acc[r][o]),

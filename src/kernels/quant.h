@@ -25,22 +25,24 @@ struct q_row {          /* one quantized row, from the tap on */
  * none 21.8 ms, 512 bytes 17.9, 1024 16.9, 2048 16.6, 4096 16.9. */
 #define Q_AHEAD 2048
 
-/* y[r] += block b of one panel, codes w and scales ws, times block b of R rows. */
-INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const uint16_t *ws,
-                    const struct q_row *x, size_t b, float (*y)[KERN_PANEL]);
+/* y[r] += block b of one panel, which stands at w, times block b of R rows. */
+INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const struct q_row *x, size_t b,
+                    float (*y)[KERN_PANEL]);
+#define Q_CODES(w) ((w) + 2 * KERN_PANEL) /* of a block, behind its scales */
 #ifndef KERN_Q_BLOCK
-INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const uint16_t *ws,
-                    const struct q_row *x, size_t b, float (*y)[KERN_PANEL])
+INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const struct q_row *x, size_t b,
+                    float (*y)[KERN_PANEL])
 {
-    v16 scale = from_f16(ws);
+    v16 scale = from_f16((const uint16_t *)(const void *)w);
+    const uint8_t *codes = Q_CODES(w);
     for (int r = 0; r < R; r++) {
         const int8_t *q = x[r].q + b * KERN_BLOCK;
         int32_t acc[KERN_PANEL] = {0};
         for (int i = 0; i < KERN_BLOCK; i++)
             for (int o = 0; o < KERN_PANEL; o++) {
                 int g = i / 4, at = o * 4 + i % 4;
-                int code = type == KERN_Q8_0 ? (int8_t)w[g * 64 + at]
-                                             : (w[g / 2 * 64 + at] >> (g % 2 * 4) & 15) - 8;
+                int code = type == KERN_Q8_0 ? (int8_t)codes[g * 64 + at]
+                                             : (codes[g / 2 * 64 + at] >> (g % 2 * 4) & 15) - 8;
                 acc[o] += code * q[i];
             }
         v16i sums;
@@ -80,7 +82,7 @@ INLINE void q_tile(enum kern_type type, int R, const struct kern_tile *t, int pa
                 for (size_t i = 0; i < block; i += 64)
                     __builtin_prefetch(w + Q_AHEAD + i);
             }
-            q_block(type, R, w + 2 * KERN_PANEL, (const uint16_t *)(const void *)w, x, b, y);
+            q_block(type, R, w, x, b, y);
             if (R > 2)
                 __asm__("" : : "r"(y) : "memory"); /* nor keep a second copy of them */
         }

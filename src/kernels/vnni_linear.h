@@ -4,8 +4,8 @@
  * Weights are made unsigned by an offset (128, or q4_0's own 8), so every sum starts at
  * -offset * sum(x); it cannot overflow. */
 
-INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const uint16_t *ws,
-                    const struct q_row *x, size_t b, float (*y)[KERN_PANEL])
+INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const struct q_row *x, size_t b,
+                    float (*y)[KERN_PANEL])
 {
     const vnni flip = vnni_set1_8(-128), low = vnni_set1_8(15);
     vnni acc[4][VNNI_PANEL];
@@ -15,7 +15,7 @@ INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const uint16_t
             acc[r][h] = vnni_set1_32((type == KERN_Q8_0 ? -128 : -8) * x[r].sum[b]);
 #pragma GCC unroll 8
     for (int g = 0; g < 8; g++) {
-        const uint8_t *p = w + (type == KERN_Q8_0 ? g : g / 2) * 64;
+        const uint8_t *p = Q_CODES(w) + (type == KERN_Q8_0 ? g : g / 2) * 64;
         vnni v[VNNI_PANEL];
 #pragma GCC unroll 2
         for (int h = 0; h < VNNI_PANEL; h++) {
@@ -35,7 +35,7 @@ INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const uint16_t
                 acc[r][h] = vnni_dpbusd(acc[r][h], v[h], in);
         }
     }
-    v16 scale = from_f16(ws);
+    v16 scale = from_f16((const uint16_t *)(const void *)w);
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++) {
         v16i sums;

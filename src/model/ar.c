@@ -178,7 +178,8 @@ static int32_t draw_token(struct lm *m, struct ar *a)
     int32_t prev[1 + LIMIT_CODEBOOKS];
     int n = ar_slow_window(a->history, a->n_frame, a->n_codebook, prev);
     tokens_to_rows(m, prev, n);
-    sampler_probs(a->logits, lm_n_head_row(m), prev, n, &a->params.sampling, a->scratch, a->probs);
+    struct sampler_window w = {prev, n};
+    sampler_probs(a->logits, lm_n_head_row(m), &w, &a->params.sampling, a->scratch, a->probs);
     double u = sampler_uniform(a->params.seed, a->params.stream, (uint32_t)a->n_frame, 0);
     return lm_head_token(m, sampler_draw(a->probs, lm_n_head_row(m), u));
 }
@@ -189,7 +190,8 @@ static int32_t draw_code(struct lm *m, struct ar *a, int k, const float *logits)
     int n = ar_fast_window(a->history, a->n_frame, a->n_codebook, k, prev),
         c = lm_n_candidate(m, k);
     memcpy(a->logits, logits, (size_t)c * sizeof *logits);
-    sampler_probs(a->logits, c, prev, n, &a->params.sampling, a->scratch, a->probs);
+    struct sampler_window w = {prev, n};
+    sampler_probs(a->logits, c, &w, &a->params.sampling, a->scratch, a->probs);
     double u = sampler_uniform(a->params.seed, a->params.stream, (uint32_t)a->n_frame, (uint32_t)k);
     return sampler_draw(a->probs, c, u);
 }

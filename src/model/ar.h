@@ -30,21 +30,31 @@ struct prompt_reference {
     const int32_t *codes; /* [Q, n_frame] */
     int n_frame;
 };
-/* <|interleave|>, each reference, then the text.  Text is untrusted: special tokens in it are
- * neutral, unless specials (tests of the reference behaviour). */
+struct prompt_parts {
+    const struct prompt_reference *refs;
+    int n_ref;
+    const char *text;
+    /* Text is untrusted: special tokens in it are read as ordinary text, unless this is set, which
+     * only tests against the original program do. */
+    bool specials;
+};
+/* <|interleave|>, each reference, then the text. */
 int prompt_build(struct prompt *p, const struct tokenizer *t, const struct spec_lm *s,
-                 const struct prompt_reference *refs, int n_ref, const char *text, bool specials,
-                 struct err *e);
+                 const struct prompt_parts *parts, struct err *e);
 
 /* --- sampler ---------------------------------------------------------------------------------- */
 
 struct sampler_params {
     float temperature, top_p, repetition_penalty;
 };
+/* What the repetition penalty looks at: indices into the logits; those outside are ignored. */
+struct sampler_window {
+    const int32_t *index; /* [n] */
+    int n;
+};
 /* Probabilities after penalty, top-p and temperature, in the reference's order.
- * logits [n] are changed; prev [n_prev] are indices into logits (others are ignored);
- * probs [n], scratch [2 n]. */
-void sampler_probs(float *logits, int n, const int32_t *prev, int n_prev,
+ * logits [n] are changed; w NULL: no penalty; probs [n], scratch [2 n]. */
+void sampler_probs(float *logits, int n, const struct sampler_window *w,
                    const struct sampler_params *p, uint64_t *scratch, float *probs);
 /* Uniform number in [0, 1) that depends only on its arguments (counter-based generator). */
 double sampler_uniform(uint64_t seed, uint32_t stream, uint32_t frame, uint32_t codebook);

@@ -2,6 +2,7 @@
 #include <limits.h>
 #include <string.h>
 #include "model/codec_parts.h"
+#include "model/model_test.h"
 
 #define STREAM_ARENA   ((size_t)64 << 10)
 #define ENCODING_ARENA ((size_t)1 << 20)
@@ -9,17 +10,16 @@
 
 /* --- loading ---------------------------------------------------------------------------------- */
 
-int codec_load(const struct gguf *g, const struct spec_codec *s, struct kern_exec *x,
-               const struct codec_options *o, struct mem_arena *arena, struct codec **ret,
-               struct err *e)
+int codec_load(const struct load *from, const struct spec_codec *s, const struct codec_options *o,
+               struct codec **ret, struct err *e)
 {
-    struct codec *c = mem_arena_array(arena, 1, sizeof *c);
+    struct codec *c = mem_arena_array(from->arena, 1, sizeof *c);
     if (!c)
         return err_set(e, ERR_MEMORY, "no memory for the codec");
     c->s = *s;
-    int r = codec_weights_load(c, g, o, x, arena, e);
+    int r = codec_weights_load(c, from, o, e);
     if (r == 0 && c->has_decoder)
-        r = codec_work_init(&c->work, &c->dec, arena, e);
+        r = codec_work_init(&c->work, &c->dec, from->arena, e);
     if (r == 0)
         *ret = c;
     return r;
@@ -96,11 +96,6 @@ void codec_stream_reset(struct codec_stream *s)
         transformer_kv_reset(s->carry.kv[i]);
 }
 
-int codec_stream_frames(const struct codec_stream *s)
-{
-    return s->carry.n_frame;
-}
-
 bool codec_stream_is_finite(const struct codec_stream *s)
 {
     return !s->carry.broken;
@@ -116,8 +111,8 @@ static void decode_latent(struct codec_pass *p, const int32_t *codes, size_t cod
 {
     struct codec *c = p->c;
     int n_latent = c->s.latent_dim;
-    rvq_decode(c->book, c->s.n_codebook, codes, codes_stride, p->n_row, p->w->x, p->w->mid,
-               p->exec);
+    struct rvq_space space = {p->w->mid, p->exec};
+    rvq_decode(&c->rvq, codes, codes_stride, p->n_row, p->w->x, &space);
     codec_show(p, n_latent, "zq");
     codec_run_stack(p, &p->chain->latent);
     codec_show(p, n_latent, "post");
@@ -144,8 +139,8 @@ static void decode_frame(struct codec_pass *p, float *pcm)
     int n_block = p->c->s.n_rate;
     for (int i = d->n_whole; i < n_block; i++)
         decode_block(p, i);
-    kern_snake(p->exec, p->w->x, d->snake.alpha, d->snake.inv, p->n_row, d->snake.n, p->w->x);
-    codec_show(p, d->snake.n, "dec.%d", n_block + 1);
+    kern_snake(p->exec, &d->snake, p->w->x, p->n_row, p->w->x);
+    codec_show(p, d->snake.n_channel, "dec.%d", n_block + 1);
     codec_run_conv(p, &d->conv_out);
     codec_show(p, 1, "dec.%d", n_block + 2);
     if (!kern_all_finite(p->w->x, (size_t)p->n_row)) /* tanh would make ones of infinities */
@@ -270,8 +265,8 @@ static void encode_steps(struct codec_pass *p, const float *pcm, size_t n_sample
     memcpy(p->w->x, p->w->hold, n_hold * (size_t)n_frame * sizeof *p->w->x);
     for (int i = n->n_whole; i < n_block; i++)
         encode_block(p, i);
-    kern_snake(p->exec, p->w->x, n->snake.alpha, n->snake.inv, p->n_row, n->snake.n, p->w->x);
-    codec_show(p, n->snake.n, "enc.%d", n_block + 1);
+    kern_snake(p->exec, &n->snake, p->w->x, p->n_row, p->w->x);
+    codec_show(p, n->snake.n_channel, "enc.%d", n_block + 1);
     codec_run_conv(p, &n->conv_out);
     codec_show(p, n->conv_out.n_out, "enc.%d", n_block + 2);
 }
@@ -290,8 +285,8 @@ static void encode_latent(struct codec_pass *p, int32_t *codes, size_t codes_str
     codec_show(p, s->latent_dim, "pre");
     if (!kern_all_finite(p->w->x, (size_t)p->n_row * (size_t)s->latent_dim))
         p->carry->broken = true;
-    rvq_encode(p->c->book, s->n_codebook, p->w->x, p->n_row, codes, codes_stride, p->c->minus_one,
-               p->w->mid, p->exec);
+    struct rvq_space space = {p->w->mid, p->exec};
+    rvq_encode(&p->c->rvq, p->w->x, p->n_row, codes, codes_stride, &space);
 }
 
 struct codec_encoding {

@@ -13,16 +13,15 @@
 #ifndef MODEL_CODEC_H
 #define MODEL_CODEC_H
 #include "kernels/kern.h"
+#include "model/load.h"
 #include "model/spec.h"
 
 struct codec; /* in the arena of its weights, with its scratch */
 struct codec_options {
-    enum kern_type type; /* wish for the packed matrices, KERN_AS_STORED included */
     bool decoder, encoder;
 };
-int codec_load(const struct gguf *g, const struct spec_codec *s, struct kern_exec *x,
-               const struct codec_options *o, struct mem_arena *arena, struct codec **ret,
-               struct err *e);
+int codec_load(const struct load *from, const struct spec_codec *s, const struct codec_options *o,
+               struct codec **ret, struct err *e);
 
 /* What computes one direction in the place of our kernels; a driver outlives the codec. */
 struct codec_stretch {
@@ -45,8 +44,7 @@ int codec_new_driven(const struct codec_driver *d, const struct spec_codec *s,
 struct codec_stream;
 int codec_stream_new(struct codec *c, struct codec_stream **ret, struct err *e);
 void codec_stream_free(struct codec_stream *s);
-void codec_stream_reset(struct codec_stream *s);       /* start anew; keeps memory */
-int codec_stream_frames(const struct codec_stream *s); /* decoded since the start */
+void codec_stream_reset(struct codec_stream *s); /* start anew; keeps memory */
 /* Whether all samples since the start were finite; else the weights are damaged, and the sound is
  * not to be used. */
 bool codec_stream_is_finite(const struct codec_stream *s);
@@ -77,10 +75,8 @@ bool codec_encoding_step(struct codec_encoding *g, const float *pcm, int32_t *co
 int codec_encoding_check(const struct codec_encoding *g, struct err *e);
 void codec_encoding_free(struct codec_encoding *g); /* NULL is fine */
 
-/* Observation of every stage, for the golden test: called with a name, data [n_row, n_channel]
- * time first, while decoding or encoding; NULL switches it off. */
+/* Looks at a stage of the codec: model/model_test.h. */
 typedef void (*codec_probe)(void *cookie, const char *stage, const float *data, int n_row,
                             int n_channel);
-void codec_set_probe(struct codec *c, codec_probe probe, void *cookie);
 
 #endif

@@ -18,13 +18,14 @@
 #define CODEC_MAX_STACKS (SPEC_MAX_STAGES + 1)
 
 struct codec_unit { /* x += conv2(snake2(conv1(snake1(x)))) */
-    struct conv_snake snake1, snake2;
+    struct kern_slopes snake1, snake2;
     struct conv conv1, conv2;
 };
 
 struct codec_next { /* ConvNeXt: x += gamma pw2(gelu(pw1(norm(dw(x))))) */
     struct conv dw;
-    const float *norm_w, *norm_b, *gamma; /* [C] */
+    struct kern_norm norm;
+    const float *gamma; /* [C] */
     struct kern_linear pw1, pw2;
 };
 
@@ -42,7 +43,7 @@ struct codec_stack { /* a transformer standing in the chain */
 
 struct codec_block { /* of the decoder: snake, conv, units; of the encoder: units, snake, conv */
     struct codec_unit unit[CODEC_UNITS];
-    struct conv_snake snake;
+    struct kern_slopes snake;
     struct conv conv;
     struct codec_stack stack; /* encoder; t is NULL where there is none */
 };
@@ -50,7 +51,7 @@ struct codec_block { /* of the decoder: snake, conv, units; of the encoder: unit
 struct codec_chain { /* weights and sizes of one direction */
     struct conv conv_in, conv_out;
     struct codec_block block[SPEC_MAX_STAGES];
-    struct conv_snake snake;
+    struct kern_slopes snake;
     struct codec_scale scale[SPEC_MAX_STAGES];
     struct codec_stack latent; /* post or pre */
     int n_stack;
@@ -82,9 +83,8 @@ struct codec {
     struct spec_codec s;
     const struct codec_driver *driver; /* NULL: our kernels compute, with what follows */
     bool has_decoder, has_encoder;
-    struct rvq_book book[LIMIT_CODEBOOKS];
+    struct rvq rvq;
     struct codec_chain dec, enc;
-    const float *minus_one; /* [latent]; encoder */
     struct codec_work work; /* of the decoder; encoding makes its own */
     codec_probe probe;
     void *cookie;
@@ -107,8 +107,8 @@ struct codec_pass {
     int n_row; /* rows of x now */
 };
 
-int codec_weights_load(struct codec *c, const struct gguf *g, const struct codec_options *o,
-                       struct kern_exec *x, struct mem_arena *arena, struct err *e);
+int codec_weights_load(struct codec *c, const struct load *from, const struct codec_options *o,
+                       struct err *e);
 
 int codec_work_init(struct codec_work *w, const struct codec_chain *chain, struct mem_arena *arena,
                     struct err *e); /* dies with the arena */
@@ -123,7 +123,7 @@ void codec_run_unit(struct codec_pass *p, const struct codec_unit *u);
 void codec_run_next(struct codec_pass *p, const struct codec_next *n);
 void codec_run_stack(struct codec_pass *p, const struct codec_stack *s);
 void codec_run_conv(struct codec_pass *p, const struct conv *c);
-void codec_run_snake_conv(struct codec_pass *p, const struct conv_snake *s, const struct conv *c);
+void codec_run_snake_conv(struct codec_pass *p, const struct kern_slopes *s, const struct conv *c);
 void codec_show(struct codec_pass *p, int n_channel, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -4,8 +4,6 @@
 #include <string.h>
 #include "model/codec_parts.h"
 
-#define NEXT_EPS 1e-6f /* modded_dac.py:ConvNeXtBlock, nn.LayerNorm(dim, eps=1e-6) */
-
 /* --- memory ----------------------------------------------------------------------------------- */
 
 const struct codec_stack *codec_chain_stack(const struct codec_chain *chain, int i)
@@ -91,8 +89,11 @@ void codec_run_unit(struct codec_pass *p, const struct codec_unit *u)
     struct codec_work *w = p->w;
     struct conv_space in1 = space(p, w->work), in2 = space(p, w->mid);
     float *mid = conv_input(&u->conv2, w->mid);
-    conv_run_snake(&u->conv1, &in1, &u->snake1, w->x, p->n_row, mid, KERN_STORE);
-    conv_run_snake(&u->conv2, &in2, &u->snake2, mid, p->n_row, w->x, KERN_ADD);
+    struct conv_call one = {.n_row = p->n_row, .out = mid, .raw = w->x, .slopes = &u->snake1};
+    struct conv_call two = {
+        .n_row = p->n_row, .out = w->x, .epilogue = KERN_ADD, .raw = mid, .slopes = &u->snake2};
+    conv_run(&u->conv1, &in1, &one);
+    conv_run(&u->conv2, &in2, &two);
 }
 
 void codec_run_next(struct codec_pass *p, const struct codec_next *n)
@@ -101,8 +102,8 @@ void codec_run_next(struct codec_pass *p, const struct codec_next *n)
     struct conv_space in = space(p, w->work);
     int n_channel = n->dw.n_in;
     memcpy(conv_input(&n->dw, w->work), w->x, (size_t)p->n_row * (size_t)n_channel * sizeof *w->x);
-    conv_run(&n->dw, &in, p->n_row, w->mid, KERN_STORE);
-    kern_layer_norm(p->exec, w->mid, n->norm_w, n->norm_b, NEXT_EPS, p->n_row, n_channel, w->mid);
+    conv_run(&n->dw, &in, &(struct conv_call){.n_row = p->n_row, .out = w->mid});
+    kern_layer_norm(p->exec, &n->norm, w->mid, p->n_row, w->mid);
     struct kern_call wide = {.in = w->mid, .out = w->work, .n_row = p->n_row};
     kern_linear_run(p->exec, &n->pw1, &wide);
     kern_gelu(p->exec, w->work, (size_t)p->n_row * (size_t)n->pw1.n_out);
@@ -128,13 +129,14 @@ void codec_run_conv(struct codec_pass *p, const struct conv *c)
     struct conv_space in = space(p, p->w->work);
     memcpy(conv_input(c, p->w->work), p->w->x,
            (size_t)p->n_row * (size_t)c->n_in * sizeof *p->w->x);
-    conv_run(c, &in, p->n_row, p->w->x, KERN_STORE);
+    conv_run(c, &in, &(struct conv_call){.n_row = p->n_row, .out = p->w->x});
     p->n_row = conv_rows(c, p->n_row);
 }
 
-void codec_run_snake_conv(struct codec_pass *p, const struct conv_snake *s, const struct conv *c)
+void codec_run_snake_conv(struct codec_pass *p, const struct kern_slopes *s, const struct conv *c)
 {
     struct conv_space in = space(p, p->w->work);
-    conv_run_snake(c, &in, s, p->w->x, p->n_row, p->w->x, KERN_STORE);
+    struct conv_call call = {.n_row = p->n_row, .out = p->w->x, .raw = p->w->x, .slopes = s};
+    conv_run(c, &in, &call);
     p->n_row = conv_rows(c, p->n_row);
 }

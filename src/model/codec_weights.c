@@ -7,11 +7,10 @@
 #include "model/codec_parts.h"
 #include "model/load.h"
 
+#define NEXT_EPS 1e-6f /* modded_dac.py:ConvNeXtBlock, nn.LayerNorm(dim, eps=1e-6) */
+
 struct loader {
-    const struct gguf *g;
-    struct kern_exec *x;
-    struct mem_arena *arena;
-    enum kern_type type;
+    const struct load *from;
     struct codec_chain *chain; /* being loaded */
     int rows;                  /* per frame, where we are in the chain */
     int pass;                  /* frames that go through together, where we are */
@@ -41,7 +40,7 @@ static bool type_known(int type)
 static int codec_weights_find(struct loader *l, const char *what, const struct gguf_tensor **ret)
 {
     snprintf(l->name, sizeof l->name, "codec.%s%s", l->prefix, what);
-    const struct gguf_tensor *t = gguf_find(l->g, l->name);
+    const struct gguf_tensor *t = gguf_find(l->from->g, l->name);
     if (!t)
         return err_set(l->e, ERR_NOT_FOUND, "tensor %s is missing", l->name);
     if (!type_known(t->type))
@@ -63,7 +62,7 @@ static int load_floats(struct loader *l, const char *what, size_t n, const float
         have *= (size_t)t->ne[i];
     if (have != n)
         return err_set(l->e, ERR_FORMAT, "tensor %s has %zu numbers, wanted %zu", l->name, have, n);
-    float *out = mem_arena_alloc(l->arena, n * sizeof *out);
+    float *out = mem_arena_alloc(l->from->arena, n * sizeof *out);
     if (!out)
         return err_set(l->e, ERR_MEMORY, "no memory for tensor %s", l->name);
     kern_to_f32((enum kern_type)t->type, t->data, out, n);
@@ -127,8 +126,8 @@ static int codec_weights_load_linear(struct loader *l, const char *what, int n_o
     float *bias = load_bias(l, what, &m, &r);
     if (r == 0 && (r = find_matrix(l, what, &m, &t)) == 0) {
         struct kern_source s = {n_out, n_in, 1, (enum kern_type)t->type, t->data, bias, t->name};
-        r = kern_linear_init(ret, l->x, &s, l->type, l->arena, l->e);
-        gguf_drop(l->g, t);
+        r = kern_linear_init(ret, l->from->exec, &s, l->from->type, l->from->arena, l->e);
+        gguf_drop(l->from->g, t);
     }
     mem_free(bias);
     return r;
@@ -138,7 +137,7 @@ static int codec_weights_load_linear(struct loader *l, const char *what, int n_o
  * the last one, whose single output would make every rounding heard and costs nothing. */
 static bool in_bytes(const struct loader *l, const struct gguf_tensor *t, const struct wanted *m)
 {
-    int type = l->type == KERN_AS_STORED ? t->type : (int)l->type;
+    int type = l->from->type == KERN_AS_STORED ? t->type : (int)l->from->type;
     return (type == KERN_Q8_0 || type == KERN_Q4_0) && m->n_out > 1 &&
            conv8_fits(m->n_in, m->n_tap);
 }
@@ -154,9 +153,11 @@ static int load_conv_weights(struct loader *l, const char *what, struct conv *c)
                                 t->data, bias,   t->name};
         struct conv8_shape shape = {c->stride, c->dilation, l->rows / c->stride};
         c->n_tap = m.n_tap;
-        r = in_bytes(l, t, &m) ? conv8_init(&c->bytes, l->x, &s, &shape, l->arena, l->e)
-                               : kern_linear_init(&c->linear, l->x, &s, l->type, l->arena, l->e);
-        gguf_drop(l->g, t);
+        r = in_bytes(l, t, &m)
+                ? conv8_init(&c->bytes, l->from->exec, &s, &shape, l->from->arena, l->e)
+                : kern_linear_init(&c->linear, l->from->exec, &s, l->from->type, l->from->arena,
+                                   l->e);
+        gguf_drop(l->from->g, t);
     }
     mem_free(bias);
     return r;
@@ -231,19 +232,20 @@ static int load_depthwise(struct loader *l, int n_channel, struct conv *c)
                        .stride = 1,
                        .dilation = 1,
                        .up = 1};
-    r = load_floats(l, "dw.weight", (size_t)n_channel * (size_t)c->n_tap, &c->dw);
+    c->filter = (struct kern_filter){.n_channel = n_channel, .n_tap = c->n_tap};
+    r = load_floats(l, "dw.weight", (size_t)n_channel * (size_t)c->n_tap, &c->filter.w);
     if (r == 0)
-        r = load_floats(l, "dw.bias", (size_t)n_channel, &c->dw_bias);
+        r = load_floats(l, "dw.bias", (size_t)n_channel, &c->filter.bias);
     return r < 0 ? r : place_conv(l, c);
 }
 
-static int load_snake(struct loader *l, const char *what, int n, struct conv_snake *s)
+static int load_snake(struct loader *l, const char *what, int n, struct kern_slopes *s)
 {
-    s->n = n;
+    s->n_channel = n;
     int r = load_floats(l, what, (size_t)n, &s->alpha);
     if (r < 0)
         return r;
-    float *inv = mem_arena_alloc(l->arena, (size_t)n * sizeof *inv);
+    float *inv = mem_arena_alloc(l->from->arena, (size_t)n * sizeof *inv);
     if (!inv)
         return err_set(l->e, ERR_MEMORY, "no memory for tensor %s", l->name);
     for (int i = 0; i < n; i++) /* dac/nn/layers.py:snake */
@@ -272,10 +274,12 @@ static int load_next(struct loader *l, int n, struct codec_next *x)
 {
     int r;
     int wide = 4 * n; /* modded_dac.py:ConvNeXtBlock, mlp_ratio 4 */
+    x->norm.eps = NEXT_EPS;
+    x->norm.n = n;
     codec_weights_need(l, 0, (size_t)l->rows, (size_t)wide);
     if ((r = load_depthwise(l, n, &x->dw)) < 0 ||
-        (r = load_floats(l, "norm.weight", (size_t)n, &x->norm_w)) < 0 ||
-        (r = load_floats(l, "norm.bias", (size_t)n, &x->norm_b)) < 0 ||
+        (r = load_floats(l, "norm.weight", (size_t)n, &x->norm.w)) < 0 ||
+        (r = load_floats(l, "norm.bias", (size_t)n, &x->norm.b)) < 0 ||
         (r = load_floats(l, "gamma.weight", (size_t)n, &x->gamma)) < 0 ||
         (r = codec_weights_load_linear(l, "pw1", wide, n, &x->pw1)) < 0)
         return r;
@@ -291,7 +295,8 @@ static int load_stack(struct loader *l, const char *prefix, const struct spec_tr
     if (l->rows > s->n_position)
         return err_set(l->e, ERR_FORMAT, "%s has %d positions, one frame takes %d", prefix,
                        s->n_position, l->rows);
-    struct load part = {l->g, prefix, l->x, l->type, l->arena};
+    struct load part = *l->from;
+    part.prefix = prefix;
     int r = transformer_load(&part, s, &k->t, l->e);
     if (r < 0)
         return r;
@@ -309,8 +314,9 @@ static int load_stack(struct loader *l, const char *prefix, const struct spec_tr
 static int load_books(struct loader *l, struct codec *c)
 {
     const struct spec_codec *s = &c->s;
+    c->rvq.n_book = s->n_codebook;
     for (int i = 0; i < s->n_codebook; i++) {
-        struct rvq_book *b = &c->book[i];
+        struct rvq_book *b = &c->rvq.book[i];
         codec_weights_at(l, "rvq.%d.", i);
         b->size = i == 0 ? s->semantic_size : s->residual_size;
         b->dim = s->codebook_dim;
@@ -320,7 +326,7 @@ static int load_books(struct loader *l, struct codec *c)
         if (r == 0 && !last_of_encoder)
             r = codec_weights_load_linear(l, "out_proj", s->latent_dim, b->dim, &b->out);
         if (r == 0 && c->has_encoder) {
-            float *unit = mem_arena_alloc(l->arena, n * sizeof *unit);
+            float *unit = mem_arena_alloc(l->from->arena, n * sizeof *unit);
             if (!unit)
                 return err_set(l->e, ERR_MEMORY, "no memory for codebook %d", i);
             rvq_unit(b->entry, b->size, b->dim, unit);
@@ -445,12 +451,12 @@ static int codec_weights_load_encoder(struct loader *l, struct codec *c)
     if (r == 0)
         r = load_stack(l, "codec.pre.", &s->pre, s->latent_dim, &n->latent);
     codec_weights_need(l, 0, 1, (size_t)s->codebook_dim);
-    float *minus_one = mem_arena_alloc(l->arena, (size_t)s->latent_dim * sizeof *minus_one);
+    float *minus_one = mem_arena_alloc(l->from->arena, (size_t)s->latent_dim * sizeof *minus_one);
     if (r == 0 && !minus_one)
         r = err_set(l->e, ERR_MEMORY, "no memory for the encoder");
     for (int i = 0; r == 0 && i < s->latent_dim; i++)
         minus_one[i] = -1;
-    c->minus_one = minus_one;
+    c->rvq.minus_one = minus_one;
     return r;
 }
 
@@ -492,10 +498,10 @@ static int check_spec(const struct spec_codec *s, struct err *e)
     return 0;
 }
 
-int codec_weights_load(struct codec *c, const struct gguf *g, const struct codec_options *o,
-                       struct kern_exec *x, struct mem_arena *arena, struct err *e)
+int codec_weights_load(struct codec *c, const struct load *from, const struct codec_options *o,
+                       struct err *e)
 {
-    struct loader l = {.g = g, .x = x, .arena = arena, .type = o->type, .e = e};
+    struct loader l = {.from = from, .e = e};
     int r = check_spec(&c->s, e);
     c->has_decoder = o->decoder;
     c->has_encoder = o->encoder && c->s.has_encoder;

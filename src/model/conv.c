@@ -37,50 +37,41 @@ static void remember(const struct conv *c, const struct conv_space *m, int n_row
            conv_state_floats(c) * sizeof *m->work);
 }
 
-static struct conv8_call call_in_bytes(const struct conv *c, const struct conv_space *m, int n_row,
-                                       float *out, enum kern_epilogue epilogue)
+static void run_in_bytes(const struct conv *c, const struct conv_space *m,
+                         const struct conv_call *call)
 {
-    return (struct conv8_call){.in = m->work,
-                               .out = out,
+    struct conv8_call bytes = {.in = m->work,
+                               .out = call->out,
                                .work = m->work8,
-                               .n_piece = n_row / c->frame,
-                               .epilogue = epilogue};
+                               .n_piece = call->n_row / c->frame,
+                               .epilogue = call->epilogue,
+                               .raw = call->raw,
+                               .slopes = call->slopes};
+    conv8_run(m->exec, &c->bytes, &bytes);
 }
 
-void conv_run(const struct conv *c, const struct conv_space *m, int n_row, float *out,
-              enum kern_epilogue epilogue)
+static void run_in_floats(const struct conv *c, const struct conv_space *m,
+                          const struct conv_call *call)
 {
-    recall(c, m);
-    if (c->dw) {
-        kern_depthwise(m->exec, m->work, c->dw, c->dw_bias, n_row, c->n_in, c->n_tap, out);
-    } else if (c->bytes.packed) {
-        struct conv8_call call = call_in_bytes(c, m, n_row, out, epilogue);
-        conv8_run(m->exec, &c->bytes, &call);
-    } else {
-        struct kern_call call = {.in = m->work,
-                                 .out = out,
-                                 .n_row = n_row / c->stride,
-                                 .stride = c->stride,
-                                 .dilation = c->dilation,
-                                 .epilogue = epilogue};
-        kern_linear_run(m->exec, &c->linear, &call);
-    }
-    remember(c, m, n_row);
+    struct kern_call floats = {.in = m->work,
+                               .out = call->out,
+                               .n_row = call->n_row / c->stride,
+                               .stride = c->stride,
+                               .dilation = c->dilation,
+                               .epilogue = call->epilogue};
+    if (call->raw)
+        kern_snake(m->exec, call->slopes, call->raw, call->n_row, conv_input(c, m->work));
+    kern_linear_run(m->exec, &c->linear, &floats);
 }
 
-void conv_run_snake(const struct conv *c, const struct conv_space *m, const struct conv_snake *s,
-                    const float *in, int n_row, float *out, enum kern_epilogue epilogue)
+void conv_run(const struct conv *c, const struct conv_space *m, const struct conv_call *call)
 {
-    if (!c->bytes.packed) {
-        kern_snake(m->exec, in, s->alpha, s->inv, n_row, s->n, conv_input(c, m->work));
-        conv_run(c, m, n_row, out, epilogue);
-        return;
-    }
-    struct conv8_call call = call_in_bytes(c, m, n_row, out, epilogue);
-    call.raw = in;
-    call.alpha = s->alpha;
-    call.inv = s->inv;
     recall(c, m);
-    conv8_run(m->exec, &c->bytes, &call);
-    remember(c, m, n_row);
+    if (c->filter.w)
+        kern_depthwise(m->exec, &c->filter, m->work, call->n_row, call->out);
+    else if (c->bytes.packed)
+        run_in_bytes(c, m, call);
+    else
+        run_in_floats(c, m, call);
+    remember(c, m, call->n_row);
 }

@@ -5,8 +5,9 @@
  * padding of a new stream.  The caller puts new input rows behind room for the history:
  *
  *     struct conv_space m = {slab, work, work8, exec};  work [history + n_row, n_in]
+ *     struct conv_call call = {.n_row = n_row, .out = out};
  *     fill(conv_input(c, work), n_row);
- *     conv_run(c, &m, n_row, out, KERN_STORE);          out [conv_rows(c, n_row), n_out]
+ *     conv_run(c, &m, &call);                           out [conv_rows(c, n_row), n_out]
  *
  * Source: modded_dac.py:CausalConvNet and CausalTransConvNet.
  * Threads: a conv is read-only; slab and work belong to the caller. */
@@ -14,16 +15,10 @@
 #define MODEL_CONV_H
 #include "kernels/conv8.h"
 
-struct conv_snake {
-    const float *alpha, *inv;
-    int n;
-}; /* [n]; inv = 1 / (alpha + 1e-9) */
-
 struct conv {
-    struct kern_linear linear; /* one of these: in floats, */
+    struct kern_linear linear; /* one of three: in floats, */
     struct conv8 bytes;        /* or in 8-bit integers; bytes.packed NULL: unused; */
-    const float *dw;           /* or depthwise weights [n_tap, n_in]; NULL: not */
-    const float *dw_bias;      /* [n_in] */
+    struct kern_filter filter; /* or depthwise; filter.w NULL: unused */
     int n_in, n_out, n_tap;    /* channels, of one time step */
     int stride, dilation;      /* input rows per output row; rows between taps */
     int up;                    /* output rows per input row (transposed), else 1 */
@@ -48,13 +43,15 @@ struct conv_space {
 };
 /* Bytes of work8 for n_frame frames; 0 in floats. */
 size_t conv_work8_bytes(const struct conv *c, int n_frame);
-/* out = conv, or out += conv with KERN_ADD (not for depthwise); n_row is whole frames.  out must
- * not overlap work. */
-void conv_run(const struct conv *c, const struct conv_space *m, int n_row, float *out,
-              enum kern_epilogue epilogue);
-/* The same of kern_snake of in [n_row, n_in], which may be the new rows in work or apart from it;
- * not for depthwise. */
-void conv_run_snake(const struct conv *c, const struct conv_space *m, const struct conv_snake *s,
-                    const float *in, int n_row, float *out, enum kern_epilogue epilogue);
+struct conv_call {
+    int n_row;                   /* whole frames */
+    float *out;                  /* must not overlap work */
+    enum kern_epilogue epilogue; /* without a scale; of depthwise convolutions KERN_STORE */
+    /* raw not NULL: the new rows are made first, as kern_snake of raw [n_row, n_in], which may be
+     * those rows themselves.  Not for depthwise convolutions. */
+    const float *raw;
+    const struct kern_slopes *slopes;
+};
+void conv_run(const struct conv *c, const struct conv_space *m, const struct conv_call *call);
 
 #endif

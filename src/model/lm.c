@@ -6,6 +6,7 @@
 
 #include "model/load.h"
 #include "model/transformer.h"
+#include "model/model_test.h"
 
 #define CANDIDATES 1024 /* residual codes are drawn from the first 1024 logits */
 
@@ -136,6 +137,15 @@ static int load_weights(struct lm *m, const struct load *l, struct err *e)
     return transformer_load(&part, &s->fast, &m->fast, e);
 }
 
+static void alloc_batch(struct lm *m, struct mem_arena *arena)
+{
+    size_t n = (size_t)m->max_batch;
+    m->batch.hidden = mem_arena_array(arena, n * (size_t)m->s.slow.dim, sizeof *m->batch.hidden);
+    m->batch.logits =
+        mem_arena_array(arena, n * (size_t)m->s.codebook_size, sizeof *m->batch.logits);
+    m->batch.code = mem_arena_array(arena, n, sizeof *m->batch.code);
+}
+
 static int alloc_scratch(struct lm *m, struct mem_arena *arena, struct err *e)
 {
     const struct spec_lm *s = &m->s;
@@ -152,9 +162,7 @@ static int alloc_scratch(struct lm *m, struct mem_arena *arena, struct err *e)
     m->last_row = mem_arena_array(arena, n, sizeof *m->last_row);
     m->watch.span = m->span = mem_arena_array(arena, n, sizeof *m->span);
     m->fast_kv = mem_arena_array(arena, b, sizeof *m->fast_kv);
-    m->batch.hidden = mem_arena_array(arena, b * (size_t)s->slow.dim, sizeof *m->batch.hidden);
-    m->batch.logits = mem_arena_array(arena, b * (size_t)s->codebook_size, sizeof *m->batch.logits);
-    m->batch.code = mem_arena_array(arena, b, sizeof *m->batch.code);
+    alloc_batch(m, arena);
     if (mem_arena_failed(arena))
         return err_set(e, ERR_MEMORY, "out of memory for the language model's scratch");
     for (size_t i = 0; i < b; i++)
@@ -189,12 +197,12 @@ enum kern_type lm_cache_type(const struct gguf *g, const struct spec_lm *s, enum
     return matrix_type(g, type) == KERN_F32 ? KERN_F32 : KERN_F16;
 }
 
-static int choose_cache(struct lm *m, const struct gguf *g, const struct lm_options *o,
+static int choose_cache(struct lm *m, const struct load *from, const struct lm_options *o,
                         struct err *e)
 {
     static const enum kern_type types[] = {KERN_F32, KERN_F16, KERN_Q8_0};
-    m->kv_type = lm_cache_type(g, &m->s, o->type);
-    m->fast_kv_type = matrix_type(g, o->type) == KERN_F32 ? KERN_F32 : KERN_F16;
+    m->kv_type = lm_cache_type(from->g, &m->s, from->type);
+    m->fast_kv_type = matrix_type(from->g, from->type) == KERN_F32 ? KERN_F32 : KERN_F16;
     if (!o->cache)
         return 0;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
@@ -206,11 +214,10 @@ static int choose_cache(struct lm *m, const struct gguf *g, const struct lm_opti
                    "a cache of \"%.32s\" is not known, choose one of: f32, f16, q8_0", o->cache);
 }
 
-int lm_load(const struct gguf *g, const struct spec_lm *s, struct kern_exec *x,
-            const struct lm_options *o, struct mem_arena *arena, struct lm **ret, struct err *e)
+int lm_load(const struct load *from, const struct spec_lm *s, const struct lm_options *o,
+            struct lm **ret, struct err *e)
 {
-    struct lm *m = mem_arena_array(arena, 1, sizeof *m);
-    struct load l = {g, "", x, o->type, arena};
+    struct lm *m = mem_arena_array(from->arena, 1, sizeof *m);
     if (!m)
         return err_set(e, ERR_MEMORY, "out of memory for the language model");
     m->s = *s;
@@ -219,11 +226,11 @@ int lm_load(const struct gguf *g, const struct spec_lm *s, struct kern_exec *x,
     m->max_batch = o->max_batch > 0 ? o->max_batch : 8;
     if (m->max_row < 2 * m->max_batch)
         m->max_row = 2 * m->max_batch;
-    int rc = choose_cache(m, g, o, e);
+    int rc = choose_cache(m, from, o, e);
     if (rc == 0)
-        rc = load_weights(m, &l, e);
+        rc = load_weights(m, from, e);
     if (rc == 0)
-        rc = alloc_scratch(m, arena, e);
+        rc = alloc_scratch(m, from->arena, e);
     if (rc < 0)
         lm_free(m);
     else
@@ -232,24 +239,19 @@ int lm_load(const struct gguf *g, const struct spec_lm *s, struct kern_exec *x,
 }
 
 int lm_new_driven(const struct lm_driver *d, const struct spec_lm *s, int max_batch,
-                  struct lm **ret, struct err *e)
+                  struct mem_arena *arena, struct lm **ret, struct err *e)
 {
-    struct lm *m = mem_try(1, sizeof *m);
-    size_t n = (size_t)max_batch;
+    struct lm *m = mem_arena_array(arena, 1, sizeof *m);
     if (m) {
         m->s = *s;
         m->driver = d;
         m->max_batch = max_batch;
+        m->max_row = 256;
         m->head.n_out = s->semantic_end - s->semantic_begin + 2;
-        m->batch.hidden = mem_try(n * (size_t)s->slow.dim, sizeof(float));
-        m->batch.logits = mem_try(n * (size_t)s->codebook_size, sizeof(float));
-        m->batch.code = mem_try(n, sizeof *m->batch.code);
+        alloc_batch(m, arena);
     }
-    if (!m || !m->batch.hidden || !m->batch.logits || !m->batch.code) {
-        lm_free(m);
+    if (mem_arena_failed(arena))
         return err_set(e, ERR_MEMORY, "out of memory for the language model");
-    }
-    m->max_row = 256;
     *ret = m;
     return 0;
 }
@@ -486,7 +488,8 @@ static void run_head(struct lm *m, const struct lm_feed *feeds, int n, struct ke
             if (m->last_row[end] >= 0 && feeds[end].logits)
                 memcpy(m->work + dim * (size_t)k++, m->x + dim * (size_t)m->last_row[end],
                        dim * sizeof *m->x);
-        transformer_head(m->slow, &m->head, m->work, k, m->head_out, 0, x);
+        struct kern_call c = {.in = m->work, .out = m->head_out, .n_row = k};
+        transformer_head(m->slow, &m->head, &c, x);
         for (int f = i, j = 0; f < end; f++)
             if (m->last_row[f] >= 0 && feeds[f].logits)
                 memcpy(feeds[f].logits, m->head_out + width * (size_t)j++, width * sizeof *m->x);
@@ -543,6 +546,13 @@ void lm_slow_layers(struct lm *m, const struct lm_feed *f, float *out, struct ke
 
 /* --- fast --- */
 
+static void run_fast_head(struct lm *m, const float *in, int n, float *logits, struct kern_exec *x)
+{
+    struct kern_call c = {
+        .in = in, .out = logits, .out_stride = (size_t)m->s.codebook_size, .n_row = n};
+    transformer_head(m->fast, &m->fast_head, &c, x);
+}
+
 /* One position of each of n sequences. */
 static void lm_run_fast(struct lm *m, int n, int position, float *logits, struct kern_exec *x)
 {
@@ -550,7 +560,7 @@ static void lm_run_fast(struct lm *m, int n, int position, float *logits, struct
         m->row_position[i] = position;
     struct transformer_rows r = {n, m->fast_kv, m->row_position};
     transformer_run(m->fast, &r, m->fast_x, m->fast_scratch, x);
-    transformer_head(m->fast, &m->fast_head, m->fast_x, n, logits, (size_t)m->s.codebook_size, x);
+    run_fast_head(m, m->fast_x, n, logits, x);
 }
 
 static void project(struct lm *m, const float *hidden, int n, float *out, struct kern_exec *x)
@@ -603,7 +613,7 @@ void lm_fast_begin(struct lm *m, const float *hidden, const int32_t *code, int n
     for (int i = 0; i < n; i++)
         memcpy(m->work + dim * (size_t)i, m->fast_x + dim * (size_t)(2 * i + 1),
                dim * sizeof *m->work);
-    transformer_head(m->fast, &m->fast_head, m->work, n, logits, (size_t)m->s.codebook_size, x);
+    run_fast_head(m, m->work, n, logits, x);
 }
 
 void lm_fast_begin_at(struct lm *m, const float *in, int n, float *logits, struct kern_exec *x)

@@ -13,23 +13,23 @@
 #ifndef MODEL_LM_H
 #define MODEL_LM_H
 #include "kernels/kern.h"
+#include "model/load.h"
 #include "model/spec.h"
 #include "model/transformer.h"
 
 struct lm;
 struct lm_options {
-    enum kern_type type; /* wish for the packed matrices: f32, f16, bf16, q8_0, q4_0, as stored */
     const char *cache; /* "f32", "f16", "q8_0": keys and values of the slow transformer; NULL: what
                           lm_cache_type says.  Rows that cannot be q8_0 (kern.h) are f16. */
     bool full_head;    /* compute the whole padded vocabulary */
     int max_row;       /* rows in one slow call: prompt chunk or batch; 0 = 256 */
     int max_batch;     /* sequences in one fast call; 0 = 8 */
 };
-int lm_load(const struct gguf *g, const struct spec_lm *s, struct kern_exec *x,
-            const struct lm_options *o, struct mem_arena *arena, struct lm **ret, struct err *e);
+int lm_load(const struct load *from, const struct spec_lm *s, const struct lm_options *o,
+            struct lm **ret, struct err *e);
 void lm_free(struct lm *m); /* frees its caches; the rest dies with the arena, later */
 /* Where nothing is said: q8_0 with layers in q4_0, whose own error is a hundred times that of such
- * a cache (docs/SPEED.md), f32 with f32, else f16.  type as in lm_options. */
+ * a cache (docs/SPEED.md), f32 with f32, else f16.  type as in struct load. */
 enum kern_type lm_cache_type(const struct gguf *g, const struct spec_lm *s, enum kern_type type);
 const struct spec_lm *lm_spec(const struct lm *m);
 
@@ -50,7 +50,7 @@ struct lm_driver {
     void (*fast)(void *self, const float *hidden, const int32_t *code, int n, int k, float *logits);
 };
 int lm_new_driven(const struct lm_driver *d, const struct spec_lm *s, int max_batch,
-                  struct lm **ret, struct err *e);
+                  struct mem_arena *arena, struct lm **ret, struct err *e); /* in the arena */
 
 /* One sequence's slow KV cache. */
 struct lm_slot;
@@ -86,9 +86,6 @@ struct lm_feed {
 };
 /* Feed columns to several sequences in one pass over the weights (chunked by max_row). */
 void lm_slow(struct lm *m, const struct lm_feed *feeds, int n_feed, struct kern_exec *x);
-/* What enters layer i and leaves the last one, for the golden test: out
- * [n_layer + 1, n_column, dim]. n_column <= max_row. */
-void lm_slow_layers(struct lm *m, const struct lm_feed *feed, float *out, struct kern_exec *x);
 
 /* Fast transformer over n sequences together (n <= max_batch): begin with the hidden states [n,
  * dim] and the semantic codes [n], which gives logits of code 1; then one call per codebook k
@@ -107,11 +104,6 @@ struct lm_batch {
     int32_t *code; /* [max_batch] */
 };
 struct lm_batch *lm_batch(struct lm *m);
-/* Position 0 alone, from what the stack itself consumes, [n, fast_dim], behind the projection
- * (golden test); k = 1 may follow. */
-void lm_fast_begin_at(struct lm *m, const float *in, int n, float *logits, struct kern_exec *x);
 int lm_n_candidate(const struct lm *m, int k); /* min(codebook_size, 1024) for k >= 1 */
-/* [fast_dim] what the fast transformer consumes for hidden [dim] (golden test). */
-void lm_fast_input(struct lm *m, const float *hidden, float *out, struct kern_exec *x);
 
 #endif

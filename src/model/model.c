@@ -9,7 +9,7 @@ static int load_driven(struct model *m, const struct model_options *o, struct er
     int n = o->max_batch > 0 ? o->max_batch : 1;
     int rc = ort_model_open(&o->ort, &m->spec, pool_threads(m->pool), n, &m->ort, e);
     if (rc == 0)
-        rc = lm_new_driven(ort_model_lm(m->ort), &m->spec.lm, n, &m->lm, e);
+        rc = lm_new_driven(ort_model_lm(m->ort), &m->spec.lm, n, m->arena, &m->lm, e);
     return rc < 0 ? rc
                   : codec_new_driven(ort_model_decoder(m->ort), &m->spec.codec, m->arena, false,
                                      &m->codec, e);
@@ -20,14 +20,13 @@ static int load_parts(struct model *m, const struct model_options *o, struct err
     if (o->ort.dir)
         return load_driven(m, o, e);
     m->type = o->f32 ? KERN_F32 : KERN_AS_STORED;
-    struct lm_options lm = {
-        .type = m->type, .cache = o->cache, .max_batch = o->max_batch > 0 ? o->max_batch : 1};
-    struct codec_options codec = {.type = m->type, .decoder = true};
-    int rc = lm_load(m->file, &m->spec.lm, m->exec, &lm, m->arena, &m->lm, e);
+    struct load from = {m->file, "", m->exec, m->type, m->arena};
+    struct lm_options lm = {.cache = o->cache, .max_batch = o->max_batch > 0 ? o->max_batch : 1};
+    struct codec_options codec = {.decoder = true};
+    int rc = lm_load(&from, &m->spec.lm, &lm, &m->lm, e);
     if (rc == 0)
         lm_watch_heads(m->lm, m->spec.alignment.head, m->spec.alignment.n_head);
-    return rc < 0 ? rc
-                  : codec_load(m->file, &m->spec.codec, m->exec, &codec, m->arena, &m->codec, e);
+    return rc < 0 ? rc : codec_load(&from, &m->spec.codec, &codec, &m->codec, e);
 }
 
 int model_load(struct model *m, const struct model_options *o, struct err *e)
@@ -55,10 +54,10 @@ static int model_load_encoder(struct model *m, struct err *e)
 {
     if (m->ort)
         return model_drive_encoder(m, e);
-    struct codec_options o = {.type = m->type, .encoder = true};
+    struct codec_options o = {.encoder = true};
     m->encoder_arena = mem_arena_new(ARENA_CHUNK);
-    int rc = m->encoder_arena ? codec_load(m->file, &m->spec.codec, m->exec, &o, m->encoder_arena,
-                                           &m->encoder, e)
+    struct load from = {m->file, "", m->exec, m->type, m->encoder_arena};
+    int rc = m->encoder_arena ? codec_load(&from, &m->spec.codec, &o, &m->encoder, e)
                               : err_set(e, ERR_MEMORY, "out of memory for the encoder");
     if (rc == 0)
         rc = gguf_check(m->file, e);

@@ -94,16 +94,15 @@ static int add_codes(struct prompt *p, const struct spec_lm *s, const struct pro
 }
 
 int prompt_build(struct prompt *p, const struct tokenizer *t, const struct spec_lm *s,
-                 const struct prompt_reference *refs, int n_ref, const char *text, bool specials,
-                 struct err *e)
+                 const struct prompt_parts *parts, struct err *e)
 {
     int rc = add_special(p, t, "<|interleave|>", e);
-    for (int i = 0; i < n_ref && rc == 0; i++) {
-        if ((rc = add_spoken(p, t, refs[i].text, specials, e)) < 0 ||
-            (rc = add_codes(p, s, &refs[i], e)) < 0)
+    for (int i = 0; i < parts->n_ref && rc == 0; i++) {
+        if ((rc = add_spoken(p, t, parts->refs[i].text, parts->specials, e)) < 0 ||
+            (rc = add_codes(p, s, &parts->refs[i], e)) < 0)
             return rc;
         rc = add_special(p, t, "<|im_end|>", e);
     }
     p->n_prefix = p->n_column;
-    return rc < 0 ? rc : add_spoken(p, t, text, specials, e);
+    return rc < 0 ? rc : add_spoken(p, t, parts->text, parts->specials, e);
 }

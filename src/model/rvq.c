@@ -47,14 +47,14 @@ static void rvq_gather(const struct rvq_book *b, const int32_t *codes, int n_row
     }
 }
 
-void rvq_decode(const struct rvq_book *books, int n_book, const int32_t *codes, size_t codes_stride,
-                int n_row, float *z, float *scratch, struct kern_exec *x)
+void rvq_decode(const struct rvq *q, const int32_t *codes, size_t codes_stride, int n_row, float *z,
+                const struct rvq_space *m)
 {
-    for (int i = 0; i < n_book; i++) {
-        rvq_gather(&books[i], codes + (size_t)i * codes_stride, n_row, scratch);
+    for (int i = 0; i < q->n_book; i++) {
+        rvq_gather(&q->book[i], codes + (size_t)i * codes_stride, n_row, m->work);
         struct kern_call call = {
-            .in = scratch, .out = z, .n_row = n_row, .epilogue = i > 0 ? KERN_ADD : KERN_STORE};
-        kern_linear_run(x, &books[i].out, &call);
+            .in = m->work, .out = z, .n_row = n_row, .epilogue = i > 0 ? KERN_ADD : KERN_STORE};
+        kern_linear_run(m->exec, &q->book[i].out, &call);
     }
 }
 
@@ -73,21 +73,21 @@ static void search_row(void *arg, int t, int i_thread)
     s->codes[t] = rvq_nearest(s->book, v);
 }
 
-void rvq_encode(const struct rvq_book *books, int n_book, float *z, int n_row, int32_t *codes,
-                size_t codes_stride, const float *minus_one, float *scratch, struct kern_exec *x)
+void rvq_encode(const struct rvq *q, float *z, int n_row, int32_t *codes, size_t codes_stride,
+                const struct rvq_space *m)
 {
-    for (int i = 0; i < n_book; i++) {
-        const struct rvq_book *b = &books[i];
+    for (int i = 0; i < q->n_book; i++) {
+        const struct rvq_book *b = &q->book[i];
         int32_t *row = codes + (size_t)i * codes_stride;
-        struct kern_call in = {.in = z, .out = scratch, .n_row = n_row};
-        kern_linear_run(x, &b->in, &in);
-        struct search s = {b, scratch, row};
-        pool_run(kern_exec_pool(x), search_row, &s, n_row);
-        if (i + 1 == n_book)
+        struct kern_call in = {.in = z, .out = m->work, .n_row = n_row};
+        kern_linear_run(m->exec, &b->in, &in);
+        struct search s = {b, m->work, row};
+        pool_run(kern_exec_pool(m->exec), search_row, &s, n_row);
+        if (i + 1 == q->n_book)
             break; /* the residual of the last book is not used */
-        rvq_gather(b, row, n_row, scratch);
+        rvq_gather(b, row, n_row, m->work);
         struct kern_call out = {
-            .in = scratch, .out = z, .n_row = n_row, .epilogue = KERN_ADD, .scale = minus_one};
-        kern_linear_run(x, &b->out, &out);
+            .in = m->work, .out = z, .n_row = n_row, .epilogue = KERN_ADD, .scale = q->minus_one};
+        kern_linear_run(m->exec, &b->out, &out);
     }
 }

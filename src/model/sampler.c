@@ -5,9 +5,10 @@
 
 #include "model/ar.h"
 
-static void penalize(float *logits, int n, const int32_t *prev, int n_prev, float penalty)
+static void penalize(float *logits, int n, const struct sampler_window *w, float penalty)
 {
-    for (int i = 0; i < n_prev; i++) {
+    const int32_t *prev = w->index;
+    for (int i = 0; i < w->n; i++) {
         int seen = prev[i] < 0 || prev[i] >= n;
         for (int j = 0; j < i && !seen; j++)
             seen = prev[j] == prev[i];
@@ -95,13 +96,13 @@ static int top_p_keep(uint64_t *list, const float *probs, int n, float top_p)
     return kept > 0 ? kept : take_top(list, probs, n, 0, top_p);
 }
 
-void sampler_probs(float *logits, int n, const int32_t *prev, int n_prev,
+void sampler_probs(float *logits, int n, const struct sampler_window *w,
                    const struct sampler_params *p, uint64_t *scratch, float *probs)
 {
     float temperature = p->temperature > 1e-5f ? p->temperature : 1e-5f, top;
     double total = 0;
-    if (n_prev > 0 && p->repetition_penalty != 1)
-        penalize(logits, n, prev, n_prev, p->repetition_penalty);
+    if (w && p->repetition_penalty != 1)
+        penalize(logits, n, w, p->repetition_penalty);
     softmax(logits, n, 1, probs);
     int kept = top_p_keep(scratch, probs, n, p->top_p);
     memset(probs, 0, (size_t)n * sizeof *probs);

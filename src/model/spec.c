@@ -328,67 +328,63 @@ void spec_write(const struct spec *s, struct gguf_writer *w)
     gguf_put_string(w, ARCH ".text_frontend", frontend, strlen(frontend));
 }
 
+/* A transformer of the codec: three of them differ in depth, window and length only. */
+#define S1_CODEC_STACK(layers, reach, positions)                                                   \
+    {                                                                                              \
+        .n_layer = layers, .dim = 1024, .n_head = 16, .n_head_kv = 16, .head_dim = 64,             \
+        .n_ff = 3072, .norm_eps = 1e-5f, .rope_base = 10000, .layer_scale = true, .window = reach, \
+        .n_position = positions                                                                    \
+    }
+
+static const struct spec s1_mini = {
+    .lm = {.slow = {.n_layer = 28,
+                    .dim = 1024,
+                    .n_head = 16,
+                    .n_head_kv = 8,
+                    .head_dim = 128,
+                    .n_ff = 3072,
+                    .norm_eps = 1e-6f,
+                    .rope_base = 1000000,
+                    .qk_norm = true,
+                    .n_position = 8192},
+           .fast = {.n_layer = 4,
+                    .dim = 1024,
+                    .n_head = 16,
+                    .n_head_kv = 8,
+                    .head_dim = 64,
+                    .n_ff = 3072,
+                    .norm_eps = 1e-6f,
+                    .rope_base = 1000000,
+                    .n_position = 10},
+           .n_vocab = 155776,
+           .n_codebook = 10,
+           .codebook_size = 4096,
+           .tied = false,
+           .scale_codebook_embd = true},
+    .codec = {.sample_rate = 44100,
+              .frame_samples = 2048,
+              .encoder_dim = 64,
+              .decoder_dim = 1536,
+              .latent_dim = 1024,
+              .n_rate = 4,
+              .n_encoder_rate = 4,
+              .encoder_rate = {2, 4, 8, 8},
+              .decoder_rate = {8, 8, 4, 2},
+              .encoder_layers = {0, 0, 0, 4},
+              .n_factor = 2,
+              .factor = {2, 2},
+              .n_codebook = 10,
+              .semantic_size = 4096,
+              .residual_size = 1024,
+              .codebook_dim = 8,
+              .post = S1_CODEC_STACK(8, 128, 4096),
+              .pre = S1_CODEC_STACK(8, 128, 4096),
+              .enc[3] = S1_CODEC_STACK(4, 512, 16384),
+              .has_encoder = true},
+    .sampling = {0.8f, 0.8f, 1.1f},
+};
+
 void spec_s1_mini(struct spec *s)
 {
-    struct spec_transformer codec = {.n_layer = 8,
-                                     .dim = 1024,
-                                     .n_head = 16,
-                                     .n_head_kv = 16,
-                                     .head_dim = 64,
-                                     .n_ff = 3072,
-                                     .norm_eps = 1e-5f,
-                                     .rope_base = 10000,
-                                     .layer_scale = true,
-                                     .window = 128,
-                                     .n_position = 4096};
-    *s = (struct spec){
-        .lm = {.slow = {.n_layer = 28,
-                        .dim = 1024,
-                        .n_head = 16,
-                        .n_head_kv = 8,
-                        .head_dim = 128,
-                        .n_ff = 3072,
-                        .norm_eps = 1e-6f,
-                        .rope_base = 1000000,
-                        .qk_norm = true,
-                        .n_position = 8192},
-               .fast = {.n_layer = 4,
-                        .dim = 1024,
-                        .n_head = 16,
-                        .n_head_kv = 8,
-                        .head_dim = 64,
-                        .n_ff = 3072,
-                        .norm_eps = 1e-6f,
-                        .rope_base = 1000000,
-                        .n_position = 10},
-               .n_vocab = 155776,
-               .n_codebook = 10,
-               .codebook_size = 4096,
-               .tied = false,
-               .scale_codebook_embd = true},
-        .codec = {.sample_rate = 44100,
-                  .frame_samples = 2048,
-                  .encoder_dim = 64,
-                  .decoder_dim = 1536,
-                  .latent_dim = 1024,
-                  .n_rate = 4,
-                  .n_encoder_rate = 4,
-                  .encoder_rate = {2, 4, 8, 8},
-                  .decoder_rate = {8, 8, 4, 2},
-                  .encoder_layers = {0, 0, 0, 4},
-                  .n_factor = 2,
-                  .factor = {2, 2},
-                  .n_codebook = 10,
-                  .semantic_size = 4096,
-                  .residual_size = 1024,
-                  .codebook_dim = 8,
-                  .post = codec,
-                  .pre = codec,
-                  .has_encoder = true},
-        .sampling = {0.8f, 0.8f, 1.1f},
-    };
-    s->codec.enc[3] = codec;
-    s->codec.enc[3].n_layer = 4;
-    s->codec.enc[3].window = 512;
-    s->codec.enc[3].n_position = 16384;
+    *s = s1_mini;
 }

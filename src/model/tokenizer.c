@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "model/model_test.h"
 
 /* White space as the original's regular expression engine has it (Unicode White_Space).  PCRE2's
  * own \s also takes U+180E, so the class is spelled out. */

@@ -46,8 +46,5 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t n, bool
                      struct tokens *out, struct err *e);
 /* Bytes of one token; *n its length; NULL for an id that does not exist. */
 const char *tokenizer_bytes(const struct tokenizer *t, int32_t id, size_t *n);
-/* Concatenation of the tokens' bytes (may end inside a UTF-8 sequence); free with mem_free. */
-int tokenizer_decode(const struct tokenizer *t, const int32_t *id, size_t n, char **ret,
-                     size_t *n_bytes, struct err *e);
 
 #endif

@@ -9,16 +9,16 @@
 
 struct layer {
     struct kern_linear qkv, o, gate_up, down;
-    const float *attn_norm, *ffn_norm;   /* [dim] */
-    const float *q_norm, *k_norm;        /* [head_dim] or NULL */
-    const float *attn_scale, *ffn_scale; /* [dim] or NULL */
+    struct kern_norm attn_norm, ffn_norm; /* of dim */
+    struct kern_norm q_norm, k_norm;      /* of head_dim; with qk_norm */
+    const float *attn_scale, *ffn_scale;  /* [dim] or NULL */
 };
 
 struct transformer {
     struct spec_transformer s;
     struct layer *layers;
-    const float *norm;  /* [dim] */
-    const float *table; /* [n_position, head_dim/2, 2] */
+    struct kern_norm norm; /* of dim */
+    const float *table;    /* [n_position, head_dim/2, 2] */
 };
 
 struct transformer_kv {
@@ -94,6 +94,12 @@ static int layer_vector(const struct load *l, int i, const char *what, int n, co
     return load_vector(l, name, (size_t)n, ret, e);
 }
 
+static int layer_norm(const struct load *l, int i, const char *what, struct kern_norm *ret,
+                      struct err *e)
+{
+    return layer_vector(l, i, what, ret->n, &ret->w, e);
+}
+
 static int load_layer(const struct load *l, int i, const struct spec_transformer *s,
                       struct layer *y, struct err *e)
 {
@@ -101,15 +107,17 @@ static int load_layer(const struct load *l, int i, const struct spec_transformer
     struct layer_matrix qkv = {"attn_qkv", heads + 2 * kv, s->dim, s->qkv_bias};
     struct layer_matrix out = {"attn_output", s->dim, heads, s->o_bias};
     struct layer_matrix down = {"ffn_down", s->dim, s->n_ff, false};
-    if ((rc = layer_vector(l, i, "attn_norm", s->dim, &y->attn_norm, e)) < 0 ||
-        (rc = layer_vector(l, i, "ffn_norm", s->dim, &y->ffn_norm, e)) < 0 ||
+    y->attn_norm = y->ffn_norm = (struct kern_norm){.eps = s->norm_eps, .n = s->dim};
+    y->q_norm = y->k_norm = (struct kern_norm){.eps = s->norm_eps, .n = s->head_dim};
+    if ((rc = layer_norm(l, i, "attn_norm", &y->attn_norm, e)) < 0 ||
+        (rc = layer_norm(l, i, "ffn_norm", &y->ffn_norm, e)) < 0 ||
         (rc = layer_linear(l, i, &qkv, &y->qkv, e)) < 0 ||
         (rc = layer_linear(l, i, &out, &y->o, e)) < 0 ||
         (rc = load_gate_up(l, i, s, &y->gate_up, e)) < 0 ||
         (rc = layer_linear(l, i, &down, &y->down, e)) < 0)
         return rc;
-    if (s->qk_norm && ((rc = layer_vector(l, i, "attn_q_norm", s->head_dim, &y->q_norm, e)) < 0 ||
-                       (rc = layer_vector(l, i, "attn_k_norm", s->head_dim, &y->k_norm, e)) < 0))
+    if (s->qk_norm && ((rc = layer_norm(l, i, "attn_q_norm", &y->q_norm, e)) < 0 ||
+                       (rc = layer_norm(l, i, "attn_k_norm", &y->k_norm, e)) < 0))
         return rc;
     if (s->layer_scale && ((rc = layer_vector(l, i, "attn_scale", s->dim, &y->attn_scale, e)) < 0 ||
                            (rc = layer_vector(l, i, "ffn_scale", s->dim, &y->ffn_scale, e)) < 0))
@@ -134,7 +142,8 @@ int transformer_load(const struct load *l, const struct spec_transformer *s,
     for (int i = 0; i < s->n_layer; i++)
         if ((rc = load_layer(l, i, s, &layers[i], e)) < 0)
             return rc;
-    if ((rc = load_vector(l, "output_norm.weight", (size_t)s->dim, &t->norm, e)) < 0)
+    t->norm = (struct kern_norm){.eps = s->norm_eps, .n = s->dim};
+    if ((rc = load_vector(l, "output_norm.weight", (size_t)s->dim, &t->norm.w, e)) < 0)
         return rc;
     *ret = t;
     return 0;
@@ -294,7 +303,7 @@ static void transformer_focus(const struct kern_kv *kv, const float *q, int head
 }
 
 static void transformer_look(const struct transformer *t, int i, const struct transformer_rows *r,
-                             const float *q, size_t stride, const struct transformer_watch *w)
+                             const struct kern_heads *q, const struct transformer_watch *w)
 {
     size_t d = (size_t)t->s.head_dim;
     int group = t->s.n_head / t->s.n_head_kv;
@@ -303,8 +312,9 @@ static void transformer_look(const struct transformer *t, int i, const struct tr
         for (int j = 0; j < r->n_row && w->heads[h].layer == i; j++) {
             const struct transformer_span *s = &w->span[j];
             if (s->out)
-                transformer_focus(&r->kv[j]->layer[i], q + (size_t)j * stride + (size_t)head * d,
-                                  head / group, s, s->out + (size_t)h * (size_t)(s->to - s->from));
+                transformer_focus(&r->kv[j]->layer[i],
+                                  q->p + (size_t)j * q->stride + (size_t)head * d, head / group, s,
+                                  s->out + (size_t)h * (size_t)(s->to - s->from));
         }
     }
 }
@@ -317,30 +327,30 @@ static void attention(const struct transformer *t, int i, const struct transform
     size_t d = (size_t)c->head_dim, q_len = (size_t)c->n_head * d,
            kv_len = (size_t)c->n_head_kv * d;
     size_t stride = q_len + 2 * kv_len;
-    float *q = s->qkv, *k = q + q_len, *v = k + kv_len;
-    struct kern_call qkv = {
-        .in = x, .out = s->qkv, .n_row = r->n_row, .norm = y->attn_norm, .norm_eps = c->norm_eps};
+    struct kern_heads q = {s->qkv, stride, r->n_row, c->n_head, c->head_dim};
+    struct kern_heads k = {s->qkv + q_len, stride, r->n_row, c->n_head_kv, c->head_dim};
+    struct kern_call qkv = {.in = x, .out = s->qkv, .n_row = r->n_row, .norm = &y->attn_norm};
     struct kern_call out = {
         .in = s->heads, .out = x, .n_row = r->n_row, .epilogue = KERN_ADD, .scale = y->attn_scale};
 
     kern_linear_run(exec, &y->qkv, &qkv);
     if (c->qk_norm) {
-        kern_head_norm(exec, q, y->q_norm, c->norm_eps, r->n_row, stride, c->n_head, c->head_dim);
-        kern_head_norm(exec, k, y->k_norm, c->norm_eps, r->n_row, stride, c->n_head_kv,
-                       c->head_dim);
+        kern_head_norm(exec, &y->q_norm, &q);
+        kern_head_norm(exec, &y->k_norm, &k);
     }
-    kern_rope(exec, q, t->table, r->position, r->n_row, stride, c->n_head, c->head_dim);
-    kern_rope(exec, k, t->table, r->position, r->n_row, stride, c->n_head_kv, c->head_dim);
+    kern_rope(exec, &q, t->table, r->position);
+    kern_rope(exec, &k, t->table, r->position);
     for (int j = 0; j < r->n_row; j++) {
         int p = r->position[j];
         const struct kern_kv *kv = &r->kv[j]->layer[i];
-        kern_kv_store(exec, kv, p, k + (size_t)j * stride, v + (size_t)j * stride);
+        const float *key = k.p + (size_t)j * stride;
+        kern_kv_store(exec, kv, p, key, key + kv_len);
         s->rows[j] =
             (struct kern_attend_row){kv, c->window && p >= c->window ? p - c->window + 1 : 0, p};
     }
-    kern_attend(exec, q, stride, c->n_head, s->rows, r->n_row, s->heads);
+    kern_attend(exec, &q, s->rows, s->heads);
     if (s->watch)
-        transformer_look(t, i, r, q, stride, s->watch);
+        transformer_look(t, i, r, &q, s->watch);
     kern_linear_run(exec, &y->o, &out);
 }
 
@@ -349,8 +359,7 @@ static void feed_forward(const struct transformer *t, int i, int n_row, float *x
 {
     const struct spec_transformer *c = &t->s;
     const struct layer *y = &t->layers[i];
-    struct kern_call gate_up = {
-        .in = x, .out = s->gate_up, .n_row = n_row, .norm = y->ffn_norm, .norm_eps = c->norm_eps};
+    struct kern_call gate_up = {.in = x, .out = s->gate_up, .n_row = n_row, .norm = &y->ffn_norm};
     struct kern_call down = {
         .in = s->ff, .out = x, .n_row = n_row, .epilogue = KERN_ADD, .scale = y->ffn_scale};
 
@@ -374,20 +383,16 @@ void transformer_run(const struct transformer *t, const struct transformer_rows 
         transformer_layer(t, i, r, x, s, exec);
 }
 
-void transformer_head(const struct transformer *t, const struct kern_linear *head, const float *x,
-                      int n_row, float *out, size_t out_stride, struct kern_exec *exec)
+void transformer_head(const struct transformer *t, const struct kern_linear *head,
+                      const struct kern_call *call, struct kern_exec *exec)
 {
-    struct kern_call c = {.in = x,
-                          .out = out,
-                          .out_stride = out_stride,
-                          .n_row = n_row,
-                          .norm = t->norm,
-                          .norm_eps = t->s.norm_eps};
+    struct kern_call c = *call;
+    c.norm = &t->norm;
     kern_linear_run(exec, head, &c);
 }
 
 void transformer_norm(const struct transformer *t, const float *x, int n_row, float *out,
                       struct kern_exec *exec)
 {
-    kern_rms_norm(exec, x, t->norm, t->s.norm_eps, n_row, t->s.dim, out);
+    kern_rms_norm(exec, &t->norm, x, n_row, out);
 }

@@ -67,9 +67,9 @@ void transformer_layer(const struct transformer *t, int i_layer, const struct tr
 /* All layers; the final norm is not applied. */
 void transformer_run(const struct transformer *t, const struct transformer_rows *r, float *x,
                      struct transformer_scratch *s, struct kern_exec *exec);
-/* out = head of the final norm of x [n_row, dim], rows out_stride apart. */
-void transformer_head(const struct transformer *t, const struct kern_linear *head, const float *x,
-                      int n_row, float *out, size_t out_stride, struct kern_exec *exec);
+/* kern_linear_run of a head, with the stack's final norm in front. */
+void transformer_head(const struct transformer *t, const struct kern_linear *head,
+                      const struct kern_call *call, struct kern_exec *exec);
 /* out [n_row, dim] = final norm of x. */
 void transformer_norm(const struct transformer *t, const float *x, int n_row, float *out,
                       struct kern_exec *exec);

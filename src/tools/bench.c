@@ -155,7 +155,7 @@ static void fill_prompt(struct bench *b, int n, int from, int to)
 static int32_t draw(struct bench *b, float *logits, int n, int frame, int k)
 {
     struct sampler_params p = {0.8f, 0.8f, 1.1f};
-    sampler_probs(logits, n, NULL, 0, &p, b->scratch, b->probs);
+    sampler_probs(logits, n, NULL, &p, b->scratch, b->probs);
     return sampler_draw(b->probs, n, sampler_uniform(1, 0, (uint32_t)frame, (uint32_t)k));
 }
 

@@ -102,9 +102,8 @@ static int sample_build_prompt(struct sample *s, struct err *e)
     int rc = tokenizer_encode(m->tokenizer, text, strlen(text), false, &tokens, e);
     s->n_token = (int)tokens.n;
     tokens_done(&tokens);
-    return rc < 0
-               ? rc
-               : prompt_build(&s->prompt, m->tokenizer, &m->spec.lm, &r, v != NULL, text, false, e);
+    struct prompt_parts parts = {.refs = &r, .n_ref = v != NULL, .text = text};
+    return rc < 0 ? rc : prompt_build(&s->prompt, m->tokenizer, &m->spec.lm, &parts, e);
 }
 
 int sample_next(struct sample *s, struct err *e)

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     float *pcm;
     size_t n;
     struct err e;
-    if (audio_decode_memory(data, size, 16000, 10, &pcm, &n, &e) == 0)
+    if (audio_decode_memory(&(struct audio_file){data, size}, 16000, 10, &pcm, &n, &e) == 0)
         mem_free(pcm);
     return 0;
 }

@@ -37,7 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         memcpy(copy, &h, sizeof h);
         av_free(m);
     }
-    if (prefix_file_check(copy, n, &id, &p, N_KV, &kv, NULL) == 0) {
+    struct prefix_key key = {&id, &p, N_KV};
+    if (prefix_file_check(copy, n, &key, &kv, NULL) == 0) {
         static volatile unsigned sink;
         for (size_t i = 0; i < N_KV; i++)
             sink += ((const uint8_t *)kv)[i];

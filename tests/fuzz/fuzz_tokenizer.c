@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "model/tokenizer.h"
+#include "model/model_test.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

@@ -181,8 +181,8 @@ static int run(struct golden *g, const char *path, const char *isa, struct pool 
                struct err *e)
 {
     struct mem_arena *arena = mem_arena_new(ARENA);
-    struct codec_options codec = {KERN_F32, true, true};
-    struct lm_options lm = {.type = KERN_F32, .full_head = true, .max_row = 2048};
+    struct codec_options codec = {true, true};
+    struct lm_options lm = {.full_head = true, .max_row = 2048};
     int r = kern_exec_new(isa, pool, &g->exec, e);
     if (r == 0)
         r = gguf_open(path, &g->file, e);
@@ -190,10 +190,11 @@ static int run(struct golden *g, const char *path, const char *isa, struct pool 
         r = spec_read(g->file, &g->spec, e);
     if (r == 0)
         r = tokenizer_from_gguf(g->file, &g->tokenizer, e);
+    struct load from = {g->file, "", g->exec, KERN_F32, arena};
     if (r == 0)
-        r = lm_load(g->file, &g->spec.lm, g->exec, &lm, arena, &g->lm, e);
+        r = lm_load(&from, &g->spec.lm, &lm, &g->lm, e);
     if (r == 0)
-        r = codec_load(g->file, &g->spec.codec, g->exec, &codec, arena, &g->codec, e);
+        r = codec_load(&from, &g->spec.codec, &codec, &g->codec, e);
     if (r == 0)
         golden_lm(g);
     if (r == 0)

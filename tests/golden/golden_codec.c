@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "golden/golden.h"
+#include "model/model_test.h"
 
 #define MAX_STAGES 64
 

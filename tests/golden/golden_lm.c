@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "golden/golden.h"
+#include "model/model_test.h"
 
 #define MAX_REFERENCES 16
 #define CONTEXT        4096 /* no prompt and generation of a set is longer */
@@ -67,9 +68,10 @@ static void check_prompt(struct golden *g, const char *name, json_t *spec)
     snprintf(file, sizeof file, "prompt_%s", name);
     if (golden_npy(g, file, &want) == 0) {
         int rows = want.shape[0], n = want.shape[1], wrong = -1, zero = 0;
-        if (prompt_build(&p, g->tokenizer, &g->spec.lm, refs, (int)n_ref,
-                         json_string_value(json_object_get(spec, "text")), true, NULL) == 0 &&
-            p.n_column == n && rows == 1 + g->spec.lm.n_codebook)
+        struct prompt_parts parts = {refs, (int)n_ref,
+                                     json_string_value(json_object_get(spec, "text")), true};
+        if (prompt_build(&p, g->tokenizer, &g->spec.lm, &parts, NULL) == 0 && p.n_column == n &&
+            rows == 1 + g->spec.lm.n_codebook)
             for (wrong = 0, i = 0; i < want.n; i++)
                 wrong += p.columns[(i % (size_t)n) * (size_t)rows + i / (size_t)n] != want.i[i];
         wrong = wrong < 0 ? 1 : wrong;
@@ -248,8 +250,8 @@ static void check_sampler(struct golden *g)
     for (size_t i = 0; i < (size_t)want.shape[0]; i++) {
         struct sampler_params p = {params.f[i * 3], params.f[i * 3 + 1], params.f[i * 3 + 2]};
         memcpy(l, logits.f + (size_t)row.i[i] * n, n * sizeof *l);
-        sampler_probs(l, (int)n, prev.i + i * (size_t)prev.shape[1], prev_n.i[i], &p, scratch,
-                      got + i * n);
+        struct sampler_window w = {prev.i + i * (size_t)prev.shape[1], prev_n.i[i]};
+        sampler_probs(l, (int)n, &w, &p, scratch, got + i * n);
     }
     golden_absolute(g, "sampler_probs", got, want.f, want.n, 5e-5);
     mem_free(l);
@@ -344,7 +346,8 @@ static void check_draw(struct forced *f, float *logits, int n, int frame, int sl
     int q = f->path.shape[0] - 1;
     int n_prev = slot == 0 ? ar_slow_window(f->history, frame, q, prev)
                            : ar_fast_window(f->history, frame, q, slot, prev);
-    sampler_probs(logits, n, prev, n_prev, &f->params, f->scratch, f->p);
+    struct sampler_window w = {prev, n_prev};
+    sampler_probs(logits, n, &w, &f->params, f->scratch, f->p);
     for (;
          f->at < f->probs.n && f->index.i[f->at * 3] == frame && f->index.i[f->at * 3 + 1] == slot;
          f->at++) {

@@ -14,7 +14,8 @@ struct conv8_case {
     int n_out, n_in, n_tap, stride, dilation, n_piece, n_row, kind;
     enum kern_epilogue epilogue;
     float *w, *bias, *in, *start;
-    const float *raw, *alpha, *inv; /* of the call */
+    const float *raw; /* of the call, as slopes is */
+    const struct kern_slopes *slopes;
 };
 
 static size_t rows_in(const struct conv8_case *c, int n_row)
@@ -99,8 +100,7 @@ static void run_pieces(const struct conv8_case *c, const struct conv8 *conv, int
                               .n_piece = n_piece,
                               .epilogue = c->epilogue,
                               .raw = c->raw,
-                              .alpha = c->alpha,
-                              .inv = c->inv};
+                              .slopes = c->slopes};
     conv8_run(execs[i_exec], conv, &call);
     mem_free(work);
 }
@@ -133,18 +133,18 @@ static void compare_raw(const struct conv8_case *c, const struct conv8 *conv)
     size_t n_out = (size_t)(c->n_piece * c->n_row) * (size_t)c->n_out;
     float *alpha = numbers(n_in, 1), *inv = numbers(n_in, 1), *in = mem_alloc(n * sizeof *in);
     float *want = mem_alloc(n_out * sizeof *want), *got = mem_alloc(n_out * sizeof *got);
+    struct kern_slopes slopes = {alpha, inv, c->n_in};
     struct conv8_case made = *c;
     made.in = in;
     memcpy(in, c->in, n * sizeof *in);
-    kern_snake(execs[0], c->in + n_old, alpha, inv, (int)n_new, c->n_in, in + n_old);
+    kern_snake(execs[0], &slopes, c->in + n_old, (int)n_new, in + n_old);
     memcpy(want, c->start, n_out * sizeof *want);
     run_pieces(&made, conv, 0, 0, c->n_piece, want);
     for (int i = 0; i < 2 * N_POOL; i++) { /* from elsewhere, and in place */
         memcpy(in, c->in, (i % 2 ? n : n_old) * sizeof *in);
         memcpy(got, c->start, n_out * sizeof *got);
         made.raw = i % 2 ? in + n_old : c->in + n_old;
-        made.alpha = alpha;
-        made.inv = inv;
+        made.slopes = &slopes;
         run_pieces(&made, conv, i / 2, 0, c->n_piece, got);
         report(!memcmp(want, got, n_out * sizeof *got), "conv8 of raw rows", c->n_in, c->n_out);
     }

@@ -279,12 +279,13 @@ static void check_norm_linear(enum kern_type type, int n_row)
     float *normed = mem_alloc(IN * 4 * (size_t)n_row), *a = mem_alloc(n_out * 4);
     float *b = mem_alloc(n_out * 4);
     struct kern_source source = {OUT, IN, 1, KERN_F32, w, NULL, NULL};
-    struct kern_call one = {.in = in, .out = a, .n_row = n_row, .norm = norm, .norm_eps = 1e-5f};
+    struct kern_norm m = {.w = norm, .eps = 1e-5f, .n = IN};
+    struct kern_call one = {.in = in, .out = a, .n_row = n_row, .norm = &m};
     struct kern_call two = {.in = normed, .out = b, .n_row = n_row};
     int rc = kern_linear_init(&l, execs[0], &source, type, arena, &e);
     if (rc == 0) {
         kern_linear_run(execs[2], &l, &one);
-        kern_rms_norm(execs[0], in, norm, 1e-5f, n_row, IN, normed);
+        kern_rms_norm(execs[0], &m, in, n_row, normed);
         kern_linear_run(execs[0], &l, &two);
     }
     report(rc == 0 && !memcmp(a, b, n_out * 4), "linear with norm", OUT, n_row);
@@ -338,6 +339,7 @@ static void check_activations(int n_row, int n)
     size_t total = (size_t)n_row * (size_t)n;
     float *in = numbers(total * 2, 6), *alpha = numbers((size_t)n, 1), *inv = numbers((size_t)n, 1);
     float *out[4], *first[4] = {0};
+    struct kern_slopes slopes = {alpha, inv, n};
     for (int c = 0; c < n; c++) {
         alpha[c] = 0.05f + fabsf(alpha[c]);
         inv[c] = 1 / (alpha[c] + 1e-9f);
@@ -349,7 +351,7 @@ static void check_activations(int n_row, int n)
             memcpy(out[k], in, total * 4);
         }
         kern_silu_mul(execs[i], in, n_row, n, out[0]);
-        kern_snake(execs[i], in, alpha, inv, n_row, n, out[1]);
+        kern_snake(execs[i], &slopes, in, n_row, out[1]);
         kern_gelu(execs[i], out[2], total);
         kern_tanh(execs[i], out[3], total);
         for (int k = 0; k < 4; k++) {
@@ -389,10 +391,13 @@ static void check_norms(int n_row, int n)
     float *rms = mem_alloc(total * 4), *layer = mem_alloc(total * 4), *head = mem_alloc(total * 4);
     double want, size;
     bool ok[3] = {true, true, true};
-    kern_rms_norm(execs[1], in, w, 1e-5f, n_row, n, rms);
-    kern_layer_norm(execs[1], in, w, b, 1e-6f, n_row, n, layer);
+    struct kern_norm rms_norm = {.w = w, .eps = 1e-5f, .n = n};
+    struct kern_norm layer_norm = {.w = w, .b = b, .eps = 1e-6f, .n = n};
+    struct kern_heads heads = {head, total, 1, n_row, n};
+    kern_rms_norm(execs[1], &rms_norm, in, n_row, rms);
+    kern_layer_norm(execs[1], &layer_norm, in, n_row, layer);
     memcpy(head, in, total * 4);
-    kern_head_norm(execs[2], head, w, 1e-5f, 1, total, n_row, n);
+    kern_head_norm(execs[2], &rms_norm, &heads);
     for (int r = 0; r < n_row; r++) {
         const float *p = in + (size_t)r * (size_t)n;
         double mean = 0, square = 0, var = 0;
@@ -432,7 +437,7 @@ static void check_depthwise(int n_row, int n, int n_tap)
     float *w = numbers((size_t)n_tap * width, 1), *bias = numbers(width, 1);
     float *out = mem_alloc(total * 4);
     bool ok = true;
-    kern_depthwise(execs[2], in, w, bias, n_row, n, n_tap, out);
+    kern_depthwise(execs[2], &(struct kern_filter){w, bias, n, n_tap}, in, n_row, out);
     for (size_t i = 0; i < total; i++) {
         double want = (double)bias[i % width], size = fabs(want);
         for (int j = 0; j < n_tap; j++) {
@@ -540,10 +545,12 @@ static void check_attend(enum kern_type type, int n_kv_head, int dim, int n_posi
     }
     float *out = mem_alloc(n_out * 4), *other = mem_alloc(n_out * 4);
     size_t q_row = (size_t)c.n_head * (size_t)dim;
-    kern_attend(execs[0], c.q, q_row, c.n_head, c.rows, c.n_row, out);
-    for (int r = 0; r < c.n_row; r++)
-        kern_attend(execs[2], c.q + (size_t)r * q_row, q_row, c.n_head, &c.rows[r], 1,
-                    other + (size_t)r * q_row);
+    struct kern_heads q = {c.q, q_row, c.n_row, c.n_head, dim};
+    kern_attend(execs[0], &q, c.rows, out);
+    for (int r = 0; r < c.n_row; r++) {
+        struct kern_heads one = {c.q + (size_t)r * q_row, q_row, 1, c.n_head, dim};
+        kern_attend(execs[2], &one, &c.rows[r], other + (size_t)r * q_row);
+    }
     report(!memcmp(out, other, n_out * 4), "attend, rows apart", dim, n_position);
     for (size_t at = 0; type == KERN_Q8_0 && at < n_out; at += (size_t)dim)
         round_query(c.q + at, dim);
@@ -568,7 +575,7 @@ static void check_rope(int n_head, int dim)
     bool ok = true;
     kern_rope_table(10000, dim, 6, table);
     memcpy(was, p, n * 4);
-    kern_rope(execs[1], p, table, position, 3, row, n_head, dim);
+    kern_rope(execs[1], &(struct kern_heads){p, row, 3, n_head, dim}, table, position);
     for (size_t i = 0; i < n; i++) {
         size_t r = i / row, at = i % row, pair = at % (size_t)dim / 2 * 2;
         const float *t = table + (size_t)position[r] * (size_t)dim + pair;
@@ -639,11 +646,11 @@ static void check_nan(void)
         in[i] = NAN;
     for (int i = 0; i < 33; i++)
         w[i] = 1;
-    kern_rms_norm(execs[1], in, w, 1e-5f, 1, 33, out);
+    kern_rms_norm(execs[1], &(struct kern_norm){.w = w, .eps = 1e-5f, .n = 33}, in, 1, out);
     report(out[32] != out[32], "rms_norm of nan", 1, 33);
     kern_silu_mul(execs[1], in, 1, 33, out);
     report(out[32] != out[32], "silu_mul of nan", 1, 33);
-    kern_snake(execs[1], in, w, w, 1, 33, out);
+    kern_snake(execs[1], &(struct kern_slopes){w, w, 33}, in, 1, out);
     report(out[32] != out[32], "snake of nan", 1, 33);
 }
 
@@ -725,6 +732,7 @@ static void bench_attend(enum kern_type type, int n_row)
     struct kern_attend_row rows[64];
     size_t bytes = kern_kv_bytes(type, K, D, T + 64);
     float *v = ordinary(H * D * 64), *out = mem_alloc(H * D * 64 * sizeof *out);
+    struct kern_heads q = {v, H * D, n_row, H, D};
     double begin, best = 1e9;
     for (int i = 0; i < N_LAYER; i++) {
         kv[i] = (struct kern_kv){mem_alloc(bytes), mem_alloc(bytes), type, K, D, T + 64};
@@ -736,7 +744,7 @@ static void bench_attend(enum kern_type type, int n_row)
         for (int i = 0; i < N_LAYER; i++) {
             for (int r = 0; r < n_row; r++)
                 rows[r] = (struct kern_attend_row){&kv[i], 0, T + r};
-            kern_attend(execs[0], v, H * D, H, rows, n_row, out);
+            kern_attend(execs[0], &q, rows, out);
         }
         best = fmin(best, now() - start);
     }

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "model/import.h"
 #include "model/model.h"
+#include "base/mem_test.h"
 
 #define NANO    "tests/golden/s1-nano/checkpoint"
 #define N_FRAME 6
@@ -65,27 +66,28 @@ static void test_probs(void **state)
     float logits[5] = {0, 3, -1, 2.5f, 1}, probs[5], sum = 0;
     uint64_t scratch[10];
     const int32_t prev[4] = {1, 1, -3, 99};
+    const struct sampler_window seen = {prev, 4};
     struct sampler_params p = {1, 1e-9f, 1};
-    sampler_probs(logits, 5, NULL, 0, &p, scratch, probs); /* greedy: only the best stays */
+    sampler_probs(logits, 5, NULL, &p, scratch, probs); /* greedy: only the best stays */
     for (int i = 0; i < 5; i++)
         assert_true(probs[i] == (i == 1 ? 1.0f : 0.0f));
     p = (struct sampler_params){0.7f, 1.5f, 1};
-    sampler_probs(logits, 5, NULL, 0, &p, scratch, probs);
+    sampler_probs(logits, 5, NULL, &p, scratch, probs);
     for (int i = 0; i < 5; i++)
         sum += probs[i];
     assert_true(sum > 0.9999f && sum < 1.0001f && probs[1] > probs[3] && probs[2] > 0);
     /* The penalty counts an index once and passes over those outside. */
     p = (struct sampler_params){1, 1e-9f, 2};
-    sampler_probs(logits, 5, prev, 4, &p, scratch, probs);
+    sampler_probs(logits, 5, &seen, &p, scratch, probs);
     assert_true(logits[1] == 1.5f && probs[3] == 1);
     /* No temperature is as cold as it gets, not a division by zero. */
     p = (struct sampler_params){0, 1, 1};
-    sampler_probs(logits, 5, NULL, 0, &p, scratch, probs);
+    sampler_probs(logits, 5, NULL, &p, scratch, probs);
     assert_true(probs[3] == 1);
     for (int i = 0; i < 5; i++) /* what broken weights give */
         logits[i] = NAN;
     p = (struct sampler_params){1, 0.8f, 1};
-    sampler_probs(logits, 5, NULL, 0, &p, scratch, probs);
+    sampler_probs(logits, 5, NULL, &p, scratch, probs);
     assert_true(probs[0] == 1 && probs[4] == 0);
 }
 
@@ -128,11 +130,11 @@ static void test_top_p(void **state)
             logits[i] =
                 (float)(round % 5 == 4 ? (int)(i % 3) : width * sampler_uniform(5, round, i, 0));
         p.top_p = (float)(round % 7 == 6 ? 0.99999 : sampler_uniform(6, round, 0, 0));
-        sampler_probs(logits, N, NULL, 0, &all, scratch, probs);
+        sampler_probs(logits, N, NULL, &all, scratch, probs);
         for (int i = 0; i < N; i++)
             r[i] = (struct ranked){probs[i], i};
         qsort(r, N, sizeof *r, by_rank);
-        sampler_probs(logits, N, NULL, 0, &p, scratch, kept);
+        sampler_probs(logits, N, NULL, &p, scratch, kept);
         float sum = 0;
         for (int i = 0; i < N; i++) {
             sum += r[i].p;
@@ -145,7 +147,8 @@ static void build(struct prompt *p, const char *text)
 {
     struct err e = {0};
     prompt_init(p, model.spec.lm.n_codebook);
-    assert_int_equal(prompt_build(p, model.tokenizer, &model.spec.lm, NULL, 0, text, false, &e), 0);
+    struct prompt_parts parts = {.text = text};
+    assert_int_equal(prompt_build(p, model.tokenizer, &model.spec.lm, &parts, &e), 0);
     assert_true(p->n_column > 0);
 }
 

@@ -13,6 +13,7 @@
 #include "audio/audio.h"
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/mem_test.h"
 
 #define TAU     6.283185307179586
 #define TONE_HZ 440.0
@@ -76,7 +77,7 @@ static void encode(struct audio_encoder_options o, const float *x, size_t n, str
 static void decode(const struct buf *b, int hz, float **x, size_t *n)
 {
     struct err e = {0};
-    if (audio_decode_memory(b->data, b->len, hz, 60, x, n, &e) < 0)
+    if (audio_decode_memory(&(struct audio_file){b->data, b->len}, hz, 60, x, n, &e) < 0)
         fail_msg("%s", e.msg);
 }
 
@@ -153,7 +154,8 @@ static void test_nothing_lost(void **state)
                     assert_int_equal(n, n_in);
                 for (size_t k = 0; (format == AUDIO_WAV || format == AUDIO_FLAC) && k < n; k++)
                     assert_true(fabsf(in[k] - out[k]) <= 0.51f / 32768);
-            } else if (audio_decode_memory(b.data, b.len, 48000, 60, &out, &n, &e) < 0) {
+            } else if (audio_decode_memory(&(struct audio_file){b.data, b.len}, 48000, 60, &out, &n,
+                                           &e) < 0) {
                 assert_true(e.code == ERR_FORMAT);
             }
             mem_free(in);
@@ -528,7 +530,8 @@ static void test_channels_averaged(void **state)
     float *x;
     size_t n;
     struct err e;
-    assert_int_equal(audio_decode_memory(file, sizeof(file), 44100, 9, &x, &n, &e), 0);
+    assert_int_equal(
+        audio_decode_memory(&(struct audio_file){file, sizeof(file)}, 44100, 9, &x, &n, &e), 0);
     assert_int_equal(n, N);
     assert_true(fabs(level_at(x, n, 44100, TONE_HZ) - 0.25) < 1e-3);
     mem_free(x);
@@ -582,10 +585,13 @@ static void test_hostile(void **state)
     size_t n;
     struct err e;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-        assert_int_equal(audio_decode_memory(texts[i], strlen(texts[i]), 16000, 9, &x, &n, &e),
+        assert_int_equal(audio_decode_memory(&(struct audio_file){texts[i], strlen(texts[i])},
+                                             16000, 9, &x, &n, &e),
                          ERR_FORMAT);
-    assert_int_equal(audio_decode_memory("x", 1, 16000, NAN, &x, &n, &e), ERR_ARGUMENT);
-    assert_int_equal(audio_decode_memory("x", 1, 0, 1, &x, &n, &e), ERR_ARGUMENT);
+    assert_int_equal(audio_decode_memory(&(struct audio_file){"x", 1}, 16000, NAN, &x, &n, &e),
+                     ERR_ARGUMENT);
+    assert_int_equal(audio_decode_memory(&(struct audio_file){"x", 1}, 0, 1, &x, &n, &e),
+                     ERR_ARGUMENT);
     unsigned seed = 1;
     for (int format = AUDIO_MP3; format <= AUDIO_PCM; format++) {
         struct buf b;
@@ -594,14 +600,14 @@ static void test_hostile(void **state)
         for (size_t cut = 0; cut < b.len; cut += 1 + b.len / 24) {
             char *copy = mem_alloc(cut + 1); /* of just this size: over-reads show */
             memcpy(copy, b.data, cut);
-            if (audio_decode_memory(copy, cut, 16000, 9, &x, &n, &e) == 0)
+            if (audio_decode_memory(&(struct audio_file){copy, cut}, 16000, 9, &x, &n, &e) == 0)
                 mem_free(x);
             memcpy(copy, b.data, cut);
             for (size_t k = 0; k < 5 && cut > 0; k++) {
                 seed = seed * 1664525u + 1013904223u;
                 copy[(seed >> 8) % cut] = (char)seed;
             }
-            if (audio_decode_memory(copy, cut, 44100, 9, &x, &n, &e) == 0)
+            if (audio_decode_memory(&(struct audio_file){copy, cut}, 44100, 9, &x, &n, &e) == 0)
                 mem_free(x);
             mem_free(copy);
         }
@@ -620,7 +626,7 @@ static void test_out_of_memory(void **state)
     encode((struct audio_encoder_options){.format = AUDIO_WAV, .in_hz = 16000}, in, 8000, &b);
     for (long k = 0; k < 4; k++) {
         mem_fail_after(k);
-        int r = audio_decode_memory(b.data, b.len, 44100, 9, &x, &n, &e);
+        int r = audio_decode_memory(&(struct audio_file){b.data, b.len}, 44100, 9, &x, &n, &e);
         mem_fail_after(-1);
         if (r == 0)
             mem_free(x);
@@ -727,7 +733,8 @@ static void test_head(void **state)
                              (uint64_t)p[23] << 16 | (uint64_t)p[24] << 8 | p[25];
             assert_int_equal(total, N - 123);
         }
-        assert_int_equal(audio_decode_memory(b.data, b.len, hz, 60, &out, &n_out, &e), 0);
+        assert_int_equal(
+            audio_decode_memory(&(struct audio_file){b.data, b.len}, hz, 60, &out, &n_out, &e), 0);
         if (o.format == AUDIO_FLAC)
             check_md5(p + 26, out, n_out);
         if (n_out != N - 123)

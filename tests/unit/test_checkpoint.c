@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "formats/checkpoint.h"
 #include "kernels/kern.h"
+#include "base/mem_test.h"
 
 #define NANO "tests/golden/s1-nano/checkpoint/"
 

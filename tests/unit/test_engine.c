@@ -13,6 +13,7 @@
 #include "jabbertts.h"
 #include "base/mem.h"
 #include "model/import.h"
+#include "base/mem_test.h"
 
 #define MODEL "models/jabber-tiny.gguf"
 /* A sanitizer's allocator keeps what is freed. */

@@ -88,7 +88,8 @@ static void hear(const char *path, struct heard *h)
     assert_int_equal(codec_encode(encoder, h->pcm, h->n_pcm, h->codes, m.exec, &e), 0);
     struct prompt_reference ref = {"A voice.", codes, N_FRAME};
     prompt_init(&p, (int)q);
-    assert_int_equal(prompt_build(&p, m.tokenizer, &m.spec.lm, &ref, 1, "Words.", false, &e), 0);
+    struct prompt_parts parts = {.refs = &ref, .n_ref = 1, .text = "Words."};
+    assert_int_equal(prompt_build(&p, m.tokenizer, &m.spec.lm, &parts, &e), 0);
     h->n_slow = (size_t)lm_n_head_row(m.lm);
     h->n_fast = (size_t)m.spec.lm.codebook_size;
     h->slow = mem_alloc(h->n_slow * sizeof *h->slow);

@@ -11,6 +11,7 @@
 #include "jabbertts.h"
 #include "base/mem.h"
 #include "text/libespeak.h"
+#include "base/mem_test.h"
 
 #define LOUD 0.02 /* root mean square of speech that can be heard; silence has 0 */
 

@@ -10,6 +10,7 @@
 
 #include "audio/finish.h"
 #include "base/mem.h"
+#include "base/mem_test.h"
 
 #define HZ    16000
 #define MS    (HZ / 1000)

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "formats/gguf.h"
 #include "kernels/kern.h"
+#include "base/mem_test.h"
 
 static char path[64];
 static unsigned char *bytes;

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "model/import.h"
 #include "model/model.h"
+#include "base/mem_test.h"
 
 #define NANO "tests/golden/s1-nano/checkpoint"
 

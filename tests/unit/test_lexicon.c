@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "text/lexicon.h"
 #include "text/text.h"
+#include "base/mem_test.h"
 
 static char path[] = "/tmp/lexicon-XXXXXX";
 

@@ -67,11 +67,12 @@ struct run {
 static void run_open(struct run *r, enum kern_type type, const struct way *w)
 {
     struct err e = {0};
-    struct lm_options o = {.type = type, .max_batch = N_SEQ, .max_row = 16};
+    struct lm_options o = {.max_batch = N_SEQ, .max_row = 16};
     assert_int_equal(pool_new(w->n_thread, &r->pool, &e), 0);
     assert_int_equal(kern_exec_new(NULL, r->pool, &r->exec, &e), 0);
     r->arena = mem_arena_new(1 << 20);
-    assert_int_equal(lm_load(model.file, &model.spec.lm, r->exec, &o, r->arena, &r->lm, &e), 0);
+    struct load from = {model.file, "", r->exec, type, r->arena};
+    assert_int_equal(lm_load(&from, &model.spec.lm, &o, &r->lm, &e), 0);
     r->dim = (size_t)model.spec.lm.slow.dim;
     r->n_logit = (size_t)lm_n_head_row(r->lm);
     r->n_fast = (size_t)model.spec.lm.codebook_size;

@@ -159,7 +159,6 @@ static void test_codec(void **state)
         codec_decode(m->codec, s[k], codes, 5, pcm[k], own.exec); /* something else first */
         codec_stream_reset(s[k]);
         codec_decode(m->codec, s[k], codes, FRAMES, pcm[k], own.exec);
-        assert_int_equal(codec_stream_frames(s[k]), FRAMES);
         assert_int_equal(model_encoder(m, &encoder[k], NULL), 0);
         assert_int_equal(
             codec_encode(encoder[k], pcm[0], hop * FRAMES - 99, back[k], own.exec, NULL), 0);

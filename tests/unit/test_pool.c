@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "base/pool.h"
+#include "base/mem_test.h"
 
 #define N_TASK 1000
 

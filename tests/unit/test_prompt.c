@@ -88,7 +88,8 @@ static void test_golden_prompts(void **state)
             refs[k] = reference(r, codes[k]);
         }
         prompt_init(&p, N_CODEBOOK);
-        assert_int_equal(prompt_build(&p, tokenizer, &spec, refs, (int)n, text, true, NULL), 0);
+        struct prompt_parts parts = {refs, (int)n, text, true};
+        assert_int_equal(prompt_build(&p, tokenizer, &spec, &parts, NULL), 0);
         int bad = n_different(&p, json_object_get(one, "matrix"));
         if (bad)
             print_error("prompt %zu, \"%s\" behind %zu references: %d differ\n", i, text, n, bad);

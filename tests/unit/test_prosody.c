@@ -12,6 +12,7 @@
 #include "jabbertts.h"
 #include "audio/effect.h"
 #include "base/mem.h"
+#include "base/mem_test.h"
 
 #define WORDS "One two three four."
 

@@ -19,6 +19,7 @@
 #include "model/import.h"
 #include "model/model.h"
 #include "model/quantize.h"
+#include "base/mem_test.h"
 
 #define NANO "tests/golden/s1-nano/checkpoint"
 #define B    QUANTIZE_BLOCK

@@ -15,6 +15,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "text/ssml.h"
+#include "base/mem_test.h"
 
 static const struct text_options options = {.frontend = TEXT_IPA, .language = "en-us"};
 

@@ -18,6 +18,7 @@
 #include "model/tokenizer.h"
 #include "text/language.h"
 #include "text/text.h"
+#include "base/mem_test.h"
 
 #define CASES "tests/cases/"
 

@@ -16,6 +16,8 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "model/tokenizer.h"
+#include "base/mem_test.h"
+#include "model/model_test.h"
 
 #define CASES "tests/cases/"
 

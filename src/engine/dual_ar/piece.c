@@ -111,9 +111,10 @@ static int piece_prompt(const struct dual_ar *d, const struct slot *slot, struct
     const struct model *m = &d->model;
     struct beginning b = {.n = 0};
     int rc = piece_begin_prompt(d, slot, &b, e);
+    struct prompt_parts parts = {
+        .refs = b.clip, .n_ref = b.n, .text = slot->stream->ask.pieces.piece[slot->i_piece].text};
     if (rc == 0)
-        rc = prompt_build(p, m->tokenizer, &m->spec.lm, b.clip, b.n,
-                          slot->stream->ask.pieces.piece[slot->i_piece].text, false, e);
+        rc = prompt_build(p, m->tokenizer, &m->spec.lm, &parts, e);
     beginning_done(&b);
     return rc;
 }

@@ -10,10 +10,8 @@
 struct entry {
     int32_t *columns; /* [n_column, width] */
     int n_column;
-    const void *kv;
-    void *pages; /* kv is in it */
-    size_t n_pages;
-    size_t n_bytes; /* of kv */
+    struct prefix_pages memory;
+    size_t n_bytes; /* of memory.kv */
     uint64_t used;  /* larger: used more recently */
     bool once;      /* goes when it is restored */
 };
@@ -56,7 +54,7 @@ int prefix_cache_new(const struct prefix_options *o, struct prefix_cache **ret, 
 static void entry_done(struct entry *y)
 {
     mem_free(y->columns);
-    mem_pages_free(y->pages, y->n_pages);
+    mem_pages_free(y->memory.pages, y->memory.n);
 }
 
 void prefix_cache_free(struct prefix_cache *c)
@@ -67,11 +65,6 @@ void prefix_cache_free(struct prefix_cache *c)
         entry_done(&c->entry[i]);
     mem_free(c->dir);
     mem_free(c);
-}
-
-size_t prefix_cache_bytes(const struct prefix_cache *c)
-{
-    return c->n_bytes;
 }
 
 static size_t prefix_columns_bytes(const struct prompt *p, int n_column)
@@ -141,8 +134,9 @@ static struct entry *prefix_find_file(struct prefix_cache *c, const struct promp
                                       size_t n_bytes)
 {
     struct entry y = {.n_column = p->n_prefix, .n_bytes = n_bytes};
+    struct prefix_key key = {&c->identity, p, n_bytes};
     if (!c->dir || p->n_prefix < PREFIX_MIN_COLUMNS || n_bytes > c->max_bytes ||
-        prefix_file_read(c->dir, &c->identity, p, n_bytes, &y.pages, &y.n_pages, &y.kv, NULL) < 0)
+        prefix_file_read(c->dir, &key, &y.memory, NULL) < 0)
         return NULL;
     y.columns = prefix_copy_columns(p, p->n_prefix, 0);
     return prefix_insert(c, &y) ? &c->entry[c->n - 1] : NULL;
@@ -156,7 +150,7 @@ int prefix_restore(struct prefix_cache *c, const struct prompt *p, struct lm_slo
     if (!y && !(y = prefix_find_file(c, p, lm_slot_bytes(slot, p->n_prefix))))
         return 0;
     int n_column = y->n_column;
-    lm_slot_load(slot, n_column, y->kv);
+    lm_slot_load(slot, n_column, y->memory.kv);
     if (y->once)
         prefix_remove(c, y);
     return n_column;
@@ -168,11 +162,11 @@ static bool prefix_take(const struct prefix_cache *c, const struct lm_slot *slot
 {
     *y = (struct entry){.n_column = n_column, .n_bytes = lm_slot_bytes(slot, n_column)};
     if (n_column < PREFIX_MIN_COLUMNS || y->n_bytes > c->max_bytes ||
-        !(y->pages = mem_pages_new(y->n_bytes)))
+        !(y->memory.pages = mem_pages_new(y->n_bytes)))
         return false;
-    y->n_pages = y->n_bytes;
-    y->kv = y->pages;
-    lm_slot_save(slot, n_column, y->pages);
+    y->memory.n = y->n_bytes;
+    y->memory.kv = y->memory.pages;
+    lm_slot_save(slot, n_column, y->memory.pages);
     return true;
 }
 
@@ -184,8 +178,9 @@ void prefix_save(struct prefix_cache *c, const struct prompt *p, const struct lm
     if ((known && known->n_column == p->n_prefix) || !prefix_take(c, slot, p->n_prefix, &y))
         return;
     y.columns = prefix_copy_columns(p, p->n_prefix, 0);
+    struct prefix_key key = {&c->identity, p, y.n_bytes};
     if (prefix_insert(c, &y) && lasting && c->dir)
-        prefix_file_write(c->dir, &c->identity, p, y.kv, y.n_bytes, NULL);
+        prefix_file_write(c->dir, &key, y.memory.kv, NULL);
 }
 
 void prefix_save_said(struct prefix_cache *c, const struct prompt *p, const int32_t *frames,

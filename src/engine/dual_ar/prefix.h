@@ -28,7 +28,6 @@ struct prefix_options {
 };
 int prefix_cache_new(const struct prefix_options *o, struct prefix_cache **ret, struct err *e);
 void prefix_cache_free(struct prefix_cache *c);
-size_t prefix_cache_bytes(const struct prefix_cache *c); /* kept now */
 
 /* Fill an empty slot with as much of the prompt's prefix as is known; returns how many columns. */
 int prefix_restore(struct prefix_cache *c, const struct prompt *p, struct lm_slot *slot);

@@ -70,15 +70,16 @@ int prefix_identify(const struct prefix_options *o, struct prefix_identity *ret,
     return rc;
 }
 
-static int prefix_file_file_name(const char *dir, const struct prefix_identity *id,
-                                 const struct prompt *p, char *path, struct err *e)
+static int prefix_file_file_name(const char *dir, const struct prefix_key *k, char *path,
+                                 struct err *e)
 {
-    uint8_t key[16];
+    uint8_t hash[16];
     char hex[33];
-    struct part parts[] = {{id, sizeof *id}, {p->columns, prefix_file_columns_bytes(p)}};
-    int rc = prefix_file_hash(parts, 2, key, e);
+    struct part parts[] = {{k->identity, sizeof *k->identity},
+                           {k->prompt->columns, prefix_file_columns_bytes(k->prompt)}};
+    int rc = prefix_file_hash(parts, 2, hash, e);
     for (int i = 0; i < 16; i++)
-        snprintf(hex + 2 * i, 3, "%02x", key[i]);
+        snprintf(hex + 2 * i, 3, "%02x", hash[i]);
     if (rc == 0 && snprintf(path, PATH_MAX, "%s/%s.kv", dir, hex) >= PATH_MAX)
         rc = err_set(e, ERR_ARGUMENT, "the path of the prefix directory is too long");
     return rc;
@@ -86,16 +87,18 @@ static int prefix_file_file_name(const char *dir, const struct prefix_identity *
 
 /* --- reading --- */
 
-int prefix_file_check(const void *data, size_t n, const struct prefix_identity *id,
-                      const struct prompt *p, size_t n_kv, const void **kv, struct err *e)
+int prefix_file_check(const void *data, size_t n, const struct prefix_key *k, const void **kv,
+                      struct err *e)
 {
+    const struct prompt *p = k->prompt;
+    size_t n_kv = k->n_kv;
     struct prefix_header h;
     uint8_t sum[16];
     size_t columns = prefix_file_columns_bytes(p),
            offset = (sizeof h + columns + PAGE - 1) / PAGE * PAGE;
     if (n < sizeof h || (memcpy(&h, data, sizeof h), memcmp(h.magic, MAGIC, sizeof h.magic)))
         return err_set(e, ERR_FORMAT, "not a file of the prefix cache");
-    if (h.version != PREFIX_FILE_VERSION || memcmp(&h.identity, id, sizeof *id))
+    if (h.version != PREFIX_FILE_VERSION || memcmp(&h.identity, k->identity, sizeof h.identity))
         return err_set(e, ERR_UNSUPPORTED,
                        "made for another model, version, instruction set or type of "
                        "keys and values");
@@ -115,12 +118,13 @@ int prefix_file_check(const void *data, size_t n, const struct prefix_identity *
     return rc;
 }
 
-int prefix_file_read(const char *dir, const struct prefix_identity *id, const struct prompt *p,
-                     size_t n_kv, void **pages, size_t *n_pages, const void **kv, struct err *e)
+int prefix_file_read(const char *dir, const struct prefix_key *k, struct prefix_pages *ret,
+                     struct err *e)
 {
     char path[PATH_MAX];
     struct stat st;
-    int rc = prefix_file_file_name(dir, id, p, path, e);
+    const void *kv = NULL;
+    int rc = prefix_file_file_name(dir, k, path, e);
     if (rc < 0)
         return rc;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -137,14 +141,13 @@ int prefix_file_read(const char *dir, const struct prefix_identity *id, const st
     for (ssize_t more = 1; data && got < n && more > 0; got += more > 0 ? (size_t)more : 0)
         more = read(fd, data + got, n - got);
     close(fd);
-    rc = data && got == n ? prefix_file_check(data, n, id, p, n_kv, kv, e)
+    rc = data && got == n ? prefix_file_check(data, n, k, &kv, e)
                           : err_set(e, ERR_IO, "cannot read its %zu bytes", n);
     if (rc < 0) {
         mem_pages_free(data, n);
         return err_wrap(e, "%s", path);
     }
-    *pages = data;
-    *n_pages = n;
+    *ret = (struct prefix_pages){data, n, kv};
     return 0;
 }
 
@@ -195,20 +198,21 @@ static int write_parts(FILE *f, const struct prefix_header *h, const struct prom
     return ok && fflush(f) == 0 ? 0 : -1;
 }
 
-int prefix_file_write(const char *dir, const struct prefix_identity *id, const struct prompt *p,
-                      const void *kv, size_t n_kv, struct err *e)
+int prefix_file_write(const char *dir, const struct prefix_key *k, const void *kv, struct err *e)
 {
+    const struct prompt *p = k->prompt;
+    size_t n_kv = k->n_kv;
     char path[PATH_MAX], temporary[PATH_MAX + 32];
     struct prefix_header h = {.version = PREFIX_FILE_VERSION,
                               .n_column = (uint32_t)p->n_prefix,
                               .width = 1 + (uint32_t)p->n_codebook,
                               .kv_bytes = n_kv,
-                              .identity = *id};
+                              .identity = *k->identity};
     struct part part = {kv, n_kv};
     int rc;
     memcpy(h.magic, MAGIC, sizeof h.magic);
     h.kv_offset = (sizeof h + prefix_file_columns_bytes(p) + PAGE - 1) / PAGE * PAGE;
-    if ((rc = prefix_file_file_name(dir, id, p, path, e)) < 0 ||
+    if ((rc = prefix_file_file_name(dir, k, path, e)) < 0 ||
         (rc = prefix_file_hash(&part, 1, h.kv_hash, e)) < 0)
         return rc;
     if (h.kv_offset + n_kv > PREFIX_DIR_BYTES)

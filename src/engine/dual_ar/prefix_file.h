@@ -33,15 +33,24 @@ struct prefix_header {
     uint8_t kv_hash[16];
 };
 
-/* Does a file of n bytes hold the prefix of p in n_kv bytes?  *kv points into data. */
-int prefix_file_check(const void *data, size_t n, const struct prefix_identity *id,
-                      const struct prompt *p, size_t n_kv, const void **kv, struct err *e);
+struct prefix_key { /* which entry; borrowed */
+    const struct prefix_identity *identity;
+    const struct prompt *prompt; /* its first n_prefix columns */
+    size_t n_kv;                 /* bytes of keys and values */
+};
 
-/* Read the file of a prefix: *pages with *n_pages bytes for mem_pages_free, *kv in it.
- * ERR_NOT_FOUND without one. */
-int prefix_file_read(const char *dir, const struct prefix_identity *id, const struct prompt *p,
-                     size_t n_kv, void **pages, size_t *n_pages, const void **kv, struct err *e);
-int prefix_file_write(const char *dir, const struct prefix_identity *id, const struct prompt *p,
-                      const void *kv, size_t n_kv, struct err *e);
+/* Whether data, a file of n bytes, holds that entry.  *kv points into data. */
+int prefix_file_check(const void *data, size_t n, const struct prefix_key *k, const void **kv,
+                      struct err *e);
+
+struct prefix_pages {
+    void *pages; /* n bytes; mem_pages_free */
+    size_t n;
+    const void *kv; /* in pages */
+};
+/* The whole file.  ERR_NOT_FOUND when the directory has no such file. */
+int prefix_file_read(const char *dir, const struct prefix_key *k, struct prefix_pages *ret,
+                     struct err *e);
+int prefix_file_write(const char *dir, const struct prefix_key *k, const void *kv, struct err *e);
 
 #endif

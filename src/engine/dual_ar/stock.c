@@ -77,7 +77,7 @@ void stock_close(struct stock *s)
 static int stock_decode(const struct stock *s, const struct prompt_reference *v, float *pcm,
                         struct err *e)
 {
-    struct codec_options o = {.type = KERN_AS_STORED, .decoder = true};
+    struct codec_options o = {.decoder = true};
     struct pool *pool = NULL;
     struct kern_exec *exec = NULL;
     struct mem_arena *arena = mem_arena_new(ARENA);
@@ -86,8 +86,9 @@ static int stock_decode(const struct stock *s, const struct prompt_reference *v,
     int rc = arena ? pool_new(1, &pool, e) : err_set(e, ERR_MEMORY, "out of memory for a codec");
     if (rc == 0)
         rc = kern_exec_new(NULL, pool, &exec, e);
+    struct load from = {s->file, "", exec, KERN_AS_STORED, arena};
     if (rc == 0)
-        rc = codec_load(s->file, &s->spec.codec, exec, &o, arena, &codec, e);
+        rc = codec_load(&from, &s->spec.codec, &o, &codec, e);
     if (rc == 0)
         rc = codec_stream_new(codec, &stream, e);
     if (rc == 0)
