@@ -162,6 +162,7 @@ static ssize_t read_body(void *cookie, uint64_t pos, char *to, size_t max)
     return n > 0 ? n : MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
+/* Signature: MHD_UpgradeHandler. */
 static void on_upgrade(void *cookie, struct MHD_Connection *connection, void *state,
                        const char *extra, size_t n_extra, MHD_socket fd,
                        struct MHD_UpgradeResponseHandle *handle)
@@ -466,6 +467,7 @@ static void *on_target(void *cookie, const char *target, struct MHD_Connection *
     return NULL;
 }
 
+/* Signature: MHD_AccessHandlerCallback. */
 static enum MHD_Result on_access(void *cookie, struct MHD_Connection *connection, const char *path,
                                  const char *method, const char *version, const char *data,
                                  size_t *n_data, void **state)

@@ -73,7 +73,8 @@ void tls_use(struct tls *t)
     tls_in_use = t;
 }
 
-/* A copy for this handshake, which GnuTLS frees: another may be loaded meanwhile. */
+/* A copy for this handshake, which GnuTLS frees: another may be loaded meanwhile.
+ * Signature: gnutls_certificate_retrieve_function3. */
 int tls_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info,
                  gnutls_pcert_st **certs, unsigned *n_cert, gnutls_ocsp_data_st **ocsp,
                  unsigned *n_ocsp, gnutls_privkey_t *key, unsigned *flags)
