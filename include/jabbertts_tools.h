@@ -107,14 +107,18 @@ struct jabbertts_calibrate_options {
 JABBERTTS_API int jabbertts_calibrate(const struct jabbertts_calibrate_options *o,
                                       struct jabbertts_error *e);
 
-/* Take columns of feed-forward layers out of a model file, by what they give while it speaks a
- * text, and repair the others by least squares.  The output appears when it is whole and judged. */
+/* Take parts out of a model file that matter least while it speaks a text, and repair what stays
+ * by least squares.  The output appears when it is whole and judged. */
 struct jabbertts_prune_options {
     const char *input, *output;
+    const char *part;  /* "feed-forward" columns, attention "heads", "layers", the "codec"'s inner
+                        * channels; single "weights" or two in four, "2:4", which become zero and
+                        * make nothing smaller or faster; NULL: feed-forward */
     const char *text;  /* as above */
-    const char *judge; /* what is said to judge; NULL: text, which flatters */
-    double keep;       /* share of the columns that stay, above 0 to 1 */
+    const char *judge; /* what is said to judge; NULL: other sentences that come with us */
+    double keep;       /* share that stays, above 0 to 1; not looked at by 2:4 */
     double limit;      /* nats of divergence from the original; beyond it ERR_LIMIT, */
+    double limit_db;   /* or with the codec's signal to noise below this, */
     int force;         /* unless this is not 0 */
     int threads;
     void (*note)(void *cookie, const char *line); /* what was lost; NULL: not said */

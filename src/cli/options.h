@@ -98,14 +98,14 @@ struct options {
     struct option_list aliases, models;       /* models: as --model says them */
     struct option_list clips, clip_texts;     /* recordings to imitate, and what is said in them */
     int memory_budget_mb;
-    const char *output, *format, *input, *stage, *type, *imatrix, *onnx, *judge, *reference,
+    const char *output, *format, *input, *stage, *type, *imatrix, *onnx, *judge, *part, *reference,
         *corpus, *check;
     const char *model_dir, *ca_file;
     char model_path[4096]; /* of an installed model that was named */
     int connections;       /* of a download */
     int jobs;              /* texts spoken together */
     const char *cast;      /* of a book: whose voices */
-    double drain_timeout_s, target_bits, prune_keep, prune_limit;
+    double drain_timeout_s, target_bits, prune_keep, prune_limit, prune_limit_db;
     const char *captions;
     int sandbox;      /* of switch_words */
     const char *user; /* to become, once it listens */

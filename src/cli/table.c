@@ -108,10 +108,11 @@ const struct command cli_commands[] = {
      "else the model consists of: docs/ONNX.md describes the folder.",
      "jabbertts export s1-mini.gguf --onnx s1-mini-onnx --check\n", 1, 1, cmd_export, NULL, 0},
     {PRUNE, "prune", "take what matters least out of a model's layers", "IN.gguf OUT.gguf",
-     "Take those columns of feed-forward layers out of a model that give least of their output, by "
-     "what the layers are given while the model speaks, and repair the others by least squares. "
-     "The file is smaller and every step does less. What was lost is measured; over --limit "
-     "nothing is written. Quantize afterwards: quantized input works, but is rounded twice.",
+     "Take those parts out of a model that matter least, by what its matrices are given while it "
+     "speaks, and repair what stays by least squares. The file is smaller and every step does "
+     "less, but for --part weights and 2:4. What was lost is measured on sentences that nothing "
+     "was learned from; over --limit nothing is written. Quantize afterwards: quantized input "
+     "works, but is rounded twice.",
      "jabbertts prune s1-mini.gguf s1-mini-90.gguf --keep 0.9\n", 2, 2, cmd_prune, NULL, 0},
     {CALIBRATE, "calibrate", "find out which inputs of a model matter, for quantize", "[MODEL]",
      "Speak a text with MODEL and write how large the inputs of each matrix are, for jabbertts "
@@ -160,6 +161,8 @@ static const char *const stage_words[] = {"clean",  "normalized", "sentences", "
                                           "tokens", "prompt",     "explained", NULL};
 static const char *const convert_words[] = {"f32", "f16", "bf16", "q8_0", "q4_0", NULL};
 static const char *const quantize_words[] = {"q8", "q4", "mixed", NULL};
+static const char *const prune_words[] = {"feed-forward", "heads", "layers", "codec",
+                                          "weights",      "2:4",   NULL};
 static const char *const export_words[] = {"f32", "f16", "int8", NULL};
 static const char *const switch_words[] = {"off", "on", NULL};
 static const char *const pull_words[] = {"mixed", "q8", "q4", "f16", NULL};
@@ -346,12 +349,21 @@ const struct option_row option_rows[] = {
      .help = "write the model again, with the attention heads that say which word is spoken when; "
              "without them word times go by the length of words"},
     {.name = "keep", OF_CALL(PRUNE), .type = NUMBER, AT(prune_keep), IN(0.01, 1),
-     .preset = "0.9", .placeholder = "X", .help = "share of the feed-forward columns that stay"},
+     .preset = "0.9", .placeholder = "X", .help = "share that stays"},
+    {.name = "part", OF_CALL(PRUNE), .type = WORD, AT(part), .words = prune_words,
+     .placeholder = "NAME",
+     .help = "what goes: feed-forward columns, attention heads, whole layers, the codec's inner "
+             "channels; single weights, or 2:4, two of four in a row, which become zero and make "
+             "nothing smaller or faster (default: feed-forward)"},
     {.name = "limit", OF_CALL(PRUNE), .type = NUMBER, AT(prune_limit), IN(0, 100),
      .preset = "0.05", .placeholder = "X",
      .help = "divergence from the original, in nats, that is still accepted"},
     {.name = "judge", OF_CALL(PRUNE), .type = STRING, AT(judge), .placeholder = "FILE",
-     .help = "what is said to measure it (default: what was learned from, which flatters)"},
+     .help = "what is said to measure it (default: English sentences that come with the program, "
+             "others than those it learns from)"},
+    {.name = "limit-db", OF_CALL(PRUNE), .type = NUMBER, AT(prune_limit_db), IN(0, 100),
+     .preset = "20", .placeholder = "X",
+     .help = "signal to noise of the codec, in dB, that is still accepted"},
     {.name = "force", OF_CALL(PRUNE), .type = BOOLEAN, AT(force),
      .help = "write the file whatever was lost"},
     {.name = "imatrix", OF_CALL(EXPORT), .type = STRING, AT(imatrix), .placeholder = "FILE",

@@ -254,17 +254,32 @@ static int load_snake(struct loader *l, const char *what, int n, struct kern_slo
     return 0;
 }
 
+/* Numbers of a vector, or rows of a matrix: what stands between two layers may have been pruned. */
+static int codec_weights_width(struct loader *l, const char *what, int *ret)
+{
+    const struct gguf_tensor *t;
+    int r = codec_weights_find(l, what, &t);
+    if (r < 0)
+        return r;
+    if (t->ne[t->n_dim - 1] < 1 || t->ne[t->n_dim - 1] > 8 * LIMIT_DIM)
+        return err_set(l->e, ERR_FORMAT, "tensor %s has %lld rows, must be 1 to %d", l->name,
+                       (long long)t->ne[t->n_dim - 1], 8 * LIMIT_DIM);
+    *ret = (int)t->ne[t->n_dim - 1];
+    return 0;
+}
+
 /* Residual units; the dilations are fixed in the architecture (modded_dac.py:ResidualUnit). */
 static int load_units(struct loader *l, const char *chain, int i_block, int n, struct codec_unit *u)
 {
     static const int dilation[CODEC_UNITS] = {1, 3, 9};
     for (int i = 0; i < CODEC_UNITS; i++, u++) {
-        int r;
+        int r, m = n;
         codec_weights_at(l, "%s.%d.res.%d.", chain, i_block, i);
-        if ((r = load_snake(l, "snake1.alpha", n, &u->snake1)) < 0 ||
-            (r = load_conv(l, "conv1", (struct conv_shape){n, n, 1, dilation[i]}, &u->conv1)) < 0 ||
-            (r = load_snake(l, "snake2.alpha", n, &u->snake2)) < 0 ||
-            (r = load_conv(l, "conv2", (struct conv_shape){n, n, 1, 1}, &u->conv2)) < 0)
+        if ((r = codec_weights_width(l, "snake2.alpha", &m)) < 0 ||
+            (r = load_snake(l, "snake1.alpha", n, &u->snake1)) < 0 ||
+            (r = load_conv(l, "conv1", (struct conv_shape){n, m, 1, dilation[i]}, &u->conv1)) < 0 ||
+            (r = load_snake(l, "snake2.alpha", m, &u->snake2)) < 0 ||
+            (r = load_conv(l, "conv2", (struct conv_shape){m, n, 1, 1}, &u->conv2)) < 0)
             return r;
     }
     return 0;
@@ -272,8 +287,10 @@ static int load_units(struct loader *l, const char *chain, int i_block, int n, s
 
 static int load_next(struct loader *l, int n, struct codec_next *x)
 {
-    int r;
-    int wide = 4 * n; /* modded_dac.py:ConvNeXtBlock, mlp_ratio 4 */
+    int wide; /* 4 n before pruning: modded_dac.py:ConvNeXtBlock, mlp_ratio 4 */
+    int r = codec_weights_width(l, "pw1.weight", &wide);
+    if (r < 0)
+        return r;
     x->norm.eps = NEXT_EPS;
     x->norm.n = n;
     codec_weights_need(l, 0, (size_t)l->rows, (size_t)wide);

@@ -121,16 +121,28 @@ static const char *export_snake(struct export *x, const char *in, const char *wh
     return onnx_node(g, "Add", 2, in, onnx_node(g, "Mul", 2, square, inv));
 }
 
+/* Numbers of a vector, or rows of a matrix; the codec was loaded before, so they are there. */
+static int export_width(const struct export *x, const char *what, int usual)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s%s", x->prefix, what);
+    const struct gguf_tensor *t = gguf_find(x->file, name);
+    return t && t->ne[t->n_dim - 1] >= 1 && t->ne[t->n_dim - 1] <= 8 * LIMIT_DIM
+               ? (int)t->ne[t->n_dim - 1]
+               : usual;
+}
+
 /* x + conv2(snake2(conv1(snake1(x)))), dilations 1, 3, 9 */
 static const char *export_units(struct export *x, const char *in, const char *chain, int i, int n)
 {
     static const int dilation[UNITS] = {1, 3, 9};
     for (int u = 0; u < UNITS; u++) {
-        struct kernel one = {"conv1", n, n, 1, dilation[u], 1, false};
-        struct kernel two = {"conv2", n, n, 1, 1, 1, false};
         export_at(x, "codec.%s.%d.res.%d.", chain, i, u);
+        int m = export_width(x, "snake2.alpha", n);
+        struct kernel one = {"conv1", n, m, 1, dilation[u], 1, false};
+        struct kernel two = {"conv2", m, n, 1, 1, 1, false};
         const char *y = export_conv(x, export_snake(x, in, "snake1.alpha", n), &one);
-        y = export_conv(x, export_snake(x, y, "snake2.alpha", n), &two);
+        y = export_conv(x, export_snake(x, y, "snake2.alpha", m), &two);
         in = onnx_node(x->g, "Add", 2, in, y);
     }
     return in;
@@ -156,7 +168,8 @@ static const char *export_next(struct export *x, const char *in, int n)
 {
     struct onnx *g = x->g;
     struct kernel dw = {"dw", n, n, 1, 1, 1, true};
-    struct export_linear pw1 = {"pw1", 4 * n, n, true, 0}, pw2 = {"pw2", n, 4 * n, true, 0};
+    int wide = export_width(x, "pw1.weight", 4 * n);
+    struct export_linear pw1 = {"pw1", wide, n, true, 0}, pw2 = {"pw2", n, wide, true, 0};
     const char *y = export_turned(x, export_conv(x, in, &dw));
     const char *w = export_vector(x, "norm.weight", n), *b = export_vector(x, "norm.bias", n);
     y = onnx_node(g, "LayerNormalization", 3, y, w, b);

@@ -33,13 +33,27 @@ static const char builtin_text[] =
     "Is that really all there is to it? "
     "Before you leave, check that every window has been closed.";
 
+const char sample_held_out[] =
+    "The baker opens his shop long before the sun comes up. "
+    "Who left the gate open last night? "
+    "My sister plays the cello in the city orchestra. "
+    "The painting above the fireplace shows a ship in a storm. "
+    "He forgot his umbrella on the train and got very wet. "
+    "Stop that noise at once! "
+    "Three huge jugs of orange juice were chilling in the garage. "
+    "Choose the right word, and the whole sentence begins to sing. "
+    "There was a long silence before anyone answered. "
+    "Could you show us the shortest way to the beach, please? "
+    "The library closes early on the day before a holiday. "
+    "Wool, leather, and fur kept the travelers warm through the journey.";
+
 static int sample_read_text(const char *path, struct buf *b, struct err *e)
 {
     char part[4096];
     size_t n;
     int rc = 0;
-    if (!path)
-        return buf_add_str(b, builtin_text);
+    if (!path || path == sample_held_out)
+        return buf_add_str(b, path ? path : builtin_text);
     FILE *f = fopen(path, "rb");
     if (!f)
         return err_set(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open %s: %s", path,

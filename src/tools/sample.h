@@ -32,6 +32,9 @@ struct sample {
     void (*frame)(void *cookie);
     void *cookie;
 };
+/* In the place of a path: other sentences that come with us, to judge what was learned from the
+ * first. */
+extern const char sample_held_out[];
 int sample_open(struct sample *s, struct model *m, const char *path, struct err *e);
 int sample_next(struct sample *s, struct err *e); /* 1, 0 after the last, or ERR_* */
 void sample_done(struct sample *s);               /* zeroed or opened, also after a failure */
