@@ -13,6 +13,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
 
 #include "base/limits.h"
 #include "kernels/ops.h"
@@ -73,6 +76,19 @@ static bool has_amx(void)
 }
 #endif
 
+#if defined(__aarch64__)
+/* Dot products and halves of ARMv8.2, which the first 64-bit processors lack (Cortex-A53, A72). */
+static bool has_neon_dot(void)
+{
+#ifdef __linux__
+    unsigned long wanted = HWCAP_ASIMDDP | HWCAP_ASIMDHP | HWCAP_FPHP;
+    return (getauxval(AT_HWCAP) & wanted) == wanted;
+#else
+    return true; /* Apple's all have them */
+#endif
+}
+#endif
+
 static const struct kern_ops *usable(int i)
 {
     const struct kern_ops *list[6] = {&kern_ops_ref};
@@ -87,7 +103,8 @@ static const struct kern_ops *usable(int i)
     if (n >= 2 && list[n - 1] == &kern_ops_avx512 && has_amx())
         list[n++] = &kern_ops_amx;
 #elif defined(__aarch64__)
-    list[n++] = &kern_ops_neon;
+    if (has_neon_dot())
+        list[n++] = &kern_ops_neon;
 #endif
     return i >= 0 && i < n ? list[i] : NULL;
 }
