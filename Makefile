@@ -119,7 +119,7 @@ CLI_OBJ := $(CLI:%.c=$(BUILD)/%.o)
 UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 
-.PHONY: all test test-mutations test-fullsize test-kills test-replicas test-python test-clients test-onnx check-isa lint fuzz bench coverage release-check dist install uninstall clean
+.PHONY: all test test-mutations test-fullsize test-kills test-replicas test-python test-clients test-onnx check-isa lint fuzz fuzz-hour fuzz-keep bench coverage release-check dist site install uninstall clean
 all: $(BUILD)/jabbertts $(BUILD)/libjabbertts.a $(BUILD)/libjabbertts.so $(BUILD)/jabbertts.pc
 
 -include $(OBJ:.o=.d) $(SERVER_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
