@@ -11,11 +11,13 @@
 #   make test-clients    OpenAI's clients and a browser against a live server (installs them)
 #   make test-onnx       engine onnx: against our kernels, and the server's HTTP tests on it (fetches ONNX Runtime)
 #   make fuzz            every fuzz target for FUZZ_SECONDS (clang)
+#   make fuzz-hour       an hour of that in all; make fuzz-keep adds what it found new to tests/fuzz/corpus
 #   make lint            banned functions, layering, function lengths, format
 #   make release-check   tests, golden sets, quality and instructions against the last release (packaging/setup --release)
 #   make dist            build/dist: source, packages, a tarball that runs anywhere, bill of materials, sums
 #   make bench           benchmarks of bench/
 #   make coverage        line coverage of src/ by the tests (gcc, gcovr)
+#   make site            build/site: the documents as a web site, its links checked (packaging/setup --release)
 #   make install         DESTDIR, PREFIX, LIBDIR, MANDIR ... are honoured; make uninstall takes it away
 #   make clean           remove $(BUILD)
 #
@@ -264,6 +266,12 @@ $(FUZZ_BUILD)/%: tests/fuzz/%.c fuzz-lib
 fuzz: $(FUZZ)
 	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run $(FUZZ)
 
+# SECURITY.md says when that was done last.
+fuzz-hour: $(FUZZ)
+	FUZZ_SECONDS=$$((3600 * $$(nproc) / $(words $(FUZZ)))) tests/fuzz/run $(FUZZ)
+fuzz-keep: $(FUZZ)
+	tests/fuzz/run --keep $(FUZZ)
+
 bench: $(BENCH)
 
 coverage:
@@ -277,6 +285,8 @@ release-check:
 	BUILD=$(BUILD) packaging/release --check
 dist:
 	packaging/dist
+site:
+	packaging/site
 
 # For packaging/lint.
 .PHONY: print-cflags
