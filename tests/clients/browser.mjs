@@ -90,16 +90,29 @@ test("one click speaks, and done is when the last sample was heard", async () =>
   await reaches("speaking");
   const start = Date.now();
   let marked = 0;
+  const words = [];
   while ((await state()) === "speaking") {
     assert.ok(Date.now() - start < 60000, "the sound does not end: does its clock stand still?");
     marked = Math.max(marked, await page.$$eval("#spoken .heard", (e) => e.length));
-    await pause(100);
+    const word = await page.$$eval("#spoken .heard .word", (e) => e.map((w) => w.textContent).join("+"));
+    const bare = word.replace(/[^\p{L}\p{N}'-]/gu, "");
+    if (bare && bare !== words.at(-1)) words.push(bare);
+    await pause(50);
   }
   assert.equal(await text("state"), "Done.");
   const seconds = Number.parseFloat(await text("seconds"));
   assert.ok(seconds > 2, `only ${seconds} s`);
   assert.ok((Date.now() - start) / 1000 > seconds - 0.5, `done after ${Date.now() - start} ms of ${seconds} s`);
   assert.equal(marked, 1, "no sentence was marked");
+  const said = (await page.$eval("#text", (e) => e.value)).split(/\s+/).map((w) => w.replace(/[^\p{L}\p{N}'-]/gu, ""));
+  let last = -1;
+  for (const w of words) {
+    const at = said.findIndex((s, i) => i > last && s === w);
+    assert.ok(at > last, `the words are marked out of order: "${w}" of ${words}`);
+    last = at;
+  }
+  assert.ok(words.length > said.length / 3, `only these words were marked: ${words}`);
+  assert.equal((await page.$eval("#spoken", (e) => e.textContent)).trim(), (await page.$eval("#text", (e) => e.value)).trim());
   assert.ok(Number.parseFloat(await text("rtf")) > 0);
   assert.equal(await text("error"), "");
   const painted = await page.$eval("#picture", (c) => {

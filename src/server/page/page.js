@@ -9,7 +9,7 @@
  *
  * From done, stopped and failed, Play goes on or begins again, Speak makes another take.  Nothing is
  * fetched from anywhere but this server, by relative addresses, so a sub-path in front does no harm. */
-import { WavReader, Sound, Player } from "./sound.js";
+import { EventReader, WavReader, Sound, Player } from "./sound.js";
 import { Picture } from "./picture.js";
 
 const $ = (id) => document.getElementById(id);
@@ -56,7 +56,7 @@ function recall(name, otherwise) {
 /* --- the take --- */
 
 const player = new Player(), picture = new Picture($("picture"));
-let state = "idle", take = null; /* {body, sound, seed, abort, start, first, sentences, sample} */
+let state = "idle", take = null; /* {body, sound, seed, abort, start, first, sentences, words, sample} */
 let making = null; /* the take whose sound is being fetched */
 
 const WORDS = {
@@ -92,7 +92,7 @@ async function speak(body, sample = false) {
   player.pause();
   player.unlock();
   complain("");
-  const t = (making = { body, sample, sound: null, seed: 0, abort: new AbortController(), start: performance.now(), first: 0, made: 0 });
+  const t = (making = { body, sample, sound: null, words: [], seed: 0, abort: new AbortController(), start: performance.now(), first: 0, made: 0 });
   const before = take ? "paused" : "idle";
   $("result").hidden = false;
   enter("waiting");
@@ -114,21 +114,39 @@ async function speak(body, sample = false) {
 async function receive(t) {
   const response = await api("v1/audio/speech", {
     method: "POST", headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ ...t.body, response_format: "wav" }), signal: t.abort.signal,
+    body: JSON.stringify({ ...t.body, response_format: "wav", stream_format: "sse", timestamp_granularities: ["word"] }), signal: t.abort.signal,
   });
   t.seed = Number(response.headers.get("x-jabbertts-seed") || 0);
-  const bytes = response.body.getReader(), reader = new WavReader();
+  const bytes = response.body.getReader(), events = new EventReader(), reader = new WavReader();
   for (;;) {
     const { done, value } = await bytes.read();
     if (done) break;
-    const pcm = reader.read(value);
-    if (!pcm.length) continue;
-    if (!t.sound) begin(t, reader.hz);
-    t.sound.add(pcm);
-    t.made = (performance.now() - t.start) / 1000;
-    if (t === take && state === "waiting") { player.play(); enter("speaking"); }
+    for (const event of events.read(value)) {
+      if (event.error) throw new Error(event.error.message);
+      if (event.words) learn(t, event.words);
+      if (event.audio) hear(t, reader, event.audio);
+    }
   }
   if (!t.sound) throw new Error("The server sent no sound.");
+}
+
+function hear(t, reader, audio) {
+  const pcm = reader.read(Uint8Array.from(atob(audio), (c) => c.charCodeAt(0)));
+  if (!pcm.length) return;
+  if (!t.sound) begin(t, reader.hz);
+  t.sound.add(pcm);
+  t.made = (performance.now() - t.start) / 1000;
+  if (t === take && state === "waiting") { player.play(); enter("speaking"); }
+}
+
+/* Words of a sentence whose sound is made.  Their places are code points; strings here have units. */
+function learn(t, words) {
+  if (!t.units) {
+    let at = 0;
+    t.units = [0, ...Array.from(t.body.input, (c) => (at += c.length))];
+  }
+  for (const w of words) t.words.push({ start: w.start, end: w.end, from: t.units[w.char_start], to: t.units[w.char_end] });
+  if (t === take) write(t);
 }
 
 function begin(t, hz) {
@@ -143,9 +161,27 @@ function show(t) {
   take = t;
   player.open(t.sound);
   picture.open(t.sound);
-  $("spoken").replaceChildren(...t.sentences.map((s, i) => make("span", { textContent: s.text, onclick: () => seek(starts(t)[i]) })));
+  write(t);
   $("result").hidden = false;
   figures(t);
+}
+
+/* The text, sentence by sentence; in it the words whose times are known. */
+function write(t) {
+  let next = 0;
+  t.marks = [];
+  $("spoken").replaceChildren(...t.sentences.map((s, i) => {
+    const line = make("span", { onclick: () => seek(starts(t)[i]) }), end = s.from + s.text.length;
+    let at = s.from;
+    for (; next < t.words.length && t.words[next].from < end; next++) {
+      const w = t.words[next], mark = make("span", { textContent: t.body.input.slice(w.from, w.to), onclick: (e) => { e.stopPropagation(); seek(w.start); } });
+      line.append(t.body.input.slice(at, w.from), mark);
+      t.marks.push(mark);
+      at = w.to;
+    }
+    line.append(t.body.input.slice(at, end));
+    return line;
+  }));
 }
 
 function finished(t) {
@@ -192,34 +228,39 @@ function seek(s) {
 
 player.onended = () => enter("done");
 
-/* --- which sentence is heard: by its share of the letters, moved to the nearest silence --- */
+/* --- which sentence and word are heard: by the words' times; until they are known, the sentence by its
+ * share of the letters, moved to the nearest silence --- */
 
 function sentencesOf(text) {
   if (!Intl.Segmenter) return [{ text, from: 0 }];
   return [...new Intl.Segmenter(undefined, { granularity: "sentence" }).segment(text)].map((s) => ({ text: s.segment, from: s.index }));
 }
 
-/* Seconds at which each sentence begins: an estimate. */
+/* Seconds at which each sentence begins: known by its first word, or an estimate. */
 function starts(t) {
   const letters = t.body.input.length || 1, step = picture.columnSeconds, { peaks } = picture;
   const end = t.sound.complete ? t.sound.seconds : Math.max(t.sound.seconds, letters / 15 / t.body.speed);
-  if (t.starts && t.startsFor === t.sound.length) return t.starts;
+  const known = t.sound.length + t.words.length;
+  if (t.starts && t.startsFor === known) return t.starts;
   const quiet = (i) => peaks[i] < 0.02 && peaks[i + 1] < 0.02 && peaks[i + 2] < 0.02;
-  t.starts = t.sentences.map(({ from }) => {
+  t.starts = t.sentences.map(({ from, text }) => {
+    const word = t.words.find((w) => w.from >= from && w.from < from + text.length);
+    if (word) return word.start;
     const guess = (from / letters) * end, at = Math.round(guess / step);
     for (let d = 0; from && d * step < 1.5; d++)
       for (const i of [at + d, at - d]) if (i > 0 && i + 2 < peaks.length && quiet(i)) return i * step;
     return guess;
   });
-  t.startsFor = t.sound.length;
+  t.startsFor = known;
   return t.starts;
 }
 
-function markSentence(t, position) {
+function markHeard(t, position) {
   const at = starts(t), spans = $("spoken").children;
   let heard = -1;
   if (state === "speaking" || state === "paused") for (let i = 0; i < at.length; i++) if (at[i] <= position + 0.05) heard = i;
   for (let i = 0; i < spans.length; i++) spans[i].classList.toggle("heard", i === heard);
+  t.marks.forEach((mark, i) => mark.classList.toggle("word", heard >= 0 && t.words[i].start <= position && position < t.words[i].end));
 }
 
 /* Once per frame of the screen: all that moves. */
@@ -230,7 +271,7 @@ function frame() {
   const total = sound.complete ? sound.seconds : Math.max(sound.seconds, take.body.input.length / 15 / take.body.speed);
   picture.update();
   picture.paint(position, total);
-  markSentence(take, position);
+  markHeard(take, position);
   if (document.activeElement !== $("seek") || state === "speaking") {
     $("seek").max = total;
     $("seek").value = position;
@@ -568,7 +609,7 @@ document.addEventListener("dragleave", (e) => e.relatedTarget ?? document.body.c
 document.addEventListener("drop", dropped);
 
 for (const [id, value] of Object.entries(recall("settings", {}))) if (KEPT.includes(id)) $(id).value = value;
-past = recall("past", []).map(({ body, seed }) => ({ body, seed, sound: null, first: 0, made: 0, sentences: sentencesOf(body.input) }));
+past = recall("past", []).map(({ body, seed }) => ({ body, seed, sound: null, words: [], first: 0, made: 0, sentences: sentencesOf(body.input) }));
 listPast();
 changed();
 connect();

@@ -3,6 +3,17 @@
  * The page asks for WAV, whatever is downloaded later: samples can be played, drawn and kept as they
  * come, in every browser, and a position is exact to the sample. */
 
+/* Bytes of server-sent events to the objects that they carry. */
+export class EventReader {
+  #text = "";
+  #decoder = new TextDecoder();
+  read(bytes) {
+    const events = (this.#text + this.#decoder.decode(bytes, { stream: true })).split("\n\n");
+    this.#text = events.pop();
+    return events.map((e) => e.slice(e.indexOf("data: ") + 6)).filter((data) => data !== "[DONE]").map((data) => JSON.parse(data));
+  }
+}
+
 /* Bytes of a WAV stream (16-bit, mono) to samples; hz is known after its header. */
 export class WavReader {
   #rest = new Uint8Array(0);
