@@ -1,9 +1,11 @@
 #include "server/faces.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/fish.h"
 #include "server/request.h"
 
 struct face_field {
@@ -91,6 +93,15 @@ static int face_elevenlabs(const struct request *r, json_t *ours, struct api_err
     return face_output_format(r, ours, e);
 }
 
+/* In decibels. */
+static void face_volume(const json_t *theirs, json_t *ours)
+{
+    const json_t *v = face_get(theirs, "prosody.volume");
+    if (json_is_number(v) && json_number_value(v) != 0)
+        json_object_set_new(ours, "volume_multiplier",
+                            json_real(pow(10, json_number_value(v) / 20)));
+}
+
 int faces_stream_input(const struct request *r, json_t *fields, struct api_error *e)
 {
     const char *id = r->argument, *slash = strchr(id, '/');
@@ -107,12 +118,8 @@ int faces_stream_input(const struct request *r, json_t *fields, struct api_error
 int faces_body(const struct request *r, const char *body, size_t n, char **ret, struct api_error *e)
 {
     const struct face *face = faces_of(r);
-    json_error_t why;
-    json_t *theirs = json_loadb(body, n, 0, &why), *ours = json_object();
-    int rc = 0;
-    if (!json_is_object(theirs))
-        rc = api_fail(e, FAULT_BAD_JSON, NULL, "the body is no JSON object: %s",
-                      theirs ? "it is something else" : why.text);
+    json_t *theirs = NULL, *ours = json_object();
+    int rc = fish_read(r, body, n, &theirs, e);
     json_object_set_new(ours, "model", json_string("tts-1"));
     json_object_set_new(ours, "response_format", json_string(face->preset));
     for (const struct face_field *f = face->fields; rc == 0 && f->theirs; f++) {
@@ -122,6 +129,8 @@ int faces_body(const struct request *r, const char *body, size_t n, char **ret, 
     }
     if (rc == 0 && strcmp(face->route, "elevenlabs") == 0)
         rc = face_elevenlabs(r, ours, e);
+    if (rc == 0 && strcmp(face->route, "fish") == 0)
+        face_volume(theirs, ours);
     if (rc == 0 && !(*ret = json_dumps(ours, JSON_COMPACT)))
         rc = api_fail(e, FAULT_MEMORY, NULL, "out of memory for a request");
     json_decref(theirs);

@@ -2,7 +2,7 @@
  *
  *     if (faces_body(r, body, n, &made, &e) < 0) ...      made: JSON as params.h reads it
  *
- * ElevenLabs: POST /v1/text-to-speech/{voice}, and /stream.  Fish Audio: POST /v1/tts with JSON.
+ * ElevenLabs: POST /v1/text-to-speech/{voice}, and /stream.  Fish Audio: POST /v1/tts.
  * A field that is not in the tables (faces.c) has no counterpart here and is passed over.
  *
  * Threads: any. */

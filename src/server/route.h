@@ -48,9 +48,12 @@ void websocket_open(struct request *r);   /* websocket.c */
 void models_list(struct request *r);      /* models.c */
 void models_get(struct request *r);
 void audio_models_list(struct request *r);
-void downloads_get(struct request *r); /* download.c */
-void takes_get(struct request *r);     /* kept.c */
-void voices_list(struct request *r);   /* voices.c */
+void downloads_get(struct request *r);  /* download.c */
+void references_add(struct request *r); /* fish.c */
+void references_list(struct request *r);
+void references_remove(struct request *r);
+void takes_get(struct request *r);   /* kept.c */
+void voices_list(struct request *r); /* voices.c */
 void voices_add(struct request *r);
 void voices_get(struct request *r);
 void voices_remove(struct request *r);

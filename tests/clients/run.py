@@ -21,7 +21,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "http"))
 import live  # noqa: E402
 
 PYTHON = ["openai==3.54.0", "jsonschema==4.26.0", "openapi-spec-validator==0.9.0",
-          "num2words==0.5.14", "wyoming==1.10.2", "elevenlabs==2.78.0", "websockets==17.4", "huggingface_hub==2.4.0", "numpy==2.4.6", "onnx==1.23.2", "onnxruntime==1.32.0"]
+          "num2words==0.5.14", "wyoming==1.10.2", "elevenlabs==2.78.0", "fish-audio-sdk==1.3.0", "websockets==17.4", "huggingface_hub==2.4.0", "numpy==2.4.6", "onnx==1.23.2", "onnxruntime==1.32.0"]
 NODE = ["openai@6.30.1", "puppeteer-core@24.43.1", "axe-core@4.14.1"]
 TEST_S = 400  # of one test; a browser needs about 40 s where nothing else runs
 DIR = os.path.abspath(os.path.join(os.environ.get("BUILD", "build"), "clients"))
@@ -111,7 +111,8 @@ def main():
             node = ["node", "--test"]
             tests = [("openai_python.py", [python], {}), ("openapi.py", [python], {}), ("num2words_check.py", [python], {}),
                      ("hub_python.py", [python], {}), ("onnx_graphs.py", [python], {}), ("wyoming_client.py", [python], {}),
-                     ("elevenlabs_python.py", [python], {}), ("websocket_client.py", [python], {}),
+                     ("elevenlabs_python.py", [python], {}), ("fish_python.py", [python], {}),
+                     ("websocket_client.py", [python], {}),
                      ("openai_javascript.mjs", node, {}), ("browser.mjs", node, {"BROWSER": "chrome"})]
             if "firefox" not in os.environ.get("BROWSERS", "chrome firefox"):
                 print("  skip  clients/browser.mjs firefox: not among $BROWSERS")

@@ -1,4 +1,7 @@
 """What clients of ElevenLabs and Fish Audio ask, and that it is the same speech."""
+import base64
+import json
+import struct
 import sys
 
 import live
@@ -46,8 +49,93 @@ def fish(s):
     for body in (b"", b"[]", b"nonsense", b'"text"'):
         r = s.call("POST", "/v1/tts", body=body, headers={"Content-Type": "application/json"})
         check(r.status == 400 and r.error(), body, r.body)
-    r = s.call("POST", "/v1/tts", body=b"\x81\xa4text\xa1a", headers={"Content-Type": "application/msgpack"})
-    check(r.status == 415, "MessagePack is refused by name", r.body)
+    loud = ask(format="pcm", prosody={"volume": -6.0206})
+    check(loud.body == s.speech(input=TEXT, response_format="pcm", volume_multiplier=10 ** (-6.0206 / 20)).body,
+          "decibels", loud.status)
+
+
+def pack(v):
+    """MessagePack, in the narrowest form for what is short, as clients send it."""
+    if v is None or isinstance(v, bool):
+        return {None: b"\xc0", False: b"\xc2", True: b"\xc3"}[v]
+    if isinstance(v, int):
+        return struct.pack(">b", v) if -32 <= v < 128 else b"\xd3" + struct.pack(">q", v)
+    if isinstance(v, float):
+        return b"\xcb" + struct.pack(">d", v)
+    if isinstance(v, bytes):
+        return b"\xc6" + struct.pack(">I", len(v)) + v
+    if isinstance(v, str):
+        s = v.encode()
+        return (bytes([0xa0 | len(s)]) if len(s) < 32 else b"\xda" + struct.pack(">H", len(s))) + s
+    if isinstance(v, list):
+        return bytes([0x90 | len(v)]) + b"".join(map(pack, v))
+    return b"\xde" + struct.pack(">H", len(v)) + b"".join(pack(k) + pack(x) for k, x in v.items())
+
+
+def unpack(b):
+    """What the server answers: it writes the widest forms."""
+    kind, size = b[0], int.from_bytes(b[1:5], "big")
+    if kind in (0xc2, 0xc3):
+        return kind == 0xc3, b[1:]
+    if kind == 0xdb:
+        return b[5:5 + size].decode(), b[5 + size:]
+    items, b = [], b[5:]
+    for _ in range(size * (2 if kind == 0xdf else 1)):
+        item, b = unpack(b)
+        items.append(item)
+    return (dict(zip(items[::2], items[1::2])) if kind == 0xdf else items), b
+
+
+def messagepack(s):
+    kind = {"Content-Type": "application/msgpack"}
+    ask = lambda data: s.call("POST", "/v1/tts", body=data if isinstance(data, bytes) else pack(data), headers=kind)
+    clip = s.speech(input="Good morning. It is a fine day to be outside and to talk.", voice="nova", **WAV).body
+    said = "Good morning. It is a fine day to be outside and to talk."
+    fields = {"text": TEXT, "format": "wav", "streaming": False, "seed": 7, "temperature": 0.5, "references": [],
+              "reference_id": None, "normalize": True, "chunk_length": 200}
+    check(ask(fields).body == s.speech(**WAV, input=TEXT, seed=7, temperature=0.5).body, "the same sound", "")
+    r = ask({**fields, "references": [{"audio": clip, "text": said}]})
+    same = s.speech(**WAV, input=TEXT, voice=None, seed=7, temperature=0.5, references=[{"audio": base64.b64encode(clip).decode(), "text": said}])
+    check(r.status == 200 and r.body == same.body, "a recording in bytes", (r.status, r.body[:200]))
+    for bad, why in [(b"", "empty"), (b"\xc1", "0xc1"), (b"\x81\xa4text", "too early"), (b"\x81\xa4text\xa5a", "string"),
+                     (b"\xdd\xff\xff\xff\xff", "fewer bytes"), (b"\xdf\x7f\xff\xff\xff", "fewer bytes"), (b"\x91" * 50, "deep"),
+                     (b"\x81\xa4text\xa1ab", "behind"), (b"\x81\xa4text\xa1\xff", "UTF-8"), (b"\x81\x01\xa1a", "name"),
+                     (b"\x81\xa4seed\xca\x7f\xc0\x00\x00", "finite"), (b"\x81\xa1a\xd4\x01\x00", "extension"), (b"\x93\x01\x02\x03", "object"),
+                     (b"\xd9", "number"), (pack({"text": 5}), "string")]:
+        r = ask(bad)
+        check(r.status == 400 and why in r.error()["message"], (bad[:20], why), r.body)
+    r = s.call("POST", "/v1/audio/speech", body=pack(fields), headers=kind)
+    check(r.status == 415, "OpenAI's address is not packed", r.status)
+    return clip, said
+
+
+def references(s, clip, said):
+    def add(data, kind, query=""):
+        r = s.call("POST", "/v1/references/add" + query, body=data, headers={"Content-Type": kind})
+        return r.status, json.loads(r.body) if query else unpack(r.body)[0]
+    form = b"".join(b"--b\r\nContent-Disposition: form-data; name=\"%s\"%s\r\n\r\n%s\r\n" % part for part in [
+        (b"id", b"", b"me"), (b"text", b"", said.encode()), (b"audio", b'; filename="a.wav"', clip)]) + b"--b--\r\n"
+    status, answer = add(form, "multipart/form-data; boundary=b")
+    check(status == 200 and answer["success"] and answer["reference_id"] == "me", "a form, answered in MessagePack", answer)
+    status, answer = add(pack({"id": "you", "text": said, "audio": clip}), "application/msgpack", "?format=json")
+    check(status == 200 and answer["success"], "MessagePack, answered in JSON", answer)
+    listed = unpack(s.call("GET", "/v1/references/list").body)[0]
+    check(listed["success"] and {"me", "you", "amy"} <= set(listed["reference_ids"]), "both are listed", listed)
+    r = s.call("POST", "/v1/tts", json={"text": TEXT, "reference_id": "me", "streaming": False})
+    check(r.status == 200 and r.body == s.speech(**WAV, input=TEXT, voice="me").body, "and spoken with", r.status)
+    for data, kind, status, why in [(form, "multipart/form-data; boundary=b", 400, "me"), (b"{}", "application/json", 400, "'id'"),
+                                    (b'{"id":"x"}', "application/json", 400, "'audio'"), (pack({"id": "x", "audio": b"nothing"}), "application/msgpack", 400, ""),
+                                    (b'{"id":"no name?","audio":"AAAA"}', "application/json", 400, "")]:
+        got, answer = add(data, kind)
+        check(got == status and answer["success"] is False and why in answer["message"], (data[:40], why), (got, answer))
+
+    def remove(id, **more):
+        r = s.call("DELETE", "/v1/references/delete", json={"reference_id": id}, headers={"Accept": "application/json"}, **more)
+        return r.status, r.json()["success"]
+    check(remove("me") == (200, True) and remove("me") == (404, False), "deleted, and then not found", "")
+    r = s.call("DELETE", "/v1/references/delete?reference_id=you")
+    check(r.status == 200 and "you" not in unpack(s.call("GET", "/v1/references/list").body)[0]["reference_ids"], "by the query", r.status)
+    check(s.call("GET", "/v1/health").json()["status"] == s.call("POST", "/v1/health").json()["status"] == "ok", "it is well", "")
 
 
 def keys(s):
@@ -58,6 +146,7 @@ def keys(s):
 with live.Server() as server:
     elevenlabs(server)
     fish(server)
+    references(server, *messagepack(server))
 with live.Server("--api-keys", "x:open-sesame", env={}) as server:
     keys(server)
 sys.exit(live.report())
