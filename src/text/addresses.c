@@ -137,7 +137,7 @@ static size_t addresses_read_url(const struct reader *r, size_t at)
 }
 
 /* beispiel.de, mail.example.com/path: a host by itself, told by what it ends with.  English tells
- * hosts from names of files (english_words.c). */
+ * hosts from names of files by rules. */
 static size_t addresses_read_host(const struct reader *r, size_t at)
 {
     static const char endings[] =

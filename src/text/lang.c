@@ -364,13 +364,14 @@ static int lang_list_row(struct lang_parser *p, char *row)
 }
 
 /* "pattern => words" or, as a test, "text -> words". */
-static int lang_rule_row(struct lang_parser *p, char *row, bool is_format)
+static int lang_rule_row(struct lang_parser *p, char *row)
 {
     if (strstr(row, " => ") || (strlen(row) > 3 && strcmp(row + strlen(row) - 3, " =>") == 0)) {
         struct lang_reading *r = lang_push(&p->l->reading, &p->l->n_reading, sizeof *r);
         if (!r)
             return lang_no_memory(p);
-        *r = (struct lang_reading){.rule = p->name, .line = p->line, .is_format = is_format};
+        *r = (struct lang_reading){.rule = p->name, .line = p->line};
+        r->section = p->section[0] == 'r' ? LANG_READ : p->section[0] == 's' ? LANG_SAY : LANG_EACH;
         char *end = strstr(row, " =>");
         r->pattern = row;
         *end = 0;
@@ -435,8 +436,8 @@ static int lang_line(struct lang_parser *p, char *line)
         return lang_list_row(p, line);
     if (strcmp(p->section, "months") == 0)
         return lang_month(p, line);
-    if (strcmp(p->section, "read") == 0 || strcmp(p->section, "say") == 0)
-        return lang_rule_row(p, line, p->section[0] == 's');
+    if (language_is_one_of(p->section, strlen(p->section), "read|say|each"))
+        return lang_rule_row(p, line);
     return lang_keyed_row(p, line);
 }
 
@@ -500,9 +501,6 @@ struct lang *lang_load(const char *name, const char *text, size_t n, struct err 
         rc = file && depth < 4 ? lang_parse(l, base, file, strlen(file), e)
                                : err_set(e, ERR_FORMAT, "%s.lang: no base %.40s", name, base);
     }
-    const struct language_hooks *hooks = language_hooks_of(name);
-    if (hooks)
-        l->table.hooks = *hooks;
     memcpy(l->code, name, strlen(name) < sizeof l->code ? strlen(name) : 0);
     l->table.code = l->code;
     lang_note_short_words(&l->table);

@@ -15,7 +15,7 @@
 #include "text/language.h"
 
 #define LANG_MAX_BYTES (1 << 20) /* of one file */
-#define LANG_MAX_LISTS 60        /* a word's lists are bits */
+#define LANG_MAX_LISTS 120
 
 /* One row of a list.  said may be NULL, or hold forms: "foot | feet". */
 struct lang_entry {
@@ -33,10 +33,11 @@ struct lang_pattern {
     const char *name, *regex;
 };
 
-/* "{d:day} of {m:month} => {m} {d:ordinal}" of [read date] or, with a format's name, [say year]. */
+/* "{d:day} of {m:month} => {m} {d:ordinal}" of [read date] or, with a format's name, [say year] for
+ * all of a slot, or [each letter] for one piece of it after another. */
 struct lang_reading {
     const char *rule, *pattern, *said;
-    bool is_format;
+    enum { LANG_READ, LANG_SAY, LANG_EACH } section;
     int line;
 };
 

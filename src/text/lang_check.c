@@ -42,7 +42,7 @@ static void lang_check_overlap(void *cookie, const struct normalize_event *event
 /* What is said is read as it stands, so it is a test, too. */
 static void lang_check_text(struct lang_checker *c, const char *text, bool first)
 {
-    struct normalize_trace t = {lang_check_overlap, c, c->fired};
+    struct normalize_trace t = {lang_check_overlap, c};
     struct mapped got;
     mapped_init(&got, MAX_TEST_BYTES);
     if (first)
@@ -63,6 +63,8 @@ int lang_check(const struct lang *l, struct buf *out)
     c.fired = mem_try((size_t)l->n_reading + 1, 1);
     if (l->table.rules && rules_make_alone(l->table.rules, NULL) < 0)
         buf_add_str(out, "out of memory: no overlaps are reported\n");
+    if (l->table.rules)
+        rules_watch(l->table.rules, c.fired);
     for (int i = 0; i < l->own_test && c.fired; i++) {
         c.test = &l->test[i];
         lang_check_text(&c, c.test->text, true);
@@ -72,6 +74,8 @@ int lang_check(const struct lang *l, struct buf *out)
         if (!c.fired[i])
             buf_add_format(out, "line %d: %s: no test reaches \"%s\"\n", l->reading[i].line,
                            l->reading[i].rule, l->reading[i].pattern);
+    if (l->table.rules)
+        rules_watch(l->table.rules, NULL);
     mem_free(c.fired);
     return c.failed;
 }
@@ -91,7 +95,7 @@ static void lang_tell(void *cookie, const struct normalize_event *event)
 void lang_explain(const struct text_language *l, const char *s, size_t n, struct buf *out)
 {
     struct lang_teller teller = {s, out};
-    struct normalize_trace t = {lang_tell, &teller, NULL};
+    struct normalize_trace t = {lang_tell, &teller};
     struct mapped normalized;
     mapped_init(&normalized, (size_t)64 << 20);
     normalize_traced(s, n, l, &t, &normalized);

@@ -6,26 +6,12 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "text/english.h"
 #include "text/lang.h"
+#include "text/rules.h"
 #include "text/scan.h"
 #include "text/words.h"
 
-extern const struct language_hooks language_hooks_pl, language_hooks_ru;
-
 #define MAX_LANGUAGE_FILES 64
-
-const struct language_hooks *language_hooks_of(const char *code)
-{
-    static const struct language_hooks *const hooks[] = {
-        &language_hooks_pl,
-        &language_hooks_ru,
-    };
-    for (size_t i = 0; i < sizeof hooks / sizeof *hooks; i++)
-        if (strcmp(hooks[i]->code, code) == 0)
-            return hooks[i];
-    return NULL;
-}
 
 /* Languages that are files, each loaded when it is first asked for and kept. */
 static const struct text_language *language_from_file(const char *code)
@@ -41,10 +27,6 @@ static const struct text_language *language_from_file(const char *code)
     if (i < MAX_LANGUAGE_FILES && !loaded[i] && text)
         loaded[i] = lang_load(code, text, strlen(text), &e);
     struct lang *l = i < MAX_LANGUAGE_FILES ? loaded[i] : NULL;
-    if (l && strcmp(code, "en") == 0 && !language_en.code) {
-        l->table.hooks = language_hooks_en;
-        language_en = l->table;
-    }
     pthread_mutex_unlock(&lock);
     return l ? &l->table : NULL;
 }
@@ -191,16 +173,26 @@ static void language_say_fraction(const struct text_language *l, const char *fra
     words_number(w, l->locale, NULL, fraction + zeros);
 }
 
+/* By [say decimal], if the language has that. */
+static bool language_say_decimal(const struct text_language *l, const struct language_number *x,
+                                 struct words *w)
+{
+    char plain[sizeof x->digits + sizeof x->fraction];
+    snprintf(plain, sizeof plain, "%s%c%s", x->digits[0] ? x->digits : "0", l->decimal,
+             x->fraction);
+    return reading_say_format(l, "decimal", plain, w);
+}
+
 void language_say_number(const struct text_language *l, const struct language_number *x,
                          const char *rules, struct words *w)
 {
     if (x->sign)
         words_add(w, x->sign < 0 ? l->minus : l->plus);
     size_t n = strlen(x->digits);
+    if (x->fraction[0] && language_say_decimal(l, x, w))
+        return;
     if (n > 1 && x->digits[0] == '0' && !x->fraction[0])
         language_say_digits(l, x->digits, n, w);
-    else if (x->fraction[0] && l->hooks.say_decimal && l->hooks.say_decimal(l, x, w))
-        return;
     else if (n)
         words_number(w, l->locale, x->fraction[0] ? NULL : rules, x->digits);
     if (x->fraction[0])
@@ -257,26 +249,15 @@ int language_roman(const char *s, size_t n, size_t at, bool may_be_one, size_t *
     return sum > 0 && sum < 4000 ? sum : 0;
 }
 
-/* A word of list, "a|b|c", that stands at the end of word, or is all of it. */
-static bool find_word(const char *word, size_t n, const char *list, bool whole)
-{
-    while (*list) {
-        size_t len = strcspn(list, "|");
-        if (len && (whole ? len == n : len <= n) && memcmp(word + n - len, list, len) == 0)
-            return true;
-        list += len + (list[len] == '|');
-    }
-    return false;
-}
-
-bool language_ends(const char *word, size_t n, const char *endings)
-{
-    return find_word(word, n, endings, false);
-}
-
 bool language_is_one_of(const char *word, size_t n, const char *words)
 {
-    return find_word(word, n, words, true);
+    while (*words) {
+        size_t len = strcspn(words, "|");
+        if (len == n && n && memcmp(word, words, n) == 0)
+            return true;
+        words += len + (words[len] == '|');
+    }
+    return false;
 }
 
 /* --- money and units --- */
@@ -376,10 +357,14 @@ static void date_part(const void *cookie, char part, struct words *w)
 void language_say_date(const struct text_language *l, const struct language_date *d,
                        struct words *w)
 {
-    if (l->hooks.say_date) {
-        l->hooks.say_date(l, d, w);
+    char plain[40];
+    snprintf(plain, sizeof plain,
+             d->year < 0 ? "-%d-%d"
+             : d->day    ? "%d-%d-%d"
+                         : "%d-%d-",
+             d->year < 0 ? d->month : d->year, d->year < 0 ? d->day : d->month, d->day);
+    if (reading_say_format(l, "date", plain, w))
         return;
-    }
     struct dated x = {l, d};
     const char *t = d->day == 0 ? l->date_my : d->year < 0 ? l->date_dm : l->date_dmy;
     say_template(t, date_part, &x, w);
@@ -401,10 +386,11 @@ static void time_part(const void *cookie, char part, struct words *w)
 void language_say_time(const struct text_language *l, const struct language_time *t,
                        struct words *w)
 {
-    if (l->hooks.say_time) {
-        l->hooks.say_time(l, t, w);
+    char plain[40];
+    snprintf(plain, sizeof plain, t->second < 0 ? "%d:%02d" : "%d:%02d:%02d", t->hour, t->minute,
+             t->second);
+    if (reading_say_format(l, "time", plain, w))
         return;
-    }
     struct timed x = {l, t};
     const char *form = t->second > 0 ? l->time_hms : t->minute == 0 ? l->time_h : l->time_hm;
     say_template(form, time_part, &x, w);

@@ -1,10 +1,10 @@
 /* language.h - what one language must say for its numbers, dates, money, units and abbreviations to
- * be read: the tables of its file (lang.h), and a few functions where data is not enough.
+ * be read: the tables of its file (lang.h).
  *
  * The spelling of numbers comes from ICU's rules for the locale; `rules` names one of its rule sets
  * ("%spellout-cardinal-feminine", "%spellout-ordinal"; NULL: "%spellout-cardinal" or what the
  * language has instead).  Rows of a table may be in any order; the longest match wins; all tables
- * end with an empty row.  Everything in them is UTF-8, and so is what match gets.
+ * end with an empty row.  Everything in them is UTF-8.
  *
  * Threads: any, tables are constant. */
 #ifndef TEXT_LANGUAGE_H
@@ -74,24 +74,6 @@ struct language_number {
 
 struct text_language;
 
-/* What a language's file cannot say: functions, each of which may be NULL. */
-struct language_hooks {
-    const char *code;
-    /* Asked behind the file's rules wherever a word, number or symbol starts: it adds what is said
-     * for s[at..] to w and returns how many bytes that was, or 0 for "not mine".  It may look at
-     * the bytes before at. */
-    size_t (*match)(const struct text_language *l, const char *s, size_t n, size_t at,
-                    struct words *w);
-    /* Rules for a plain number before a word that may be a noun, whose gender its ending may tell
-     * (un coche, una casa); NULL: as any other. */
-    const char *(*noun_rules)(const struct language_number *x, const char *word, size_t n);
-    /* A number with a fraction, without its sign; false: as any other ("point five"). */
-    bool (*say_decimal)(const struct text_language *l, const struct language_number *x,
-                        struct words *w);
-    void (*say_date)(const struct text_language *l, const struct language_date *d, struct words *w);
-    void (*say_time)(const struct text_language *l, const struct language_time *t, struct words *w);
-};
-
 struct text_language {
     const char *code;        /* "en": for en, en-us, en-gb ... */
     const char *locale;      /* ICU's, for spelling and plurals */
@@ -133,8 +115,6 @@ struct text_language {
      * each a byte: a word without its bit is none of them. */
     uint64_t short_words[64];
     uint64_t currency_starts[4]; /* bits of the bytes that currencies begin with */
-
-    struct language_hooks hooks;
 };
 
 static inline bool language_may_be_currency(const struct text_language *l, char c)
@@ -151,12 +131,10 @@ static inline uint32_t language_short_bit(uint32_t letters)
 /* The language of "en", "en-us", "en_GB" or an espeak-ng name; NULL: one that we have no table for.
  */
 const struct text_language *language_find(const char *name);
-/* NULL: the language has none. */
-const struct language_hooks *language_hooks_of(const char *code);
 /* Is it one of the built-in files?  Then NULL from language_find is a lack of memory. */
 bool language_is_file(const char *name);
 
-/* --- what match and say_* are made of (language.c) --- */
+/* --- what readers are made of (language.c) --- */
 
 /* signs: may it begin with one? */
 struct language_number language_number_at(const struct text_language *l, const char *s, size_t n,
@@ -177,8 +155,7 @@ void language_say_unit(const struct text_language *l, const struct language_numb
 /* The Roman numeral of two letters or more (one, if may_be_one) at s[at], which ends before a
  * character that is no capital: its value, 0: none. */
 int language_roman(const char *s, size_t n, size_t at, bool may_be_one, size_t *len);
-/* Does word end in one of "as|os|ción"?  Is it one of them? */
-bool language_ends(const char *word, size_t n, const char *endings);
+/* Is word one of "as|os|ción"? */
 bool language_is_one_of(const char *word, size_t n, const char *words);
 /* The form of a noun that goes with a number. */
 const char *language_form(const struct text_language *l, const struct language_forms *f,

@@ -227,8 +227,6 @@ static size_t read_one(struct normalizer *z, size_t at, int *reading)
     size_t used = z->reading ? reading_at(z->reading, at, &z->words) : 0;
     *reading = used ? reading_index(z->reading) : -1;
     if (!used)
-        used = l->hooks.match ? l->hooks.match(l, z->s, z->n, at, &z->words) : 0;
-    if (!used)
         used = addresses_read(l, z->s, z->n, at, &z->words);
     if (!used)
         used = numbers_read(l, z->s, z->n, at, &z->words);
@@ -277,8 +275,6 @@ static void normalize_how(const char *s, size_t n, const struct text_language *l
         out->rc = ERR_MEMORY;
         return;
     }
-    if (z.reading && t)
-        reading_watch(z.reading, t->fired);
     words_init(&z.words, l->unspaced);
     normalize_all(&z);
     words_done(&z.words);

@@ -18,8 +18,7 @@ void normalize(const char *s, size_t n, const struct text_language *l, struct ma
 void normalize_within(const char *s, size_t n, const struct text_language *l, int depth,
                       struct mapped *out);
 
-/* The same, telling of each thing that was read.  fired: a byte for each reading of the language's
- * file, set when it says something; may be NULL. */
+/* The same, telling of each thing that was read. */
 struct normalize_event {
     const char *rule; /* "built-in" when none of the file's did */
     int reading;      /* its number in the file, -1 */
@@ -29,7 +28,6 @@ struct normalize_event {
 struct normalize_trace {
     void (*tell)(void *cookie, const struct normalize_event *event);
     void *cookie;
-    unsigned char *fired;
 };
 void normalize_traced(const char *s, size_t n, const struct text_language *l,
                       const struct normalize_trace *t, struct mapped *out);

@@ -306,13 +306,12 @@ static bool ordinal_at(const struct reader *r, size_t at, char *rules, size_t ro
 }
 
 /* How a number is spelled that nothing we know follows. */
-static const char *plain_rules(const struct reader *r, const struct language_number *x, size_t end)
+static const char *plain_rules(const struct reader *r, const struct language_number *x)
 {
     bool bare = strlen(x->digits) == 4 && !x->grouped && !x->sign && !x->fraction[0];
     if (bare && x->digits[0] == '1' && x->digits[1] != '0' && r->l->bare_year_rules)
         return r->l->bare_year_rules;
-    size_t word = scan_spaces(r->s, r->n, end) == 1 ? scan_word(r->s, r->n, end + 1) : 0;
-    return word && r->l->hooks.noun_rules ? r->l->hooks.noun_rules(x, r->s + end + 1, word) : NULL;
+    return NULL;
 }
 
 /* A dash, or what Chinese, Japanese and Korean write for "to": ~ and its wide forms. */
@@ -357,11 +356,11 @@ static size_t read_range(const struct reader *r, const struct language_number *x
     }
     if (!len)
         return 0;
-    language_say_number(r->l, x, plain_rules(r, x, r->n), r->w);
+    language_say_number(r->l, x, plain_rules(r, x), r->w);
     words_add(r->w, r->l->to);
     size_t unit = say_with_unit(r, &y, at + len);
     if (!unit)
-        language_say_number(r->l, &y, plain_rules(r, &y, at + len), r->w);
+        language_say_number(r->l, &y, plain_rules(r, &y), r->w);
     return len + unit;
 }
 
@@ -389,7 +388,7 @@ static size_t numbers_read_number(const struct reader *r, size_t at)
     if (!len && (len = say_with_unit(r, &x, end + mark)) > 0)
         len += mark;
     if (!len)
-        language_say_number(r->l, &x, plain_rules(r, &x, end), r->w);
+        language_say_number(r->l, &x, plain_rules(r, &x), r->w);
     return x.len + len;
 }
 

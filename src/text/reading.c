@@ -33,10 +33,15 @@ struct reading {
     size_t known_at;
     bool capital, any;
     uint64_t lists;
-    unsigned char *fired; /* reading_watch */
 };
 
 /* --- conditions --- */
+
+static bool reading_is_ordinary(struct reading_span x)
+{
+    char key[RULES_WORD_BYTES];
+    return scan_lower(x.s, x.n, key, sizeof key) && lang_is_ordinary(key, x.n);
+}
 
 static uint64_t reading_lists_of(const struct rules *r, const char *s, size_t n)
 {
@@ -63,27 +68,38 @@ static bool reading_is_word_byte(char c)
     return scan_is_alpha(c) || c == '\'' || (unsigned char)c >= 0x80;
 }
 
-/* Spaces, an opening mark, a colon and one period may stand between. */
-static void reading_look_back(struct reading *z)
+/* Spaces, an opening mark, a colon and one period may stand between; a comma, if asked for. */
+static void reading_look_back(struct reading *z, bool comma)
 {
     size_t end = z->at;
     while (end && z->at - end < 8 && strchr(" (\":", z->s[end - 1]))
         end--;
+    if (comma && end && z->s[end - 1] == ',')
+        end--;
+    else if (comma)
+        end = 0; /* no word */
     end -= end && z->s[end - 1] == '.' && end < z->at;
     size_t start = end;
     while (start && end - start < RULES_WORD_BYTES && reading_is_word_byte(z->s[start - 1]))
         start--;
-    z->known_at = z->at;
+    z->known_at = comma ? NOWHERE : z->at;
     z->any = start < end;
     z->capital = start < end && scan_capital_at(z->s, z->n, start);
     z->lists = reading_lists_of(z->r, z->s + start, end - start);
 }
 
-static bool reading_holds(struct reading *z, const struct rules_condition *c, size_t at)
+/* slot: of CONDITION_SLOT. */
+static bool reading_holds(struct reading *z, const struct rules_condition *c, size_t at,
+                          struct reading_span slot)
 {
-    bool any, capital;
+    bool any, capital = false;
     uint64_t lists;
-    if (c->type == CONDITION_AFTER) {
+    if (c->type == CONDITION_SLOT && c->list == RULES_ORDINARY) {
+        return reading_is_ordinary(slot) != c->negated;
+    } else if (c->type == CONDITION_SLOT) {
+        any = slot.n > 0;
+        lists = reading_lists_of(z->r, slot.s, slot.n);
+    } else if (c->type == CONDITION_AFTER) {
         size_t start = at + scan_spaces(z->s, z->n, at), end = start;
         while (end < z->n && end - start < RULES_WORD_BYTES && reading_is_word_byte(z->s[end]))
             end++;
@@ -91,8 +107,8 @@ static bool reading_holds(struct reading *z, const struct rules_condition *c, si
         capital = any && scan_capital_at(z->s, z->n, start);
         lists = reading_lists_of(z->r, z->s + start, end - start);
     } else {
-        if (z->known_at != z->at)
-            reading_look_back(z);
+        if (z->known_at != z->at || c->comma)
+            reading_look_back(z, c->comma);
         any = z->any;
         capital = z->capital;
         lists = z->lists;
@@ -150,6 +166,47 @@ static bool reading_is_unquoted(const struct reading *z, size_t at)
     return quotes % 2 == 0;
 }
 
+/* The run of capitals beside s[at], past what stands between words: how many; 0: there is none, or
+ * it is part of a word with small letters.  step: 1 for the next one, -1 for the one before. */
+static size_t reading_capitals_beside(const struct reading *z, size_t *at, int step)
+{
+    const char *s = z->s + *at - (step < 0); /* the next byte to look at */
+    size_t left = step < 0 ? *at : z->n - *at, n = 0;
+    left = left < RULES_WORD_BYTES ? left : RULES_WORD_BYTES;
+    for (; left && *s && strchr(" '-!", *s); left--)
+        s += step;
+    for (; left && scan_is_upper(*s); left--, n++)
+        s += step;
+    *at = (size_t)(s - z->s) + (step < 0);
+    return left && scan_is_alpha(*s) ? 0 : n;
+}
+
+/* Two words in capitals on either side: is one of them long, or are there several? */
+static bool reading_is_shouted(const struct reading *z, size_t end)
+{
+    size_t at[] = {end, z->at}, letters = 0, words = 0, longest = 0;
+    for (int side = 0; side < 2; side++)
+        for (int i = 0; i < 2; i++) {
+            size_t n = reading_capitals_beside(z, &at[side], side ? -1 : 1);
+            if (!n)
+                break;
+            words += n > 1;
+            letters += n;
+            longest = n > longest ? n : longest;
+        }
+    return words > 0 && letters >= 4 && (longest >= 4 || words > 1);
+}
+
+/* What slot i holds while its pattern is being matched. */
+static struct reading_span reading_so_far(const struct reading *z, const pcre2_callout_block *block,
+                                          int i)
+{
+    size_t k = 2 * (size_t)(z->n_before + 1 + i);
+    const size_t *o = block->offset_vector;
+    bool set = k / 2 < block->capture_top && o[k] != PCRE2_UNSET;
+    return set ? (struct reading_span){z->s + o[k], o[k + 1] - o[k]} : (struct reading_span){0};
+}
+
 static int reading_callout(pcre2_callout_block *block, void *cookie)
 {
     struct reading *z = cookie;
@@ -158,9 +215,11 @@ static int reading_callout(pcre2_callout_block *block, void *cookie)
     const struct rules_condition *c = &z->r->condition[block->callout_number - 1];
     if (c->type == CONDITION_UNQUOTED)
         return !reading_is_unquoted(z, block->current_position);
+    if (c->type == CONDITION_SHOUTED)
+        return !reading_is_shouted(z, block->current_position);
     if (c->type == CONDITION_LESS)
         return !reading_is_less(z, block->offset_vector, c);
-    return !reading_holds(z, c, block->current_position);
+    return !reading_holds(z, c, block->current_position, reading_so_far(z, block, c->a));
 }
 
 /* --- formats --- */
@@ -252,14 +311,24 @@ static bool format_spell(const struct reading_call *c, struct words *w)
     return true;
 }
 
-/* The letter or word in small letters but for its first. */
-static bool format_name(const struct reading_call *c, struct words *w)
+/* In small letters but for the first `kept`. */
+static void reading_add_lower(struct reading_span x, size_t kept, struct words *w)
 {
     char word[64] = "";
-    struct reading_span x = reading_slot(c);
     for (size_t i = 0; i < x.n && i + 1 < sizeof word; i++)
-        word[i] = (char)(i && scan_is_upper(x.s[i]) ? x.s[i] | 32 : x.s[i]);
+        word[i] = (char)(i >= kept && scan_is_upper(x.s[i]) ? x.s[i] | 32 : x.s[i]);
     words_add(w, word);
+}
+
+static bool format_name(const struct reading_call *c, struct words *w)
+{
+    reading_add_lower(reading_slot(c), 1, w);
+    return true;
+}
+
+static bool format_lower(const struct reading_call *c, struct words *w)
+{
+    reading_add_lower(reading_slot(c), 0, w);
     return true;
 }
 
@@ -282,11 +351,22 @@ static const struct language_unit *reading_unit(const struct reading_call *c, in
     return e ? &c->z->l->units[e->row] : NULL;
 }
 
+/* An amount may have two digits behind the mark that is not the language's: 2,50. */
+static struct language_number reading_amount(const struct reading *z, struct reading_span x)
+{
+    struct language_number number = reading_number(z, x);
+    size_t end = number.len;
+    if (end && !number.fraction[0] && x.n == end + 3 && strchr(".,", x.s[end]) &&
+        scan_digits(x.s, x.n, end + 1) == 2)
+        memcpy(number.fraction, x.s + end + 1, 2);
+    return number;
+}
+
 /* {num:money currency} */
 static bool format_money(const struct reading_call *c, struct words *w)
 {
     const struct language_currency *money = c->op->arg < 0 ? NULL : reading_currency(c, c->op->arg);
-    struct language_number x = reading_number(c->z, reading_slot(c));
+    struct language_number x = reading_amount(c->z, reading_slot(c));
     if (money && x.len)
         language_say_money(c->z->l, &x, money, w);
     return money && x.len;
@@ -412,6 +492,7 @@ static const struct {
     {"spell", format_spell}, {"name", format_name},         {"money", format_money},
     {"unit", format_unit},   {"form", format_form},         {"one", format_one},
     {"other", format_other}, {"many", format_many},         {"read", format_read},
+    {"lower", format_lower},
 };
 
 int reading_format(const char *name, int n)
@@ -427,22 +508,39 @@ int reading_format(const char *name, int n)
 
 static size_t reading_match(struct reading *z, const struct rules_expression *x, struct words *w);
 
-/* By a set of readings, which has to take all of it. */
+/* By a set of readings, one of which has to take all of it, or one after another. */
 static bool reading_say_by_set(struct reading *z, struct reading_span x, int set, struct words *w)
 {
+    const struct rules_set *by = &z->r->set[set];
     const char *s = z->s;
-    size_t n = z->n, at = z->at;
+    size_t n = z->n, at = z->at, used = 0, piece;
     z->s = x.s;
     z->n = x.n;
-    z->at = 0;
-    z->known_at = NOWHERE;
     z->depth++;
-    bool fine = reading_match(z, &z->r->set[set].all, w) == x.n;
+    do {
+        z->at = used;
+        z->known_at = NOWHERE;
+        used += piece = reading_match(z, &by->all, w);
+    } while (by->each && piece && used < x.n);
+    bool fine = used == x.n;
     z->depth--;
     z->s = s;
     z->n = n;
     z->at = at;
     z->known_at = NOWHERE;
+    return fine;
+}
+
+bool reading_say_format(const struct text_language *l, const char *format, const char *s,
+                        struct words *w)
+{
+    int set = l->rules ? rules_set_named(l->rules, format, (int)strlen(format)) : -1;
+    struct reading *z = set < 0 ? NULL : reading_new(l, s, strlen(s), 0);
+    size_t said = w->text.len;
+    bool fine = z && reading_say_by_set(z, (struct reading_span){s, strlen(s)}, set, w);
+    if (!fine && said < w->text.len)
+        words_back(w, said);
+    reading_free(z);
     return fine;
 }
 
@@ -558,8 +656,8 @@ static size_t reading_matched(struct reading *z, const pcre2_match_data *match, 
             words_back(w, said);
         return 0;
     }
-    if (z->fired)
-        z->fired[rule] = 1;
+    if (z->r->fired)
+        z->r->fired[rule] = 1;
     if (z->depth == z->base)
         z->last = rule;
     return used;
@@ -610,24 +708,28 @@ size_t reading_at(struct reading *z, size_t at, struct words *w)
     if (!z->r->starts[c] || !reading_may_start(z, at))
         return 0;
     z->at = at;
-    return reading_match(z, &z->r->main[rules_class_of(c)], w);
+    const struct rules_expression *part = z->r->main[rules_class_of(c)];
+    size_t used = 0;
+    for (int k = 0; k < RULES_PARTS && part[k].code && !used; k++)
+        used = reading_match(z, &part[k], w);
+    return used;
 }
 
 size_t reading_only(struct reading *z, int i, size_t at, struct words *w)
 {
     const struct rule *u = &z->r->rule[i];
     struct rules_expression alone = {.code = u->code};
-    for (uint64_t left = u->lists; left; left &= left - 1)
+    for (uint64_t left = u->calls; left; left &= left - 1)
         alone.n_before++;
-    if (u->source->is_format || !reading_may_start(z, at))
+    if (u->source->section != LANG_READ || !reading_may_start(z, at))
         return 0;
     z->at = at;
     return reading_match(z, &alone, w);
 }
 
-void reading_watch(struct reading *z, unsigned char *fired)
+void rules_watch(struct rules *r, unsigned char *fired)
 {
-    z->fired = fired;
+    r->fired = fired;
 }
 
 int reading_index(const struct reading *z)

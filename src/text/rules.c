@@ -7,8 +7,8 @@
 #include "text/scan.h"
 
 #define MAX_REGEX_BYTES (1 << 20)
-#define INLINE_WORDS    12 /* a list of so many is written out where it is used */
-#define NUMBER_GROUP    63 /* the number among the lists, which are fewer */
+#define INLINE_WORDS    12          /* a list of so many is written out where it is used */
+#define NUMBER_CALL     RULES_CALLS /* a number with its separators, behind the lists */
 
 enum rules_class rules_class_of(unsigned char c)
 {
@@ -40,7 +40,7 @@ const struct rules_entry *rules_entry_find(const struct rules_list *list, const 
 static bool rules_list_open(struct rules *r, const char *name, bool fold, int n)
 {
     struct rules_list *l = &r->list[r->n_list];
-    *l = (struct rules_list){.name = name, .fold = fold, .bit = -1};
+    *l = (struct rules_list){.name = name, .fold = fold, .bit = -1, .call = -1};
     l->entry = mem_try((size_t)n + 1, sizeof *l->entry);
     r->n_list += l->entry != NULL;
     return l->entry != NULL;
@@ -232,38 +232,70 @@ static int rules_expand_order(struct rules_expander *x, const char *p, int n_a, 
                               : rules_add_condition(x, c, p, n);
 }
 
-/* {"}: no quotation is open on this line, so that a mark behind a number is one of inches. */
-static int rules_expand_unquoted(struct rules_expander *x, const char *p)
+/* {"}: no quotation is open on this line, so that a mark behind a number is one of inches.  {^}:
+ * the words around are in capitals, too. */
+static int rules_expand_around(struct rules_expander *x, const char *p)
 {
     struct rules_condition c;
     memset(&c, 0, sizeof c);
-    c.type = CONDITION_UNQUOTED;
+    c.type = *p == '^' ? CONDITION_SHOUTED : CONDITION_UNQUOTED;
     return rules_add_condition(x, c, p, 1);
 }
 
-/* {<list} {!<^list} {>list}: the word before the match or behind this place. */
-static int rules_expand_condition(struct rules_expander *x, const char *p, int n)
+/* The words of this list are asked for. */
+static int rules_ask(struct rules_expander *x, const char *name, size_t n, int *list)
 {
     struct rules *r = x->r;
+    int bit = 0;
+    *list = rules_list_named(r, name, n);
+    if (*list < 0 && n == 8 && memcmp(name, "ordinary", n) == 0) {
+        *list = RULES_ORDINARY;
+        return 0;
+    }
+    if (*list < 0)
+        return rules_fault(x, "no such list", name, (int)n);
+    for (int i = 0; i < r->n_list; i++)
+        bit = r->list[i].bit >= bit ? r->list[i].bit + 1 : bit;
+    if (r->list[*list].bit < 0)
+        r->list[*list].bit = bit;
+    return r->list[*list].bit < RULES_WORD_LISTS
+               ? 0
+               : rules_fault(x, "too many lists in conditions", name, (int)n);
+}
+
+/* {a=list}, {a!=list}: what slot a holds is on a list. */
+static int rules_expand_among(struct rules_expander *x, const char *p, int n_a, int n)
+{
+    struct rules_condition c;
+    memset(&c, 0, sizeof c);
+    c.type = CONDITION_SLOT;
+    c.a = rules_slot_named(x->rule, p, n_a);
+    c.negated = p[n_a] == '!';
+    int skip = n_a + 1 + c.negated;
+    if (c.a < 0)
+        return rules_fault(x, "no such slot", p, n);
+    int rc = rules_ask(x, p + skip, (size_t)(n - skip), &c.list);
+    return rc < 0 ? rc : rules_add_condition(x, c, p, n);
+}
+
+/* {<list} {!<^list} {>list}: the word before the match or behind this place; {<,list}: before a
+ * comma. */
+static int rules_expand_condition(struct rules_expander *x, const char *p, int n)
+{
     struct rules_condition c;
     const char *start = p;
     memset(&c, 0, sizeof c); /* conditions are compared byte for byte */
-    c.list = -1;
+    c.list = RULES_ANY;
     c.negated = *p == '!';
     p += c.negated;
     c.type = *p++ == '>' ? CONDITION_AFTER : CONDITION_BEFORE;
+    c.comma = *p == ',';
+    p += c.comma;
     c.capital = *p == '^';
     p += c.capital;
     size_t len = (size_t)(start + n - p);
-    if (len && (c.list = rules_list_named(r, p, len)) < 0)
-        return rules_fault(x, "no such list", start, n);
-    if (len && r->list[c.list].bit < 0) {
-        int bit = 0;
-        for (int i = 0; i < r->n_list; i++)
-            bit = r->list[i].bit >= bit ? r->list[i].bit + 1 : bit;
-        r->list[c.list].bit = bit;
-    }
-    return rules_add_condition(x, c, start, n);
+    int rc = len ? rules_ask(x, p, len, &c.list) : 0;
+    return rc < 0 ? rc : rules_add_condition(x, c, start, n);
 }
 
 /* A number with the language's separators. */
@@ -299,13 +331,18 @@ static int rules_expand_class(struct rules_expander *x, const char *name, size_t
         return 0;
     }
     if (list >= 0) { /* "(?Lnn)": a call, numbered when expressions are put together */
-        rules_beginnings(b, &x->r->list[list]);
-        x->rule->lists |= (uint64_t)1 << list;
-        return buf_add_format(b, "(?L%02d)", list);
+        struct rules_list *l = &x->r->list[list];
+        if (l->call < 0 && x->r->n_call == RULES_CALLS)
+            return rules_fault(x, "too many lists in patterns", name, (int)n);
+        if (l->call < 0)
+            x->r->called[l->call = x->r->n_call++] = list;
+        rules_beginnings(b, l);
+        x->rule->calls |= (uint64_t)1 << l->call;
+        return buf_add_format(b, "(?L%02d)", l->call);
     }
     if (n == 3 && memcmp(name, "num", 3) == 0) { /* in half of the rules: a group, too */
-        x->rule->lists |= (uint64_t)1 << NUMBER_GROUP;
-        return buf_add_format(b, "(?=\\d)(?L%d)", NUMBER_GROUP);
+        x->rule->calls |= (uint64_t)1 << NUMBER_CALL;
+        return buf_add_format(b, "(?=\\d)(?L%d)", NUMBER_CALL);
     }
     return n == 3 && memcmp(name, "int", 3) == 0
                ? buf_add_str(b, "\\d{1,18}+")
@@ -368,11 +405,13 @@ static int rules_expand_braces(struct rules_expander *x, const char **at)
     }
     if (strchr("<>!", *p) && n)
         return rules_expand_condition(x, p, n);
-    if (*p == '"' && n == 1)
-        return rules_expand_unquoted(x, p);
-    const char *order = strpbrk(p, "<:}");
+    if (strchr("\"^", *p) && n == 1)
+        return rules_expand_around(x, p);
+    const char *order = strpbrk(p, "<=!:}");
     if (order && *order == '<')
         return rules_expand_order(x, p, (int)(order - p), n);
+    if (order && strchr("=!", *order))
+        return rules_expand_among(x, p, (int)(order - p), n);
     return rules_expand_slot(x, p, n);
 }
 
@@ -387,6 +426,13 @@ static size_t rules_bracket(const char *p)
     return i + (p[i] == ']');
 }
 
+/* "\d", "\p{Lu}". */
+static size_t rules_escape(const char *p)
+{
+    size_t braces = p[1] && strchr("pPx", p[1]) && p[2] == '{' ? strcspn(p + 2, "}") + 1 : 0;
+    return p[1] ? 2 + braces : 1;
+}
+
 static int rules_expand(struct rules_expander *x, const char *p)
 {
     struct buf *b = &x->rule->regex;
@@ -399,7 +445,7 @@ static int rules_expand(struct rules_expander *x, const char *p)
             rc = rules_expand_braces(x, &p);
             continue;
         }
-        size_t n = *p == '\\' && p[1] ? 2 : *p == '[' ? rules_bracket(p) : 1;
+        size_t n = *p == '\\' ? rules_escape(p) : *p == '[' ? rules_bracket(p) : 1;
         bool possessive = *p == '+' && p > start && strchr("}?", p[-1]);
         if ((*p == '*' || *p == '+') && !possessive && !(p > start && p[-1] == '('))
             return rules_fault(x, "repetition without an end; write {1,40}", start,
@@ -424,7 +470,7 @@ static int rules_slot_named(const struct rule *u, const char *name, int n)
     return -1;
 }
 
-static int rules_set_named(struct rules *r, const char *name, int n)
+int rules_set_named(const struct rules *r, const char *name, int n)
 {
     for (int i = 0; i < r->n_set; i++)
         if ((int)strlen(r->set[i].name) == n && memcmp(r->set[i].name, name, (size_t)n) == 0)
@@ -518,18 +564,18 @@ static void rules_compose(const struct rules *r, struct rule *const *rule, int n
                           struct buf *b, int *n_before)
 {
     int number[64] = {0};
-    uint64_t lists = 0;
+    uint64_t calls = 0;
     *n_before = 0;
     for (int i = 0; i < n; i++)
-        lists |= rule[i]->lists;
+        calls |= rule[i]->calls;
     for (int i = 0; i < 64; i++)
-        if (lists >> i & 1) {
+        if (calls >> i & 1) {
             number[i] = ++*n_before;
             buf_add_str(b, *n_before == 1 ? "(?(DEFINE)(" : "(");
-            if (i == NUMBER_GROUP)
+            if (i == NUMBER_CALL)
                 rules_add_number(r, b);
             else if (words)
-                rules_words_of(b, &r->list[i]);
+                rules_words_of(b, &r->list[r->called[i]]);
             buf_add_str(b, ")");
         }
     buf_add_str(b, *n_before ? ")(?|" : "(?|");
@@ -545,7 +591,10 @@ static void rules_compose(const struct rules *r, struct rule *const *rule, int n
                 buf_add_format(b, "(?%d)", number[strtol(call + 3, NULL, 10)]);
             p += call ? len + 6 : len;
         }
-        buf_add_format(b, ")(?C%d)", RULES_GUARD);
+        if (rule[i]->source->section == LANG_EACH) /* pieces end wherever the next begins */
+            buf_add_str(b, ")");
+        else
+            buf_add_format(b, ")(?C%d)", RULES_GUARD);
     }
     buf_add_str(b, ")");
 }
@@ -566,8 +615,9 @@ static int rules_compile(const struct rules *r, struct rule *const *rule, int n,
         return 0;
     char what[200] = "";
     pcre2_get_error_message(code, (PCRE2_UCHAR *)what, sizeof what);
-    return err_set(e, ERR_FORMAT, "%s.lang:%d: rule %s: %s", r->lang->table.code,
-                   rule[0]->source->line, rule[0]->source->rule, what);
+    return err_set(e, code == PCRE2_ERROR_PATTERN_TOO_LARGE ? ERR_LIMIT : ERR_FORMAT,
+                   "%s.lang:%d: rule %s: %s", r->lang->table.code, rule[0]->source->line,
+                   rule[0]->source->rule, what);
 }
 
 static void rules_speed_up(struct rules *r, struct rules_expression *x)
@@ -603,20 +653,36 @@ static bool rules_in_class(const struct rule *u, int class)
     return false;
 }
 
+/* The n readings as one expression, or as several where one would be too large. */
+static int rules_make_parts(struct rules *r, struct rule **some, int n,
+                            struct rules_expression part[RULES_PARTS], struct err *e)
+{
+    int rc = 0, from = 0, size = n;
+    for (int k = 0; k < RULES_PARTS && from < n && rc == 0; k++) {
+        do {
+            size = size < n - from ? size : n - from;
+            rc = rules_compile(r, some + from, size, 0, &part[k], e);
+        } while (rc == ERR_LIMIT && size > 1 && (size = (size + 1) / 2) > 0);
+        rules_speed_up(r, &part[k]);
+        from += size;
+    }
+    return rc == 0 && from < n ? err_set(e, ERR_LIMIT, "%s.lang: more than %d expressions of rules",
+                                         r->lang->table.code, RULES_PARTS)
+                               : rc;
+}
+
 static int rules_make_main(struct rules *r, struct rule **some, struct err *e)
 {
     int rc = 0;
     for (int class = 0; class < N_CLASS && rc == 0; class ++) {
         int n = 0;
         for (int i = 0; i < r->n_rule; i++)
-            if (!r->rule[i].source->is_format && rules_in_class(&r->rule[i], class))
+            if (r->rule[i].source->section == LANG_READ && rules_in_class(&r->rule[i], class))
                 some[n++] = &r->rule[i];
-        if (n)
-            rc = rules_compile(r, some, n, 0, &r->main[class], e);
-        rules_speed_up(r, &r->main[class]);
+        rc = rules_make_parts(r, some, n, r->main[class], e);
     }
     for (int i = 0; i < r->n_rule; i++)
-        for (int c = 1; !r->rule[i].source->is_format && c < 256; c++)
+        for (int c = 1; r->rule[i].source->section == LANG_READ && c < 256; c++)
             r->starts[c] |= r->rule[i].first[c / 8] >> (c % 8) & 1;
     return rc;
 }
@@ -627,10 +693,10 @@ static int rules_make_sets(struct rules *r, struct rule **some, struct err *e)
     for (int k = 0; k < r->n_set && rc == 0; k++) {
         int n = 0;
         for (int i = 0; i < r->n_rule; i++)
-            if (r->rule[i].source->is_format &&
+            if (r->rule[i].source->section != LANG_READ &&
                 strcmp(r->rule[i].source->rule, r->set[k].name) == 0)
                 some[n++] = &r->rule[i];
-        rc = rules_compile(r, some, n, PCRE2_ENDANCHORED, &r->set[k].all, e);
+        rc = rules_compile(r, some, n, r->set[k].each ? 0 : PCRE2_ENDANCHORED, &r->set[k].all, e);
         rules_speed_up(r, &r->set[k].all);
     }
     return rc;
@@ -646,7 +712,8 @@ static int rules_make_one(struct rules *r, int i, struct err *e)
     if (rc == 0)
         rc = rules_parse_said(&x);
     if (rc == 0)
-        rc = rules_compile(r, &u, 1, u->source->is_format ? PCRE2_ENDANCHORED : 0, &alone, e);
+        rc = rules_compile(r, &u, 1, u->source->section == LANG_SAY ? PCRE2_ENDANCHORED : 0, &alone,
+                           e);
     if (rc == 0) {
         rules_first(u, alone.code);
         pcre2_code_free(alone.code);
@@ -660,7 +727,7 @@ int rules_make_alone(struct rules *r, struct err *e)
     for (int i = 0; i < r->n_rule && rc == 0; i++) {
         struct rule *u = &r->rule[i];
         struct rules_expression alone = {0};
-        if (u->code || u->source->is_format)
+        if (u->code || u->source->section != LANG_READ)
             continue;
         rc = rules_compile(r, &u, 1, 0, &alone, e);
         u->code = alone.code;
@@ -680,8 +747,8 @@ struct rules *rules_new(const struct lang *l, struct err *e)
     for (int i = 0; i < l->n_reading && rc == 0; i++) {
         const struct lang_reading *s = &l->reading[i];
         r->rule[i].source = s;
-        if (s->is_format && rules_set_named(r, s->rule, (int)strlen(s->rule)) < 0)
-            r->set[r->n_set++].name = s->rule;
+        if (s->section != LANG_READ && rules_set_named(r, s->rule, (int)strlen(s->rule)) < 0)
+            r->set[r->n_set++] = (struct rules_set){s->rule, s->section == LANG_EACH, {0}};
     }
     for (; r->n_rule < l->n_reading && rc == 0; r->n_rule++)
         rc = rules_make_one(r, r->n_rule, e);
@@ -708,7 +775,8 @@ void rules_free(struct rules *r)
         pcre2_code_free(r->rule[i].code);
     }
     for (int i = 0; i < N_CLASS; i++)
-        pcre2_code_free(r->main[i].code);
+        for (int k = 0; k < RULES_PARTS; k++)
+            pcre2_code_free(r->main[i][k].code);
     for (int i = 0; i < r->n_set && r->set; i++)
         pcre2_code_free(r->set[i].all.code);
     for (int i = 0; i < r->n_list; i++)

@@ -26,13 +26,17 @@ void rules_free(struct rules *r);
 /* depth: of a text within a text, 0 for the outermost; NULL: no memory. */
 struct reading *reading_new(const struct text_language *l, const char *s, size_t n, int depth);
 void reading_free(struct reading *z);
-/* Set a byte of fired for each reading that says something. */
-void reading_watch(struct reading *z, unsigned char *fired);
 size_t reading_at(struct reading *z, size_t at, struct words *w);
-/* For reading_only: an expression for each reading.  Not beside other threads. */
+/* Set a byte of fired for each reading that says something, until fired is NULL.  Not beside other
+ * threads, as the next. */
+void rules_watch(struct rules *r, unsigned char *fired);
+/* For reading_only: an expression for each reading. */
 int rules_make_alone(struct rules *r, struct err *e);
 /* As reading_at, but by reading number i of the language's file alone. */
 size_t reading_only(struct reading *z, int i, size_t at, struct words *w);
+/* s by a format of the language's file, [say format]; false: there is none, or it does not fit. */
+bool reading_say_format(const struct text_language *l, const char *format, const char *s,
+                        struct words *w);
 int reading_index(const struct reading *z);        /* of the last: number in lang->reading */
 const char *reading_rule(const struct reading *z); /* and its name */
 

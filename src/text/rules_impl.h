@@ -12,8 +12,13 @@
 #define RULES_STEPS      50000 /* of one match: then it is none */
 #define RULES_DEPTH      12    /* formats within formats */
 #define RULES_CONDITIONS 254
-#define RULES_GUARD      255 /* the callout at each reading's end */
-#define RULES_WORD_BYTES 48  /* longer words are on no list */
+#define RULES_PARTS      4    /* expressions of a class: PCRE2 compiles into 64 kB at most */
+#define RULES_GUARD      255  /* the callout at each reading's end */
+#define RULES_WORD_BYTES 48   /* longer words are on no list */
+#define RULES_ANY        (-1) /* instead of a list's number */
+#define RULES_ORDINARY   (-2) /* the words of en.words */
+#define RULES_CALLS      63   /* bits of a rule's calls, but for the number's */
+#define RULES_WORD_LISTS 64   /* bits of a word's lists */
 
 /* Readings whose first byte is of one class, as one expression. */
 enum rules_class { CLASS_DIGIT, CLASS_LOWER, CLASS_UPPER, CLASS_SIGN, CLASS_HIGH, N_CLASS };
@@ -27,7 +32,9 @@ struct rules_list { /* sorted by key */
     const char *name;
     bool fold;
     struct rules_entry *entry;
-    int n, bit; /* bit: of rules_word; -1: no condition asks for it */
+    int n;
+    int bit;  /* of rules_word; -1: no condition asks for it */
+    int call; /* its number among those that expressions call; -1: none does */
 };
 
 /* A word and the lists it is on. */
@@ -37,10 +44,17 @@ struct rules_word {
 };
 
 struct rules_condition {
-    enum { CONDITION_BEFORE, CONDITION_AFTER, CONDITION_LESS, CONDITION_UNQUOTED } type;
-    int list; /* -1: any word */
-    int a, b; /* of CONDITION_LESS: slots */
-    bool negated, capital;
+    enum {
+        CONDITION_BEFORE,
+        CONDITION_AFTER,
+        CONDITION_SLOT,
+        CONDITION_LESS,
+        CONDITION_UNQUOTED,
+        CONDITION_SHOUTED
+    } type;
+    int list; /* RULES_ANY: any word */
+    int a, b; /* slots of CONDITION_SLOT (a) and CONDITION_LESS */
+    bool negated, capital, comma;
 };
 
 struct rules_slot {
@@ -63,7 +77,7 @@ struct rule {
     int n_slot, n_op;
     struct rules_op *op;
     struct buf regex;
-    uint64_t lists; /* that the expression calls */
+    uint64_t calls; /* of lists, by the expression */
     uint8_t first[32];
     pcre2_code *code; /* alone; NULL before rules_make_alone */
 };
@@ -75,8 +89,9 @@ struct rules_expression {
     bool bare; /* lists are left empty: only beginnings are asked for */
 };
 
-struct rules_set { /* of a format */
+struct rules_set { /* of a format; each: for one piece after another */
     const char *name;
+    bool each;
     struct rules_expression all;
 };
 
@@ -85,14 +100,18 @@ struct rules {
     struct rule *rule;
     int n_rule, n_list, n_word, n_condition, n_set, n_group;
     struct rules_list *list;
+    int called[RULES_CALLS], n_call; /* the lists that expressions call */
     struct rules_word *word;
     struct rules_condition condition[RULES_CONDITIONS];
     struct rules_set *set;
-    struct rules_expression main[N_CLASS];
+    struct rules_expression main[N_CLASS][RULES_PARTS]; /* in order; without code: no more */
+    unsigned char *fired;                               /* rules_watch */
     uint8_t starts[256]; /* may a reading of the main set begin with this byte? */
 };
 
 enum rules_class rules_class_of(unsigned char c);
+/* The format of this name: its number among the sets, or -1. */
+int rules_set_named(const struct rules *r, const char *name, int n);
 const struct rules_entry *rules_entry_find(const struct rules_list *list, const char *s, size_t n);
 /* Formats that C knows: their number by name, or -1. */
 int reading_format(const char *name, int n);

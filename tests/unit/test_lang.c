@@ -74,6 +74,20 @@ static void test_rules(void **state)
     expect("[read a]\n{n:int}{<before} => N{n}\n{n:int} => {n}\n", "for 2 and 2",
            "for Ntwo and two");
     expect("[read a]\n{n:int}{!<^before} => {n}\n", "With 2 with 2", "With two with two");
+    expect("[read a]\n{n:int}{<,before} => N{n}\n{n:int} => {n}\n", "for, 2 and for 2 and, 2",
+           "for, Ntwo and for two and, two");
+    expect("[read a]\n{w:[A-Z]{1,9}}{w=vessel} => a {w:lower}\n", "BOAT BOATS", "a boat BOATS");
+    expect("[read a]\n{w:[A-Z]{3,9}}{w!=before} => {w:spell}\n", "WITH CAT", "WITH C A T");
+    expect("[read a]\n{w:[A-Z]{2,9}}{w=ordinary} => {w:lower}\n", "WATER WXTER", "water WXTER");
+    expect("[read a]\n{w:[A-Z]{2,9}}{^} => {w:lower}\n", "STOP it, GO AWAY NOW but OK",
+           "STOP it, go away now but OK");
+    expect("[each bit]\n{n:\\d}a => {n}\nb => B\n[read a]\nx{y:[^.]{1,20}}\\. => {y:bit}\n",
+           "x1ab2ab. x1ac.", "one B two B x one ac.");
+    expect("[say decimal]\n{w:int}\\.{f:int} => {w} and {f}\n", "0.5 3.25",
+           "zero and five three and twenty-five");
+    expect("[say date]\n{y:int}-{m:int}-{d:int} => day {d} of {m} in {y}\n", "2.11.2020",
+           "day two of eleven in two thousand twenty");
+    expect("[say time]\n{h:int}:0?{m:int} => {m} past {h}\n", "7:05", "five past seven");
     expect("[read a]\n{n:int}{>before} => {n} times\n{n:int} => {n}\n", "2 for 2 of",
            "two times for two of");
     expect("[read a]\n{a:int}/{b:int}{a<b} => {a} of {b}\n{a:int}/{b:int} => {a} over {b}\n",
@@ -94,6 +108,8 @@ static void test_refused(void **state)
     expect("[read a]\n\\d{2,} => x\n", "", "xx.lang:10: rule a: repetition without an end: 2,");
     expect("[read a]\n{x:nothing} => x\n", "",
            "xx.lang:10: rule a: no such pattern or list: nothing");
+    expect("[read a]\n{x:\\d}{x=nothing} => x\n", "", "xx.lang:10: rule a: no such list: nothing");
+    expect("[read a]\n{x:\\d}{y=vessel} => x\n", "", "xx.lang:10: rule a: no such slot: y=vessel");
     expect("[read a]\n{x:\\d} => {y}\n", "", "xx.lang:10: rule a: no such slot: y");
     expect("[read a]\n{x:\\d} => {x:loud}\n", "", "xx.lang:10: rule a: no such format: loud");
     expect("[read a]\n(a => x\n", "", "xx.lang:10: rule a: missing closing parenthesis");
