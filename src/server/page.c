@@ -37,8 +37,26 @@ static const struct file {
     {"/docs.js", "text/javascript; charset=utf-8", page_docs_script},
 };
 
+/* The addresses in a page are relative to its own, which must be spelt right for that: "/tts/" with
+ * a slash at its end, "/docs" without. */
+static bool page_moved(struct request *r)
+{
+    size_t n = strlen(r->path);
+    bool directory = strcmp(r->route->path, "/") == 0;
+    if ((n > 0 && r->path[n - 1] == '/') == directory)
+        return false;
+    http_reply_text(r, 308, "text/plain; charset=utf-8", "it is one slash away\n");
+    if (directory)
+        http_reply_header(r, "Location", "%s/", strrchr(r->path, '/') + 1);
+    else
+        http_reply_header(r, "Location", "..%s", r->route->path);
+    return true;
+}
+
 void page_file(struct request *r)
 {
+    if (page_moved(r))
+        return;
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         if (strcmp(r->route->path, files[i].path) == 0) {
             http_reply_text(r, 200, files[i].type, files[i].text);
@@ -91,7 +109,6 @@ static json_t *field_schema(const struct param *p, int max_chars)
                             json_pack("{s:s, s:[s], s:{s:{s:s}, s:{s:[s, s]}}}", "type", "object",
                                       "required", "audio", "properties", "audio", "type", "string",
                                       "text", "type", "string", "null"));
-        json_object_set_new(s, "minItems", json_integer(1));
         json_object_set_new(s, "maxItems", json_integer((json_int_t)p->max));
     } else if (p->type == PARAM_TIMES) {
         json_object_set_new(

@@ -26,6 +26,11 @@ struct field {
 #define ENGINE(parameter_) .parameter = parameter_
 #define REFUSED            "not honoured, so refused; /v1/audio/voices makes voices"
 
+/* Parts of names by which others' clients say whose voice it shall be. */
+static const char *const speaker_words[] = {"speaker",      "spk_",       "ref_",
+                                            "reference",    "clone",      "audio_prompt",
+                                            "prompt_audio", "prompt_wav", "prompt_speech"};
+
 static const struct field fields[] = {
     {.name = "model",
      OWN(model),
@@ -144,6 +149,23 @@ size_t params_count_chars(const char *s)
 }
 
 /* --- one field --- */
+
+/* A field for a speaker that is sent all the same: null, "", [] or {}. */
+static bool names_nobody(const json_t *v)
+{
+    return json_is_null(v) || (json_is_string(v) && !*json_string_value(v)) ||
+           (json_is_array(v) && json_array_size(v) == 0) ||
+           (json_is_object(v) && json_object_size(v) == 0);
+}
+
+static int refuse_speaker(const char *name, struct api_error *e)
+{
+    return api_fail(e, FAULT_UNSUPPORTED, name,
+                    "'%.64s' is not honoured, and another voice would be heard: name a voice in "
+                    "'voice' (POST /v1/audio/voices makes one of a recording), or send the "
+                    "recording itself as 'ref_audio'",
+                    name);
+}
 
 static const char *type_name(const json_t *v)
 {
@@ -328,10 +350,7 @@ static int params_read_field(const struct field *f, const struct param *p, const
             *(int *)place = 0;
         return 0;
     case PARAM_REFUSED:
-        return api_fail(e, FAULT_UNSUPPORTED, p->name,
-                        "'%s' is not honoured, and another voice would be heard: make a voice of "
-                        "the recording (POST /v1/audio/voices) and name it",
-                        p->name);
+        return refuse_speaker(p->name, e);
     default:
         return params_keep_number(f, p, v, to, e);
     }
@@ -362,6 +381,14 @@ static int refuse_field(const char *name, struct api_error *e)
                     best ? "; did you mean '" : "", best ? best : "", best ? "'?" : "");
 }
 
+static bool names_speaker(const char *name)
+{
+    for (size_t i = 0; i < sizeof speaker_words / sizeof *speaker_words; i++)
+        if (strstr(name, speaker_words[i]))
+            return true;
+    return false;
+}
+
 static int check_names(json_t *json, const struct param_limits *limits, char *ignored, size_t size,
                        struct api_error *e)
 {
@@ -377,6 +404,8 @@ static int check_names(json_t *json, const struct param_limits *limits, char *ig
             continue;
         if (limits->strict)
             return refuse_field(name, e);
+        if (names_speaker(name) && !names_nobody(value))
+            return refuse_speaker(name, e);
         note_ignored(ignored, size, name, n++);
     }
     return 0;
@@ -394,6 +423,8 @@ static int read_object(json_t *json, const struct param_limits *limits, struct s
             return api_fail(e, FAULT_MISSING, p.name, "the field '%s' is missing", p.name);
         /* Clients send null for what they leave to us. */
         if (!v || (json_is_null(v) && !p.required))
+            continue;
+        if ((p.type == PARAM_REFUSED || p.type == PARAM_CLIPS) && names_nobody(v))
             continue;
         if (params_read_field(&fields[i], &p, v, to, e) < 0)
             return -1;

@@ -41,10 +41,13 @@ SAME = [
     ({"volume_multiplier": 1}, {}), ({"normalization_options": {"normalize": True, "unit": False}}, {}),
     ({"normalization_options": {"normalize": False}, "input": "It is 12."}, {"normalize": False, "input": "It is 12."}),
     ({"reference_id": None, "ref_audio": None, "references": None}, {}),
+    ({"reference_id": "", "references": [], "speaker_wav": None, "speaker_embedding": []}, {}),
     ({"input": "One. --- Two."}, {"input": "One. --- Two."}),
 ]
 REFUSED = [
     ("ref_audio", "UklGRg=="), ("reference_id", "someone"), ("references", [{"audio": "x", "text": "y"}]),
+    ("speaker_wav", "me.wav"), ("audio_prompt_path", "me.wav"), ("reference_audio", "UklGRg=="), ("speaker", "bella"),
+    ("speaker_embedding", [0.1, 0.2]), ("ref_audio_path", "me.wav"), ("clone_reference", "me"),
     ("language", "Klingonese"), ("language", "qq"), ("lang_code", "q"), ("voice", "af_nobody"),
     ("voice", "xx_bella"), ("volume_multiplier", 0), ("volume_multiplier", 11),
     ("normalization_options", True),
@@ -58,7 +61,7 @@ def fields(s):
         a, b = s.speech(**WAV, **extra), s.speech(**WAV, **like)
         check(a.status == 200 and b.status == 200 and a.body == b.body, (extra, like),
               (a.status, b.status, a.body[:200]))
-        check("ignored" not in (a.headers["x-jabbertts-warning"] or ""), (extra, "no field is ignored"), a.headers.items())
+        check("ignored" not in (a.headers["x-jabbertts-warning"] or "") or "speaker_wav" in extra, (extra, "no field is ignored"), a.headers.items())
     for name, value in REFUSED:
         r = s.speech(**{name: value})
         check(r.status == 400 and r.error()["param"] in (name, "language"), (name, value), r.body[:300])
@@ -143,7 +146,11 @@ def base_path():
         for path in "/tts/v1/audio/speech", "/v1/audio/speech", "//tts//v1//audio/speech":
             r = s.call("POST", path, json={**live.HELLO, "input": "A"})
             check(r.status == 200, path, r.status)
-        for path, status in ("/tts", 200), ("/tts/", 200), ("/tts/docs", 200), ("/tts/page.js", 200), \
+        # What a page names is relative to its own address: one without its slash would look beside it.
+        for path, to in ("/tts", "tts/"), ("/tts/docs/", "../docs"), ("/docs/", "../docs"):
+            r = s.call("GET", path)
+            check(r.status == 308 and r.headers["Location"] == to, path, (r.status, r.headers.items()))
+        for path, status in ("/tts/", 200), ("/tts/docs", 200), ("/tts/page.js", 200), \
                 ("/ttsx/", 404), ("/tts/tts/", 404), ("/tts/v1/models/tts-1", 200), ("/v1/models/tts-1", 200):
             check(s.call("GET", path).status == status, path, s.call("GET", path).status)
 
