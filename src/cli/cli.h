@@ -66,6 +66,9 @@ int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A failure of the library: CLI_USAGE if a value was wrong, else CLI_FAILED, or the code of the
  * signal that stopped it. */
 int cli_error(const char *command, const struct jabbertts_error *e);
+/* The same of a request that asked for a voice by this name; NULL: for none. */
+int cli_voice_error(const char *command, struct jabbertts *tts, const char *name,
+                    const struct jabbertts_error *e);
 /* What was done, one line on standard error; nothing with --quiet. */
 void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A line of a tool that says what it decided; the cookie is not used. */
@@ -95,6 +98,8 @@ int cli_read_file(const char *path, size_t limit, char **ret, size_t *n);
 int cli_read_text(const struct options *o, char **ret);
 /* A file, for its owner only, that appears when it is whole; "-" is standard output. */
 int cli_write_file(const char *path, const char *text);
+/* Before long work whose result appears at path when it is whole: 0, or CLI_FAILED, said why. */
+int cli_check_output(const char *path);
 /* Where users' voices are kept: given, else $XDG_DATA_HOME/jabbertts/voices, else below $HOME. */
 const char *cli_voice_dir(const char *given, char *path, size_t n);
 /* Where graphs of models are kept: given, else $XDG_CACHE_HOME/jabbertts/onnx, else below $HOME. */

@@ -13,6 +13,8 @@ int cmd_calibrate(struct options *o)
                                             .progress = cli_progress};
     if (!o->output)
         return cli_usage("calibrate", "wanted -o FILE");
+    if (cli_check_output(o->output))
+        return CLI_FAILED;
     if (jabbertts_calibrate(&c, &e) < 0)
         return cli_error("calibrate", &e);
     cli_wrote(o->output);

@@ -31,6 +31,8 @@ int cmd_convert(struct options *o)
     c.no_equalize = o->no_equalize;
     c.note = cli_said;
     c.progress = cli_progress_or_stop;
+    if (cli_check_output(o->output))
+        return CLI_FAILED;
     cli_catch_signals();
     if (jabbertts_convert(&c, &e) < 0)
         return cli_error("convert", &e);

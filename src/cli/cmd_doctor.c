@@ -2,17 +2,16 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
-#include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "cli/hub.h"
 #include "jabbertts_tools.h"
+#include "server/listen.h"
 
 #define LM_SHARE     0.85       /* of the machine's peak, that the language model reaches, */
 #define CODEC_SHARE  1.2        /* and the codec, which does 34 products for 112 */
@@ -212,23 +211,17 @@ static void doctor_sound(struct doctor *d)
 static void doctor_port(struct doctor *d)
 {
     const struct server_options *s = &d->o->server;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *a = NULL;
-    char port[16];
-    int on = 1;
-    snprintf(port, sizeof port, "%d", s->port);
-    int rc = getaddrinfo(s->host, port, &hints, &a),
-        fd = rc == 0 ? socket(a->ai_family, a->ai_socktype, a->ai_protocol) : -1;
-    if (fd >= 0)
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (rc == 0 && fd >= 0 && bind(fd, a->ai_addr, a->ai_addrlen) == 0)
-        doctor_say(d, DOCTOR_GOOD, "port", "", "%s port %d is free", s->host, s->port);
-    else
-        doctor_say(d, DOCTOR_BAD, "port", "end what listens there, or choose one with --port",
-                   "%s port %d: %s", s->host, s->port, rc ? gai_strerror(rc) : strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    if (a)
-        freeaddrinfo(a);
+    struct err e = {0};
+    struct listen l;
+    if (strcmp(s->host, "systemd") == 0)
+        return; /* which opens it when it starts the server */
+    int rc = listen_open(s->host, s->port, (const char *const[2]){NULL, NULL}, false, &l, &e);
+    doctor_say(d, rc < 0 ? DOCTOR_BAD : DOCTOR_GOOD, "port", "see --host and --port", "%s%s",
+               rc < 0 ? e.msg : l.url, rc < 0 ? "" : " is free");
+    if (rc == 0) {
+        close(l.fd);
+        listen_done(&l);
+    }
 }
 
 int cmd_doctor(struct options *o)

@@ -106,7 +106,7 @@ static int installed_tell(struct options *o, jabbertts_installed_fn fn)
     if (code)
         return code;
     if (jabbertts_hub_show(hub, o->argument[0], fn, o, &e) < 0)
-        code = cli_error("models", &e);
+        code = cli_model_error("models", hub, o->argument[0], &e);
     jabbertts_hub_close(hub);
     return code;
 }
@@ -130,7 +130,7 @@ static int installed_verify(struct options *o)
         return code;
     cli_catch_signals();
     if (jabbertts_hub_verify(hub, o->argument[0], cli_progress_or_stop, NULL, &e) < 0)
-        code = cli_error("models", &e);
+        code = cli_model_error("models", hub, o->argument[0], &e);
     else
         cli_note("%s is as it was installed", o->argument[0]);
     jabbertts_hub_close(hub);
@@ -146,7 +146,7 @@ static int installed_use(struct options *o)
     if (code)
         return code;
     if (jabbertts_hub_use(hub, name, &e) < 0)
-        code = cli_error("models", &e);
+        code = cli_model_error("models", hub, o->argument[0], &e);
     else
         cli_note("%s is the default%s", o->argument[0], name ? "" : ", built in");
     jabbertts_hub_close(hub);
@@ -161,7 +161,7 @@ static int installed_remove(struct options *o)
     if (code)
         return code;
     if (jabbertts_hub_remove(hub, o->argument[0], &e) < 0)
-        code = cli_error("models", &e);
+        code = cli_model_error("models", hub, o->argument[0], &e);
     else
         cli_note("%s is removed", o->argument[0]);
     jabbertts_hub_close(hub);

@@ -16,6 +16,8 @@ int cmd_prune(struct options *o)
                                         .threads = o->server.engine.threads,
                                         .note = cli_said,
                                         .progress = cli_progress};
+    if (cli_check_output(p.output))
+        return CLI_FAILED;
     if (jabbertts_prune(&p, &e) < 0)
         return cli_error("prune", &e);
     cli_wrote(p.output);

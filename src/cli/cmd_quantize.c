@@ -15,6 +15,8 @@ int cmd_quantize(struct options *o)
                                            .progress = cli_progress};
     if (!o->type)
         return cli_usage("quantize", "wanted --type q8, q4 or mixed");
+    if (cli_check_output(q.output))
+        return CLI_FAILED;
     if (jabbertts_quantize(&q, &e) < 0)
         return cli_error("quantize", &e);
     cli_wrote(q.output);

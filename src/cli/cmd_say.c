@@ -96,6 +96,23 @@ static int say_choose_captions(struct say *s)
                            s->o->captions);
 }
 
+/* Standard output may be a regular file, too: then its sizes can be told at the end. */
+static off_t say_position(FILE *f)
+{
+    struct stat st;
+    int fd = fileno(f), flags = fcntl(fd, F_GETFL);
+    bool seekable = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && flags >= 0 && !(flags & O_APPEND);
+    return seekable ? lseek(fd, 0, SEEK_CUR) : -1;
+}
+
+/* `say TEXT > file`: standard output is a file of its own, not one that messages go to. */
+static bool say_is_redirected(void)
+{
+    struct stat out, error;
+    return say_position(stdout) >= 0 && fstat(1, &out) == 0 &&
+           (fstat(2, &error) < 0 || out.st_ino != error.st_ino || out.st_dev != error.st_dev);
+}
+
 static int say_check(struct say *s)
 {
     struct options *o = s->o;
@@ -104,7 +121,7 @@ static int say_check(struct say *s)
     if (o->clips.n && o->request.voice && !is_clip(o->request.voice))
         return cli_usage("say", "--reference goes without a --voice that has a name");
     if (!o->output && !o->play)
-        o->output = "speech.wav";
+        o->output = say_is_redirected() ? "-" : "speech.wav";
     if (o->output && !strcmp(o->output, "-") && isatty(1))
         return cli_usage("say", "will not write sound to a terminal; redirect it or use -o FILE");
     if (say_is_live(s) && (o->captions || o->ssml || o->request.max_seconds > 0))
@@ -138,15 +155,6 @@ static int fail_write(const struct say *s, const char *why)
 {
     return cli_fail("cannot write %s: %s", say_output(s),
                     s->write_error ? strerror(s->write_error) : why);
-}
-
-/* Standard output may be a regular file, too: then its sizes can be told at the end. */
-static off_t say_position(FILE *f)
-{
-    struct stat st;
-    int fd = fileno(f), flags = fcntl(fd, F_GETFL);
-    bool seekable = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && flags >= 0 && !(flags & O_APPEND);
-    return seekable ? lseek(fd, 0, SEEK_CUR) : -1;
 }
 
 static int open_output(struct say *s)
@@ -356,8 +364,7 @@ static int say_listen(struct say *s)
     s->o->request.ssml = -1;
     if (talk_new(s->tts, &s->o->request, &s->talk, &e) == 0)
         return live_start(s->talk, &s->live);
-    return e.code == JABBERTTS_ERR_NOT_FOUND ? cli_usage("say", "%s", e.message)
-                                             : cli_error("say", &e);
+    return cli_voice_error("say", s->tts, s->o->request.voice, &e);
 }
 
 static int say_submit(struct say *s)
@@ -373,9 +380,7 @@ static int say_submit(struct say *s)
     r->words = s->captions != NULL;
     if (jabbertts_submit(s->tts, r, &s->stream, &e) == 0)
         return 0;
-    /* A name that was chosen wrong, like any other value. */
-    return e.code == JABBERTTS_ERR_NOT_FOUND ? cli_usage("say", "%s", e.message)
-                                             : cli_error("say", &e);
+    return cli_voice_error("say", s->tts, r->voice, &e);
 }
 
 /* All recordings as one voice. */

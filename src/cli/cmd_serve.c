@@ -131,8 +131,9 @@ static int serve_until_signal(const struct options *o, const struct confine *c, 
     int rc = server_start(&o->server, &server, &e);
     if (rc < 0)
         return rc == ERR_ARGUMENT ? cli_usage("serve", "%s", e.msg) : cli_fail("%s", e.msg);
-    cli_note("jabbertts %s serves %s at %s/v1", jabbertts_version(), server_model(server),
-             server_url(server));
+    const char *url = server_url(server);
+    cli_note("jabbertts %s serves %s at %s%s", jabbertts_version(), server_model(server), url,
+             strncmp(url, "unix:", 5) ? "/v1" : "");
     if (server_wyoming(server))
         cli_note("and the Wyoming protocol at tcp://%s", server_wyoming(server));
     if ((code = serve_confined(c, o)) == 0 && (ready < 0 || (code = serve_told(ready)) == 0)) {

@@ -223,8 +223,6 @@ static int cmd_voices_show(struct options *o)
     struct jabbertts_error e = {.code = JABBERTTS_ERR_NOT_FOUND};
     const char *name = o->argument[0];
     int code;
-    snprintf(e.message, sizeof e.message,
-             "there is no voice \"%.64s\"; jabbertts voices lists them", name);
     if (voices_has_store(&c)) {
         struct alike to = {.known = false};
         if ((code = voices_open_store(&c)))
@@ -239,7 +237,9 @@ static int cmd_voices_show(struct options *o)
     }
     if (e.code == JABBERTTS_ERR_NOT_FOUND && (code = voices_open_engine(&c)))
         return voices_close(&c, code);
-    code = c.tts && show_model(c.tts, name) ? CLI_OK : cli_error("voices", &e);
+    if (e.code == JABBERTTS_ERR_NOT_FOUND)
+        snprintf(e.message, sizeof e.message, "there is no voice \"%.64s\"", name);
+    code = c.tts && show_model(c.tts, name) ? CLI_OK : cli_voice_error("voices", c.tts, name, &e);
     return voices_close(&c, code);
 }
 
@@ -324,6 +324,13 @@ static int cmd_voices_add(struct options *o)
     return voices_close(&c, code);
 }
 
+static const char *voices_hint(const struct jabbertts_error *e)
+{
+    return e->code == JABBERTTS_ERR_NOT_FOUND
+               ? ": only your own voices can be removed and exported, `jabbertts voices` lists them"
+               : "";
+}
+
 static int cmd_voices_remove(struct options *o)
 {
     struct voices c = {.o = o};
@@ -332,7 +339,7 @@ static int cmd_voices_remove(struct options *o)
     if (code)
         return code;
     if (jabbertts_store_remove(c.store, &(struct jabbertts_which){.id = o->argument[0]}, &e) < 0)
-        code = cli_error("voices", &e);
+        code = cli_fail("%s%s", e.message, voices_hint(&e));
     else
         cli_note("%s and its recording are deleted", o->argument[0]);
     return voices_close(&c, code);
@@ -347,7 +354,7 @@ static int cmd_voices_export(struct options *o)
     if (code)
         return code;
     if (jabbertts_store_export(c.store, o->argument[0], &json, &e) < 0)
-        return voices_close(&c, cli_error("voices", &e));
+        return voices_close(&c, cli_fail("%s%s", e.message, voices_hint(&e)));
     code = cli_write_file(o->argument[1], json);
     free(json);
     return voices_close(&c, code);

@@ -97,6 +97,18 @@ int cli_write_file(const char *path, const char *text)
     return CLI_FAILED;
 }
 
+int cli_check_output(const char *path)
+{
+    char dir[4096];
+    struct stat st;
+    const char *slash = strrchr(path, '/');
+    snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return cli_fail("cannot write %s: %s", path, strerror(EISDIR));
+    return access(dir, W_OK | X_OK) == 0 ? 0
+                                         : cli_fail("cannot write %s: %s", path, strerror(errno));
+}
+
 void cli_wrote(const char *path)
 {
     static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};

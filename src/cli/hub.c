@@ -10,6 +10,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/near.h"
+
 #define TOKEN_BYTES 512
 
 static const char *hub_variable(const char *const names[])
@@ -107,6 +109,40 @@ int cli_hub_open(const struct options *o, struct jabbertts_hub **ret)
     return rc < 0 ? cli_fail("%s", e.message) : 0;
 }
 
+struct nearest {
+    struct near near;
+    char best[JABBERTTS_HUB_NAME]; /* what is installed lives for the call only */
+};
+
+static void nearest_try(void *cookie, const struct jabbertts_installed *m)
+{
+    struct nearest *n = cookie;
+    near_try(&n->near, m->name);
+    if (n->near.best == m->name) {
+        snprintf(n->best, sizeof n->best, "%s", m->name);
+        n->near.best = n->best;
+    }
+}
+
+int cli_model_error(const char *command, struct jabbertts_hub *hub, const char *name,
+                    const struct jabbertts_error *e)
+{
+    struct nearest n;
+    if (e->code != JABBERTTS_ERR_NOT_FOUND)
+        return cli_error(command, e);
+    near_init(&n.near, name);
+    if (strcmp(command, "models")) { /* which is about what was installed alone */
+        near_try(&n.near, "jabber-tiny");
+        near_try(&n.near, "espeak-ng");
+    }
+    jabbertts_hub_list(hub, nearest_try, &n, NULL);
+    const char *best = near_found(&n.near);
+    if (best)
+        return cli_fail("%s; did you mean %s?", e->message, best);
+    return cli_fail("%s; get it with `jabbertts pull %s`, or see `jabbertts models`", e->message,
+                    name);
+}
+
 /* A path has a slash or the suffix of model files. */
 static int looks_like_path(const char *s)
 {
@@ -136,10 +172,12 @@ static int find_model(struct options *o, const char *name, const char **to)
         return 0;
     }
     int rc = jabbertts_hub_find(hub, name, o->model_path, sizeof o->model_path, &e);
-    jabbertts_hub_close(hub);
     if (rc == 0)
         *to = o->model_path;
-    return rc == 0 || access(name, F_OK) == 0 ? 0 : cli_fail("%s", e.message);
+    code =
+        rc == 0 || access(name, F_OK) == 0 ? 0 : cli_model_error(o->command->name, hub, name, &e);
+    jabbertts_hub_close(hub);
+    return code;
 }
 
 /* --- models to serve --- */
@@ -216,7 +254,7 @@ static int served_named(struct options *o, struct jabbertts_hub *hub)
         if (!path && jabbertts_hub_show(hub, name, served_installed, NULL, &e) < 0) {
             path = !strcmp(name, "jabber-tiny") || access(name, F_OK) == 0;
             if (!path)
-                return cli_fail("%s", e.message);
+                return cli_model_error("serve", hub, name, &e);
         }
         if (path)
             served_add(NULL, strcmp(name, "jabber-tiny") ? name : NULL);

@@ -17,6 +17,9 @@
 
 /* 0, or the exit code after a message. */
 int cli_hub_open(const struct options *o, struct jabbertts_hub **ret);
+/* cli_error() about an installed model; where none has the name, it says which may be meant. */
+int cli_model_error(const char *command, struct jabbertts_hub *hub, const char *name,
+                    const struct jabbertts_error *e);
 /* Names of installed models become their paths, in --model and in arguments that are a model; what
  * is a path, "espeak-ng" or the name of a file here stays, and jabber-tiny is the built-in one.
  * serve gets several.  0, or the exit code after a message. */

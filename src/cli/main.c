@@ -12,6 +12,8 @@
 #include "cli/hub.h"
 #include "cli/options.h"
 
+#define MESSAGE_BYTES 4096
+
 /* --- messages --- */
 
 static int cli_quiet, line_open; /* an unfinished line stands on the terminal */
@@ -28,13 +30,39 @@ static void end_line(void)
     line_open = 0;
 }
 
+/* The library names its options in backquotes: `model_dir`.  Here they are flags. */
+static void put_spelt(const char *s)
+{
+    for (const char *end; *s; s = end) {
+        char name[OPTIONS_NAME_BYTES], spelt[OPTIONS_NAME_BYTES] = "";
+        size_t n = *s == '`' ? strspn(s + 1, "abcdefghijklmnopqrstuvwxyz_") : 0;
+        end = s + 1 + strcspn(s + 1, "`");
+        if (n > 0 && s[1 + n] == '`' && n < sizeof name) {
+            snprintf(name, sizeof name, "%.*s", (int)n, s + 1);
+            for (int i = 0; i < n_option_row; i++)
+                if (!strcmp(option_rows[i].name, name))
+                    options_spell(&option_rows[i], ORIGIN_FLAG, spelt);
+        }
+        if (*spelt)
+            end = s + n + 2;
+        fprintf(stderr, "%.*s", *spelt ? (int)sizeof spelt : (int)(end - s), *spelt ? spelt : s);
+    }
+}
+
+static void put_message(const char *format, va_list args)
+{
+    char text[MESSAGE_BYTES];
+    vsnprintf(text, sizeof text, format, args);
+    put_spelt(text);
+}
+
 int cli_usage(const char *command, const char *format, ...)
 {
     va_list args;
     end_line();
     fprintf(stderr, "jabbertts %s: ", command);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    put_message(format, args);
     va_end(args);
     fprintf(stderr, "\ntry: jabbertts %s --help\n", command);
     return CLI_USAGE;
@@ -46,7 +74,7 @@ int cli_fail(const char *format, ...)
     end_line();
     fputs("jabbertts: ", stderr);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    put_message(format, args);
     va_end(args);
     fputc('\n', stderr);
     return CLI_FAILED;
@@ -60,6 +88,33 @@ int cli_error(const char *command, const struct jabbertts_error *e)
     }
     return e->code == JABBERTTS_ERR_ARGUMENT ? cli_usage(command, "%s", e->message)
                                              : cli_fail("%s", e->message);
+}
+
+int cli_voice_error(const char *command, struct jabbertts *tts, const char *name,
+                    const struct jabbertts_error *e)
+{
+    struct jabbertts_voice_info v;
+    struct jabbertts_model_info m;
+    const char *alias, *target;
+    struct near near;
+    if (e->code != JABBERTTS_ERR_NOT_FOUND)
+        return cli_error(command, e);
+    if (!name || !strstr(e->message, "voice \"")) /* a language, say: a wrong value all the same */
+        return cli_usage(command, "%s", e->message);
+    near_init(&near, name);
+    for (int i = 0; jabbertts_voice_at(tts, i, &v) == 0; i++)
+        near_try(&near, v.name);
+    for (int i = 0; (alias = jabbertts_voice_alias(tts, i, &target)); i++)
+        near_try(&near, alias);
+    const char *best = near_found(&near);
+    jabbertts_model_info(tts, &m);
+    bool espeak = !strcmp(m.engine, "espeak-ng");
+    char text[MESSAGE_BYTES];
+    snprintf(text, sizeof text, "%s%s%s%s `jabbertts voices%s` lists those there are", e->message,
+             best ? "; did you mean " : "", best ? best : "", best ? "?" : ";",
+             espeak ? " --model espeak-ng" : "");
+    /* An option's value is wrong; the argument of `voices show` is only not there. */
+    return strcmp(command, "voices") ? cli_usage(command, "%s", text) : cli_fail("%s", text);
 }
 
 void cli_note(const char *format, ...)

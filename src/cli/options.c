@@ -86,8 +86,12 @@ static int options_unknown(const struct options *o, const struct source *from, c
         return cli_usage(o->command->name, "%s%s can only be given as %s with the command",
                          from->where, name, options_spell(elsewhere, ORIGIN_FLAG, spelt));
     const char *best = near_found(&near);
+    bool text = from->origin == ORIGIN_FLAG && !best && o->command->max_argument > 0;
     return cli_usage(o->command->name, "%sthere is no option %s%s%s%s", from->where, name,
-                     best ? "; did you mean " : "", best ? best : "", best ? "?" : "");
+                     best ? "; did you mean " : "", best ? best : "",
+                     best   ? "?"
+                     : text ? "; what begins with - and is none goes behind --"
+                            : "");
 }
 
 /* --- values --- */
@@ -434,7 +438,7 @@ static int read_environment(struct options *o)
 struct flags {
     char name[2 * OPTIONS_ROW_MAX][OPTIONS_NAME_BYTES];
     struct option list[2 * OPTIONS_ROW_MAX + 1];
-    char letters[2 * OPTIONS_ROW_MAX + 2];
+    char letters[2 * OPTIONS_ROW_MAX + 3];
     int n;
 };
 enum { FLAG_ROW = 1000, FLAG_NOT_ROW = 2000 };
@@ -442,6 +446,7 @@ enum { FLAG_ROW = 1000, FLAG_NOT_ROW = 2000 };
 static void flags_init(struct flags *f, const struct options *o)
 {
     char *letter = f->letters, spelt[OPTIONS_NAME_BYTES];
+    *letter++ = '+'; /* read_flags collects the arguments */
     *letter++ = ':'; /* a missing value is told apart */
     for (int i = 0; i < n_option_row; i++) {
         const struct option_row *row = &option_rows[i];
@@ -490,26 +495,46 @@ static int flags_wrong(const struct options *o, int c, const char *arg)
     return options_unknown(o, &from, name);
 }
 
+/* No option has a blank in its name: "- one, two" is a text. */
+static bool looks_like_flag(const char *word)
+{
+    return word[0] == '-' && word[1] && !memchr(word, ' ', strcspn(word, "="));
+}
+
+static int read_flag(struct options *o, const struct flags *f, int argc, char **argv)
+{
+    struct source from = {ORIGIN_FLAG, "", 0};
+    int c = getopt_long(argc, argv, f->letters, f->list, NULL);
+    int i = c == '?' || c == ':' ? -1 : flags_row(o, c);
+    return i < 0 ? flags_wrong(o, c, argv[optind - 1])
+                 : options_set(o, i, &from,
+                               optarg              ? optarg
+                               : c >= FLAG_NOT_ROW ? "false"
+                                                   : "true");
+}
+
+/* The arguments are gathered at the beginning of argv, where what was read stood. */
 static int read_flags(struct options *o, int argc, char **argv)
 {
     struct flags *f = calloc(1, sizeof *f);
-    struct source from = {ORIGIN_FLAG, "", 0};
-    int c, rc = f ? 0 : cli_fail("out of memory for the options");
-    if (f)
+    int rc = f ? 0 : cli_fail("out of memory for the options");
+    bool flags = f != NULL;
+    o->argument = argv + 1;
+    if (f) {
         flags_init(f, o);
-    optind = 0; /* from the start, whatever was read before */
-    opterr = 0;
-    while (rc == 0 && (c = getopt_long(argc, argv, f->letters, f->list, NULL)) != -1) {
-        int i = c == '?' || c == ':' ? -1 : flags_row(o, c);
-        if (i < 0)
-            rc = flags_wrong(o, c, argv[optind - 1]);
-        else
-            rc = options_set(o, i, &from, optarg ? optarg : c >= FLAG_NOT_ROW ? "false" : "true");
-        if (o->help)
-            break;
+        optind = opterr = 0;
+        getopt_long(1, argv, f->letters, f->list, NULL); /* forget what was read before */
     }
-    o->argument = argv + optind;
-    o->n_argument = argc - optind;
+    while (rc == 0 && !o->help && optind < argc) {
+        if (flags && !strcmp(argv[optind], "--")) {
+            flags = false;
+            optind++;
+        } else if (flags && looks_like_flag(argv[optind])) {
+            rc = read_flag(o, f, argc, argv);
+        } else {
+            o->argument[o->n_argument++] = argv[optind++];
+        }
+    }
     free(f);
     return rc;
 }

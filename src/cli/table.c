@@ -179,7 +179,8 @@ const struct option_row option_rows[] = {
     {.section = "Text and sound",
      .name = "output", .letter = 'o', OF_CALL(SAY), .type = STRING, AT(output),
      .placeholder = "FILE",
-     .help = "the sound; its ending says the format, - is standard output (default: speech.wav)"},
+     .help = "the sound; its ending says the format, - is standard output (default: speech.wav, or "
+             "the file that standard output goes to)"},
     {.name = "output", .letter = 'o', OF_CALL(BATCH), .type = STRING, AT(output),
      .placeholder = "DIR", .help = "where the sounds go"},
     {.name = "output", .letter = 'o', OF_CALL(BOOK), .type = STRING, AT(output),
@@ -442,7 +443,8 @@ const struct option_row option_rows[] = {
     {.name = "host", SETTING(SERVE | DOCTOR), .type = STRING, AT(server.host),
      .preset = "127.0.0.1",
      .placeholder = "ADDRESS",
-     .help = "name or address to listen on; 0.0.0.0 for every interface"},
+     .help = "name or address to listen on; 0.0.0.0 for every interface, unix:/path a socket, "
+             "systemd the one that it passes on"},
     {.name = "port", SETTING(SERVE | DOCTOR), .type = INTEGER, AT(server.port), IN(0, 65535),
      .preset = "8000", .placeholder = "N", .help = "to listen on; 0 takes any free one"},
     {.name = "wyoming", SETTING(SERVE), .type = INTEGER, AT(server.wyoming), IN(0, 65535),

@@ -87,8 +87,7 @@ static int choose_voice(const char *name, const char *language, char voice[VOICE
         return err_set(e, ERR_NOT_FOUND, "no voice of espeak-ng has a name as long as %d bytes", n);
     int rc = libespeak_begin(voice, e);
     if (rc < 0)
-        return err_wrap(e, "voice \"%.40s\" (`jabbertts voices --model espeak-ng` lists them)",
-                        name ? name : voice);
+        return err_wrap(e, "voice \"%.40s\"", name ? name : voice);
     libespeak_end();
     return 0;
 }

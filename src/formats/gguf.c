@@ -555,7 +555,7 @@ int gguf_writer_new(const char *path, struct gguf_writer **ret, struct err *e)
     buf_init(&w->tensors, LIMIT_HEADER_BYTES);
     w->file = fopen(w->temporary, "wb");
     if (!w->file) {
-        err_set(e, ERR_IO, "cannot write %s: %s", w->temporary, strerror(errno));
+        err_set(e, ERR_IO, "cannot write %s: %s", path, strerror(errno));
         gguf_writer_free(w);
         return ERR_IO;
     }

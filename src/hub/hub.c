@@ -237,9 +237,8 @@ static int hub_verify(struct jabbertts_hub *h, const struct manifest *m, struct 
     if ((int64_t)size != m->bytes || strcmp(v.hex, m->sha256) != 0)
         return err_set(e, ERR_FORMAT,
                        "%s is not as it was installed (%lld of %lld bytes, SHA-256 %.16s... for "
-                       "%.16s...): jabbertts models rm %s, then jabbertts pull %s --name %s",
-                       path, (long long)size, (long long)m->bytes, v.hex, m->sha256, m->name,
-                       m->source, m->name);
+                       "%.16s...): remove it, then pull %s again",
+                       path, (long long)size, (long long)m->bytes, v.hex, m->sha256, m->source);
     return 0;
 }
 
@@ -300,7 +299,7 @@ int jabbertts_hub_update(struct jabbertts_hub *h, const char *name, const struct
         ask.type = strcmp(m.type, "gguf") == 0 ? NULL : m.type;
         if (!ask.imatrix && *m.imatrix)
             rc = err_set(&e, ERR_ARGUMENT,
-                         "%s was made with an importance matrix: give it again with --imatrix",
+                         "%s was made with an importance matrix: give it again with `imatrix`",
                          name);
         else
             rc = pull_run(h, &ask, NULL, &e);

@@ -247,7 +247,7 @@ static int pull_agree(struct pull *p, struct err *e)
     if (plan.disk_bytes + SPARE_BYTES > plan.free_bytes)
         return err_set(e, ERR_LIMIT,
                        "the disk of %s is too small: %" PRId64 " MB are needed, %" PRId64
-                       " MB are free; make room or choose another directory with --model-dir",
+                       " MB are free; make room or choose another directory with `model_dir`",
                        p->hub->dir, (plan.disk_bytes + SPARE_BYTES) / 1000000,
                        plan.free_bytes / 1000000);
     plan.accepted = p->ask->accept_licence || local || pull_has_agreed(p);
@@ -256,7 +256,7 @@ static int pull_agree(struct pull *p, struct err *e)
         return 0;
     return err_set(e, ERR_ARGUMENT,
                    "the licence of %s (%s) was not accepted: read it at %s, then say yes or give "
-                   "--accept-licence",
+                   "`accept_licence`",
                    p->name, *s->licence ? s->licence : "not stated",
                    *plan.licence_url ? plan.licence_url
                    : hub             ? page

@@ -101,16 +101,11 @@ int shelf_read(const char *dir, const char *name, struct manifest *ret, struct e
     snprintf(path, sizeof path, "%s/%s/manifest.json", dir, name);
     rc = shelf_slurp(path, &text);
     if (rc == ERR_NOT_FOUND)
-        err_set(
-            e, rc,
-            "no model \"%s\" is installed: get it with jabbertts pull %s, or see jabbertts models",
-            name, name);
+        err_set(e, rc, "no model \"%s\" is installed", name);
     else if (rc < 0)
         err_set(e, rc, "cannot read %s", path);
     else if ((rc = shelf_parse(buf_str(&text), text.len, ret, e)) < 0)
-        err_set(e, rc,
-                "%s is malformed: remove the model (jabbertts models rm %s) and pull it again",
-                path, name);
+        err_set(e, rc, "%s is malformed: remove the model \"%s\" and pull it again", path, name);
     else if (strcmp(ret->name, name) != 0) {
         shelf_done(ret);
         rc = err_set(e, ERR_FORMAT, "%s is of another model, \"%s\"", path, ret->name);
@@ -158,7 +153,7 @@ int shelf_make_dir(const char *dir, struct err *e)
         *p = 0;
         if (mkdir(path, 0755) < 0 && errno != EEXIST)
             return err_set(e, ERR_IO,
-                           "cannot make %s: %s; choose another directory with --model-dir", path,
+                           "cannot make %s: %s; choose another directory with `model_dir`", path,
                            strerror(errno));
         *p = c;
         if (!c)

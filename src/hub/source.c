@@ -175,7 +175,7 @@ int source_check_name(const char *name, struct err *e)
         return 0;
     return err_set(e, ERR_ARGUMENT,
                    "\"%.100s\" cannot be a model's name: 1 to 96 letters, digits and . _ -, not "
-                   "beginning with . or -; give one with --name",
+                   "beginning with . or -; give one with `name`",
                    name);
 }
 

@@ -227,9 +227,9 @@ static const struct web_trouble {
      "cannot connect to %s (%s): is there a network? behind a proxy set https_proxy"},
     {CURLE_PEER_FAILED_VERIFICATION, WEB_FAILED,
      "the certificate of %s is not trusted (%s): behind a proxy that reads along, give its "
-     "certificate with --ca-file or SSL_CERT_FILE; check the clock, too"},
+     "certificate with `ca_file` or SSL_CERT_FILE; check the clock, too"},
     {CURLE_SSL_CACERT_BADFILE, WEB_FAILED,
-     "the certificates to trust for %s cannot be read (%s): check --ca-file or SSL_CERT_FILE"},
+     "the certificates to trust for %s cannot be read (%s): check `ca_file` or SSL_CERT_FILE"},
     {CURLE_UNSUPPORTED_PROTOCOL, WEB_FAILED,
      "%s cannot be asked (%s): only http and https can, and no redirect from https to http is "
      "followed"},

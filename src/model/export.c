@@ -97,10 +97,11 @@ int export_onnx(const struct export_options *o, struct err *e)
     x.file = file;
     rc = spec_read(file, &spec, e);
     if (rc == 0 && o->type == EXPORT_INT8)
-        rc = o->imatrix ? imatrix_open(o->imatrix, &imatrix, e)
-                        : err_set(e, ERR_ARGUMENT,
-                                  "type int8 wants to know how large inputs are: --imatrix FILE, "
-                                  "made by jabbertts calibrate");
+        rc = o->imatrix
+                 ? imatrix_open(o->imatrix, &imatrix, e)
+                 : err_set(e, ERR_ARGUMENT,
+                           "type int8 wants to know how large inputs are: give an `imatrix`, "
+                           "which calibration makes");
     x.imatrix = imatrix;
     if (rc == 0 && mkdir(o->dir, 0777) < 0 && errno != EEXIST)
         rc = err_set(e, ERR_IO, "cannot make the directory %s: %s", o->dir, strerror(errno));

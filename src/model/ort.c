@@ -8,7 +8,7 @@
 
 #include "base/mem.h"
 
-#define CURE       "run packaging/setup --onnx, or name the library with --onnx-library"
+#define CURE       "run packaging/setup --onnx, or name the library with `onnx_library`"
 #define DIMS_MAX   5
 #define RIMS_MAX   512 /* inputs, or outputs, of a graph */
 #define NAME_BYTES 96
@@ -134,7 +134,7 @@ static int ort_provider(struct ort *o, const char *name, struct err *e)
     if (!there)
         return err_set(e, ERR_UNSUPPORTED,
                        "this ONNX Runtime was built without %s; name another library with "
-                       "--onnx-library",
+                       "`onnx_library`",
                        known[i].listed);
     return known[i].key && ort_bad(o,
                                    o->api->SessionOptionsAppendExecutionProvider(

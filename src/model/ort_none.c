@@ -6,8 +6,8 @@ int ort_model_open(const struct ort_place *p, const struct spec *s, int n_thread
 {
     (void)p, (void)s, (void)n_thread, (void)max_batch, (void)ret;
     return err_set(e, ERR_UNSUPPORTED,
-                   "this program was built without ONNX Runtime's header; run packaging/setup "
-                   "--onnx, then make again");
+                   "this program was built without ONNX Runtime's header; run "
+                   "packaging/setup --onnx, then make again");
 }
 
 void ort_model_close(struct ort_model *m)

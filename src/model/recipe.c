@@ -307,7 +307,8 @@ void recipe_say(const struct recipe *r, void (*note)(void *, const char *), void
     if (r->of.equalize)
         snprintf(line, sizeof line,
                  "channels: %d matrices equalized, by factors up to %.0f, from %s", n, largest,
-                 r->of.imatrix ? "what calibration saw" : "the weights alone (no --imatrix)");
+                 r->of.imatrix ? "what calibration saw"
+                               : "the weights alone (no importance matrix)");
     else
         snprintf(line, sizeof line, "channels: as they are");
     note(cookie, line);

@@ -42,15 +42,20 @@ static int listen_address(const char *host, int port, struct listen *l, struct e
     snprintf(text, sizeof text, "%d", port);
     int rc = getaddrinfo(bare, text, &hints, &list);
     if (rc != 0)
-        return err_set(e, ERR_ARGUMENT, "cannot listen on \"%.128s\": %s", host, gai_strerror(rc));
+        return err_set(e, ERR_ARGUMENT, "cannot listen on \"%.128s\": %s%s%.128s", host,
+                       gai_strerror(rc), host[0] == '/' ? "; a socket is unix:" : "",
+                       host[0] == '/' ? host : "");
     rc = -1;
     for (const struct addrinfo *a = list; a && rc < 0; a = a->ai_next)
         rc = listen_on(a->ai_family, a->ai_socktype, a->ai_protocol, a->ai_addr, a->ai_addrlen,
                        &l->fd);
     freeaddrinfo(list);
-    return rc == 0 ? 0
-                   : err_set(e, ERR_IO, "cannot listen on %.128s port %d: %s", host, port,
-                             strerror(errno));
+    return rc == 0
+               ? 0
+               : err_set(e, ERR_IO, "cannot listen on %.128s port %d: %s%s", host, port,
+                         strerror(errno),
+                         errno == EADDRINUSE ? "; end what listens there, or choose another port"
+                                             : "");
 }
 
 /* A socket that nobody answers at is a dead server's, and is replaced. */

@@ -278,7 +278,7 @@ int jabbertts_export_check(const struct jabbertts_export_options *o, char **ret,
             buf_add_format(&c.report, "%-44s %.0e of the peak\n", "limit", c.limit);
         else
             buf_add_format(&c.report,
-                           "limit: none; jabbertts eval %s --reference MODEL says what was lost "
+                           "limit: none; an evaluation of %s against the model says what was lost "
                            "of speech\n",
                            o->directory);
         *ret = strdup(buf_str(&c.report));

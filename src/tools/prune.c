@@ -242,12 +242,12 @@ static int prune_accept(const struct jabbertts_prune_options *o, double keep,
     if (v->nats > o->limit)
         return err_set(e, ERR_LIMIT,
                        "nothing was written: with %.0f %% kept the divergence is %.3f nats, over "
-                       "%.3g; keep more, or --force",
+                       "%.3g; keep more, or `force` it",
                        100 * keep, v->nats, o->limit);
     if (v->db < o->limit_db)
         return err_set(e, ERR_LIMIT,
                        "nothing was written: with %.0f %% kept the codec has %.1f dB of signal to "
-                       "noise, under %.3g; keep more, or --force",
+                       "noise, under %.3g; keep more, or `force` it",
                        100 * keep, v->db, o->limit_db);
     return 0;
 }

@@ -2,7 +2,7 @@
 # The command line as a user meets it: sound comes out, the same for every thread count and for files
 # and pipes; wrong use says so with exit code 2, failures with 1, and no half file is left behind.
 set -u
-bin=${BUILD:-build}/jabbertts
+bin=$(realpath "${BUILD:-build}/jabbertts")
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 export XDG_CONFIG_HOME="$dir" XDG_DATA_HOME="$dir/data"
@@ -87,6 +87,12 @@ echo "Good morning. It is a fine day." | "$bin" say -o - -f pcm >"$dir/pipe.pcm"
 tail -c +45 "$dir/1.wav" | cmp - "$dir/pipe.pcm" || fail "a pipe gives another sound than a file"
 "$bin" say "Good morning. It is a fine day." -o - >"$dir/redirected.wav" || fail "sound to standard output"
 cmp "$dir/1.wav" "$dir/redirected.wav" || fail "standard output in a file gives another file than -o"
+(cd "$dir" && "$bin" say "Good morning. It is a fine day." >here.wav 2>err) && [ ! -e "$dir/speech.wav" ] ||
+    fail "say TEXT > file writes elsewhere: $(cat "$dir/err")"
+cmp "$dir/1.wav" "$dir/here.wav" || fail "say TEXT > file gives another file than -o"
+(cd "$dir" && "$bin" say "Hello." >log 2>&1 && [ -s speech.wav ] && ! grep -q RIFF log) || fail "sound went into a log"
+expect 0 "" "$bin" say "- a text, no option" -o "$dir/dash.wav"
+expect 0 "" "$bin" say -o "$dir/dash.wav" -- -5
 "$bin" say "Good morning. It is a fine day." -o - | cat >"$dir/piped.wav"
 tail -c +45 "$dir/1.wav" >"$dir/1.pcm"
 tail -c +45 "$dir/piped.wav" | cmp - "$dir/1.pcm" || fail "a pipe gives another sound than a file"

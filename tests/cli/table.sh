@@ -64,7 +64,21 @@ done <<END
 2|--play takes no value|say hi --play=1
 2|unexpected argument "there"|say hi there
 2|either a text or --input|say hi -i README.md
-2|no voice "nobody"|say hi --voice nobody
+2|no voice "nobody"; .jabbertts voices. lists|say hi --voice nobody
+2|no voice "bela"; did you mean bella?|say hi --voice bela
+2|no voice "Aloy"; did you mean alloy?|say hi --voice Aloy
+2|.jabbertts voices --model espeak-ng. lists|say hi --model espeak-ng --voice qq
+2|there is no option -5; what begins with - and is none goes behind --|say -5
+2|has no language 'qq'$|say hi --voice amy --language qq
+1|"s2-mini" is installed; get it with .jabbertts pull s2-mini.|say hi --model s2-mini
+1|is installed; did you mean jabber-tiny?|say hi --model jaber-tiny
+1|is installed; get it with|models show jaber-tiny
+1|no voice "alloi"; did you mean alloy?|voices show alloi
+1|"amy": only your own voices can be removed|voices rm amy --voice-dir $dir/store
+1|cannot write $dir/none/x.gguf: No such file|quantize models/jabber-tiny.gguf $dir/none/x.gguf --type q8
+1|cannot write $dir: Is a directory|convert --random s1-mini -o $dir
+2|a socket is unix:$dir/none|serve --host $dir/none
+1|give one with --name|pull $dir --name -x
 1|cannot read $dir/none|say -i $dir/none
 1|it is a directory|say -i $dir
 1|cannot open $dir/none|say hi --model $dir/none

@@ -47,8 +47,7 @@ int prepare_voice(struct jabbertts *tts, const char *name, const char *owner,
     if (rc < 0 && rc != ERR_NOT_FOUND)
         return rc;
     if (!v && !*stored)
-        return err_set(e, ERR_NOT_FOUND,
-                       "there is no voice \"%.64s\"; `jabbertts voices` lists them", name);
+        return err_set(e, ERR_NOT_FOUND, "there is no voice \"%.64s\"", name);
     if (v && dual_ar_of(tts)->stock)
         return stock_voice(tts, v->name, ref, e);
     *ref = v ? (struct references){&v->reference, 1}
