@@ -556,7 +556,8 @@ static int rules_parse_said(struct rules_expander *x)
 
 /* --- expressions --- */
 
-/* words: false to leave the lists empty, where only beginnings are asked for.
+/* words: false to leave out the lists, where only beginnings are asked for: PCRE2 tells none of an
+ * expression with definitions, and what begins a list stands before its call.
  *
  * The lists as groups in front, then the readings as alternatives that share their groups.  Calls
  * "(?Lnn)" get the numbers of the groups. */
@@ -566,7 +567,7 @@ static void rules_compose(const struct rules *r, struct rule *const *rule, int n
     int number[64] = {0};
     uint64_t calls = 0;
     *n_before = 0;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; words && i < n; i++)
         calls |= rule[i]->calls;
     for (int i = 0; i < 64; i++)
         if (calls >> i & 1) {
@@ -574,7 +575,7 @@ static void rules_compose(const struct rules *r, struct rule *const *rule, int n
             buf_add_str(b, *n_before == 1 ? "(?(DEFINE)(" : "(");
             if (i == NUMBER_CALL)
                 rules_add_number(r, b);
-            else if (words)
+            else
                 rules_words_of(b, &r->list[r->called[i]]);
             buf_add_str(b, ")");
         }
@@ -587,8 +588,10 @@ static void rules_compose(const struct rules *r, struct rule *const *rule, int n
             const char *call = strstr(p, "(?L");
             size_t len = call ? (size_t)(call - p) : strlen(p);
             buf_add(b, p, len);
-            if (call)
+            if (call && words)
                 buf_add_format(b, "(?%d)", number[strtol(call + 3, NULL, 10)]);
+            else if (call)
+                buf_add_str(b, ".");
             p += call ? len + 6 : len;
         }
         if (rule[i]->source->section == LANG_EACH) /* pieces end wherever the next begins */
