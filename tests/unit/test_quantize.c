@@ -61,9 +61,12 @@ static double squared_error(enum kern_type t, const float *x, const float *w, co
 static void check_block(enum kern_type t, const float *x)
 {
     uint8_t searched[34], plain[34];
-    double top = 0, bound = t == KERN_Q8_0 ? Q8_BOUND : Q4_BOUND;
+    double bound = t == KERN_Q8_0 ? Q8_BOUND : Q4_BOUND;
+    float largest = 0;
+    /* In double, gcc 12 for aarch64 fails to vectorize this (an internal error). */
     for (int i = 0; i < B; i++)
-        top = fmax(top, fabs((double)x[i]));
+        largest = fmaxf(largest, fabsf(x[i]));
+    double top = (double)largest;
     quantize_blocks(t, x, NULL, B, searched);
     kern_from_f32(t, x, plain, B);
     double error = squared_error(t, x, NULL, searched, B);
