@@ -159,6 +159,7 @@ struct jabbertts_model_info {
     size_t file_bytes;
     size_t memory_bytes; /* that it takes when it is loaded: weights, slots, caches at their most */
     double idle_s;       /* since its last work */
+    int imitates;        /* a recording can be its voice */
     int replaced; /* its path leads to another file now; the one that was opened is still used */
     struct jabbertts_load load; /* of this model alone, without memory */
 };

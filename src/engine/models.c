@@ -218,6 +218,7 @@ void jabbertts_model_info(struct jabbertts *tts, struct jabbertts_model_info *in
                                           .licence = tts->licence,
                                           .file_bytes = tts->file_bytes,
                                           .memory_bytes = tts->cost};
+    info->imitates = tts->model && tts->model->spec.codec.has_encoder;
     info->replaced = tts->model && gguf_is_replaced(tts->model->file);
     struct front *f = engine_lock(tts);
     models_load_of(tts, f, &info->load);

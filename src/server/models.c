@@ -74,13 +74,13 @@ static json_t *model_json(struct server *s, const char *id)
     jabbertts_model_info(tts, &m);
     const struct server_model *about = models_about(s, m.name);
     const char *licence = *about->licence ? about->licence : m.licence;
-    return json_pack("{s:s,s:s,s:I,s:s,s:{s:s,s:s,s:I,s:I,s:i,s:s,s:s,s:b,s:b}}", "id", id,
+    return json_pack("{s:s,s:s,s:I,s:s,s:{s:s,s:s,s:I,s:I,s:i,s:s,s:s,s:b,s:b,s:b}}", "id", id,
                      "object", "model", "created", (json_int_t)models_created(s, m.path),
                      "owned_by", "jabbertts", "jabbertts", "name", m.name, "engine", m.engine,
                      "file_bytes", (json_int_t)m.file_bytes, "memory_bytes",
                      (json_int_t)m.memory_bytes, "sample_rate", jabbertts_sample_rate(tts),
                      "licence", licence, "licence_url", about->licence_url, "non_commercial",
-                     about->non_commercial, "loaded", m.load.loaded);
+                     about->non_commercial, "imitates", m.imitates, "loaded", m.load.loaded);
 }
 
 static json_t *all_models(struct server *s)

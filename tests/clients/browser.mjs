@@ -209,7 +209,7 @@ test("what is wrong is said beside the button, in view on a phone, and nothing e
   const box = await page.$eval("#error", (e) => { const b = e.getBoundingClientRect(); return [b.top, b.bottom, window.innerHeight]; });
   assert.ok(box[0] >= 0 && box[1] <= box[2], box.join());
   assert.equal(await text("seconds"), before);
-  assert.equal(await state(), "paused");
+  assert.equal(await state(), "done");
   await shot("failed");
   await page.evaluate(() => { window.fetch = window.fetched; });
   await fill("text", "a".repeat(5000));
@@ -276,12 +276,42 @@ test("add a voice, use it, delete it", async () => {
   await page.click("#go");
   await reaches("done");
   assert.equal(await text("error"), "");
+  assert.equal(await page.$eval("#history li:first-child b", (e) => e.textContent), "browser-test");
   await page.click('button[aria-label="Delete voice browser-test"]');
   await page.waitForFunction(() => /^Deleted/.test(document.getElementById("voice-state").textContent));
   assert.equal((await page.$$('button[aria-label="Delete voice browser-test"]')).length, 0);
 });
 
+test("several models: one entry each, its licence, voices that follow it, a take's own model", async () => {
+  await open(process.env.CLIENTS_SEVERAL_URL);
+  assert.deepEqual(await page.$$eval("#model option", (e) => e.map((o) => o.textContent)), ["jabber-tiny", "nano (non-commercial)", "espeak-ng"]);
+  assert.match(await text("model-about"), /^30 MB, 16 kHz, (ready|loaded at the first request)\.$/);
+  await page.$eval("#adding", (e) => (e.open = true));
+  assert.match(await text("imitates"), /partly/);
+  await page.select("#model", "nano");
+  await page.waitForFunction(() => /Licence: cc-by-nc-4.0, for non-commercial use only/.test(document.getElementById("model-about").textContent));
+  assert.match(await page.$eval("#model-about a", (a) => a.href), /by-nc/);
+  assert.ok((await page.$$(".card")).length > 5);
+  await shot("models");
+  await page.select("#model", "espeak-ng");
+  await page.waitForFunction(() => document.querySelectorAll(".card").length > 90);
+  assert.match(await text("imitates"), /cannot imitate/);
+  assert.ok(await page.$eval("#add", (b) => b.disabled));
+  await fill("text", "Guten Tag.");
+  await page.click('input[value="de"]');
+  await page.click("#go");
+  await reaches("done");
+  await page.select("#model", "jabber-tiny");
+  await page.waitForFunction(() => document.querySelectorAll(".card").length < 40);
+  await page.$$eval("#history li:first-child button", (all) => all.find((b) => b.textContent === "Use again").click());
+  await page.waitForFunction(() => document.getElementById("model").value === "espeak-ng" && document.querySelector('input[value="de"]')?.checked);
+  await page.select("#model", "jabber-tiny");
+  await page.waitForFunction(() => document.querySelectorAll(".card").length < 40);
+  await open(url);
+});
+
 test("the microphone", async () => {
+  await page.$eval("#adding", (e) => (e.open = true));
   await page.click("#record");
   await page.waitForFunction(() => document.getElementById("level").value > 0, { timeout: 20000 });
   await pause(500);
@@ -343,6 +373,17 @@ test("the API page: contents, and a route that is tried", async () => {
   await page.$eval(send, (b) => (b.closest("details").open = true));
   await page.click(send);
   await page.waitForSelector(".answer audio", { timeout: 60000 });
+  /* What a browser can send, it sends: an array of objects, a form with a file. */
+  const tried = async (route) => {
+    await page.$eval(`button[aria-label="Send ${route}"]`, (b) => { b.closest("details").open = true; b.closest("form").querySelector(".answer").replaceChildren(); b.click(); });
+    return page.waitForFunction((r) => document.querySelector(`button[aria-label="Send ${r}"]`).closest("form").querySelector(".answer pre")?.textContent, { timeout: 60000 }, route).then((h) => h.jsonValue());
+  };
+  assert.match(await tried("post /v1/audio/speech/batch"), /^200/);
+  const upload = await page.evaluateHandle(() => document.querySelector('button[aria-label="Send post /v1/audio/voices"]').closest("form").querySelector("input[type=file]"));
+  await upload.uploadFile(process.env.CLIENTS_CLIP);
+  await page.evaluate(() => (document.querySelector('button[aria-label="Send post /v1/audio/voices"]').closest("form").querySelector("input[name=name]").value = "docs-test"));
+  assert.match(await tried("post /v1/audio/voices"), /^200/);
+  await page.evaluate(() => fetch("v1/audio/voices/docs-test", { method: "DELETE" }));
 });
 
 for (const path of ["/", "/docs"])

@@ -17,8 +17,10 @@ import tempfile
 import venv
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "http"))
+sys.path[:0] = [os.path.join(HERE, "..", "http"), os.path.join(HERE, "..", "hub")]
+import fixture  # noqa: E402
 import live  # noqa: E402
+import puller  # noqa: E402
 
 PYTHON = ["openai==3.54.0", "jsonschema==4.26.0", "openapi-spec-validator==0.9.0",
           "num2words==0.5.14", "wyoming==1.10.2", "elevenlabs==2.78.0", "fish-audio-sdk==1.3.0", "websockets==17.4", "huggingface_hub==2.4.0", "numpy==2.4.6", "onnx==1.23.2", "onnxruntime==1.32.0"]
@@ -69,6 +71,19 @@ def loudspeaker(tmp):
         p.wait()
 
 
+@contextlib.contextmanager
+def several_models():
+    """A server of the built-in voice and of an installed model whose licence forbids commerce."""
+    with fixture.Hub() as hub, puller.Home(hub) as home:
+        hub.add_directory("jabber/nano", puller.NANO, licence="cc-by-nc-4.0")
+        done = home.pull("jabber/nano", "--type", "q8")
+        if done.code:
+            raise SystemExit(f"pull: {done}")
+        with live.Server("--model-dir", home.models, "--model", "jabber-tiny", "--model", "nano",
+                         "--voice-dir", os.path.join(home.tmp.name, "voices")) as server:
+            yield server
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -103,9 +118,11 @@ def main():
         clip = os.path.join(tmp, "clip.wav")
         subprocess.run([live.BINARY, "say", CLIP, "-o", clip], check=True, stderr=subprocess.DEVNULL)
         port = free_port()
-        with live.Server("--voice-dir", os.path.join(tmp, "voices"), "--wyoming", port) as plain, live.Server("--api-keys-file", keys) as keyed:
+        with live.Server("--voice-dir", os.path.join(tmp, "voices"), "--wyoming", port) as plain, live.Server("--api-keys-file", keys) as keyed, \
+                several_models() as several:
             env = {**os.environ, "CLIENTS_URL": f"http://127.0.0.1:{plain.port}",
-                   "CLIENTS_KEYED_URL": f"http://127.0.0.1:{keyed.port}", "CLIENTS_TMP": tmp,
+                   "CLIENTS_KEYED_URL": f"http://127.0.0.1:{keyed.port}",
+                   "CLIENTS_SEVERAL_URL": f"http://127.0.0.1:{several.port}", "CLIENTS_TMP": tmp,
                    "CLIENTS_WYOMING": f"127.0.0.1:{port}",
                    "CLIENTS_CLIP": clip, "CLIENTS_MODULES": os.path.join(DIR, "node_modules")}
             node = ["node", "--test"]

@@ -19,13 +19,14 @@ function range(s) {
   const named = types.filter((t) => t !== "null");
   if (named.length) parts.push(named.join(" or "));
   const either = s.oneOf ?? s.anyOf;
-  if (either) parts.push(either.map((o) => o.type || "").filter(Boolean).join(" or "));
+  const kinds = (either ?? []).flatMap((o) => o.type ?? []);
+  if (either) parts.push(kinds.filter((t) => t !== "null").join(" or "));
   const values = (s.enum ?? []).filter((v) => v !== null);
   if (values.length) parts.push(values.map(word).join(", "));
   if (s.minimum !== undefined || s.maximum !== undefined) parts.push(`${s.minimum ?? "…"} to ${s.maximum ?? "…"}`);
   if (s.maxLength) parts.push(`at most ${s.maxLength} characters`);
   if (s.default !== undefined) parts.push("default " + word(s.default));
-  if (types.includes("null") || s.enum?.includes(null)) parts.push("or null, as if it were absent");
+  if (types.includes("null") || kinds.includes("null") || s.enum?.includes(null)) parts.push("or null, as if it were absent");
   return parts.join("; ");
 }
 
@@ -41,11 +42,17 @@ function fields(spec, schema) {
 /* --- trying --- */
 
 /* A body that works: what is required, and an example of it. */
-const EXAMPLES = { model: "tts-1", voice: "alloy", input: "Hello there.", name: "me", language: "en" };
-function example(spec, schema) {
+const EXAMPLES = { model: "tts-1", voice: "alloy", input: "Hello there.", text: "Hello there.", name: "me", language: "en", completion_window: "24h" };
+function exampleOf(spec, schema, name) {
   const s = resolve(spec, schema);
-  return JSON.stringify(Object.fromEntries((s.required || []).map((name) => [name, EXAMPLES[name] ?? ""])), null, 2);
+  if (s.example !== undefined) return s.example;
+  if (s.const !== undefined) return s.const;
+  if (EXAMPLES[name]) return EXAMPLES[name];
+  if (s.properties) return Object.fromEntries((s.required || []).map((n) => [n, exampleOf(spec, s.properties[n] ?? {}, n)]));
+  if (s.items) return [exampleOf(spec, s.items, name)];
+  return s.enum?.[0] ?? "";
 }
+const example = (spec, schema) => JSON.stringify(exampleOf(spec, schema), null, 2);
 
 async function answer(r, into) {
   const type = r.headers.get("content-type") || "", lines = [`${r.status} ${r.statusText}`, "content-type: " + type];
@@ -59,13 +66,33 @@ async function answer(r, into) {
   into.append(make("pre", text.length > SHOWN ? text.slice(0, SHOWN) + "\n…" : text));
 }
 
+/* A form's fields: what is required, and those with an example. */
+function formInputs(spec, schema) {
+  const s = resolve(spec, schema) ?? {};
+  return Object.entries(s.properties ?? {}).map(([name, raw]) => {
+    const field = resolve(spec, raw), needed = (s.required ?? []).includes(name);
+    const file = field.format === "binary";
+    const input = make("input", { type: file ? "file" : "text", name, required: needed, placeholder: needed ? "" : "not sent" });
+    if (needed && !file) input.value = exampleOf(spec, field, name);
+    return input;
+  });
+}
+
+function formData(inputs) {
+  const data = new FormData();
+  for (const i of inputs) if (i.value) data.append(i.name, i.type === "file" ? i.files[0] : i.value);
+  return data;
+}
+
 function tryIt(spec, path, method, op, parameters) {
-  const body = resolve(spec, op.requestBody)?.content?.["application/json"]?.schema;
+  const content = resolve(spec, op.requestBody)?.content ?? {}, body = content["application/json"]?.schema;
+  const parts = body ? [] : formInputs(spec, content["multipart/form-data"]?.schema);
   const inputs = parameters.map((p) => make("input", { name: p.name, required: Boolean(p.required), placeholder: p.required ? "" : "not sent" }));
   const text = body ? make("textarea", { rows: 6, value: example(spec, body), ariaLabel: "Body" }) : null;
   const into = make("div", { className: "answer" }), form = make("form", {});
   into.setAttribute("role", "status");
   parameters.forEach((p, i) => form.append(make("label", {}, p.name, inputs[i])));
+  for (const i of parts) form.append(make("label", {}, i.name, i));
   if (text) form.append(make("label", {}, "Body", text));
   form.append(make("div", { className: "actions" }, make("button", { type: "submit", textContent: "Send", ariaLabel: `Send ${method} ${path}` })), into);
   form.addEventListener("submit", async (e) => {
@@ -78,7 +105,7 @@ function tryIt(spec, path, method, op, parameters) {
     });
     const headers = { ...(text ? { "Content-Type": "application/json" } : {}), ...($("key").value ? { Authorization: "Bearer " + $("key").value } : {}) };
     try {
-      await answer(await fetch(url + (query.size ? "?" + query : ""), { method: method.toUpperCase(), headers, body: text?.value }), into);
+      await answer(await fetch(url + (query.size ? "?" + query : ""), { method: method.toUpperCase(), headers, body: text?.value ?? (parts.length ? formData(parts) : undefined) }), into);
     } catch {
       into.replaceChildren(make("p", "The server cannot be reached."));
     }

@@ -88,12 +88,13 @@ function requestBody() {
 
 /* Until the first sound of the new take is there, the old one stays what it is, but silent. */
 async function speak(body, sample = false) {
+  const name = nameOf(body.voice);
   making?.abort.abort();
   player.pause();
   player.unlock();
   complain("");
-  const t = (making = { body, sample, sound: null, words: [], seed: 0, abort: new AbortController(), start: performance.now(), first: 0, made: 0 });
-  const before = take ? "paused" : "idle";
+  const t = (making = { body, name, sample, sound: null, words: [], seed: 0, abort: new AbortController(), start: performance.now(), first: 0, made: 0 });
+  const before = !take ? "idle" : state === "speaking" || state === "waiting" ? "paused" : state;
   $("result").hidden = false;
   enter("waiting");
   try {
@@ -309,7 +310,7 @@ let past = []; /* newest first */
 
 function keep(t) {
   past = [t, ...past.filter((p) => !(p.body.input === t.body.input && p.body.voice === t.body.voice && p.seed === t.seed && p.body.speed === t.body.speed))].slice(0, PAST_MAX);
-  remember("past", past.map(({ body, seed }) => ({ body, seed })));
+  remember("past", past.map(({ body, seed, name }) => ({ body, seed, name })));
   listPast();
 }
 
@@ -336,7 +337,11 @@ function replay(t) {
   enter("speaking");
 }
 
-function reuse(t) {
+async function reuse(t) {
+  if (t.body.model !== $("model").value && models.some((m) => m.id === t.body.model)) {
+    $("model").value = t.body.model;
+    await loadVoices();
+  }
   $("text").value = t.body.input;
   for (const name of ["speed", "temperature", "top_p", "instructions"]) $(name).value = t.body[name] ?? DEFAULTS[name];
   $("seed").value = t.seed;
@@ -359,8 +364,8 @@ function pastItem(t) {
   const what = t.body.input.slice(0, 40);
   const act = (name, run) => make("button", { type: "button", textContent: name, onclick: (e) => run(e.currentTarget), ariaLabel: name + ": " + what });
   return make("li", {},
-    make("p", {}, make("b", { textContent: t.body.voice }), " ", make("small", { textContent: "seed " + t.seed }), make("br"), t.body.input.length > 120 ? t.body.input.slice(0, 120) + " …" : t.body.input),
-    make("div", { className: "actions" }, act("Play", () => replay(t)), act("Download", () => download(t).catch((e) => complain(e.message))), act("Use again", () => reuse(t)),
+    make("p", {}, make("b", { textContent: t.name ?? t.body.voice }), " ", make("small", { textContent: t.body.model + ", seed " + t.seed }), make("br"), t.body.input.length > 120 ? t.body.input.slice(0, 120) + " …" : t.body.input),
+    make("div", { className: "actions" }, act("Play", () => replay(t)), act("Download", () => download(t).catch((e) => complain(e.message))), act("Use again", () => reuse(t).catch((e) => complain(e.message))),
       make("span", { className: "hint", textContent: "copy as" }), ...["curl", "Python", "JavaScript"].map((l) => act(l, (b) => copy(t, b, l)))));
 }
 
@@ -374,6 +379,36 @@ function listPast() {
 let voices = [], chosen = recall("voice", "");
 const isOwn = (v) => v.id.startsWith("voice_");
 const chosenVoice = () => chosen;
+const nameOf = (id) => voices.find((v) => v.id === id)?.name ?? id;
+
+/* --- models: which there are, and what is known of the one that is chosen --- */
+
+let models = [];
+const megabytes = (n) => (n / 1e6).toFixed(0) + " MB";
+
+/* A model has several ids, OpenAI's among them; here it has its own. */
+async function loadModels() {
+  const listed = (await getJson("v1/models")).data, kept = recall("model", "");
+  models = listed.filter((m) => m.id === m.jabbertts.name);
+  $("model").replaceChildren(...models.map((m) => new Option(m.id + (m.jabbertts.non_commercial ? " (non-commercial)" : ""), m.id)));
+  if (models.some((m) => m.id === kept)) $("model").value = kept;
+}
+
+const IMITATES = {
+  no: "This model cannot imitate a recording: choose another one before you add a voice.",
+  partly: "The built-in model imitates it partly: expect a likeness, not a copy.",
+  yes: "How much alike it is, is measured and said.",
+};
+
+function tellModel() {
+  const { id, jabbertts: m } = models.find((x) => x.id === $("model").value) ?? models[0];
+  const licence = m.licence_url ? make("a", { href: m.licence_url, rel: "noreferrer", textContent: m.licence }) : m.licence;
+  const about = [...(m.file_bytes ? [megabytes(m.file_bytes)] : []), m.sample_rate / 1000 + " kHz", m.loaded || !m.file_bytes ? "ready" : "loaded at the first request"];
+  $("model-about").replaceChildren(about.join(", "), ...(m.licence ? [". Licence: ", licence, m.non_commercial ? ", for non-commercial use only" : ""] : []), ".");
+  const imitates = !m.imitates ? "no" : id === "jabber-tiny" ? "partly" : "yes";
+  $("imitates").textContent = IMITATES[imitates];
+  $("add").disabled = $("record").disabled = imitates === "no";
+}
 
 function choose(id) {
   const v = voices.find((x) => x.id === id) ?? voices.find((x) => x.id === voices.find((a) => a.id === id)?.alias_of);
@@ -389,6 +424,7 @@ async function loadVoices() {
   voices = (await getJson("v1/audio/voices?model=" + encodeURIComponent(model))).voices;
   if (model === "espeak-ng") voices = voices.filter((v) => !isOwn(v));
   listVoices();
+  tellModel();
   const preset = model === "espeak-ng" ? "en-us" : voices.find((v) => !v.alias_of && !isOwn(v))?.id;
   choose(voices.some((v) => v.id === chosen) ? chosen : preset ?? voices[0]?.id);
 }
@@ -398,7 +434,7 @@ function listVoices() {
   const also = (v) => aliases.filter((a) => a.alias_of === v.id).map((a) => a.name);
   const found = voices.filter((v) => !v.alias_of && [v.name, v.description, v.language, ...also(v)].join(" ").toLowerCase().includes(wanted));
   const group = (title, list) => (list.length ? [make("div", { role: "group", ariaLabel: title, className: "group" }, make("h3", { textContent: title }), make("div", { className: "cards" }, ...list.map((v) => card(v, also(v)))))] : []);
-  $("voices").replaceChildren(...group("Yours", found.filter(isOwn)), ...group($("model").value === "espeak-ng" ? "Languages" : "Built in", found.filter((v) => !isOwn(v))));
+  $("voices").replaceChildren(...group("Yours", found.filter(isOwn)), ...group({ "espeak-ng": "Languages", "jabber-tiny": "Built in" }[$("model").value] ?? "Voices", found.filter((v) => !isOwn(v))));
   if (!found.length) $("voices").append(make("p", { className: "hint", textContent: "No voice has that in its name." }));
 }
 
@@ -408,7 +444,7 @@ function card(v, also) {
   const about = [v.description, v.language, alike, v.advice].filter(Boolean).join(", ");
   const text = make("span", {}, make("b", { textContent: v.name }), ...(about ? [make("small", { textContent: about })] : []));
   const hear = make("button", { type: "button", textContent: "▶", ariaLabel: "Hear " + v.name, title: "Hear " + v.name, onclick: () => hearVoice(v) });
-  const item = make("div", { className: "card" }, make("label", {}, radio, text), hear);
+  const item = make("div", { className: isOwn(v) ? "card own" : "card" }, make("label", {}, radio, text), hear);
   if (isOwn(v)) item.append(make("button", { type: "button", textContent: "Delete", ariaLabel: "Delete voice " + v.name, onclick: () => deleteVoice(v) }));
   if (also.length) item.append(make("details", {}, make("summary", { textContent: "also", ariaLabel: "also: other names of " + v.name }), also.join(", ")));
   return item;
@@ -522,10 +558,7 @@ let limit = Infinity; /* characters of a text */
 
 async function connect() {
   try {
-    const models = (await getJson("v1/models")).data, kept = recall("model", "");
-    $("model").replaceChildren(...models.map((m) =>
-      new Option(m.id + (m.jabbertts && m.jabbertts.non_commercial ? " (non-commercial)" : ""), m.id)));
-    if (models.some((m) => m.id === kept)) $("model").value = kept;
+    await loadModels();
     await loadVoices();
     $("server").textContent = "ready";
     complain("");
@@ -609,7 +642,7 @@ document.addEventListener("dragleave", (e) => e.relatedTarget ?? document.body.c
 document.addEventListener("drop", dropped);
 
 for (const [id, value] of Object.entries(recall("settings", {}))) if (KEPT.includes(id)) $(id).value = value;
-past = recall("past", []).map(({ body, seed }) => ({ body, seed, sound: null, words: [], first: 0, made: 0, sentences: sentencesOf(body.input) }));
+past = recall("past", []).map(({ body, seed, name }) => ({ body, seed, name, sound: null, words: [], first: 0, made: 0, sentences: sentencesOf(body.input) }));
 listPast();
 changed();
 connect();
