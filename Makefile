@@ -44,7 +44,8 @@ Q         := $(if $(V),,@)
 CFLAGS    ?= -O2 -g
 PACKAGES  := md4c jansson yaml-0.1 libzip libpcre2-8 icu-uc icu-i18n expat libavformat libavcodec \
              libavutil libswresample libebur128 sqlite3 libpq libarchive libcurl gnutls libprotobuf-c
-SERVER_PACKAGES := libmicrohttpd libseccomp
+# Avahi is used where it is there: src/server/announce.c.
+SERVER_PACKAGES := libmicrohttpd libseccomp $(shell pkg-config --exists avahi-client && echo avahi-client)
 CLI_PACKAGES := ao libxml-2.0
 WARN      := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
              -Wpointer-arith -Wwrite-strings -Wno-psabi

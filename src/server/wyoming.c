@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "server/announce.h"
 #include "server/daemon.h"
 #include "server/talk.h"
 
@@ -28,6 +29,7 @@
 struct wyoming {
     struct server *server;
     struct listen listen;
+    struct announcement *announced; /* NULL: it is not */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -510,17 +512,21 @@ int wyoming_start(struct server *s, int port, struct wyoming **ret, struct err *
         close(w->listen.fd);
         rc = err_set(e, ERR_MEMORY, "no thread for the Wyoming server");
     }
-    if (rc < 0)
+    if (rc < 0) {
         mem_free(w);
-    else
-        *ret = w;
-    return rc;
+        return rc;
+    }
+    if (!w->listen.is_loopback) /* else nobody could come */
+        w->announced = announce_start("_wyoming._tcp", "JabberTTS", port);
+    *ret = w;
+    return 0;
 }
 
 void wyoming_stop(struct wyoming *w)
 {
     if (!w)
         return;
+    announce_stop(w->announced);
     shutdown(w->listen.fd, SHUT_RDWR);
     pthread_join(w->thread, NULL);
     close(w->listen.fd);

@@ -3,7 +3,6 @@ import json
 import re
 import socket
 import sys
-import time
 
 import live
 from live import check
@@ -121,8 +120,15 @@ def hostile(s):
             p.event()
     check(live.wait_until(lambda: s.call("GET", "/readyz").json().get("active", 0) == 0, 60), "they are cancelled",
           s.call("GET", "/readyz").body)
-    idle = [Peer(s) for _ in range(16)]
-    time.sleep(0.2)
+    idle = []
+
+    def taken():  # those who left may still count
+        idle.append(Peer(s))
+        idle[-1].send("ping")
+        if idle[-1].event()[0] != "pong":
+            idle.pop().__exit__()
+        return len(idle) == 16
+    check(live.wait_until(taken, 60), "sixteen connections", len(idle))
     with Peer(s) as p:
         check(p.event()[0] is None, "the seventeenth connection is closed")
     for p in idle:
