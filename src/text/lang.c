@@ -211,7 +211,7 @@ static int lang_symbol(struct lang_parser *p, char *keys, char *said)
         struct language_symbol *y = lang_push(&t->symbols, &t->n_symbols, sizeof *y);
         if (!y)
             return lang_no_memory(p);
-        *y = (struct language_symbol){lang_cut(&keys, ", "), lang_spaces(said)};
+        *y = (struct language_symbol){lang_cut(&keys, ", "), lang_spaces(said), -1};
     }
     return 0;
 }
@@ -235,7 +235,8 @@ static int lang_abbreviation(struct lang_parser *p, char *keys, char *said)
             lang_push(&t->abbreviations, &t->n_abbreviations, sizeof *a);
         if (!a)
             return lang_no_memory(p);
-        *a = (struct language_abbreviation){lang_cut(&keys, ", "), words, (enum language_when)when};
+        *a = (struct language_abbreviation){lang_cut(&keys, ", "), words, (enum language_when)when,
+                                            -1};
     }
     return 0;
 }
@@ -479,6 +480,25 @@ static void lang_note_short_words(struct text_language *t)
     }
 }
 
+/* Rows by their first bytes, those of each in the order of the file. */
+static void lang_chain_rows(struct text_language *t)
+{
+    for (int c = 0; c < 256; c++)
+        t->first_abbreviation[c] = t->first_symbol[c] = -1;
+    for (int i = t->n_abbreviations - 1; i >= 0; i--) {
+        struct language_abbreviation *a = (struct language_abbreviation *)&t->abbreviations[i];
+        int *first = &t->first_abbreviation[(unsigned char)(a->written[0] | 32)];
+        a->next = *first;
+        *first = i;
+    }
+    for (int i = t->n_symbols - 1; i >= 0; i--) {
+        struct language_symbol *y = (struct language_symbol *)&t->symbols[i];
+        int *first = &t->first_symbol[(unsigned char)y->written[0]];
+        y->next = *first;
+        *first = i;
+    }
+}
+
 static void lang_note_currencies(struct text_language *t)
 {
     for (int i = 0; i < t->n_currencies; i++) {
@@ -505,6 +525,7 @@ struct lang *lang_load(const char *name, const char *text, size_t n, struct err 
     l->table.code = l->code;
     lang_note_short_words(&l->table);
     lang_note_currencies(&l->table);
+    lang_chain_rows(&l->table);
     if (rc == 0) {
         l->table.rules = rules_new(l, e);
         if (l->table.rules)

@@ -47,11 +47,13 @@ enum language_when { /* where an abbreviation is one */
 struct language_abbreviation {
     const char *written, *said;
     enum language_when when;
+    int next; /* of those with the same first letter, in either case; -1: none */
 };
 
 /* "%": percent, "&": and, "→": to; said wherever it stands and no other rule took it. */
 struct language_symbol {
     const char *written, *said;
+    int next; /* of those with the same first byte; -1: none */
 };
 
 /* A day of the calendar; 0 is "not given".  year < 0: not given. */
@@ -115,6 +117,7 @@ struct text_language {
      * each a byte: a word without its bit is none of them. */
     uint64_t short_words[64];
     uint64_t currency_starts[4]; /* bits of the bytes that currencies begin with */
+    int first_abbreviation[256], first_symbol[256]; /* by the first byte, the letter's small form */
 };
 
 static inline bool language_may_be_currency(const struct text_language *l, char c)

@@ -88,9 +88,9 @@ static size_t read_abbreviation(struct normalizer *z, size_t at)
 {
     const struct language_abbreviation *best = NULL;
     size_t len = 0;
-    for (const struct language_abbreviation *a = z->l->abbreviations; a && a->written; a++) {
-        if ((a->written[0] | 32) != (z->s[at] | 32))
-            continue;
+    int i = z->l->first_abbreviation[(unsigned char)(z->s[at] | 32)];
+    for (; i >= 0; i = z->l->abbreviations[i].next) {
+        const struct language_abbreviation *a = &z->l->abbreviations[i];
         size_t got = abbreviation_len(z, at, a);
         bool whole = got && (z->s[at + got - 1] == '.' || !scan_word_at(z->s, z->n, at + got));
         if (whole && got > len && when_fits(z, a->when, at, at + got)) {
@@ -110,7 +110,9 @@ static size_t read_symbol(struct normalizer *z, size_t at)
 {
     const struct language_symbol *best = NULL;
     size_t len = 0;
-    for (const struct language_symbol *y = z->l->symbols; y && y->written; y++) {
+    int i = z->l->first_symbol[(unsigned char)z->s[at]];
+    for (; i >= 0; i = z->l->symbols[i].next) {
+        const struct language_symbol *y = &z->l->symbols[i];
         size_t got = scan_match(z->s, z->n, at, y->written, false);
         if (got > len) {
             best = y;

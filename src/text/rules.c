@@ -602,9 +602,11 @@ static void rules_compose(const struct rules *r, struct rule *const *rule, int n
     buf_add_str(b, ")");
 }
 
+/* Of several readings that do not compile together, the one that is wrong is told. */
 static int rules_compile(const struct rules *r, struct rule *const *rule, int n, uint32_t options,
                          struct rules_expression *ret, struct err *e)
 {
+    struct rules_expression alone = {.bare = true};
     struct buf b;
     int code;
     size_t at;
@@ -616,6 +618,11 @@ static int rules_compile(const struct rules *r, struct rule *const *rule, int n,
     buf_done(&b);
     if (ret->code)
         return 0;
+    for (int i = 0; n > 1 && i < n && code != PCRE2_ERROR_PATTERN_TOO_LARGE; i++) {
+        if (rules_compile(r, rule + i, 1, options, &alone, e) < 0)
+            return ERR_FORMAT;
+        pcre2_code_free(alone.code);
+    }
     char what[200] = "";
     pcre2_get_error_message(code, (PCRE2_UCHAR *)what, sizeof what);
     return err_set(e, code == PCRE2_ERROR_PATTERN_TOO_LARGE ? ERR_LIMIT : ERR_FORMAT,
@@ -714,13 +721,11 @@ static int rules_make_one(struct rules *r, int i, struct err *e)
     int rc = rules_expand(&x, u->source->pattern);
     if (rc == 0)
         rc = rules_parse_said(&x);
-    if (rc == 0)
-        rc = rules_compile(r, &u, 1, u->source->section == LANG_SAY ? PCRE2_ENDANCHORED : 0, &alone,
-                           e);
-    if (rc == 0) {
+    if (rc == 0 && u->source->section == LANG_READ)
+        rc = rules_compile(r, &u, 1, 0, &alone, e);
+    if (rc == 0 && alone.code)
         rules_first(u, alone.code);
-        pcre2_code_free(alone.code);
-    }
+    pcre2_code_free(alone.code);
     return rc;
 }
 

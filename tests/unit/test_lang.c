@@ -113,6 +113,7 @@ static void test_refused(void **state)
     expect("[read a]\n{x:\\d} => {y}\n", "", "xx.lang:10: rule a: no such slot: y");
     expect("[read a]\n{x:\\d} => {x:loud}\n", "", "xx.lang:10: rule a: no such format: loud");
     expect("[read a]\n(a => x\n", "", "xx.lang:10: rule a: missing closing parenthesis");
+    expect("[say b]\na => x\n(b => x\n", "", "xx.lang:11: rule b: missing closing parenthesis");
     expect("[read a]\nnothing\n", "", "xx.lang:10: neither => nor ->: nothing");
     expect("[patterns]\np = {q}\nq = {p}\n[read a]\n{p} => x\n", "",
            "xx.lang:13: rule a: patterns within themselves: {p}");
