@@ -199,25 +199,14 @@ void batches_add(struct request *r)
 
 void batches_list(struct request *r)
 {
-    struct jobs *jobs = files_store(r);
     struct jobs_page page;
-    struct api_error e;
     struct err why = {0};
+    struct jobs *jobs = files_begin_list(r, PAGE_BATCHES, PAGE_PRESET, &page);
     if (!jobs)
         return;
-    if (files_read_page(r, PAGE_BATCHES, PAGE_PRESET, &page, &e) < 0) {
-        http_reply_error(r, &e);
-        return;
-    }
     page.purpose = NULL;
     json_t *list = json_array();
-    int more = jobs_list_batches(jobs, &page, append_batch, list, &why);
-    if (more < 0) {
-        json_decref(list);
-        files_reply_failure(r, NULL, &why);
-    } else {
-        http_reply_json(r, 200, files_page_json(list, more));
-    }
+    files_end_list(r, list, jobs_list_batches(jobs, &page, append_batch, list, &why), &why);
 }
 
 /* GET /v1/batches/ID, /v1/batches/ID/sounds.zip and sounds.tar */

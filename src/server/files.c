@@ -62,8 +62,8 @@ void files_reply_failure(struct request *r, const char *param, const struct err 
     http_reply_error(r, &e);
 }
 
-int files_read_page(const struct request *r, int most, int preset, struct jobs_page *p,
-                    struct api_error *e)
+static int files_read_page(const struct request *r, int most, int preset, struct jobs_page *p,
+                           struct api_error *e)
 {
     const char *s = http_query(r, "limit"), *order = http_query(r, "order");
     char *end = NULL;
@@ -82,13 +82,29 @@ int files_read_page(const struct request *r, int most, int preset, struct jobs_p
     return 0;
 }
 
-json_t *files_page_json(json_t *list, bool more)
+struct jobs *files_begin_list(struct request *r, int most, int preset, struct jobs_page *p)
 {
+    struct jobs *jobs = files_store(r);
+    struct api_error e;
+    if (!jobs || files_read_page(r, most, preset, p, &e) == 0)
+        return jobs;
+    http_reply_error(r, &e);
+    return NULL;
+}
+
+void files_end_list(struct request *r, json_t *list, int more, const struct err *why)
+{
+    if (more < 0) {
+        json_decref(list);
+        files_reply_failure(r, NULL, why);
+        return;
+    }
     size_t n = json_array_size(list);
     json_t *first = json_object_get(json_array_get(list, 0), "id");
     json_t *last = n ? json_object_get(json_array_get(list, n - 1), "id") : NULL;
-    return json_pack("{s:s,s:o,s:O?,s:O?,s:b}", "object", "list", "data", list, "first_id", first,
-                     "last_id", last, "has_more", more);
+    http_reply_json(r, 200,
+                    json_pack("{s:s,s:o,s:O?,s:O?,s:b}", "object", "list", "data", list, "first_id",
+                              first, "last_id", last, "has_more", more));
 }
 
 /* 1h, 24h, 7d, 90s, 15m: seconds; 0: it is no such time */
@@ -124,24 +140,13 @@ static void append_file(void *cookie, const struct jobs_file *f)
 
 void files_list(struct request *r)
 {
-    struct jobs *jobs = files_store(r);
     struct jobs_page page;
-    struct api_error e;
     struct err why = {0};
+    struct jobs *jobs = files_begin_list(r, PAGE_FILES, PAGE_FILES, &page);
     if (!jobs)
         return;
-    if (files_read_page(r, PAGE_FILES, PAGE_FILES, &page, &e) < 0) {
-        http_reply_error(r, &e);
-        return;
-    }
     json_t *list = json_array();
-    int more = jobs_list_files(jobs, &page, append_file, list, &why);
-    if (more < 0) {
-        json_decref(list);
-        files_reply_failure(r, NULL, &why);
-    } else {
-        http_reply_json(r, 200, files_page_json(list, more));
-    }
+    files_end_list(r, list, jobs_list_files(jobs, &page, append_file, list, &why), &why);
 }
 
 /* --- an upload --- */

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +12,7 @@
 
 #include "base/mem.h"
 #include "store/db_impl.h"
+#include "store/db_sqlite.h"
 
 #define WAIT_MS 5000
 
@@ -27,32 +27,34 @@ struct sqlite_rows {
     sqlite3_stmt *q;
 };
 
-static int sqlite_fail(struct sqlite_pool *p, struct err *e)
+int db_sqlite_fail(sqlite3 *db, const char *path, struct err *e)
 {
-    int code = p->db ? sqlite3_errcode(p->db) : SQLITE_NOMEM;
+    int code = db ? sqlite3_errcode(db) : SQLITE_NOMEM;
     switch (code) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-        return err_set(e, ERR_BUSY, "another program has %s locked; try again", p->path);
+        return err_set(e, ERR_BUSY, "another program has %s locked; try again", path);
     case SQLITE_FULL:
-        return err_set(e, ERR_BUSY, "the disk with %s is full", p->path);
+        return err_set(e, ERR_BUSY, "the disk with %s is full", path);
     case SQLITE_CONSTRAINT:
-        return err_set(e, ERR_ARGUMENT, "%s: %s", p->path, sqlite3_errmsg(p->db));
+        return err_set(e, ERR_ARGUMENT, "%s: %s", path, sqlite3_errmsg(db));
     case SQLITE_NOMEM:
-        return err_set(e, ERR_MEMORY, "out of memory for %s", p->path);
+        return err_set(e, ERR_MEMORY, "out of memory for %s", path);
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
-        return err_set(e, ERR_FORMAT, "%s is damaged, or is no database of ours: %s", p->path,
-                       sqlite3_errmsg(p->db));
+        return err_set(e, ERR_FORMAT, "%s is damaged, or is not a database of this program: %s",
+                       path, sqlite3_errmsg(db));
     default:
-        return err_set(e, ERR_IO, "%s: %s", p->path, sqlite3_errmsg(p->db));
+        return err_set(e, ERR_IO, "%s: %s", path, sqlite3_errmsg(db));
     }
 }
 
 static int sqlite_script(void *link, const char *sql, struct err *e)
 {
     struct sqlite_pool *p = link;
-    return sqlite3_exec(p->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : sqlite_fail(p, e);
+    return sqlite3_exec(p->db, sql, NULL, NULL, NULL) == SQLITE_OK
+               ? 0
+               : db_sqlite_fail(p->db, p->path, e);
 }
 
 static void sqlite_close_(void *pool)
@@ -85,7 +87,7 @@ static int sqlite_open_(const char *where, void **ret, struct err *e)
     else if ((rc = sqlite_touch(p, e)) == 0 &&
              sqlite3_open_v2(p->path, &p->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX,
                              NULL) != SQLITE_OK)
-        rc = sqlite_fail(p, e);
+        rc = db_sqlite_fail(p->db, p->path, e);
     if (rc == 0) {
         sqlite3_busy_timeout(p->db, WAIT_MS);
         rc = sqlite_script(p,
@@ -148,8 +150,9 @@ static int sqlite_query(void *link, const char *sql, const struct db_value *v, i
         *rows = r;
         return 0;
     }
-    int done = rc == SQLITE_OK && !rows && sqlite3_step(q) == SQLITE_DONE ? sqlite3_changes(p->db)
-                                                                          : sqlite_fail(p, e);
+    int done = rc == SQLITE_OK && !rows && sqlite3_step(q) == SQLITE_DONE
+                   ? sqlite3_changes(p->db)
+                   : db_sqlite_fail(p->db, p->path, e);
     sqlite3_finalize(q);
     return done;
 }
@@ -158,7 +161,9 @@ static int sqlite_next(void *rows, struct err *e)
 {
     struct sqlite_rows *r = rows;
     int rc = sqlite3_step(r->q);
-    return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : sqlite_fail(r->pool, e);
+    return rc == SQLITE_ROW    ? 1
+           : rc == SQLITE_DONE ? 0
+                               : db_sqlite_fail(r->pool->db, r->pool->path, e);
 }
 
 static int64_t sqlite_integer(const void *rows, int column)

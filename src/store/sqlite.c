@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,6 +18,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "store/db_sqlite.h"
 
 #define WAIT_MS 2000
 #define VERSION 4
@@ -119,22 +119,7 @@ static const char *store_kind(enum jabbertts_kind kind)
 
 static int store_fail(struct jabbertts_store *s, struct err *e)
 {
-    int code = s->db ? sqlite3_errcode(s->db) : SQLITE_NOMEM;
-    switch (code) {
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return err_set(e, ERR_BUSY, "another program has %s locked; try again", s->path);
-    case SQLITE_FULL:
-        return err_set(e, ERR_IO, "the disk with %s is full", s->path);
-    case SQLITE_NOMEM:
-        return err_set(e, ERR_MEMORY, "out of memory for the voice store");
-    case SQLITE_NOTADB:
-    case SQLITE_CORRUPT:
-        return err_set(e, ERR_FORMAT, "%s is damaged, or is no voice store: %s", s->path,
-                       sqlite3_errmsg(s->db));
-    default:
-        return err_set(e, ERR_IO, "%s: %s", s->path, sqlite3_errmsg(s->db));
-    }
+    return db_sqlite_fail(s->db, s->path, e);
 }
 
 static int store_run(struct jabbertts_store *s, const char *sql, struct err *e)

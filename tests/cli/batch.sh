@@ -1,26 +1,7 @@
 #!/bin/sh
 # jabbertts batch: JSON, CSV and a directory become sounds, the same that say makes; it goes on after
 # kill -9; it writes over nothing; what fails can be run again.
-set -u
-bin=${BUILD:-build}/jabbertts
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-export XDG_CONFIG_HOME="$dir" XDG_DATA_HOME="$dir/data"
-bad=0
-
-fail() {
-    echo "FAIL: $*"
-    bad=1
-}
-
-expect() { # expect CODE TEXT COMMAND...: exit code, and a text in what it says
-    code=$1 text=$2
-    shift 2
-    "$@" >"$dir/out" 2>"$dir/err" </dev/null
-    got=$?
-    [ $got = "$code" ] || fail "exit code $got, wanted $code: $*: $(cat "$dir/err")"
-    grep -q -- "$text" "$dir/err" "$dir/out" || fail "does not say '$text': $*: $(cat "$dir/err")"
-}
+. tests/cli/begin
 
 same() { cmp -s "$1" "$2" || fail "$1 and $2 differ"; }
 

@@ -1,19 +1,10 @@
 #!/bin/sh
 # The options' table from the outside: which source wins, what is refused and what the message proposes,
 # what `config show` prints, what a file may not say.
-set -u
-bin=${BUILD:-build}/jabbertts
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-export XDG_CONFIG_HOME="$dir" XDG_DATA_HOME="$dir/data"
+. tests/cli/begin
+
 mkdir "$dir/jabbertts"
 file=$dir/jabbertts/jabbertts.conf
-bad=0
-
-fail() {
-    echo "FAIL: $*"
-    bad=1
-}
 
 shows() { # shows LINE COMMAND...: config show prints this line
     line=$1

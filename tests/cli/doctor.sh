@@ -1,16 +1,6 @@
 #!/bin/sh
 # doctor: nothing to find on a machine that works; a port that is taken and a broken model are found.
-set -u
-bin=${BUILD:-build}/jabbertts
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"; [ -z "${pid:-}" ] || kill "$pid" 2>/dev/null' EXIT
-export XDG_DATA_HOME="$dir" XDG_CONFIG_HOME="$dir"
-bad=0
-
-fail() {
-    echo "FAIL: $*"
-    bad=1
-}
+. tests/cli/begin
 
 "$bin" doctor --port 0 >"$dir/out" || fail "doctor: $(cat "$dir/out")"
 grep -q "^[a-zA-Z]* *processor .*, [0-9]* cores; now [1-9][0-9]* billion products of bytes and [0-9.]* GB" "$dir/out" ||

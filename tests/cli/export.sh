@@ -1,27 +1,7 @@
 #!/bin/sh
 # Export from the command line: a whole folder or an error, nothing half-written.  What the graphs compute is
 # tests/clients/onnx_graphs.py's to check.
-set -u
-bin=${BUILD:-build}/jabbertts
-model=models/jabber-tiny.gguf
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-export XDG_CONFIG_HOME="$dir" XDG_DATA_HOME="$dir/data"
-bad=0
-
-fail() {
-    echo "FAIL: $*"
-    bad=1
-}
-
-expect() { # expect CODE TEXT COMMAND...: exit code, and a text in what it says
-    code=$1 text=$2
-    shift 2
-    "$@" >"$dir/out" 2>"$dir/err" </dev/null
-    got=$?
-    [ $got = "$code" ] || fail "$*: exit code $got, wanted $code: $(cat "$dir/err")"
-    grep -q -e "$text" "$dir/out" "$dir/err" || fail "$*: said \"$(cat "$dir/err")\", wanted \"$text\""
-}
+. tests/cli/begin
 
 expect 2 "wanted MODEL.gguf" "$bin" export
 expect 2 "wanted --onnx DIR" "$bin" export $model

@@ -1,13 +1,6 @@
 #!/bin/sh
 # jabbertts mcp: the Model Context Protocol's messages, the sound in an answer, and what is refused.
-bin=$BUILD/jabbertts
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-failed=0
-fail() {
-    echo "FAIL: $*"
-    failed=1
-}
+. tests/cli/begin
 
 cat >"$dir/in" <<'EOF'
 {"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2024-11-05","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}
@@ -41,4 +34,4 @@ assert "bella" in by[7]["result"]["content"][0]["text"] and by[9]["result"] == {
 EOF
 head -c 1200000 /dev/zero | tr '\0' x | "$bin" mcp >"$dir/out" 2>"$dir/err" && fail "a message without an end is taken"
 grep -q -- -32700 "$dir/out" || fail "and not answered: $(cat "$dir/out")"
-exit $failed
+exit $bad

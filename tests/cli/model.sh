@@ -1,26 +1,7 @@
 #!/bin/sh
 # Model files from the command line: a checkpoint becomes one file that can be looked into, wrong use
 # is told apart from failure, and an interrupt leaves nothing behind.
-set -u
-bin=${BUILD:-build}/jabbertts
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-export XDG_CONFIG_HOME="$dir" XDG_DATA_HOME="$dir/data"
-bad=0
-
-fail() {
-    echo "FAIL: $*"
-    bad=1
-}
-
-expect() { # expect CODE TEXT COMMAND...: exit code, and a text in what it says
-    code=$1 text=$2
-    shift 2
-    "$@" >"$dir/out" 2>"$dir/err" </dev/null
-    got=$?
-    [ $got = "$code" ] || fail "$*: exit code $got, wanted $code: $(cat "$dir/err")"
-    grep -q -e "$text" "$dir/out" "$dir/err" || fail "$*: said \"$(cat "$dir/err")\", wanted \"$text\""
-}
+. tests/cli/begin
 
 checkpoint=tests/golden/s1-odd/checkpoint
 "$bin" convert $checkpoint -o "$dir/odd.gguf" --name odd --model-version 7 --type q8_0 2>"$dir/err" || fail "convert"

@@ -1,26 +1,7 @@
 #!/bin/sh
 # ONNX Runtime as the engine, from the command line: the same sound as our kernels in floats, graphs made once, an
 # exported folder as the model, and clear words where something is missing.
-set -u
-bin=${BUILD:-build}/jabbertts
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-export XDG_CONFIG_HOME="$dir" XDG_DATA_HOME="$dir/data" XDG_CACHE_HOME="$dir/cache"
-bad=0
-
-fail() {
-    echo "FAIL: $*"
-    bad=1
-}
-
-expect() { # expect CODE TEXT COMMAND...: exit code, and a text in what it says
-    code=$1 text=$2
-    shift 2
-    "$@" >"$dir/out" 2>"$dir/err" </dev/null
-    got=$?
-    [ $got = "$code" ] || fail "$*: exit code $got, wanted $code: $(cat "$dir/err")"
-    grep -q -e "$text" "$dir/out" "$dir/err" || fail "$*: said \"$(cat "$dir/err")\", wanted \"$text\""
-}
+. tests/cli/begin
 
 expect 2 "must be one of own onnx" "$bin" say Hi --engine pytorch -o "$dir/a.wav"
 expect 1 "packaging/setup --onnx" "$bin" say Hi --engine onnx --onnx-library "$dir/none" -o "$dir/a.wav"

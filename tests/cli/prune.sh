@@ -1,10 +1,7 @@
 #!/bin/sh
 # Pruning from the command line: a smaller file that still speaks, judged; nothing when too much is lost.
-set -u
-bin=${BUILD:-build}/jabbertts
-model=models/jabber-tiny.gguf
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
+. tests/cli/begin
+
 text=$dir/text
 cat >"$text" <<'END'
 The quick brown fox jumps over the lazy dog near the river.
@@ -14,22 +11,6 @@ Nobody knew why the old clock in the hall had stopped at noon.
 END
 judge=$dir/judge
 echo "Who left the gate open last night, and why did nobody close it?" >"$judge"
-export XDG_CONFIG_HOME="$dir" XDG_DATA_HOME="$dir/data"
-bad=0
-
-fail() {
-    echo "FAIL: $*"
-    bad=1
-}
-
-expect() { # expect CODE TEXT COMMAND...: exit code, and a text in what it says
-    code=$1 want=$2
-    shift 2
-    "$@" >"$dir/out" 2>"$dir/err" </dev/null
-    got=$?
-    [ $got = "$code" ] || fail "$*: exit code $got, wanted $code: $(cat "$dir/err")"
-    grep -q -e "$want" "$dir/out" "$dir/err" || fail "$*: said \"$(cat "$dir/err")\", wanted \"$want\""
-}
 
 lost() { # of the last pruning, slow and fast together
     sed -n 's/.*slow \([0-9.]*\), fast \([0-9.]*\) nats.*/\1 \2/p' "$dir/out" "$dir/err" | awk '{ print $1 + $2 }'

@@ -1,27 +1,7 @@
 #!/bin/sh
 # Smaller models from the command line: they speak, eval tells them from the original and the original
 # from nothing, and wrong use is told.
-set -u
-bin=${BUILD:-build}/jabbertts
-model=models/jabber-tiny.gguf
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-export XDG_CONFIG_HOME="$dir" XDG_DATA_HOME="$dir/data"
-bad=0
-
-fail() {
-    echo "FAIL: $*"
-    bad=1
-}
-
-expect() { # expect CODE TEXT COMMAND...: exit code, and a text in what it says
-    code=$1 text=$2
-    shift 2
-    "$@" >"$dir/out" 2>"$dir/err" </dev/null
-    got=$?
-    [ $got = "$code" ] || fail "$*: exit code $got, wanted $code: $(cat "$dir/err")"
-    grep -q -e "$text" "$dir/out" "$dir/err" || fail "$*: said \"$(cat "$dir/err")\", wanted \"$text\""
-}
+. tests/cli/begin
 
 expect 2 "wanted IN.gguf" "$bin" quantize $model
 expect 2 "wanted --type" "$bin" quantize $model "$dir/a.gguf"

@@ -1,26 +1,7 @@
 #!/bin/sh
 # The command line as a user meets it: sound comes out, the same for every thread count and for files
 # and pipes; wrong use says so with exit code 2, failures with 1, and no half file is left behind.
-set -u
-bin=$(realpath "${BUILD:-build}/jabbertts")
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-export XDG_CONFIG_HOME="$dir" XDG_DATA_HOME="$dir/data"
-bad=0
-
-fail() {
-    echo "FAIL: $*"
-    bad=1
-}
-
-expect() { # expect CODE TEXT COMMAND...: exit code, and a text in what it says
-    code=$1 text=$2
-    shift 2
-    "$@" >"$dir/out" 2>"$dir/err" </dev/null
-    got=$?
-    [ $got = "$code" ] || fail "$*: exit code $got, wanted $code: $(cat "$dir/err")"
-    grep -q -e "$text" "$dir/out" "$dir/err" || fail "$*: said \"$(cat "$dir/err")\", wanted \"$text\""
-}
+. tests/cli/begin
 
 expect 0 "usage" "$bin" --help
 expect 2 "usage" "$bin"

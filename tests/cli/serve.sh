@@ -1,17 +1,6 @@
 #!/bin/sh
 # serve --background returns when the server answers, says how to end it, and fails where it cannot serve.
-set -u
-bin=${BUILD:-build}/jabbertts
-dir=$(mktemp -d) || exit 1
-pid=
-trap 'rm -rf "$dir"; [ -z "$pid" ] || kill "$pid" 2>/dev/null' EXIT
-export XDG_CONFIG_HOME="$dir" XDG_DATA_HOME="$dir/data" XDG_STATE_HOME="$dir/state"
-bad=0
-
-fail() {
-    echo "FAIL: $*"
-    bad=1
-}
+. tests/cli/begin
 
 answers() {
     python3 -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + "/health")' "$1"

@@ -1,26 +1,7 @@
 #!/bin/sh
 # Every command alike: --help within 100 columns and with examples, an unknown option, a wrong value, a
 # file that is missing; completion and the manual page come from the same table.
-set -u
-bin=${BUILD:-build}/jabbertts
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-export XDG_CONFIG_HOME="$dir" XDG_DATA_HOME="$dir/data"
-bad=0
-
-fail() {
-    echo "FAIL: $*"
-    bad=1
-}
-
-expect() { # expect CODE TEXT COMMAND...: exit code, and a text in what it says
-    code=$1 text=$2
-    shift 2
-    "$@" >"$dir/out" 2>&1 </dev/null
-    got=$?
-    [ $got = "$code" ] || fail "$*: exit code $got, wanted $code: $(cat "$dir/out")"
-    grep -q -e "$text" "$dir/out" || fail "$*: said \"$(cat "$dir/out")\", wanted \"$text\""
-}
+. tests/cli/begin
 
 commands=$("$bin" --help | sed -n 's/^  \([a-z]*\) .*/\1/p')
 [ "$(echo "$commands" | wc -l)" -ge 13 ] || fail "commands: $commands"
@@ -31,7 +12,7 @@ done
 for c in $commands; do
     expect 0 "usage: jabbertts $c" "$bin" $c --help
     expect 0 "^Examples:" "$bin" $c --help
-    awk 'length > 100' "$dir/out" | grep . && fail "$c --help: over 100 columns"
+    awk 'length > 100' "$dir/out" "$dir/err" | grep . && fail "$c --help: over 100 columns"
     expect 0 "usage: jabbertts $c" "$bin" help $c
     expect 2 "there is no option --hlep; did you mean --help?" "$bin" $c --hlep
     expect 2 "try: jabbertts $c --help" "$bin" $c --hlep

@@ -1,20 +1,7 @@
 #!/bin/sh
 # Users' voices from the command line: added, listed, shown, spoken with, exported, deleted, imported.
-set -u
-bin=${BUILD:-build}/jabbertts
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-export XDG_CONFIG_HOME="$dir" XDG_DATA_HOME="$dir/data"
-bad=0
+. tests/cli/begin
 
-expect() { # expect CODE TEXT COMMAND...
-    code=$1 text=$2
-    shift 2
-    "$@" >"$dir/out" 2>&1 </dev/null
-    got=$?
-    [ $got = "$code" ] && { [ -z "$text" ] || grep -q -e "$text" "$dir/out"; } ||
-        { echo "FAIL: $*: exit code $got, wanted $code; said \"$(cat "$dir/out")\", wanted \"$text\""; bad=1; }
-}
 voices() { # voices VERB ARGUMENT...: in a store of our own
     "$bin" voices "$@" --voice-dir "$dir/store"
 }
