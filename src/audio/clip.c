@@ -1,4 +1,4 @@
-/* clip.c - is this a recording of speech, good enough to be a voice? */
+/* clip.c - checks that a recording is speech, and good enough for a voice. */
 #include <ebur128.h>
 #include <math.h>
 #include <stdint.h>

@@ -19,8 +19,10 @@
 #include "base/mem.h"
 
 #define READ_BYTES 32768
-#define MIN_HZ     1000 /* of the file; what lies outside is damage, and resampling it explodes */
-#define MAX_HZ     768000
+/* Sample rates that are accepted.  Others are damage, and resampling them would take memory without
+ * bound. */
+#define MIN_HZ 1000
+#define MAX_HZ 768000
 
 /* Containers of sound, and of film with sound; nothing that refers to other files. */
 #define CONTAINERS                                                                                 \

@@ -3,7 +3,7 @@
  *     pcm -> clip -> Sonic (speed) -> resampler -> samples -> s16 bytes (wav, pcm)        -> sink
  *                                                         -> codec frames -> muxer (rest) -> sink
  *
- * A stage that has nothing to do is not made.  The muxers cannot seek, write no time stamps or
+ * Stages without work are left out.  The muxers cannot seek, write no time stamps or
  * random numbers of their own (same sound, same bytes), and hand over every packet at once. */
 #include <math.h>
 #include <stdbool.h>
@@ -265,7 +265,7 @@ static int start_muxer(struct audio_encoder *a)
     int r = avcodec_parameters_from_context(stream->codecpar, a->codec);
     stream->time_base = a->codec->time_base;
     AVDictionary *options = NULL;
-    if (a->o.format == AUDIO_MP3) { /* both need to know the end; mp3_info.h has what can be said */
+    if (a->o.format == AUDIO_MP3) { /* both need the length; see mp3_info.h for streams */
         av_dict_set(&options, "write_xing", "0", 0);
         av_dict_set(&options, "id3v2_version", "0", 0);
     }
@@ -381,7 +381,7 @@ void audio_encoder_free(struct audio_encoder *a)
 {
     if (!a)
         return;
-    if (!a->failed) /* given up: what libav still holds is not for the sink */
+    if (!a->failed) /* given up: the sink does not get what libav still holds */
         a->failed = ERR_CANCELLED;
     if (a->sonic)
         sonicDestroyStream(a->sonic);

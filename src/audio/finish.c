@@ -90,7 +90,7 @@ static size_t finish_release(struct finish *f, size_t n, float *to)
     return n;
 }
 
-/* Keep v; a full ring gives its oldest out. */
+/* Adds v to the ring; a full ring returns its oldest sample. */
 static size_t finish_hold(struct finish *f, float v, float *to)
 {
     size_t n = f->n_held == f->hold;

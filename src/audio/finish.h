@@ -1,5 +1,5 @@
-/* finish.h - what happens to speech between the codec and whoever listens: it gets its level, and
- * silence of a fixed length around it.
+/* finish.h - the last stage before the listener: sets the level of speech, and puts silence of a
+ * fixed length around it.
  *
  *     finish_new(hz, gain_db, &f, &e);
  *     finish_begin(f, FINISH_FIRST | FINISH_LAST);  a piece that is a whole text

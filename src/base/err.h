@@ -18,7 +18,7 @@ enum {
     ERR_UNSUPPORTED = -4, /* well formed, but not something we do */
     ERR_LIMIT = -5,       /* over a named limit */
     ERR_MEMORY = -6,      /* allocation failed */
-    ERR_IO = -7,          /* the operating system said no */
+    ERR_IO = -7,          /* the operating system refused or failed */
     ERR_BUSY = -8,        /* queue full: try later */
     ERR_CANCELLED = -9,   /* the caller cancelled it, or the engine is closing */
     ERR_INTERNAL = -10,   /* our own bug */

@@ -1,9 +1,9 @@
 /* map.h - a file mapped for reading that may change under our feet.
  *
  * Reading beyond the end of a mapped file that was cut short is SIGBUS, which kills a process.
- * Here such pages read as zeros instead, and map_check says so; whoever reads a map asks it
- * afterwards.  map_check also notices a file that was written to since it was opened.  A file that
- * was replaced (by rename, as installation does) stays as it was for each program that has it open.
+ * Here such pages read as zeros instead, and map_check reports it, so readers call map_check after
+ * reading.  map_check also notices a file that was written to since it was opened.  A file that was
+ * replaced (by rename, as installation does) stays as it was for each program that has it open.
  *
  *     if (map_open(path, &m, &e) < 0) ...
  *     use(map_data(m), map_bytes(m));

@@ -23,8 +23,7 @@
 
 #include "base/mem.h"
 
-#define SPIN_NS                                                                                    \
-    200000 /* looking before sleeping: longer than the gaps between the runs of a frame */
+#define SPIN_NS 200000 /* polling before sleeping: longer than the gaps between a frame's runs */
 
 struct worker {
     struct pool *pool;
@@ -299,7 +298,7 @@ int pool_new(int n_thread, struct pool **ret, struct err *e)
     }
     p->n_thread = n_thread;
     p->workers = workers;
-    p->spin = n_thread <= cores; /* with too few cores spinning keeps others from working */
+    p->spin = n_thread <= cores; /* else polling takes time from threads that work */
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
     for (int i = 0; i < N_LANE; i++)

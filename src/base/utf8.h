@@ -1,4 +1,4 @@
-/* utf8.h - is it UTF-8?  Threads: any. */
+/* utf8.h - checks of UTF-8.  Threads: any. */
 #ifndef BASE_UTF8_H
 #define BASE_UTF8_H
 #include <stddef.h>

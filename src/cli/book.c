@@ -75,7 +75,7 @@ static void book_end_paragraph(struct book *b)
         book_add(b, "\n\n", 2);
 }
 
-/* Chapters with nothing to say are none. */
+/* Chapters without text are left out. */
 static void book_drop_empty(struct book *b)
 {
     int n = 0;
@@ -249,7 +249,7 @@ static xmlDocPtr epub_xml(struct epub *u, const char *name)
     size_t n = 0;
     char *data = epub_file(u, name, &n);
     xmlDocPtr doc = data ? xmlReadMemory(data, (int)n, NULL, NULL, BOOK_XML) : NULL;
-    if (data && !doc) /* not well formed, or with names that only HTML knows */
+    if (data && !doc) /* not well-formed XML, or with entities that only HTML has */
         doc = htmlReadMemory(data, (int)n, NULL, "UTF-8", BOOK_HTML);
     free(data);
     return doc;

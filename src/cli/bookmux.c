@@ -219,7 +219,7 @@ static int mux_end(struct mux *m)
     return rc;
 }
 
-/* It has its name when it is whole. */
+/* The file gets its name when it is complete. */
 static int mux_run(struct mux *m, const char *path, const struct book *b)
 {
     const char *dot = strrchr(path, '.');

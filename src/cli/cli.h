@@ -69,7 +69,7 @@ int cli_error(const char *command, const struct jabbertts_error *e);
 /* The same of a request that asked for a voice by this name; NULL: for none. */
 int cli_voice_error(const char *command, struct jabbertts *tts, const char *name,
                     const struct jabbertts_error *e);
-/* What was done, one line on standard error; nothing with --quiet. */
+/* Reports what was done, in one line on standard error; silent with --quiet. */
 void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A line of a tool that says what it decided; the cookie is not used. */
 void cli_said(void *cookie, const char *line);

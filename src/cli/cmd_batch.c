@@ -1,4 +1,5 @@
-/* cmd_batch.c - many texts to a directory of sounds, several at a time; what is there stays.
+/* cmd_batch.c - many texts to a directory of sounds, several at a time; finished sounds are not
+ * made again.
  *
  * A sound appears under its name only when it is whole.  Before that, batch.journal gets a line
  * with the name and a hash of what is spoken and how: a run that finds the file and the line leaves
@@ -151,7 +152,7 @@ static bool batch_knows(const struct batch *b, const char *line)
     return at != NULL;
 }
 
-/* What is there, what is to do, and what is not ours. */
+/* Finds out which sounds exist, which are to be made, and which files are not this command's. */
 static int batch_look(struct batch *b)
 {
     struct jabbertts_error e;
@@ -222,7 +223,7 @@ static int batch_pump(struct batch_job *j, struct jabbertts_stream *s, struct as
     return rc;
 }
 
-/* The file is whole: first it is known, then it has its name. */
+/* The file is complete: it is written to the journal first, then renamed. */
 static int batch_keep(struct batch_job *j, const struct task *t, const char *temporary,
                       const char *path, struct jabbertts_error *e)
 {
@@ -266,7 +267,7 @@ static int batch_speak(struct batch_job *j, const struct task *t, double *second
     return rc;
 }
 
-/* What failed is a file of its own, to be run again.  With the lock held. */
+/* Writes failed lines to a file of their own, for another run.  Called with the lock held. */
 static void batch_note_failure(struct batch *b, const struct task *t, const char *why)
 {
     char path[4096];

@@ -8,7 +8,7 @@ static int config_show(struct options *o)
     return CLI_OK;
 }
 
-/* All that serve would read, without serving. */
+/* Reads everything that serve would read, without serving. */
 static int config_check(struct options *o)
 {
     struct err e = {0};

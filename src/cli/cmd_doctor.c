@@ -50,7 +50,7 @@ static void doctor_say(struct doctor *d, enum state state, const char *what, con
                state ? cure : "");
 }
 
-/* The directory, or what is there of the way to it. */
+/* The directory, or its nearest parent that exists. */
 static const char *doctor_existing(const char *dir, char to[4096])
 {
     snprintf(to, 4096, "%s", dir);

@@ -44,7 +44,7 @@ static void mcp_fail(const json_t *id, int code, const char *message)
     mcp_answer(id ? id : none, "error", json_pack("{s:i, s:s}", "code", code, "message", message));
 }
 
-/* What a tool says; failed: it could not do it, which the model may read and mend. */
+/* A tool's result.  failed: the model that called it reads the text and may try again. */
 static json_t *mcp_text(const char *text, bool failed)
 {
     return json_pack("{s:[{s:s, s:s}], s:b}", "content", "type", "text", "text", text, "isError",
@@ -197,7 +197,8 @@ static void mcp_call(struct mcp *m, const json_t *id, const json_t *params)
     mcp_fail(id, RPC_PARAMS, "there is no such tool; tools/list names them");
 }
 
-/* The client's version where we know it, else ours: it may then leave. */
+/* The client's protocol version if it is supported, else this program's; the client may then
+ * disconnect. */
 static void mcp_greet(const json_t *id, const json_t *params)
 {
     static const char *const known[] = {"2024-11-05", "2025-03-26", PROTOCOL};

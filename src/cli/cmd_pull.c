@@ -132,7 +132,7 @@ static int puller_fail(const struct options *o, const char *command,
     if (o->json)
         puller_print(
             json_pack("{s:s,s:i,s:s}", "event", "error", "code", e->code, "message", e->message));
-    /* A licence that was not accepted, say, is no wrong use of the command. */
+    /* For example, a licence that was not accepted is a failure, not a wrong use of the command. */
     if (cli_interrupted())
         return cli_error(command, e);
     return cli_fail("%s", e->message);

@@ -35,7 +35,7 @@ struct say {
     int write_error; /* errno of a failed write */
 };
 
-/* The text is standard input, as it comes. */
+/* Speaks standard input while it arrives. */
 static bool say_is_live(const struct say *s)
 {
     return s->o->n_argument && strcmp(s->o->argument[0], "-") == 0 && !s->o->input;

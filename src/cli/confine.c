@@ -1,5 +1,5 @@
-/* confine.c - which places a server needs, for its sandbox: those that its options name, the
- * models', and where it keeps what nobody named. */
+/* confine.c - the places that a server's sandbox allows: those its options name, the models', and
+ * the default directories. */
 #include <errno.h>
 #include <grp.h>
 #include <libgen.h>
@@ -46,7 +46,7 @@ static void confine_dir(struct confine *c, const char *path, bool parents)
     memcpy(name, path, strlen(path) + 1);
     for (char *p = name + 1; parents && (p = strchr(p, '/')); p++) {
         *p = 0;
-        mkdir(name, 0700); /* who needs it says what is wrong with it */
+        mkdir(name, 0700); /* errors are reported by the code that uses it */
         *p = '/';
     }
     mkdir(name, 0700);

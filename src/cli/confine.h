@@ -1,4 +1,5 @@
-/* confine.h - what `serve` takes from itself: files it does not need, and root. */
+/* confine.h - restrictions that `serve` puts on itself: no files that it does not need, and not
+ * root. */
 #ifndef CLI_CONFINE_H
 #define CLI_CONFINE_H
 #include "cli/options.h"

@@ -19,7 +19,7 @@ struct live {
     atomic_bool stop;
 };
 
-/* What came now, to the talk.  False: there is no more. */
+/* Passes what has arrived to the talk.  False at the end of the input. */
 static bool live_take(struct live *l)
 {
     char text[4096];
@@ -27,7 +27,7 @@ static bool live_take(struct live *l)
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return true;
     while (n > 0 && talk_add(l->talk, text, (size_t)n) == JABBERTTS_ERR_LIMIT)
-        usleep(TICK_MS * 1000); /* it writes faster than we speak: let it wait */
+        usleep(TICK_MS * 1000); /* the writer is faster than speech: let it wait */
     return n > 0;
 }
 

@@ -16,7 +16,7 @@
 
 /* --- messages --- */
 
-static int cli_quiet, line_open; /* an unfinished line stands on the terminal */
+static int cli_quiet, line_open; /* the terminal shows a line without its end */
 
 void cli_set_quiet(int quiet)
 {
@@ -217,7 +217,7 @@ static int flushed(int code)
     errno = 0;
     if ((fflush(stdout) == 0 && !ferror(stdout)) || code != CLI_OK)
         return code;
-    /* A reader that has seen enough is no error worth a word. */
+    /* A reader that closes the pipe early (head, less) is not an error. */
     return errno == EPIPE ? CLI_FAILED
                           : cli_fail("cannot write to standard output: %s",
                                      errno ? strerror(errno) : "the write failed");
@@ -293,7 +293,7 @@ static int run_command(const struct command *c, int argc, char **argv)
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : NULL;
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error that we report */
+    signal(SIGPIPE, SIG_IGN); /* writing to a closed pipe fails with EPIPE, which is reported */
     if (!name) {
         help_commands(stderr);
         return CLI_USAGE;

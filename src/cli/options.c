@@ -376,7 +376,8 @@ static int options_read_file(struct options *o, const char *path)
     return rc;
 }
 
-/* dir/jabbertts.conf, if it is there.  Its older name is told, not read: it never was TOML. */
+/* dir/jabbertts.conf, if it exists.  A file with the older name is reported, not read: it was never
+ * TOML. */
 static int options_look_in(struct options *o, const char *dir)
 {
     char path[1024], old[1024];

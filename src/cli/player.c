@@ -27,7 +27,8 @@ static const char *player_why(int error)
     return "libao cannot use it";
 }
 
-/* ALSA writes a page of its own to standard error where there is no device; the message is ours. */
+/* Without a device ALSA writes a page to standard error; it is suppressed in favour of this
+ * program's message. */
 static int mute(void)
 {
     int heard = dup(2), silent = open("/dev/null", O_WRONLY | O_CLOEXEC);

@@ -1,6 +1,6 @@
 /* player.h - the loudspeaker, by libao: PulseAudio, PipeWire, ALSA and whatever else it knows.
  *
- *     if (player_open(24000, &p)) ...            it has said why
+ *     if (player_open(24000, &p)) ...            a message was printed
  *     player_write(p, bytes, n);                 16-bit samples, mono; waits for the device
  *     player_close(p);                           after the last sample was heard
  *

@@ -11,7 +11,7 @@
 #define CHAIN_SAMPLES 2048      /* of a part, read at once */
 #define CHAIN_BYTES   (1 << 20) /* of them at the model's rate */
 
-/* Languages in other letters that S1 was trained on. */
+/* Languages with scripts other than Latin that S1 was trained on. */
 static const char *const read_by_s1[] = {"ar", "cmn", "ja", "ko", "ru"};
 
 struct link {
@@ -23,19 +23,19 @@ struct link {
 
 struct chain {
     struct jabbertts *model, *other;
-    struct jabbertts_request request; /* its strings are ours */
+    struct jabbertts_request request; /* the chain owns its strings */
     struct link *link;
-    int n, at;                      /* at: whose sound is read */
+    int n, at;                      /* at: the part whose sound is being read */
     struct audio_encoder *resample; /* of the part that is read; NULL: it has the model's rate */
-    struct buf bytes;               /* 16 bit, at the model's rate, that were not taken */
-    size_t n_taken;                 /* of them, */
-    size_t n_out, n_max;            /* samples that were read in all; most of them */
-    bool cut;                       /* there were more */
-    double submitted, ended;        /* engine_now; ended 0: not yet */
+    struct buf bytes;        /* samples at the model's rate that the reader has not taken yet */
+    size_t n_taken;          /* of them, */
+    size_t n_out, n_max;     /* samples read so far; their limit */
+    bool cut;                /* there were more */
+    double submitted, ended; /* engine_now; ended 0: not yet */
     struct jabbertts_error failure; /* code 0: none */
     void (*on_ready)(void *cookie);
     void *ready_cookie;
-    pthread_mutex_t lock; /* never taken with the engine's held */
+    pthread_mutex_t lock; /* never taken while the engine's lock is held */
     bool cancelled;       /* (lock) */
 };
 
@@ -47,7 +47,7 @@ static bool chain_is_language(const char *tag, const char *language)
     return strncmp(tag, language, n) == 0 && (tag[n] == 0 || tag[n] == '-');
 }
 
-/* Does the model read the letters of this language?  Every model reads Latin ones (NULL). */
+/* Whether the model reads the script of this language.  Every model reads Latin (NULL). */
 static bool chain_reads(const struct jabbertts *model, const char *language)
 {
     struct jabbertts_voice_info v;
@@ -69,7 +69,7 @@ static bool chain_is_ssml(const struct jabbertts_request *r)
            (r->ssml == 0 && strncmp(r->text + strspn(r->text, " \t\r\n"), "<speak", 6) == 0);
 }
 
-/* The next run of sentences that the model reads, or does not. */
+/* The next run of sentences: the model reads all of them, or none. */
 static bool chain_next_run(struct script_walk *w, const struct jabbertts *model, struct link *run)
 {
     if (!script_walk_next(w))
@@ -140,8 +140,8 @@ static int chain_own(struct chain *c, const struct jabbertts_request *r)
     return rc;
 }
 
-/* The voice of OpenAI's names that is another name of this one: espeak-ng has speakers for those,
- * so that a woman stays one. */
+/* The OpenAI voice that is an alias of this voice.  espeak-ng has a speaker for each of those, so a
+ * woman's voice stays a woman's. */
 static const char *chain_speaker(const struct chain *c)
 {
     const char *voice = c->request.voice, *alias, *name;
@@ -258,7 +258,7 @@ static int chain_keep(void *cookie, const void *data, size_t n, struct err *e)
     return rc < 0 ? err_set(e, rc, "out of memory for sound") : 0;
 }
 
-/* What is kept, as samples. */
+/* Converts the sound that is kept to samples. */
 static int chain_take(struct chain *c, float *pcm, int n_max)
 {
     const unsigned char *b = (const unsigned char *)c->bytes.data + c->n_taken;

@@ -6,7 +6,7 @@
  * A request with `fallback` becomes such a chain where its text has sentences in letters that the
  * model does not read.  To its reader it is one stream: each part is a stream of its own, submitted
  * while the one before it is read, and its sound is brought to the model's rate.  Pauses between
- * parts are as between sentences.  SSML is left alone: it names its languages.
+ * parts are as between sentences.  SSML is not split: its markup names the languages.
  *
  * Threads: as those of a stream. */
 #ifndef ENGINE_CHAIN_H

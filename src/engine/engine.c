@@ -18,7 +18,7 @@
 #include "model/model.h"
 #include "text/lexicon.h"
 
-/* The two lists of codes are one list under two names. */
+/* JABBERTTS_ERR_* and ERR_* are the same list of codes. */
 #define SAME(name) ((int)JABBERTTS_##name == (int)name)
 _Static_assert(SAME(ERR_ARGUMENT) && SAME(ERR_NOT_FOUND) && SAME(ERR_FORMAT) &&
                    SAME(ERR_UNSUPPORTED) && SAME(ERR_LIMIT) && SAME(ERR_MEMORY) && SAME(ERR_IO) &&
@@ -69,8 +69,8 @@ static bool shipped_beside(const char *program, const char *file, char *path, si
     return false;
 }
 
-/* What comes with us: beside the program, beside the library that somebody else's program has
- * loaded, then in the data directory. */
+/* A file that is installed with JabberTTS: looked for beside the program, beside the library (which
+ * another program may have loaded), then in the data directory. */
 int engine_shipped(const char *file, char *path, size_t n)
 {
     char exe[PATH_MAX];
@@ -81,7 +81,7 @@ int engine_shipped(const char *file, char *path, size_t n)
             return 0;
     }
     Dl_info self;
-    static const char inside; /* an address of ours */
+    static const char inside; /* any address in this library */
     if (dladdr(&inside, &self) && self.dli_fname && shipped_beside(self.dli_fname, file, path, n))
         return 0;
     snprintf(path, n, "%s/%s", JABBERTTS_DATA_DIR, file);

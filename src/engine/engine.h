@@ -123,7 +123,7 @@ struct models { /* all that one jabbertts_open opened */
     pthread_mutex_t lock;
     pthread_cond_t changed; /* a job is done, a stream has ended */
     struct jabbertts *model[LIMIT_MODELS + 1];
-    int n, n_listed;         /* behind those listed comes espeak-ng, unless it is one of them */
+    int n, n_listed;         /* espeak-ng comes after those listed, unless it is one of them */
     struct lexicon *lexicon; /* NULL: none */
     struct jabbertts_store *store; /* NULL: none */
     pthread_mutex_t ear_lock;
@@ -148,14 +148,14 @@ int engine_model_path(const char *given, char *path, size_t n, struct err *e);
  * woken when it has; *again is when to ask anyway. */
 bool models_make_room(struct jabbertts *tts, struct front *f, double now, double *again);
 void models_give_back(struct jabbertts *tts, struct front *f); /* its cost: it is unloaded */
-void models_withdraw(struct jabbertts *tts, struct front *f);  /* it has nothing to load for */
-void models_wake(struct models *all); /* those that wait for room look again */
+void models_withdraw(struct jabbertts *tts, struct front *f);  /* it no longer needs its weights */
+void models_wake(struct models *all); /* wakes the models that wait for room */
 
 /* thread.c */
 void *engine_main(void *tts); /* the engine thread */
-/* What a request that comes now finds. */
+/* What a new request would find. */
 struct policy_queue engine_queue(const struct jabbertts *tts, const struct front *f);
-/* What a turn cost and gave. */
+/* What a turn cost, and what it produced. */
 void engine_account(struct front *f, double seconds, int n_step, double sound_s);
 
 /* languages.c: what espeak-ng calls a language; NULL: to be told by the text; given itself when

@@ -1,7 +1,7 @@
 /* espeak.c - espeak-ng as an engine: any of its languages, letters in, a robot's voice out.
  *
  * Its thread speaks a piece of text at a time, a millisecond or two of work under espeak-ng's lock,
- * for the stream that runs dry first; what a reader has not taken stops that stream alone. */
+ * for the stream that runs dry first; a stream whose reader falls behind pauses; others go on. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -202,7 +202,8 @@ static void espeak_speak(struct jabbertts_stream *s)
         err_set(&e, rc, "a piece of text is longer than %d s of speech", PIECE_MAX_SECONDS);
     if (rc == ERR_MEMORY || (rc == ERR_CANCELLED && !s->sound.cut))
         err_set(&e, rc, rc == ERR_MEMORY ? "out of memory for speech" : "cancelled");
-    if (rc < 0 && rc != ERR_ARGUMENT && !s->sound.cut) { /* ERR_ARGUMENT: letters never spoken */
+    if (rc < 0 && rc != ERR_ARGUMENT &&
+        !s->sound.cut) { /* ERR_ARGUMENT: a script that espeak-ng does not speak */
         if (!s->sound.broken.code)
             s->sound.broken = e;
         return;

@@ -1,4 +1,5 @@
-/* hearing.h - is a recording good for a voice, and whose is it: what model/ear.h hears, in words.
+/* hearing.h - whether a recording is good for a voice, and who speaks in it: model/ear.h's
+ * measurements as advice in sentences.
  *
  * Threads: any; one recording at a time is listened to. */
 #ifndef ENGINE_HEARING_H
@@ -19,8 +20,8 @@ struct hearing {
     float print[EAR_PRINT]; /* of the speech in it */
     char advice[512];       /* sentences; "": there is nothing to say */
 };
-/* n samples at EAR_HZ.  ERR_FORMAT: it is not, or not mainly, speech.  Where the networks are not
- * installed nothing is refused, and nothing known. */
+/* n samples at EAR_HZ.  ERR_FORMAT: it is not, or not mainly, speech.  Without the networks no
+ * recording is refused, and nothing is known about it. */
 int hearing_of(struct models *all, const float *pcm, size_t n, struct hearing *h, struct err *e);
 /* More advice, a sentence as printf makes it. */
 void hearing_advise(struct hearing *h, const char *format, ...)

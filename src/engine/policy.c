@@ -22,7 +22,7 @@ static bool policy_decodable(const struct policy_stream *s)
     return s->head_waits && s->unread_s < POLICY_SOUND_S;
 }
 
-/* Somebody waits for a first sound, or for more. */
+/* Whether a listener waits for a first sound, or for more. */
 static bool policy_is_pressed(const struct policy_stream *s, int n, double now)
 {
     for (int i = 0; i < n; i++)
@@ -100,7 +100,8 @@ bool policy_has_work(const struct policy_stream *s)
 /* --- a turn ------------------------------------------------------------------------------------
  */
 
-/* n sequences get a frame each in less than a frame's time; what was never tried is. */
+/* Whether a frame for each of n sequences is made and decoded in a frame's time.  Times that were
+ * never measured count as 0. */
 static bool policy_in_time(const struct policy_pace *p, int n)
 {
     return p->step_s[n] + n * p->codec_s <= p->frame_s;

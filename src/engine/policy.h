@@ -109,7 +109,7 @@ bool policy_is_behind(const struct policy_decoder *d, int n, bool one_without);
 /* --- admission ---------------------------------------------------------------------------------
  */
 
-struct policy_queue { /* what a request that comes now finds */
+struct policy_queue { /* what a new request finds */
     int n_open, n_queued, n_dry, n_free;
     int n_slot, n_queue_max;
     double piece_s; /* recent mean of a piece in a slot */

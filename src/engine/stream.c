@@ -123,7 +123,7 @@ static void stream_delete(struct jabbertts_stream *s)
     mem_free(s);
 }
 
-/* Who is in the background waits behind all others, so only their number counts. */
+/* Requests in the background wait behind all others, so of those only the number counts. */
 static int stream_admit_background(const struct jabbertts_stream *s, const struct front *f,
                                    struct err *e)
 {
@@ -221,7 +221,7 @@ void stream_tell(struct jabbertts_stream *s, struct out *o)
         o->on_ready(o->ready_cookie);
 }
 
-/* What is there: samples, 0 at the end, the failure, or JABBERTTS_AGAIN. */
+/* Takes what is there: samples, 0 at the end, the failure, or JABBERTTS_AGAIN. */
 static int stream_take(struct jabbertts_stream *s, struct out *o, float *pcm, int n_max,
                        struct err *e)
 {
@@ -402,7 +402,7 @@ int stream_reserve(struct out *o, size_t n, struct err *e)
     return 0;
 }
 
-/* To the reader: n samples (NULL: silence), as many as the request's limit allows. */
+/* Hands n samples (NULL: silence) to the reader, or as many as the request's limit allows. */
 static void stream_hand_over(struct jabbertts_stream *s, const float *pcm, size_t n, int n_frame)
 {
     struct sound *d = &s->sound;
@@ -434,7 +434,7 @@ static void stream_hand_over(struct jabbertts_stream *s, const float *pcm, size_
     engine_unlock(s->ask.tts);
 }
 
-/* What the effect has ready; none of it counts as frames, which were counted before. */
+/* Hands over what the effect has ready.  Its frames were counted when they went in. */
 static void stream_drain_effect(struct jabbertts_stream *s)
 {
     float pcm[2048];

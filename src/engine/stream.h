@@ -7,8 +7,8 @@
  *                            cancel, deadline, failure, close
  *
  * Each part has one owner: ask never changes after submit; sound is the engine thread's from the
- * moment the stream leaves QUEUED until DONE; out is the lock's, and whoever shows a struct front
- * (engine.h) may have it; work is the engine's own.
+ * moment the stream leaves QUEUED until DONE; out is guarded by the lock, which holding a struct
+ * front (engine.h) proves; work is the engine's own.
  *
  * An engine gives the sound of the pieces in their order:
  *

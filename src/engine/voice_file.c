@@ -102,7 +102,7 @@ static int import_voice(struct jabbertts_store *s, struct jabbertts *tts, const 
                                  .n_bytes = clip[0].n_bytes,
                                  .more = clip + 1,
                                  .n_more = (int)n - 1,
-                                 .trim = 1}; /* as it was when it was exported */
+                                 .trim = 1}; /* as when it was exported */
     int rc = good ? store_add_recordings(s, tts, JABBERTTS_VOICE, &v, id, e)
                   : err_set(e, ERR_FORMAT,
                             "\"recording\" is not base64, or too long: the limit is %d bytes",

@@ -21,8 +21,8 @@ int store_add_recordings(struct jabbertts_store *s, struct jabbertts *tts, enum 
  * or such a voice. */
 int store_anchor(struct jabbertts *tts, const char *name, int64_t made_by,
                  struct jabbertts_voice **ret, struct err *e);
-/* Keep *v as that.  Another program may have been faster: then *v becomes what it has kept.  What
- * cannot be kept is made again by the next program. */
+/* Stores *v under that name.  If another program has stored one meanwhile, *v becomes that one. If
+ * it cannot be stored, the next program makes it again. */
 void store_keep_anchor(struct jabbertts *tts, const char *name, int64_t made_by,
                        struct jabbertts_voice **v);
 

@@ -46,8 +46,8 @@ struct gguf;
 int gguf_open(const char *path, struct gguf **ret, struct err *e); /* memory-maps, read-only */
 int gguf_open_memory(const void *data, size_t n, struct gguf **ret, struct err *e); /* borrowed */
 void gguf_close(struct gguf *g); /* NULL is fine; all pointers from it die */
-/* Whoever has read tensors asks whether the file was still what was opened (base/map.h): 0, or
- * ERR_IO and what happened to it. */
+/* To be called after reading tensors: 0 if the file is still the one that was opened (base/map.h),
+ * else ERR_IO and what happened to it. */
 int gguf_check(const struct gguf *g, struct err *e);
 bool gguf_is_whole(const struct gguf *g);    /* no page was missing so far; costs nothing */
 bool gguf_is_replaced(const struct gguf *g); /* its path leads to another file now */

@@ -178,7 +178,7 @@ struct conv8_rows_job {
     int n, step, n_old; /* rows; of a task; those that are not made of raw */
 };
 
-/* Makes a row of input, where it has to be made, and looks at it. */
+/* Makes a row of input where it is still raw, and finds its largest magnitude. */
 static void look_at_row(const struct conv8_rows_job *r, int row)
 {
     const struct conv8_call *call = r->j->call;

@@ -1,4 +1,4 @@
-/* peak.c - how fast the machine can go at most: what the rates of whole models are shares of. */
+/* peak.c - the machine's highest rates, which those of whole models are compared with. */
 #include <string.h>
 #include <time.h>
 

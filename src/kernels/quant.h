@@ -115,8 +115,9 @@ static void op_linear_q(const struct kern_tile *t)
         q_tiles(KERN_Q4_0, t);
 }
 
-/* Scale = largest magnitude / 127; a block of nothing larger than 1e-30 is zero.  Each product is
- * rounded before it is made whole, everywhere: where the compiler may fuse, intrinsics are used. */
+/* Scale = largest magnitude / 127; a block without a magnitude over 1e-30 is zero.  Every set
+ * rounds each product to float before it is rounded to an integer; where the compiler could fuse
+ * the two, intrinsics are used. */
 #ifndef KERN_QUANTIZE
 #define KERN_QUANTIZE op_quantize
 static void op_quantize(const float *in, int n, int8_t *q, float *scale, int32_t *sum)

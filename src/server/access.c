@@ -94,8 +94,8 @@ void access_find_origin(struct request *r)
         snprintf(r->origin, sizeof r->origin, "%s", origin);
 }
 
-/* Of a page that is not allowed, whatever changes or costs something is refused.  What it reads it
- * cannot see without the headers that are not sent to it. */
+/* Requests of a web page that is not allowed are refused if they change or cost something. Others
+ * are answered without CORS headers, so the page cannot see the answer. */
 int access_check_origin(struct request *r, struct api_error *e)
 {
     const char *origin = http_header(r, "Origin"), *site = http_header(r, "Sec-Fetch-Site");
@@ -111,8 +111,8 @@ int access_check_origin(struct request *r, struct api_error *e)
                     origin ? origin : "other sites");
 }
 
-/* A browser asks before it lets a page call.  It gets back the headers that it asks for: the list
- * of what clients send is not ours to know. */
+/* A browser's preflight request.  All headers that it asks for are allowed, since clients send
+ * headers that this program does not know. */
 int access_preflight(struct request *r, const char *path, struct api_error *e)
 {
     char methods[64] = "GET, HEAD, POST, DELETE, OPTIONS";

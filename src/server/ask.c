@@ -60,7 +60,7 @@ static bool ask_is_espeak(struct server *s, const char *id)
     return strcmp(m.engine, "espeak-ng") == 0;
 }
 
-/* Which field a refused request is to change. */
+/* The field that a refused request has to change. */
 static int ask_fail_submit(struct server *s, const struct speech_params *p,
                            const struct jabbertts_error *why, struct api_error *e)
 {

@@ -23,7 +23,7 @@ int ask_check_model(struct server *s, const char *id, struct api_error *e);
 int ask_prepare(struct server *s, struct speech_params *p, const char *owner, struct api_error *e);
 int ask_submit(struct server *s, struct speech_params *p, const struct asker *who,
                struct pump **ret, struct api_error *e);
-/* Sentences were cut short: what a client is told. */
+/* The warning to a client whose sentences were cut short. */
 int ask_fail_short(const struct pump *p, struct api_error *e);
 
 #endif

@@ -30,12 +30,12 @@ struct takes;
 struct conn {                  /* one TCP connection */
     struct conn *next, **link; /* (server's lock) newest first */
     int fd;
-    bool closed;             /* (server's lock) it is shut down, and the library will find out */
+    bool closed; /* (server's lock) its socket is shut down; the library has not noticed yet */
     struct request *request; /* (server's lock) NULL: between requests */
     struct timespec since;   /* (server's lock) when it was accepted or fell idle */
     bool used;               /* (server's lock) a request has come */
-    int peer_gone;           /* (server's lock) it has closed its side; ticks of the watch since */
-    char *target;            /* of its last request, as it came */
+    int peer_gone; /* (server's lock) ticks of the watch since the client closed its side */
+    char *target;  /* of its last request, as it came */
 };
 
 struct server {

@@ -1,4 +1,4 @@
-/* errors.c - the one table of what clients are told: status, type and code of each fault. */
+/* errors.c - the one table of faults: status, type and code of each. */
 #include <stdarg.h>
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-/* errors.h - what clients are told when something fails: one table of status, type and code.
+/* errors.h - errors as clients see them: one table of status, type and code.
  *
  *     return api_fail(&e, FAULT_MISSING, "voice", "the field '%s' is missing", "voice");
  *
@@ -11,7 +11,7 @@
 /* What went wrong, as a client sees it; the table in errors.c gives status, type and code. */
 enum fault {
     FAULT_NONE,
-    FAULT_BAD_HTTP, /* two programs might read it differently */
+    FAULT_BAD_HTTP, /* ambiguous: two programs might read it differently */
     FAULT_EXPECT,
     FAULT_ENCODING, /* of the body */
     FAULT_HOST,     /* a name that is not ours */
@@ -32,7 +32,7 @@ enum fault {
     FAULT_NOT_FOUND,
     FAULT_METHOD,
     FAULT_TIMEOUT,
-    FAULT_RANGE, /* of bytes that are not there */
+    FAULT_RANGE, /* a range outside of the content */
     FAULT_BODY_TOO_LARGE,
     FAULT_URL_TOO_LONG,
     FAULT_CONTENT_TYPE,
@@ -43,7 +43,7 @@ enum fault {
     FAULT_INCOMPLETE, /* a limit ended the sound before the text was spoken */
     FAULT_MEMORY,
     FAULT_STORAGE, /* no room to keep a body or an answer */
-    FAULT_STORE,   /* what keeps files and batches is away */
+    FAULT_STORE,   /* the database of files and batches cannot be reached */
     FAULT_INTERNAL,
     N_FAULT
 };

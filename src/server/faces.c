@@ -80,7 +80,7 @@ static int face_output_format(const struct request *r, json_t *ours, struct api_
     return 0;
 }
 
-/* The path's end is the voice, and perhaps /stream. */
+/* The path ends with the voice, or with the voice and /stream. */
 static int face_elevenlabs(const struct request *r, json_t *ours, struct api_error *e)
 {
     const char *id = r->argument, *slash = strchr(id, '/');

@@ -1,4 +1,4 @@
-/* faces.h - speech requests of other vendors' clients, in the words of ours.
+/* faces.h - speech requests of other vendors' clients, translated to this server's fields.
  *
  *     if (faces_body(r, body, n, &made, &e) < 0) ...      made: JSON as params.h reads it
  *
@@ -18,7 +18,7 @@ const struct face *faces_of(const struct request *r);
 struct json_t;
 /* GET /v1/text-to-speech/{voice}/stream-input?output_format=...: fields of ours. */
 int faces_stream_input(const struct request *r, struct json_t *fields, struct api_error *e);
-/* The body in our words, to be freed with free(). */
+/* The translated body; free with free(). */
 int faces_body(const struct request *r, const char *body, size_t n, char **ret,
                struct api_error *e);
 

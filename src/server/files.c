@@ -178,7 +178,8 @@ static int read_keep(const struct multipart *m, int64_t *keep_s, struct api_erro
     return 0;
 }
 
-/* A name that harms nobody: what is no UTF-8, a control or a part of a path becomes _. */
+/* Makes a file name safe: bytes that are not UTF-8, control characters and path separators become
+ * _. */
 static void clean_file_name(char *name)
 {
     bool utf8 = utf8_check(name, strlen(name)) == strlen(name);

@@ -8,7 +8,7 @@
 #include "base/utf8.h"
 #include "server/request.h"
 
-/* Lines that a request must not have twice: programs take the first or the last. */
+/* Headers that a request must not have twice: some programs take the first, others the last. */
 static const char *const once[] = {"Host",         "Content-Length",   "Transfer-Encoding",
                                    "Content-Type", "Content-Encoding", "Expect",
                                    "Origin",       "Authorization",    "Sec-Fetch-Site"};
@@ -43,7 +43,7 @@ static bool head_ends_line(const char *s, size_t n)
 }
 
 /* Version 0.9 of the library ends a line at a bare CR or LF, too, cuts values at a zero byte and
- * joins folded lines, and tells nobody.  But it leaves lines where it read them, with zeros for
+ * joins folded lines, without reporting it.  But it leaves lines where it read them, with zeros for
  * their CR and LF: between two there are exactly two.  Version 1.0 refuses such lines when it is
  * strict. */
 static bool head_joins(const char *end, const char *next)
@@ -102,7 +102,7 @@ static int check_lines(struct request *r, const char *version, struct api_error 
     return h.what[0] ? api_fail(e, FAULT_BAD_HTTP, NULL, "this is not HTTP: %s", h.what) : 0;
 }
 
-/* Where does the body end?  There must be one answer. */
+/* Checks that the head says in exactly one way where the body ends. */
 static int check_framing(const struct request *r, const char *version, struct api_error *e)
 {
     const char *length = http_header(r, "Content-Length");

@@ -1,5 +1,5 @@
-/* head.h - is the head of a request sound?  Asked before anything else, because what two programs
- * read differently is how one request is smuggled past another.
+/* head.h - strict checks of a request's head, before anything else: a head that two programs read
+ * differently allows request smuggling.
  *
  *     if (head_read(r, target, version, &e) < 0) ...       answer e and close the connection
  *

@@ -1,4 +1,4 @@
-/* health.c - is the server alive, and would it take a request. */
+/* health.c - whether the server is alive, and whether it would accept a request. */
 #include "server/daemon.h"
 #include "store/takes.h"
 

@@ -19,7 +19,7 @@
 #include "base/mem.h"
 
 #define CONNECTION_MEMORY (64 << 10) /* request line and headers, and a reply's next bytes */
-#define BODY_HARD_FACTOR  4          /* so many times the limit and the connection is cut */
+#define BODY_HARD_FACTOR  4          /* bodies over this many times the limit are not read */
 #define TARGET_BYTES      (16 << 10)
 #define SPARE_CONNECTIONS 16 /* accepted over the limit while older ones are closed for them */
 
@@ -55,8 +55,9 @@ void http_ready(struct request *r)
 int http_write(struct request *r, const void *data, size_t n)
 {
     pthread_mutex_lock(&r->lock);
-    if (r->out_head >
-        0) { /* else a reader who is always a little behind fills it with what was sent */
+    /* Otherwise a reader that is always slightly behind fills the buffer with bytes already sent.
+     */
+    if (r->out_head > 0) {
         r->out.len -= r->out_head;
         memmove(r->out.data, r->out.data + r->out_head, r->out.len);
         r->out_head = 0;
@@ -245,7 +246,7 @@ static bool is_hex(const char *s, size_t n)
     return strspn(s, "0123456789abcdef") >= n;
 }
 
-/* What tells this request from others to its client.
+/* The ids by which the client knows this request.
  * traceparent: https://www.w3.org/TR/trace-context/, version-trace-parent-flags */
 static void read_ids(struct request *r)
 {
@@ -375,7 +376,7 @@ static int check_head(struct request *r, struct api_error *e)
     return rc < 0 ? fail_body(r, rc, length, e) : 0;
 }
 
-/* More than this is not read only to be thrown away. */
+/* A refused body that is longer than this is not read. */
 static size_t hard_limit(const struct request *r)
 {
     size_t n = (size_t)r->server->o.max_body_kib * 1024 * BODY_HARD_FACTOR;
@@ -486,7 +487,7 @@ static enum MHD_Result on_access(void *cookie, struct MHD_Connection *connection
     return on_complete(r);
 }
 
-/* Sent, or broken off: the connection is free for the next request. */
+/* The reply was sent or broken off: the connection is free for the next request. */
 static void on_done(void *cookie, struct MHD_Connection *connection, void **state,
                     enum MHD_RequestTerminationCode why)
 {
@@ -553,7 +554,7 @@ int http_start(struct server *s, int listen_fd, struct err *e)
     s->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s,
         MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_ARRAY, more,
-#if MHD_VERSION >= 0x01000000 /* before, it means other things; head.c checks */
+#if MHD_VERSION >= 0x01000000 /* before, the option means something else; head.c checks */
         MHD_OPTION_STRICT_FOR_CLIENT, 1,
 #endif
         MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_CONNECTION_LIMIT,

@@ -1,5 +1,5 @@
-/* kept.h - answers out of the takes that are kept (store/takes.h), with what HTTP says about such:
- * ETag, If-None-Match, Range and If-Range (RFC 9110).
+/* kept.h - replies from the cache of takes (store/takes.h), with HTTP's conditions: ETag,
+ * If-None-Match, Range and If-Range (RFC 9110).
  *
  *     if (kept_reply(r, name)) ...        the reply is set: 200, 206, 304 or 416
  *     kept_announce(r, name, whole);      a first answer that may be found again

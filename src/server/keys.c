@@ -88,7 +88,7 @@ static char *keys_trim(char *s)
     return s;
 }
 
-/* What may stand behind a key, in words. */
+/* What may follow a key on its line, as text for messages. */
 static int keys_read_word(const char *word, const char *where, int *per_minute, bool *is_admin,
                           struct err *e)
 {
@@ -183,7 +183,8 @@ static int read_list(struct keys *k, const char *list, int per_minute, struct er
     return rc;
 }
 
-/* (lock) A key that stays goes on where it was, so that reading the file again lifts no limit. */
+/* (lock) A key that was there before keeps its count, so that reloading the file does not reset its
+ * limit. */
 static void keys_carry_over(const struct keys *from, struct keys *to)
 {
     for (int i = 0; i < to->n_key; i++)

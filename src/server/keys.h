@@ -3,7 +3,7 @@
  *     if (keys_load(&k, file, list, per_minute, &e) < 0) ...
  *     if (!keys_find(&k, token, &id)) ...            no such key
  *     if (!keys_take(&k, &id, &quota)) ...           over its rate: quota says when to come again
- *     if (keys_load(&k, ...) < 0) ...                again: the old ones stay if the new are bad
+ *     if (keys_load(&k, ...) < 0) ...                reload: bad new ones leave the old ones
  *
  * A file has a line `name: key` or `name: sha256:HEX` for each, and may end it with `rate=N`
  * (requests a minute) and `admin` (sees and changes what others stored); # starts a comment.
@@ -22,7 +22,7 @@
 #define KEYS_HASH     32
 
 struct key_id {               /* what a request remembers of its key */
-    char name[KEYS_NAME_MAX]; /* "": none is wanted, or none was shown */
+    char name[KEYS_NAME_MAX]; /* "": no key is needed, or none was sent */
     bool is_known;            /* it may ask */
     bool is_admin;
 };
@@ -45,7 +45,7 @@ struct keys {
 
 struct quota {            /* for the x-ratelimit headers */
     int limit, remaining; /* requests a minute; limit 0: none */
-    double reset_s;       /* until the limit is whole again */
+    double reset_s;       /* until the bucket is full again */
     double retry_s;       /* until the next request is allowed */
 };
 

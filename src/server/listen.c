@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* The kernel would keep megabytes of sound for a client that does not read. */
+/* With its default, the kernel would buffer megabytes of sound for a client that does not read. */
 #define SEND_BYTES    (128 << 10)
 #define SYSTEMD_FIRST 3 /* SD_LISTEN_FDS_START */
 
@@ -58,7 +58,7 @@ static int listen_address(const char *host, int port, struct listen *l, struct e
                                              : "");
 }
 
-/* A socket that nobody answers at is a dead server's, and is replaced. */
+/* If nothing accepts connections on the existing socket, its server has ended: replace it. */
 static int listen_unix(const char *path, struct listen *l, struct err *e)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};

@@ -30,7 +30,7 @@ void log_set_string(json_t *o, const char *name, const char *s)
     char clean[1024];
     if (!s || !*s)
         return;
-    if (utf8_check(s, strlen(s)) < strlen(s)) { /* what a client sent, to be seen all the same */
+    if (utf8_check(s, strlen(s)) < strlen(s)) { /* a client sent it: show what can be shown */
         snprintf(clean, sizeof clean, "%s", s);
         for (char *p = clean; *p; p++)
             *p = (unsigned char)*p < 128 ? *p : '?';

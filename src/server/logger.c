@@ -49,7 +49,7 @@ static size_t logger_write(const char *s, size_t n)
     ssize_t done = write(STDERR_FILENO, s, n);
     if (done > 0)
         return (size_t)done;
-    /* Nobody will ever read it: throw it away. */
+    /* The reader is gone: drop the queue. */
     return done < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : n;
 }
 

@@ -1,5 +1,5 @@
-/* logger.h - lines for standard error, written by a thread of their own: a pipe that is full and a
- * disk that is slow hold up nobody else.
+/* logger.h - lines for standard error, written by a thread of its own, so that a full pipe or a
+ * slow disk does not delay other threads.
  *
  *     if (logger_start(&l, &e) < 0) ...
  *     logger_line(&l, "text, without its line break");

@@ -66,7 +66,7 @@ static const struct server_model *models_about(const struct server *s, const cha
     return &none;
 }
 
-/* OpenAI's four fields, and under our own name what they have none for. */
+/* OpenAI's four fields, and further ones in an object named after this program. */
 static json_t *model_json(struct server *s, const char *id)
 {
     struct jabbertts_model_info m;

@@ -1,4 +1,4 @@
-/* origin.h - which hosts' names and which web pages may ask.
+/* origin.h - checks of Host and Origin: which host names and which web pages are allowed.
  *
  * A browser sends what any page tells it to, also to a server on its own machine.  Two things tell
  * such requests from others: Host, which names another host when a page's name was made to point

@@ -60,7 +60,8 @@ void page_file(struct request *r)
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         if (strcmp(r->route->path, files[i].path) == 0) {
             http_reply_text(r, 200, files[i].type, files[i].text);
-            /* Nothing from elsewhere runs or loads; sound is played from memory. */
+            /* Content-Security-Policy: nothing from other servers runs or loads; sound is played
+             * from memory. */
             http_reply_header(r, "Content-Security-Policy",
                               "default-src 'self'; media-src blob:; img-src data:; "
                               "frame-ancestors 'none'; base-uri 'none'");

@@ -10,7 +10,7 @@
 
 #define NAMED_MAX 8 /* unknown fields that a warning names */
 
-/* A field: of a parameter that the engine knows, or of our own, kept in struct speech_params. */
+/* A field: a parameter of the engine, or one of the server's own, kept in struct speech_params. */
 struct field {
     const char *name;
     const char *parameter; /* its name in the engine's table; NULL: it is the server's own */
@@ -356,7 +356,7 @@ static int params_read_field(const struct field *f, const struct param *p, const
     }
 }
 
-/* The name goes into a header, so only harmless letters of it. */
+/* The name goes into a header, so other characters than printable ASCII become ?. */
 static void note_ignored(char *to, size_t size, const char *name, int n_before)
 {
     size_t n = strlen(to);
@@ -421,7 +421,7 @@ static int read_object(json_t *json, const struct param_limits *limits, struct s
             p.max = limits->max_input_chars;
         if (!v && p.required)
             return api_fail(e, FAULT_MISSING, p.name, "the field '%s' is missing", p.name);
-        /* Clients send null for what they leave to us. */
+        /* Clients send null for fields that they leave to the server. */
         if (!v || (json_is_null(v) && !p.required))
             continue;
         if ((p.type == PARAM_REFUSED || p.type == PARAM_CLIPS) && names_nobody(v))

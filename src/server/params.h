@@ -27,7 +27,7 @@ enum param_type {
     PARAM_TIMES,   /* a list of what gets times */
     PARAM_CLIPS,   /* recordings to imitate */
     PARAM_OPTIONS, /* Kokoro's object of options, of which one is known */
-    PARAM_REFUSED  /* would choose a voice that we do not have: anything but null is an error */
+    PARAM_REFUSED /* would choose a voice that does not exist here: anything but null is an error */
 };
 
 struct param {
@@ -57,7 +57,7 @@ struct speech_params {
     int times;                        /* PARAM_TIMES_*, together */
     int return_timestamps;            /* of Kokoro's captioned_speech */
     size_t n_char;                    /* of the text */
-    char ignored[200];                /* names of the fields that mean nothing here; "": none */
+    char ignored[200];                /* unknown fields, with commas; "": none */
     const char *unread; /* ask.c: a language of the text that the model does not read; NULL: none */
 };
 
@@ -67,7 +67,7 @@ struct param_limits {
 };
 int params_parse(const char *body, size_t n, const struct param_limits *limits,
                  struct speech_params *ret, struct api_error *e);
-void params_done(struct speech_params *p); /* after what speaks them is freed */
+void params_done(struct speech_params *p); /* only after the pump that speaks them is freed */
 
 /* Code points of valid UTF-8. */
 size_t params_count_chars(const char *s);

@@ -7,7 +7,7 @@
 
 #define PUMP_SAMPLES 4096
 #define PUMP_BYTES   (4 << 20) /* encoded at once: far more than so many samples give */
-#define PCM_HZ       24000     /* what OpenAI's clients take pcm to be */
+#define PCM_HZ       24000     /* the rate that OpenAI's clients expect of pcm */
 
 struct pump {
     struct pump_options options;

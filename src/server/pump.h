@@ -28,7 +28,7 @@ enum pump_step {
     PUMP_SHORT, /* a limit ended sentences before the model did; what is written is not all */
 };
 
-/* Where the sound goes, and what else becomes of it. */
+/* The sink, and options of the pump. */
 struct pump_options {
     struct pump_sink sink;
     double volume;    /* factor of amplitude; 0: 1 */

@@ -37,7 +37,8 @@ static void queue_run(struct request *r)
         http_ready(r);
     pthread_mutex_lock(&r->lock);
     bool again = r->again && r->route->kind == ROUTE_STREAM, over = r->over && !again;
-    /* What is over stays running, so that what still calls http_schedule does not queue it. */
+    /* A request that is over stays marked as running, so that a late http_schedule does not queue
+     * it. */
     r->task = again ? TASK_QUEUED : over ? TASK_RUNNING : TASK_IDLE;
     pthread_mutex_unlock(&r->lock);
     if (again)

@@ -6,7 +6,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-/* Takes over data; false, and all is freed, without memory for the text. */
+/* Takes over data.  False without memory for the text; then everything is freed. */
 static bool recordings_keep(struct recordings *c, void *data, size_t n, const char *text)
 {
     char *copy = mem_strndup(text ? text : "", text ? strlen(text) : 0);

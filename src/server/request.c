@@ -41,7 +41,7 @@ void http_reply_error(struct request *r, const struct api_error *e)
         http_reply_header(r, "retry-after-ms", "%.0f", e->retry_after_s * 1000);
         http_reply_header(r, "x-should-retry", "true");
     } else if (r->reply.status >= 500) {
-        /* What failed for a reason of its own will fail again. */
+        /* A server error that is not temporary will happen again. */
         http_reply_header(r, "x-should-retry", "false");
     }
 }

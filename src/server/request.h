@@ -70,7 +70,7 @@ struct request {
     struct timespec started;
     struct spool body;
     int body_rc;         /* < 0: why it is not kept */
-    size_t body_dropped; /* bytes that came all the same */
+    size_t body_dropped; /* bytes of a refused body that came nevertheless */
     bool running;        /* the handler has been started */
     struct reply reply;
     struct api_error error; /* of the reply, for logs and metrics */
@@ -88,7 +88,7 @@ struct request {
     bool over;          /* (lock) HTTP has finished with it: free it */
     struct buf out;     /* (lock) of a streaming reply, not yet sent; sent up to out_head */
     size_t out_head;
-    bool out_end, out_broken; /* (lock) no more will come; not all of it */
+    bool out_end, out_broken; /* (lock) the body is complete; it was cut short */
     bool out_full;            /* (lock) the writer waits for room */
     enum task_state task;     /* (lock) */
     bool again;               /* (lock) something happened while the task ran */
@@ -112,7 +112,7 @@ void http_ready(struct request *r);
 int http_write(struct request *r, const void *data, size_t n); /* 0, ERR_LIMIT or ERR_MEMORY */
 void http_write_end(struct request *r, bool broken);
 bool http_has_room(struct request *r); /* false: run again when there is */
-bool http_gone(struct request *r);     /* give up: the client has left */
+bool http_gone(struct request *r);     /* the client has left: the handler should end */
 /* Run the handler once more if the answer has not begun so many seconds after the request came. */
 void http_answer_by(struct request *r, double seconds);
 

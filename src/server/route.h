@@ -1,4 +1,4 @@
-/* route.h - the one table of what the server answers to.
+/* route.h - the one table of paths and their handlers.
  *
  * A handler is a row of the table (route.c) and a function that reads the request and sets its
  * reply; it never sees the HTTP library.  Three kinds:

@@ -115,7 +115,7 @@ static bool line_has_room(void *cookie)
     return true;
 }
 
-/* The engine's lock is held, and it never calls this with ours. */
+/* Called with the engine's lock held.  The engine is never called with the runner's lock held. */
 static void line_wake(void *cookie)
 {
     struct line *l = cookie;
@@ -138,7 +138,7 @@ static void line_done(struct line *l)
     pthread_mutex_unlock(&r->lock);
 }
 
-/* Nobody is to blame, and it may go better soon. */
+/* A temporary failure, which is not the line's fault. */
 static bool fault_passes(enum fault f)
 {
     return f == FAULT_BUSY || f == FAULT_MEMORY || f == FAULT_STOPPING || f == FAULT_STORAGE ||
@@ -213,7 +213,7 @@ static void line_spoken(struct line *l)
     metrics_add(&l->runner->s->metrics, METRIC_CHARACTERS, "", (double)l->params.n_char);
 }
 
-/* Store what became of a line: then its place is free. */
+/* Stores a line's result, which frees its place. */
 static void line_store(struct line *l)
 {
     struct runner *r = l->runner;
@@ -298,7 +298,7 @@ static void line_begin(struct line *l, const struct open_batch *b, struct jobs_i
     l->item = *item;
     spool_init(&l->sound, &l->runner->s->spool, HTTP_WHOLE_BYTES);
     if (line_submit(l, &e) == 0) {
-        line_pump(l); /* silence needs no engine, and so is never woken */
+        line_pump(l); /* silence does not involve the engine, which therefore never wakes it */
         return;
     }
     line_failed(l, &e);

@@ -1,8 +1,8 @@
-/* sandbox.h - what a server that was taken over cannot do: run programs, read or write files beyond
- * the places that are named, call other machines, look into other processes.
+/* sandbox.h - limits what an attacker who controls the server could do: no programs run, no files
+ * outside of the named places, no connections to other machines, no access to other processes.
  *
  * Files and outgoing TCP by Landlock, system calls by seccomp (libseccomp); a kernel that lacks one
- * of them gives what the other gives.  What is open already stays usable.
+ * of them still applies the other.  What is open already stays usable.
  *
  * Threads: sandbox_files confines the calling thread and those that it starts later, so it is
  * called before there are others; sandbox_calls confines all. */

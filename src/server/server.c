@@ -17,7 +17,7 @@
 #include "store/jobs.h"
 #include "store/takes.h"
 
-/* With its default the kernel would keep megabytes of sound for a client that does not read. */
+/* With its default, the kernel would buffer megabytes of sound for a client that does not read. */
 #define OTHER_FILES 64
 
 void server_options_init(struct server_options *o)
@@ -194,7 +194,7 @@ static int server_start_(struct server *s, struct err *e)
     if ((rc = name_models(s, e)) < 0 || (rc = server_load(&s->keys, &s->tls, &s->o, e)) < 0 ||
         (rc = server_open_engine(s, e)) < 0)
         return rc;
-    /* Who has no key is told apart from this machine's programs by nothing else. */
+    /* On loopback without keys, the Host header alone tells requests of web pages from others. */
     s->check_host = s->listen.is_loopback && !keys_wanted(&s->keys);
     if ((rc = queue_start(&s->queue, s->o.workers, e)) < 0 || (rc = watch_start(s, e)) < 0 ||
         (s->jobs && (rc = runner_start(s, &s->runner, e)) < 0))
@@ -286,7 +286,7 @@ void server_stop(struct server *s, double drain_s)
         runner_stop(s->runner);
         wait_requests(s, drain_s);
         watch_leave_all(s);
-        /* Nothing may sleep in the HTTP library when it stops. */
+        /* No connection may be suspended in the HTTP library when it stops. */
         wait_requests(s, 60);
         MHD_stop_daemon(s->daemon);
     }

@@ -24,7 +24,7 @@ struct server_model {
 
 struct server_options {
     struct jabbertts_options engine;  /* with several models, they have names */
-    const struct server_model *about; /* [n_about] of those about whom there is something to say */
+    const struct server_model *about; /* [n_about], for models that have such facts */
     int n_about;
     const char *host;       /* to listen on: listen.h */
     const char *systemd[2]; /* of the environment: LISTEN_PID, LISTEN_FDS; NULL */
@@ -49,7 +49,7 @@ struct server_options {
     bool strict;              /* unknown fields are errors */
     bool fallback;            /* what the model does not read is spoken by espeak-ng */
     bool refuse_silence; /* a text without a letter or digit is an error, not a short silence */
-    const char *cors_origins; /* whose pages may call, beside our own: origin.h */
+    const char *cors_origins; /* of web pages that may call, beside our own: origin.h */
     const char *hosts;        /* names the server is known by, with commas; "": on loopback without
                                  keys those of loopback, elsewhere any */
     const char *base_path;    /* "/tts": also answer below this path; "" */

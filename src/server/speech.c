@@ -41,7 +41,7 @@ struct speech {
     int n_told;               /* words of them that the client knows, */
     int n_sentence_told;      /* and words of whole sentences */
     struct spool whole;       /* with stream false: the sound so far */
-    int spool_rc;             /* < 0: why there is no room for it */
+    int spool_rc;             /* < 0: the error that kept it from being stored */
     struct kept_sound
         *download;             /* the same, to be fetched later; NULL: not asked for, or no room */
     char take[TAKES_NAME + 1]; /* its name; "": it is not kept */
@@ -50,11 +50,11 @@ struct speech {
     bool started; /* the reply is on its way */
     bool done;
 
-    /* Of a request that has ended, for the log. */
+    /* Fields of the log line of a request that has ended. */
     char voice[64];
     char *text; /* with the option log_text */
     bool cancelled;
-    double audio_s, queue_s, first_audio_s; /* the last two < 0: it did not come so far */
+    double audio_s, queue_s, first_audio_s; /* the last two are < 0 if it did not get that far */
     double made_s;                          /* from the start to the end */
 };
 
@@ -94,7 +94,7 @@ static void speech_count(const struct request_state *state, struct metrics *m, b
     }
 }
 
-/* What the engine made of it. */
+/* What the engine reports about it. */
 static void speech_end(struct speech *sp)
 {
     struct jabbertts_progress p;
@@ -209,7 +209,7 @@ static void set_headers(struct request *r, const struct speech *sp)
                           p->unread);
 }
 
-/* What is sent is kept, too. */
+/* Sent bytes are also kept. */
 static int speech_put(struct request *r, const void *data, size_t n)
 {
     takes_write(((struct speech *)r->state)->keeping, data, n);
@@ -444,7 +444,7 @@ static int speech_begin(struct request *r, struct api_error *e)
     return 0;
 }
 
-/* A client must never take a broken sound for a whole one. */
+/* A client must be able to tell that the sound is incomplete. */
 static void speech_fail(struct request *r, struct speech *sp, const struct api_error *e)
 {
     speech_end(sp);
@@ -472,7 +472,7 @@ static void end_events(struct request *r, struct speech *sp)
     speech_put(r, "data: [DONE]\n\n", 14);
 }
 
-/* It is whole, and with its length in it. */
+/* The sound is complete, and its header has the length. */
 static bool speech_keep(struct speech *sp)
 {
     unsigned char head[JABBERTTS_HEAD_MAX];
@@ -553,7 +553,7 @@ static void speech_finish(struct request *r, struct speech *sp)
     http_write_end(r, false);
 }
 
-/* The whole sound finds no room. */
+/* There is no room for the whole sound. */
 static void fail_room(int rc, struct api_error *e)
 {
     if (rc == ERR_BUSY) {

@@ -109,7 +109,8 @@ static int item_parse(struct speech_item *it, const json_t *around, json_t *own)
     return rc < 0 ? rc : ask_check_model(s, it->params.model, &it->error);
 }
 
-/* One that finds no place waits while another of the same request speaks: its end wakes them. */
+/* An item that finds the queue full waits while another item of the same request speaks; the end of
+ * that one wakes it. */
 static void item_submit(struct speech_item *it, bool another)
 {
     struct request *r = it->request;

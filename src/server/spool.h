@@ -29,7 +29,7 @@ size_t spool_budget_used(struct spool_budget *b);
 
 struct spool {
     struct spool_budget *budget;
-    struct buf memory; /* all of it, as long as there is no file */
+    struct buf memory; /* the content, as long as there is no file */
     size_t len, max;
     size_t reserved; /* of the budget */
     int fd;          /* -1: no file */

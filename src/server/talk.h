@@ -34,7 +34,7 @@ int talk_rate(const struct talk *t); /* Hz of its sound */
 int talk_add(struct talk *t, const char *text, size_t n);
 int talk_flush(struct talk *t);
 int talk_end(struct talk *t);
-/* Barge-in: what was not read is not spoken any more; talk_read fails with ERR_CANCELLED. */
+/* Barge-in: drops everything that was not read yet; talk_read fails with ERR_CANCELLED. */
 void talk_cancel(struct talk *t);
 /* Waits for sound: samples, 0 at the end, or a negative status. */
 int talk_read(struct talk *t, float *pcm, int n_max, struct jabbertts_error *e);

@@ -12,7 +12,7 @@ static gnutls_datum_t tls_datum(const struct buf *b)
     return (gnutls_datum_t){(unsigned char *)b->data, (unsigned)b->len};
 }
 
-/* The library only logs what is wrong with a pair of files, so try them first. */
+/* The HTTP library only logs a bad pair of files, so they are tried first. */
 static int tls_check_pair(const char *cert_path, const char *key_path, const struct buf *cert,
                           const struct buf *key, struct err *e)
 {

@@ -17,7 +17,8 @@
 
 #define TICK_MS 250
 
-/* (server's lock) The HTTP library sees it and closes; till then it does not count. */
+/* (server's lock) Shuts the socket down and counts the connection no more; the HTTP library then
+ * closes it. */
 static void watch_close(struct server *s, struct conn *c)
 {
     if (!c->closed) {

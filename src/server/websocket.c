@@ -24,8 +24,8 @@
 
 #define MAX_SOCKETS   64
 #define MESSAGE_BYTES (64 << 10)
-#define SEND_MS       30000  /* a client that takes nothing for so long has left, */
-#define RECEIVE_MS    600000 /* as has one that says nothing */
+#define SEND_MS       30000  /* a client that accepts no bytes for this long counts as gone, */
+#define RECEIVE_MS    600000 /* as does one that sends nothing */
 #define READ_SAMPLES  2048
 #define GUID          "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -145,7 +145,8 @@ static ssize_t socket_send(wslay_event_context_ptr frames, const uint8_t *data, 
     return sent;
 }
 
-/* Only kept: what is done about it may wait for the speaker, who needs the lock. */
+/* Only noted here, since acting on it may mean waiting for the speaking thread, which needs the
+ * lock. */
 static void socket_message(wslay_event_context_ptr frames,
                            const struct wslay_event_on_msg_recv_arg *arg, void *cookie)
 {

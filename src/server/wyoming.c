@@ -23,8 +23,8 @@
 #define DATA_BYTES      (1 << 20)
 #define MAX_CONNECTIONS 16
 #define CHUNK_SAMPLES   1024
-#define SEND_S          30  /* a client that takes nothing for so long has left, */
-#define RECEIVE_S       600 /* as has one that says nothing */
+#define SEND_S          30  /* a client that accepts no bytes for this long counts as gone, */
+#define RECEIVE_S       600 /* as does one that sends nothing */
 
 struct wyoming {
     struct server *server;
@@ -192,7 +192,7 @@ static bool client_event(struct client *c, struct wyoming_head *h)
     }
     if (wyoming_parse(c->in, (size_t)(end - c->in), h, &e) < 0) {
         client_error(c, "bad-event", e.msg);
-        return false; /* who knows where the next one begins */
+        return false; /* where the next event begins is not known */
     }
     client_skip(c, (size_t)(end - c->in) + 1);
     buf_init(&data, DATA_BYTES);
@@ -301,7 +301,7 @@ static void *speaker_main(void *arg)
                          json_pack("{s:I}", "timestamp",
                                    (json_int_t)(n_sample * 1000 / (size_t)talk_rate(c->talk))),
                          NULL, 0);
-    if (rc < 0) /* it has left: the reader finds out */
+    if (rc < 0) /* the client has left, which the reader will notice */
         shutdown(c->fd, SHUT_RDWR);
     return NULL;
 }

@@ -19,7 +19,7 @@ struct db_kind {
     int (*take)(void *pool, void **ret, struct err *e);
     void (*give)(void *pool, void *link);
     int (*script)(void *link, const char *sql, struct err *e);
-    /* rows NULL: the number of rows changed is returned. */
+    /* With rows NULL the number of changed rows is returned. */
     int (*query)(void *link, const char *sql, const struct db_value *v, int n_value, void **rows,
                  struct err *e);
     int (*next)(void *rows, struct err *e);

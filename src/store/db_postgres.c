@@ -35,7 +35,8 @@ struct pg_rows {
 
 static bool pg_is_passing(const char *state)
 {
-    /* Connections, resources, transactions that met, an operator, a lock: later may go better. */
+    /* SQLSTATE classes of temporary failures: connections, resources, conflicting transactions, an
+     * operator's action, locks. */
     static const char *const passing[] = {"08", "53", "40", "57", "55"};
     for (size_t i = 0; state && i < sizeof passing / sizeof *passing; i++)
         if (strncmp(state, passing[i], 2) == 0)
@@ -57,7 +58,7 @@ static int pg_fail(PGconn *c, const PGresult *r, struct err *e)
 
 static int pg_connect(struct pg_pool *p, struct pg_link *l, struct err *e)
 {
-    /* What the URL says comes last, and so is what counts. */
+    /* The URL's settings come last, so they override these. */
     const char *const names[] = {"connect_timeout", "tcp_user_timeout", "application_name",
                                  "options",         "dbname",           NULL};
     const char *const values[] = {

@@ -134,7 +134,8 @@ bool jobs_lead(struct jobs *j)
         close(fd);
         return false;
     }
-    /* Who held claims before has ended: only one process at a time can have the lock. */
+    /* A process that held claims before has ended, since only one process at a time can hold the
+     * lock. */
     int rc = db_run(d, NULL, "UPDATE item SET state = 0, runner = '' WHERE state = 1", "");
     if (rc >= 0)
         rc = db_run(d, NULL, "UPDATE batch SET lease = 0 WHERE lease > 0", "");

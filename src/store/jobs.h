@@ -38,7 +38,8 @@ void jobs_close(struct jobs *j); /* NULL is fine */
 
 /* --- files --- */
 
-enum jobs_view { JOBS_CONTENT, JOBS_OUTPUT, JOBS_ERRORS }; /* what a file is: bytes, or answers */
+/* What a file holds: bytes, or answers of a batch. */
+enum jobs_view { JOBS_CONTENT, JOBS_OUTPUT, JOBS_ERRORS };
 
 struct jobs_file {
     const char *id, *owner, *name, *purpose;
@@ -97,7 +98,7 @@ struct jobs_batch {
     enum jobs_status status;
     const char *errors, *output, *error_file; /* JSON, or ""; ids, or "" */
     int64_t created_at, expires_at;
-    int64_t at[N_JOBS_STATUS]; /* when it came to that; 0: it did not */
+    int64_t at[N_JOBS_STATUS]; /* when that status was reached; 0: not yet */
     int64_t n_total, n_done, n_failed, n_in_token, n_out_token;
 };
 typedef void (*jobs_batch_fn)(void *cookie, const struct jobs_batch *b);
@@ -118,7 +119,8 @@ int jobs_cancel(struct jobs *j, const char *owner, const char *id, struct err *e
 bool jobs_lead(struct jobs *j);
 /* All batches that have not ended, oldest first. */
 int jobs_open_batches(struct jobs *j, jobs_batch_fn fn, void *cookie, struct err *e);
-/* Work on a batch as a whole, which only one may do: 1: it is ours, for a lease's time. */
+/* Claims a batch as a whole, which one process at a time may do.  1: claimed, for the lease's time.
+ */
 int jobs_hold(struct jobs *j, const char *batch, const char *runner, struct err *e);
 /* Begin, or begin again, to fill a batch with items. */
 int jobs_clear_items(struct jobs *j, const char *batch, struct err *e);

@@ -105,7 +105,7 @@ static int dual_ar_open(struct jabbertts *tts, const struct jabbertts_options *o
     if (rc == 0 && tts->kind == &engine_onnx)
         rc = onnx_folder_of(tts->path, o, &d->onnx, e);
     if (tts->kind == &engine_onnx) {
-        d->model.spec.alignment.n_head = 0; /* the graphs do not show where they look */
+        d->model.spec.alignment.n_head = 0; /* the graphs return no attention weights */
         d->options.ort = (struct ort_place){d->onnx.dir, d->onnx_library, d->onnx_provider};
     }
     if (rc == 0)

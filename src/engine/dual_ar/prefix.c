@@ -106,7 +106,7 @@ static void prefix_make_room(struct prefix_cache *c, size_t n_bytes)
     }
 }
 
-/* Takes over what y holds, columns too; false, and y is freed, without memory for them. */
+/* Takes over what y holds.  False without memory for its columns; then y is freed. */
 static bool prefix_insert(struct prefix_cache *c, struct entry *y)
 {
     if (!y->columns) {

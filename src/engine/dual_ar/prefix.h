@@ -1,4 +1,4 @@
-/* prefix.h - what the model remembers of the prompts that come again and again.
+/* prefix.h - a cache of keys and values for beginnings of prompts that come again.
  *
  * A prompt begins with its references, the same columns for every text spoken with a voice.  The
  * keys and values that the slow transformer computes for them depend on nothing behind them, so
@@ -31,8 +31,8 @@ void prefix_cache_free(struct prefix_cache *c);
 
 /* Fill an empty slot with as much of the prompt's prefix as is known; returns how many columns. */
 int prefix_restore(struct prefix_cache *c, const struct prompt *p, struct lm_slot *slot);
-/* Keep the prefix of a prompt that the slot has seen; lasting: on disk as well.  What cannot be
- * kept, or written, is computed again another time. */
+/* Keep the prefix of a prompt that the slot has seen; lasting: on disk as well.  Failing to keep or
+ * write it is no error: it is computed again the next time. */
 void prefix_save(struct prefix_cache *c, const struct prompt *p, const struct lm_slot *slot,
                  bool lasting);
 /* Keep all that the slot has seen, a prompt and the n_frame frames [n_frame, 1 + Q] said behind it,

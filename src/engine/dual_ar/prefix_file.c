@@ -135,7 +135,7 @@ int prefix_file_read(const char *dir, const struct prefix_key *k, struct prefix_
         close(fd);
         return err_set(e, ERR_FORMAT, "%s is no file of the prefix cache", path);
     }
-    futimens(fd, NULL); /* used now: the oldest go first; no matter if it cannot be said */
+    futimens(fd, NULL); /* the least recently used go first; a failure does not matter */
     size_t n = (size_t)st.st_size, got = 0;
     char *data = n <= PREFIX_DIR_BYTES ? mem_pages_new(n) : NULL;
     for (ssize_t more = 1; data && got < n && more > 0; got += more > 0 ? (size_t)more : 0)

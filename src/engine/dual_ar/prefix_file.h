@@ -5,8 +5,8 @@
  * model (a hash of its whole file) and for which version, instruction set and type of keys and
  * values: others would round differently, or read other bytes.  A file is hostile until
  * prefix_file_check has returned 0; then its bytes are what was written, by their hash.
- * MurmurHash3 finds damage and mistakes, not forgery: who may write into the directory may say what
- * voices sound like.
+ * MurmurHash3 detects damage and mistakes, not forgery: whoever can write into the directory can
+ * change what voices sound like.
  *
  *     directory/HASH.kv, HASH over model, program and columns; written beside and renamed
  *

@@ -7,7 +7,7 @@
 #include "engine/voice_store.h"
 
 #define ARENA          ((size_t)16 << 20)
-#define SENTENCE_MAX_S 10 /* where the model does not end it */
+#define SENTENCE_MAX_S 10 /* if the model does not stop by itself */
 
 struct stock {
     struct gguf *file;
@@ -132,8 +132,8 @@ static uint64_t stock_seed(const char *name)
     return h;
 }
 
-/* For a model that cannot imitate: whoever says the sentence with a seed of the name's own, without
- * a reference, has the voice. */
+/* For a model without an encoder: it says a fixed sentence without a reference, with a seed derived
+ * from the name, and those codes are the voice. */
 static int stock_draw(struct jabbertts *tts, const struct voice *v, struct jabbertts_voice **ret,
                       struct err *e)
 {
@@ -171,7 +171,7 @@ static int stock_draw(struct jabbertts *tts, const struct voice *v, struct jabbe
     return rc;
 }
 
-/* From the store, else made and kept there: who has spoken once speaks so for ever. */
+/* From the store, else made and kept there, so that the voice does not change later. */
 static int stock_make(struct jabbertts *tts, const struct voice *v, struct jabbertts_voice **ret,
                       struct err *e)
 {

@@ -19,8 +19,8 @@ void stock_close(struct stock *s); /* NULL is fine */
 /* As a request's voice: none at all, not even the default one. */
 #define STOCK_NOBODY ""
 /* The voice as the model of tts knows it.  It is made when it is first asked for: imitated, or
- * drawn by speaking, which waits for the engine thread.  Then it is kept until stock_close, and in
- * the voice store, if there is one, for ever. */
+ * drawn by speaking, which waits for the engine thread.  Then it is kept until stock_close, and
+ * permanently in the voice store if there is one. */
 int stock_voice(struct jabbertts *tts, const char *name, struct references *ref, struct err *e);
 
 #endif

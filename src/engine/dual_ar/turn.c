@@ -1,4 +1,5 @@
-/* turn.c - a turn of the engine thread: look what there is, ask policy.h, have it done. */
+/* turn.c - a turn of the engine thread: describe the state, ask policy.h, carry out its decisions.
+ */
 #include <string.h>
 
 #include "engine/dual_ar/dual_ar.h"
@@ -114,7 +115,7 @@ static struct policy_slot turn_slot(const struct dual_ar *d, const struct slot *
                                 .n_made = work_of(s)->piece[slot->i_piece].n_frame};
 }
 
-/* Look at a stream again, which is among those looked at. */
+/* Updates the view of one stream. */
 static void turn_look_again(struct dual_ar *d, struct front *f, int n_view,
                             struct jabbertts_stream *s)
 {
