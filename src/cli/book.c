@@ -448,9 +448,9 @@ static int book_read_epub(const char *path, struct book *b)
     if (package && xmlDocGetRootElement(package))
         epub_read_package(u, opf, xmlDocGetRootElement(package), b);
     else
-        code =
-            cli_fail("%s is no EPUB: %s", path,
-                     u->zip ? "its package document is missing or damaged" : "it is no ZIP file");
+        code = cli_fail("%s is not an EPUB: %s", path,
+                        u->zip ? "its package document is missing or damaged"
+                               : "it is not a ZIP file");
     xmlFreeDoc(package);
     xmlFreeDoc(container);
     free(opf);

@@ -132,7 +132,7 @@ static int installed_verify(struct options *o)
     if (jabbertts_hub_verify(hub, o->argument[0], cli_progress_or_stop, NULL, &e) < 0)
         code = cli_model_error("models", hub, o->argument[0], &e);
     else
-        cli_note("%s is as it was installed", o->argument[0]);
+        cli_note("%s is unchanged since it was installed", o->argument[0]);
     jabbertts_hub_close(hub);
     return code;
 }

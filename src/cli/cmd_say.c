@@ -392,9 +392,9 @@ static int say_imitate(struct say *s)
     for (int i = 0; i < c.n && !code; i++) {
         struct jabbertts_voice *one;
         if (!c.text[i])
-            cli_note(
-                "what is said in %s is not known (--voice-text): that costs likeness and words",
-                c.path[i]);
+            cli_note("%s has no transcript (--voice-text): with one the voice is more alike, and "
+                     "fewer words are wrong",
+                     c.path[i]);
         if (jabbertts_voice_from_file(s->tts, c.path[i], c.text[i], &one, &e) < 0) {
             code = cli_error("say", &e);
         } else if (!s->reference) {

@@ -137,7 +137,7 @@ int confine_user(const char *name, const struct options *o)
 {
     struct passwd *p = getpwnam(name);
     if (!p)
-        return cli_usage("serve", "--user is %s, which is no user of this system", name);
+        return cli_usage("serve", "--user is %s, which is not a user of this system", name);
     if (getuid() != 0)
         return cli_usage("serve", "--user is %s, but only root can become another user", name);
     if (setgroups(0, NULL) < 0 || setgid(p->pw_gid) < 0 || setuid(p->pw_uid) < 0)

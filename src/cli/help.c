@@ -210,11 +210,12 @@ int help_man(struct options *o)
           f);
     for (const struct command *c = cli_commands; c->name; c++)
         man_command(c, f);
-    fputs(".SH OPTIONS\n"
-          "A flag overrides a variable of the environment, that the configuration file, that the\n"
-          "default. What has no variable stands in no file either. \\-\\-no\\-NAME is a switch's\n"
-          "contrary.\n",
-          f);
+    fputs(
+        ".SH OPTIONS\n"
+        "A flag overrides a variable of the environment, which overrides the configuration file,\n"
+        "which overrides the default. An option without a variable cannot be set in the file.\n"
+        "\\-\\-no\\-NAME turns a switch off.\n",
+        f);
     for (int i = 0; i < n_option_row; i++) {
         section = option_rows[i].section;
         if (section)

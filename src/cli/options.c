@@ -346,7 +346,7 @@ static int options_read_line(struct options *o, const char *path, int line, char
     if (wrong)
         return cli_usage(o->command->name, "%sthe value of %s %s", where, name, wrong);
     if (o->line[i] && o->origin[i] == ORIGIN_FILE)
-        return cli_usage(o->command->name, "%s%s stands in line %d already", where, name,
+        return cli_usage(o->command->name, "%s%s is already set in line %d", where, name,
                          o->line[i]);
     return options_set(o, i, &from, value);
 }

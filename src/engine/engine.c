@@ -248,7 +248,7 @@ static int engine_set_alias(struct models *all, const char *alias, const char *n
         n += rc > 0;
     }
     if (rc >= 0 && n == 0)
-        rc = err_set(e, ERR_NOT_FOUND, "the alias \"%s\" stands for \"%s\", which is no voice",
+        rc = err_set(e, ERR_NOT_FOUND, "the alias \"%s\" stands for \"%s\", which is not a voice",
                      alias, name);
     return rc < 0 ? rc : 0;
 }

@@ -235,10 +235,11 @@ static int hub_verify(struct jabbertts_hub *h, const struct manifest *m, struct 
     if (rc < 0)
         return rc;
     if ((int64_t)size != m->bytes || strcmp(v.hex, m->sha256) != 0)
-        return err_set(e, ERR_FORMAT,
-                       "%s is not as it was installed (%lld of %lld bytes, SHA-256 %.16s... for "
-                       "%.16s...): remove it, then pull %s again",
-                       path, (long long)size, (long long)m->bytes, v.hex, m->sha256, m->source);
+        return err_set(
+            e, ERR_FORMAT,
+            "%s has changed since it was installed (%lld of %lld bytes, SHA-256 %.16s... for "
+            "%.16s...): remove it, then pull %s again",
+            path, (long long)size, (long long)m->bytes, v.hex, m->sha256, m->source);
     return 0;
 }
 

@@ -454,7 +454,7 @@ static int pull_install(struct pull *p, const char *gguf, struct err *e)
     char *text;
     pull_stage(p, "install", NULL);
     if (jabbertts_inspect(gguf, 0, 0, &text, &why) < 0)
-        return err_set(e, why.code, "what came is no model that can speak: %s", why.message);
+        return err_set(e, why.code, "the download is not a model that can speak: %s", why.message);
     free(text);
     check.size = stat(gguf, &st) == 0 ? (uint64_t)st.st_size : 0;
     int fd = open(gguf, O_RDONLY | O_CLOEXEC);

@@ -164,7 +164,7 @@ int source_parse(const char *text, const char *endpoint, struct source *ret, str
         return 0;
     return err_set(
         e, ERR_ARGUMENT,
-        "\"%.200s\" is no known name (%s), no OWNER/NAME of a repository, and no file or "
+        "\"%.200s\" is not a known name (%s), not the OWNER/NAME of a repository, and no file or "
         "directory here",
         text, known_models[0].name);
 }
@@ -265,7 +265,7 @@ static int choose_role(struct repository *r, const struct role *role, const char
     return role->optional
                ? 0
                : err_set(e, ERR_UNSUPPORTED,
-                         "the repository has no %s: it is no OpenAudio S1 model, and has "
+                         "the repository has no %s: it is not an OpenAudio S1 model, and has "
                          "no GGUF",
                          role->names[0]);
 }
@@ -361,7 +361,7 @@ int repository_read(const char *json, size_t n, const char *gguf, struct reposit
     *ret = (struct repository){0};
     json_t *root = json_loadb(json, n, 0, &why);
     if (!root)
-        return err_set(e, ERR_FORMAT, "the hub's answer is no JSON (%.100s): check HF_ENDPOINT",
+        return err_set(e, ERR_FORMAT, "the hub's answer is not JSON (%.100s): check HF_ENDPOINT",
                        why.text);
     int rc = read_info(root, gguf, ret, e);
     json_decref(root);

@@ -88,7 +88,8 @@ static int import_open(struct import *m, struct err *e)
                    ? err_set(e, ERR_NOT_FOUND,
                              "%s: %s; a checkpoint is a directory with config.json in it", path,
                              strerror(errno))
-                   : err_set(e, ERR_FORMAT, "%s is no JSON: line %d: %s", path, why.line, why.text);
+                   : err_set(e, ERR_FORMAT, "%s is not JSON: line %d: %s", path, why.line,
+                             why.text);
     snprintf(path, sizeof path, "%s/tokenizer.tiktoken", m->o->directory);
     snprintf(special, sizeof special, "%s/special_tokens.json", m->o->directory);
     if ((rc = tokenizer_vocab_read(path, special, &m->vocab, e)) < 0 ||

@@ -160,8 +160,7 @@ static int import_check_values(const struct import_step *s, const struct piece *
 {
     if (!kern_all_finite(p->v, p->n))
         return err_set(e, ERR_FORMAT,
-                       "%s holds values that are no finite numbers: the checkpoint is damaged",
-                       s->source);
+                       "%s holds values that are not finite: the checkpoint is damaged", s->source);
     for (size_t i = 0; s->type == KERN_F16 && i < p->n; i++)
         if (fabsf(p->v[i]) > HALF_MAX)
             return err_set(e, ERR_LIMIT, "%s holds %g, f16 ends at %d: choose f32 or bf16",

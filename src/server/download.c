@@ -132,7 +132,7 @@ void downloads_get(struct request *r)
     pthread_mutex_unlock(&l->lock);
     if (!found)
         api_fail(&e, FAULT_NOT_FOUND, NULL,
-                 "there is no such download: it is not whole yet, or was kept for %d minutes",
+                 "there is no such download: it is not complete yet, or its %d minutes are over",
                  DOWNLOAD_S / 60);
     else if (rc < 0)
         api_fail(&e, FAULT_BUSY, NULL, "there is no room for the answer now; try again later");

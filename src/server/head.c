@@ -65,7 +65,7 @@ static enum MHD_Result head_note(void *cookie, enum MHD_ValueKind kind, const ch
     if (!value)
         value = "";
     if (!is_token(name, n))
-        snprintf(h->what, sizeof h->what, "a header's name is no token");
+        snprintf(h->what, sizeof h->what, "a header's name is not a token");
     else if (head_ends_line(value, n_value))
         snprintf(h->what, sizeof h->what, "the header %.40s has a CR, LF or zero in it", name);
     else if (h->end && !head_joins(h->end, name))

@@ -70,7 +70,7 @@ static int listen_unix(const char *path, struct listen *l, struct err *e)
                        path, strlen(path), sizeof a.sun_path - 1);
     strncpy(a.sun_path, path, sizeof a.sun_path - 1);
     if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
-        return err_set(e, ERR_IO, "cannot listen on %.128s: there is something that is no socket",
+        return err_set(e, ERR_IO, "cannot listen on %.128s: a file that is not a socket is there",
                        path);
     int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool alive = probe >= 0 && connect(probe, (struct sockaddr *)&a, sizeof a) == 0;

@@ -22,9 +22,10 @@ static int tls_check_pair(const char *cert_path, const char *key_path, const str
         return err_set(e, ERR_MEMORY, "out of memory for TLS");
     int rc = gnutls_certificate_set_x509_key_mem(c, &chain, &secret, GNUTLS_X509_FMT_PEM);
     gnutls_certificate_free_credentials(c);
-    return rc >= 0 ? 0
-                   : err_set(e, ERR_FORMAT, "%.128s and %.128s are no certificate and its key: %s",
-                             cert_path, key_path, gnutls_strerror(rc));
+    return rc >= 0
+               ? 0
+               : err_set(e, ERR_FORMAT, "%.128s and %.128s are not a certificate and its key: %s",
+                         cert_path, key_path, gnutls_strerror(rc));
 }
 
 int tls_load(struct tls *t, const char *cert_path, const char *key_path, struct err *e)

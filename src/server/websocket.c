@@ -402,8 +402,9 @@ static int socket_handle(struct socket *k, const struct message *m)
     struct api_error e = {0};
     json_error_t why;
     json_t *o = json_loadb(m->text, m->n, 0, &why);
-    int rc = json_is_object(o) ? (k->is_eleven ? socket_eleven : socket_ours)(k, o, &e)
-                               : api_fail(&e, FAULT_BAD_JSON, NULL, "a message is no JSON object");
+    int rc = json_is_object(o)
+                 ? (k->is_eleven ? socket_eleven : socket_ours)(k, o, &e)
+                 : api_fail(&e, FAULT_BAD_JSON, NULL, "a message is not a JSON object");
     json_decref(o);
     return rc < 0 ? socket_fail(k, &e) : 0;
 }

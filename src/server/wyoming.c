@@ -60,7 +60,7 @@ static int wyoming_size(const json_t *o, const char *name, size_t *ret, struct e
     if (!v || json_is_null(v))
         return 0;
     if (!json_is_integer(v) || json_integer_value(v) < 0)
-        return err_set(e, ERR_FORMAT, "%s is no whole number from 0", name);
+        return err_set(e, ERR_FORMAT, "%s is not a whole number from 0 on", name);
     if (json_integer_value(v) > DATA_BYTES)
         return err_set(e, ERR_LIMIT, "%s is %lld, the limit is %d", name,
                        (long long)json_integer_value(v), DATA_BYTES);
@@ -76,12 +76,12 @@ int wyoming_parse(const char *line, size_t n, struct wyoming_head *ret, struct e
     json_t *data = json_object_get(o, "data");
     int rc = 0;
     if (!o)
-        rc = err_set(e, ERR_FORMAT, "an event is no JSON: %s", why.text);
+        rc = err_set(e, ERR_FORMAT, "an event is not JSON: %s", why.text);
     else if (!type || strlen(type) >= sizeof ret->type)
         rc = err_set(e, ERR_FORMAT, "an event has no type, or one of over %zu bytes",
                      sizeof ret->type - 1);
     else if (data && !json_is_object(data) && !json_is_null(data))
-        rc = err_set(e, ERR_FORMAT, "an event's data is no object");
+        rc = err_set(e, ERR_FORMAT, "an event's data is not an object");
     if (rc == 0 && (rc = wyoming_size(o, "data_length", &ret->n_data, e)) == 0)
         rc = wyoming_size(o, "payload_length", &ret->n_payload, e);
     if (rc == 0) {

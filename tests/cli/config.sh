@@ -74,7 +74,7 @@ for line in 'prt = 1|no option prt; did you mean port?' 'port 1|is not name = va
     done
 done
 printf 'port = 1\nport = 2\n' >"$file"
-refuses "$file:2: port stands in line 1 already" "$bin" serve
+refuses "$file:2: port is already set in line 1" "$bin" serve
 printf 'model = "/none/x.gguf"\nspeed = 2\n' >"$file" # every command reads it
 for command in "say hi" "text hi" "voices" "bench" "calibrate -o $dir/i"; do
     # shellcheck disable=SC2086

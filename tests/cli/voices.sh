@@ -42,7 +42,7 @@ for n in files texts; do
     cmp "$dir/folder.wav" "$dir/$n.wav" || { echo "FAIL: $n: another sound than the folder's"; bad=1; }
 done
 cmp -s "$dir/folder.wav" "$dir/single.wav" && { echo "FAIL: one recording sounds like two"; bad=1; }
-expect 0 "what is said in $dir/clip.mp3 is not known" "$bin" say Hi --voice "$dir/clip.mp3" -o "$dir/x.wav"
+expect 0 "$dir/clip.mp3 has no transcript" "$bin" say Hi --voice "$dir/clip.mp3" -o "$dir/x.wav"
 expect 0 "many voice_" voices add many "$dir/many" --reference "$dir/clip.mp3" --language en
 expect 0 "^recordings  *3, " voices show many
 expect 0 "Who speaks for a while" voices show many

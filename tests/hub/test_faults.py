@@ -205,7 +205,7 @@ def secure(hub):
         check(done.code == 1 and "no redirect from https to http" in done.err, "from https down to http", done)
         hub.add("jabber/files", {n: b"{}" for n in ("config.json", "special_tokens.json")})
         done = home.pull("jabber/files", HF_ENDPOINT=url, SSL_CERT_FILE=cert)
-        check(done.code == 1 and "no OpenAudio S1 model" in done.err, "SSL_CERT_FILE", done)
+        check(done.code == 1 and "not an OpenAudio S1 model" in done.err, "SSL_CERT_FILE", done)
         s.shutdown()
 
 

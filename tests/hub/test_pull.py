@@ -50,7 +50,7 @@ def a_known_name(hub):
             f.seek(len(data) // 2)
             f.write(b"\0\1\2\3")
         done = home.run("models", "verify", "s1-mini")
-        check(done.code == 1 and "not as it was installed" in done.err, "models verify finds a change", done)
+        check(done.code == 1 and "has changed since it was installed" in done.err, "models verify finds a change", done)
         check(home.run("models", "rm", "s1-mini").code == 0 and not os.path.exists(home.path("s1-mini")), "models rm")
         done = home.run("say", "Hello.", "--model", "s1-mini", "-o", wav)
         check(done.code == 1 and "jabbertts pull s1-mini" in done.err, "say without it tells what to do", done)
@@ -81,10 +81,10 @@ def names(hub):
         for source, words in (("owner/none", "no public repository owner/none"),
                               ("jabber/tiny@v9", 'no revision "v9"'),
                               ("jabber/tiny/none.gguf", "no file none.gguf"),
-                              ("nonsense", "no known name"), ("../x/y", "no known name"),
-                              ("owner/na me", "no known name"), ("hf://../../etc", "no known name"),
+                              ("nonsense", "not a known name"), ("../x/y", "not a known name"),
+                              ("owner/na me", "not a known name"), ("hf://../../etc", "not a known name"),
                               (f"{hub.url}/x/y/z.bin", "no address of a .gguf"),
-                              ("jabber/empty", "no OpenAudio S1 model"), ("jabber/two", "2 GGUF files")):
+                              ("jabber/empty", "not an OpenAudio S1 model"), ("jabber/two", "2 GGUF files")):
             done = home.pull(source)
             check(done.code == 1 and words in done.err, f"pull {source}", done)
         for source, name in (("jabber/tiny", "tiny"), ("hf://jabber/tiny@v1.0/x", "tiny"),
@@ -102,7 +102,7 @@ def names(hub):
         done = home.pull(NANO, "--type", "f16", "--name", "half")
         check(done.code == 0, "a directory, f16", done)
         done = home.pull(os.path.join(ROOT, "README.md"))
-        check(done.code == 1 and "no model that can speak" in done.err, "a file that is no model", done)
+        check(done.code == 1 and "not a model that can speak" in done.err, "a file that is no model", done)
         check(sorted(n for n in os.listdir(home.models) if n[0] != ".") == ["half", "small"],
               "what failed left nothing", os.listdir(home.models))
 

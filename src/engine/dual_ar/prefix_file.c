@@ -133,7 +133,7 @@ int prefix_file_read(const char *dir, const struct prefix_key *k, struct prefix_
                        strerror(errno));
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0) {
         close(fd);
-        return err_set(e, ERR_FORMAT, "%s is no file of the prefix cache", path);
+        return err_set(e, ERR_FORMAT, "%s is not a file of the prefix cache", path);
     }
     futimens(fd, NULL); /* the least recently used go first; a failure does not matter */
     size_t n = (size_t)st.st_size, got = 0;
