@@ -7,6 +7,7 @@
 #   make test-fullsize   the published checkpoint's names, nestings and sizes (minutes, 10 GB)
 #   make test-kills      a batch whose server is killed at 50 moments
 #   make test-python     the wheel of python/, installed and tested (fetches numpy, pytest)
+#   make test-sockets    50 WebSockets with barge-in for SOCKET_SECONDS (120), and what is left of them
 #   make test-replicas   replicas on PostgreSQL behind HAProxy, killed for five minutes
 #   make test-clients    OpenAI's clients and a browser against a live server (installs them)
 #   make test-onnx       engine onnx: against our kernels, and the server's HTTP tests on it (fetches ONNX Runtime)
@@ -127,7 +128,7 @@ CLI_OBJ := $(CLI:%.c=$(BUILD)/%.o)
 UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 
-.PHONY: all test test-mutations test-fullsize test-kills test-replicas test-python test-clients test-onnx check-isa lint fuzz fuzz-hour fuzz-keep bench coverage release-check dist site install uninstall clean
+.PHONY: all test test-mutations test-fullsize test-kills test-sockets test-replicas test-python test-clients test-onnx check-isa lint fuzz fuzz-hour fuzz-keep bench coverage release-check dist site install uninstall clean
 all: $(BUILD)/jabbertts $(BUILD)/libjabbertts.a $(BUILD)/libjabbertts.so $(BUILD)/jabbertts.pc
 
 -include $(OBJ:.o=.d) $(SERVER_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
@@ -238,6 +239,8 @@ test-onnx:
 # minutes (tests/replicas/run.py alone is shorter).
 test-kills: $(BUILD)/jabbertts
 	BUILD=$(BUILD) BATCH_KILLS=50 BATCH_KILL_LINES=200 python3 tests/http/test_batches.py killed
+test-sockets: $(BUILD)/jabbertts
+	BUILD=$(BUILD) python3 tests/sockets.py --seconds $${SOCKET_SECONDS:-120}
 test-replicas: $(BUILD)/jabbertts
 	BUILD=$(BUILD) REPLICAS_SECONDS=$${REPLICAS_SECONDS:-300} REPLICAS_AWAY=$${REPLICAS_AWAY:-20} \
 	    REPLICAS_USERS=$${REPLICAS_USERS:-20} REPLICAS_LINES=$${REPLICAS_LINES:-400} python3 tests/replicas/run.py

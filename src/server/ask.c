@@ -111,9 +111,15 @@ int ask_prepare(struct server *s, struct speech_params *p, const char *owner, st
     p->request.fallback = s->o.fallback;
     if (!s->o.fallback)
         jabbertts_unread(s->tts, &p->request, &p->unread);
-    if (p->request.voice && (other = kokoro_voice(p->request.voice)) &&
-        !ask_voice_known(s, &p->request))
+    if (!p->request.voice || ask_voice_known(s, &p->request))
+        return 0;
+    if ((other = kokoro_voice(p->request.voice)))
         p->request.voice = other;
+    else if (strchr(p->request.voice, '+') && !ask_is_espeak(s, p->model))
+        return api_fail(e, FAULT_UNSUPPORTED, "voice",
+                        "'%.64s' is a mixture of voices, and those tried sounded like one of them "
+                        "(docs/QUALITY.md); name one voice",
+                        p->request.voice);
     return 0;
 }
 

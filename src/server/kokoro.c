@@ -20,7 +20,9 @@ static const char *const voices[][2] = {
 
 const char *kokoro_voice(const char *name)
 {
-    size_t n = strcspn(name, "(+");
+    size_t n = strcspn(name, "("); /* a weight */
+    if (strchr(name, '+'))
+        return NULL; /* a mixture */
     for (size_t i = 0; i < sizeof voices / sizeof *voices; i++)
         if (strlen(voices[i][0]) == n && strncmp(voices[i][0], name, n) == 0)
             return voices[i][1];

@@ -5,7 +5,7 @@
 #define SERVER_KOKORO_H
 
 /* The OpenAI name that stands for Kokoro's: af_bella is coral.  A mixture, af_bella(2)+af_sky, is
- * its first voice.  NULL: it is none of theirs. */
+ * none: ask.c refuses it.  NULL: it is none of theirs. */
 const char *kokoro_voice(const char *name);
 
 #endif

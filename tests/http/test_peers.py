@@ -37,7 +37,7 @@ SAME = [
     ({"language": "Chinese", "input": "\u4f60\u597d"}, {"language": "cmn", "input": "\u4f60\u597d"}),
     ({"language": "pt-BR"}, {"language": "pt-br"}),
     ({"voice": "af_bella"}, {"voice": "coral"}), ({"voice": "am_onyx"}, {"voice": "onyx"}),
-    ({"voice": "bm_fable"}, {"voice": "fable"}), ({"voice": "af_bella(2)+af_sky(1)"}, {"voice": "coral"}),
+    ({"voice": "bm_fable"}, {"voice": "fable"}), ({"voice": "af_bella(2)"}, {"voice": "coral"}),
     ({"volume_multiplier": 1}, {}), ({"normalization_options": {"normalize": True, "unit": False}}, {}),
     ({"normalization_options": {"normalize": False}, "input": "It is 12."}, {"normalize": False, "input": "It is 12."}),
     ({"reference_id": None, "ref_audio": None, "references": None}, {}),
@@ -49,7 +49,7 @@ REFUSED = [
     ("speaker_wav", "me.wav"), ("audio_prompt_path", "me.wav"), ("reference_audio", "UklGRg=="), ("speaker", "bella"),
     ("speaker_embedding", [0.1, 0.2]), ("ref_audio_path", "me.wav"), ("clone_reference", "me"),
     ("language", "Klingonese"), ("language", "qq"), ("lang_code", "q"), ("voice", "af_nobody"),
-    ("voice", "xx_bella"), ("volume_multiplier", 0), ("volume_multiplier", 11),
+    ("voice", "xx_bella"), ("voice", "alloy(2)+nova(1)"), ("voice", "af_bella+af_sky"), ("volume_multiplier", 0), ("volume_multiplier", 11),
     ("normalization_options", True),
 ]
 SILENT = ["---", "...", "\U0001f600", "\n", " ", "*", "\u2026", "?!", "\u3002", "***\n\n---",
