@@ -7,8 +7,13 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-#define WINDOW   16 /* frames the repetition penalty looks back */
-#define AR_ARENA ((size_t)256 << 10)
+#define WINDOW 16 /* frames the repetition penalty looks back */
+/* Frames behind the prompt that a full context keeps: a quarter of what is there, so that each frame
+ * is fed at most 1.33 times; no more than a breath's, since they are fed between two frames that
+ * somebody listens to. */
+#define KEPT(room) ((room) / 4 < 128 ? (room) / 4 : 128)
+#define ROOM_LEAST 64 /* behind the prompt, for that to make sense */
+#define AR_ARENA   ((size_t)256 << 10)
 
 struct ar {
     struct mem_arena *arena; /* of this struct, too */
@@ -16,9 +21,10 @@ struct ar {
     enum ar_state state;
     struct ar_params params;
     int n_codebook;
-    struct prompt prompt; /* own copy */
-    int32_t *history;     /* [n_frame, 1 + Q] */
-    int n_frame, cap;
+    struct prompt prompt;           /* own copy */
+    int32_t *history;               /* [n_frame, 1 + Q] */
+    int n_frame, cap;               /* cap: positions */
+    int most;                       /* frames that history has room for */
     float *hidden, *logits, *probs; /* [dim], [widest head] */
     uint64_t *scratch;
 };
@@ -43,7 +49,8 @@ int ar_new(const struct lm *m, int n_context, struct ar **ret, struct err *e)
     prompt_init(&a->prompt, s->n_codebook);
     a->prompt.cap = a->cap;
     a->prompt.columns = mem_arena_array(arena, (size_t)a->cap * width, sizeof *a->prompt.columns);
-    a->history = mem_arena_array(arena, (size_t)a->cap * width, sizeof *a->history);
+    a->most = s->slow.n_position;
+    a->history = mem_arena_array(arena, (size_t)a->most * width, sizeof *a->history);
     a->hidden = mem_arena_array(arena, (size_t)s->slow.dim, sizeof *a->hidden);
     a->logits = mem_arena_array(arena, n, sizeof *a->logits);
     a->probs = mem_arena_array(arena, n, sizeof *a->probs);
@@ -227,6 +234,21 @@ static void draw_task(void *arg, int i, int i_thread)
         column[1 + d->k] = draw_code(d->m, a, d->k, logits);
 }
 
+/* Columns that a sequence feeds for its next frame.  When the context is full, all but the prompt
+ * and the last frames is forgotten, and these are fed again, at the positions where they stand
+ * now: the prompt is what the others lean on (G. Xiao et al., Efficient Streaming Language Models
+ * with Attention Sinks, 2024), and keys that only moved would be turned wrongly.  0: no room. */
+static int ar_next(struct ar *a)
+{
+    int n_prompt = a->prompt.n_column, room = a->cap - n_prompt;
+    if (lm_slot_length(a->slot) < a->cap)
+        return 1;
+    if (room < ROOM_LEAST)
+        return 0;
+    lm_slot_cut(a->slot, n_prompt);
+    return KEPT(room);
+}
+
 /* Feed what each sequence has next; fills live[] with those that have logits for a frame. */
 static int ar_feed(struct lm *m, struct ar *const *seqs, int n, struct ar **live,
                    struct kern_exec *x)
@@ -239,8 +261,8 @@ static int ar_feed(struct lm *m, struct ar *const *seqs, int n, struct ar **live
         struct lm_feed f = {a->slot, NULL, 1, a->hidden, a->logits};
         if (a->state != AR_READY && a->state != AR_FRAME)
             continue;
-        if (a->state == AR_FRAME && (a->n_frame >= a->params.max_frames ||
-                                     lm_slot_length(a->slot) >= lm_slot_capacity(a->slot))) {
+        if (a->state == AR_FRAME && (a->n_frame >= a->params.max_frames || a->n_frame >= a->most ||
+                                     (f.n_column = ar_next(a)) == 0)) {
             a->state = AR_LIMIT;
             continue;
         }
@@ -249,7 +271,7 @@ static int ar_feed(struct lm *m, struct ar *const *seqs, int n, struct ar **live
             f.columns = a->prompt.columns + (size_t)n_fed * width;
             f.n_column = a->prompt.n_column - n_fed;
         } else {
-            f.columns = a->history + (size_t)(a->n_frame - 1) * width;
+            f.columns = a->history + (size_t)(a->n_frame - f.n_column) * width;
         }
         feeds[n_feed++] = f;
         live[n_live++] = a;

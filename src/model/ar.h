@@ -2,7 +2,8 @@
  *
  * A prompt is built from references and text; an ar is one sequence being generated.  ar_step
  * makes one frame for each of n sequences in one pass over the weights; what a sequence gets does
- * not depend on its neighbours.
+ * not depend on its neighbours.  A context that is full goes on with the prompt and the last
+ * frames: n_context is a window then, not an end.
  *
  *     prompt_init(&p, n_codebook); prompt_text(&p, ...); ...
  *     ar_new(lm, 2048, &a, &e); ar_start(a, &p, &params, &e);
@@ -68,7 +69,8 @@ enum ar_state {
     AR_READY,   /* started; the prompt goes in with the next step */
     AR_FRAME,   /* the last step made a frame: ar_codes */
     AR_STOPPED, /* the model ended it: the last step made no frame */
-    AR_LIMIT,   /* max_frames or the context ran out before the model ended: text not finished */
+    AR_LIMIT,   /* max_frames, or a context with little room behind the prompt, ran out before the
+                 * model ended: text not finished */
     AR_BROKEN   /* logits or an embedding are NaN or infinite: the weights are damaged */
 };
 struct ar_params {

@@ -364,6 +364,13 @@ void lm_slot_reset(struct lm_slot *s)
         mem_pages_drop(s->plain.rows, s->n_bytes);
 }
 
+void lm_slot_cut(struct lm_slot *s, int n_column)
+{
+    assert(n_column <= s->plain.length);
+    s->plain.length = n_column;
+    s->plain.stamp = 0;
+}
+
 int lm_slot_length(const struct lm_slot *s)
 {
     return s->plain.length;

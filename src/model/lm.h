@@ -58,7 +58,9 @@ struct lm_plain *lm_slot_plain(struct lm_slot *s); /* of a model with a driver *
 int lm_slot_new(const struct lm *m, int n_context, struct lm_slot **ret, struct err *e);
 void lm_slot_free(struct lm_slot *s);
 void lm_slot_reset(struct lm_slot *s);
-int lm_slot_length(const struct lm_slot *s); /* columns seen */
+/* Forget all but the first n columns. */
+void lm_slot_cut(struct lm_slot *s, int n_column);
+int lm_slot_length(const struct lm_slot *s); /* columns seen, and not forgotten */
 /* Whether the embeddings of all columns since the reset were finite.  Loading checks every other
  * weight; these tables are too large to be read for that. */
 bool lm_slot_is_finite(const struct lm_slot *s);

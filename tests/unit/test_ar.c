@@ -231,11 +231,70 @@ static void test_batch(void **state)
     assert_true(n_both[0] > 0 || n_both[1] > 0);
 }
 
+/* Frames of a prompt of n columns, the likeliest, in a context of that size. */
+static struct ar *begin_greedy(const struct prompt *p, int n_context)
+{
+    struct ar *a;
+    struct err e = {0};
+    struct ar_params params = {.sampling = {1, 1e-6f, 1}, .max_frames = 300};
+    assert_int_equal(ar_new(model.lm, n_context, &a, &e), 0);
+    assert_int_equal(ar_start(a, p, &params, &e), 0);
+    return a;
+}
+
+/* A context that is full goes on as a fresh one that holds the prompt and the last frames does;
+ * until then nothing is different. */
+static void test_window(void **state)
+{
+    (void)state;
+    enum { ROOM = 68, KEPT = 17 };
+    struct prompt p, again;
+    size_t width = 1 + (size_t)model.spec.lm.n_codebook;
+    build(&p, "Hello there, this is a prompt, and it goes on for ever.");
+    struct ar *small = begin_greedy(&p, p.n_column + ROOM), *large = begin_greedy(&p, 1000);
+    mem_fail_after(0);
+    for (int i = 0; i < ROOM + 1; i++) { /* the last is made of a full context: nothing is lost */
+        ar_step(model.lm, &small, 1, model.exec);
+        ar_step(model.lm, &large, 1, model.exec);
+        assert_int_equal(ar_state(small), AR_FRAME);
+        assert_memory_equal(ar_codes(small), ar_codes(large), (width - 1) * sizeof(int32_t));
+    }
+    mem_fail_after(-1);
+    prompt_init(&again, model.spec.lm.n_codebook);
+    again.n_column = p.n_column + KEPT;
+    again.columns = mem_alloc((size_t)again.n_column * width * sizeof *again.columns);
+    memcpy(again.columns, p.columns, (size_t)p.n_column * width * sizeof *p.columns);
+    memcpy(again.columns + (size_t)p.n_column * width,
+           ar_frames(small) + (size_t)(ROOM + 1 - KEPT) * width, KEPT * width * sizeof(int32_t));
+    struct ar *fresh = begin_greedy(&again, 1000);
+    for (int i = 0; i < 10; i++) {
+        ar_step(model.lm, &small, 1, model.exec);
+        ar_step(model.lm, &fresh, 1, model.exec);
+        assert_memory_equal(ar_codes(small), ar_codes(fresh), (width - 1) * sizeof(int32_t));
+    }
+    while (ar_state(small) == AR_FRAME)
+        ar_step(model.lm, &small, 1, model.exec);
+    assert_int_equal(ar_state(small), AR_LIMIT);
+    assert_int_equal(ar_n_frame(small), 300);
+    struct ar *narrow = begin_greedy(&p, p.n_column + 20); /* too little to go on with */
+    do
+        ar_step(model.lm, &narrow, 1, model.exec);
+    while (ar_state(narrow) == AR_FRAME);
+    assert_int_equal(ar_n_frame(narrow), 21);
+    ar_free(small);
+    ar_free(large);
+    ar_free(fresh);
+    ar_free(narrow);
+    prompt_done(&p);
+    prompt_done(&again);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_uniform), cmocka_unit_test(test_probs),  cmocka_unit_test(test_draw),
         cmocka_unit_test(test_top_p),   cmocka_unit_test(test_limits), cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_window),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
