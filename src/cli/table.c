@@ -318,7 +318,8 @@ const struct option_row option_rows[] = {
      .help = "how keys and values are kept (default: by the model's matrices)"},
     {.name = "context", SETTING(SAY | BATCH | BOOK | SERVE | INSPECT | BENCH), .type = INTEGER,
      AT(server.engine.context), IN(0, 65536), .preset = "0", .placeholder = "N",
-     .help = "tokens and frames of a sentence with its voice; 0 is the model's (bench: 1024)"},
+     .help = "tokens and frames of a sentence with its voice; of one that is longer the voice, the "
+             "text and the last frames stay; 0 is the model's (bench: 1024)"},
     {.name = "prefix_mb", SETTING(SAY | BATCH | BOOK | SERVE), .type = INTEGER,
      AT(server.engine.prefix_mb),
      IN(0, 65536), .preset = "256", .placeholder = "N",
