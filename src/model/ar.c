@@ -8,9 +8,9 @@
 #include "base/mem.h"
 
 #define WINDOW 16 /* frames the repetition penalty looks back */
-/* Frames behind the prompt that a full context keeps: a quarter of what is there, so that each frame
- * is fed at most 1.33 times; no more than a breath's, since they are fed between two frames that
- * somebody listens to. */
+/* Frames behind the prompt that a full context keeps: a quarter of what is there, so that each
+ * frame is fed at most 1.33 times; no more than a breath's, since they are fed between two frames
+ * that somebody listens to. */
 #define KEPT(room) ((room) / 4 < 128 ? (room) / 4 : 128)
 #define ROOM_LEAST 64 /* behind the prompt, for that to make sense */
 #define AR_ARENA   ((size_t)256 << 10)
