@@ -364,6 +364,26 @@ test("behind a sub-path", async () => {
   proxy.close();
 });
 
+test("OpenAI's client in a page of another origin: preflights with whatever headers this browser asks for", async () => {
+  const library = process.env.CLIENTS_MODULES + "/openai";
+  const site = http.createServer((q, a) => {
+    if (!q.url.startsWith("/openai/")) return a.writeHead(200, { "Content-Type": "text/html" }).end("<!doctype html><title>Another page</title>");
+    a.writeHead(200, { "Content-Type": "text/javascript" }).end(readFileSync(library + new URL(q.url, "http://x").pathname.slice("/openai".length)));
+  });
+  await new Promise((r) => site.listen(0, "127.0.0.1", r));
+  await page.goto(`http://127.0.0.1:${site.address().port}/`);
+  const head = await page.evaluate(async (baseURL) => {
+    const { default: OpenAI } = await import("/openai/index.mjs");
+    const client = new OpenAI({ baseURL, apiKey: "any", dangerouslyAllowBrowser: true, maxRetries: 0, timeout: 60000 });
+    const speech = await client.audio.speech.create({ model: "tts-1", voice: "alloy", input: "Hello.", response_format: "wav" });
+    const refused = await client.audio.speech.create({ model: "tts-1", voice: "alloy", input: "Hello.", speed: 9 }).catch((e) => e.param);
+    return String.fromCharCode(...new Uint8Array(await speech.arrayBuffer(), 0, 4)) + refused;
+  }, url + "/v1");
+  assert.equal(head, "RIFFspeed");
+  site.closeAllConnections();
+  site.close();
+});
+
 test("the API page: contents, and a route that is tried", async () => {
   await page.goto(url + "/docs");
   await page.waitForSelector("#operations h2");

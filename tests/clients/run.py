@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""tests/clients/run.py - the official OpenAI clients and real browsers against a live server, numbers
-as another program spells them, the Hugging Face hub's own client against the tests' hub, and exported graphs in ONNX
-Runtime.
+"""tests/clients/run.py - OpenAI's clients in five languages, programs that speak through them, and real browsers against a
+live server, numbers as another program spells them, the Hugging Face hub's own client against the tests' hub, and exported
+graphs in ONNX Runtime.
 
-$BROWSERS names the browsers, "chrome firefox" by default.  Installs the clients below $BUILD/clients on first use, which needs the network: without it they are
+$BROWSERS names the browsers, "chrome firefox" by default.  $CLIENTS "core" leaves out what takes minutes to install or
+build: the clients in Go, Rust and Java, LiteLLM, LiveKit and pipecat.  Installs the clients below $BUILD/clients on first use, which needs the network: without it they are
 skipped, which is neither passed nor failed.  Last line: `N passed, N failed`."""
 
 import contextlib
@@ -24,7 +25,22 @@ import puller  # noqa: E402
 
 PYTHON = ["openai==3.54.0", "jsonschema==4.26.0", "openapi-spec-validator==0.9.0",
           "num2words==0.5.14", "wyoming==1.10.2", "elevenlabs==2.78.0", "fish-audio-sdk==1.3.0", "websockets==17.4", "huggingface_hub==2.4.0", "numpy==2.4.6", "onnx==1.23.2", "onnxruntime==1.32.0"]
-NODE = ["openai@6.30.1", "puppeteer-core@24.43.1", "axe-core@4.14.1"]
+AGENTS = ["litellm==1.110.2", "livekit-plugins-openai==1.8.9", "pipecat-ai[openai]==1.14.0"]  # of versions of openai of their own
+GO = "github.com/openai/openai-go/v3@v3.99.0"
+CARGO = """[package]
+name = "client"
+version = "0.1.0"
+edition = "2021"
+[dependencies]
+async-openai = { version = "=0.43.0", features = ["audio", "model"] }
+tokio = { version = "1", features = ["macros", "rt"] }
+"""
+MAVEN = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+<groupId>client</groupId><artifactId>client</artifactId><version>1</version><dependencies><dependency>
+<groupId>com.openai</groupId><artifactId>openai-java</artifactId><version>4.101.0</version>
+</dependency></dependencies></project>
+"""
+NODE = ["ai@7.0.173", "@ai-sdk/openai@4.0.118", "openai@6.30.1", "puppeteer-core@24.43.1", "axe-core@4.14.1"]
 TEST_S = 400  # of one test; a browser needs about 40 s where nothing else runs
 DIR = os.path.abspath(os.path.join(os.environ.get("BUILD", "build"), "clients"))
 CLIP = ("Good morning. It is a fine day to be outside and to talk about the weather, and nobody has "
@@ -36,13 +52,75 @@ def installed(what, stamp):
     return os.path.exists(path) and open(path).read() == " ".join(what)
 
 
+def environment(name, what):
+    """The interpreter of a virtual environment with these packages."""
+    python = os.path.join(DIR, name, "bin", "python")
+    if not installed(what, name + ".stamp"):
+        venv.create(os.path.join(DIR, name), with_pip=True, clear=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *what], check=True)
+        open(os.path.join(DIR, name + ".stamp"), "w").write(" ".join(what))
+    return python
+
+
+def folder(name, **files):
+    """A folder for another language's tools, with copies of our sources."""
+    path = os.path.join(DIR, name)
+    os.makedirs(path, exist_ok=True)
+    for file, text in files.items():
+        with open(os.path.join(path, file), "w") as f:
+            f.write(text)
+    return path
+
+
+def source(name):
+    with open(os.path.join(HERE, name)) as f:
+        return f.read()
+
+
+def go():
+    path = folder("go", **{"main.go": source("openai_go.go")})
+    if not os.path.exists(os.path.join(path, "go.mod")):
+        subprocess.run(["go", "mod", "init", "client"], cwd=path, check=True, stderr=subprocess.DEVNULL)
+    subprocess.run(["go", "get", GO], cwd=path, check=True, stderr=subprocess.DEVNULL)
+    subprocess.run(["go", "build", "-o", "client", "."], cwd=path, check=True)
+    return [os.path.join(path, "client")]
+
+
+def rust():
+    path = folder("rust", **{"Cargo.toml": CARGO})
+    folder(os.path.join("rust", "src"), **{"main.rs": source("openai_rust.rs")})
+    subprocess.run(["cargo", "build", "-q"], cwd=path, check=True)
+    return [os.path.join(path, "target", "debug", "client")]
+
+
+def java():
+    path = folder("java", **{"pom.xml": MAVEN})
+    subprocess.run(["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=jars"], cwd=path, check=True)
+    return ["java", "-cp", os.path.join(path, "jars", "*"), os.path.join(HERE, "OpenaiJava.java")]
+
+
+# what needs a tool chain, its program, and how to make the command
+BUILT = [("openai_go.go", "go", go), ("openai_rust.rs", "cargo", rust), ("OpenaiJava.java", "mvn", java),
+         ("agents_python.py", "python3", lambda: [environment("agents", AGENTS), os.path.join(HERE, "agents_python.py")])]
+
+
+def built():
+    """(name, command) of each that can be built here; the others are skipped, aloud."""
+    if os.environ.get("CLIENTS") == "core":
+        print("  skip  clients in Go, Rust and Java, LiteLLM, LiveKit, pipecat: $CLIENTS is core")
+        return
+    for name, tool, make in BUILT:
+        try:
+            if not shutil.which(tool):
+                raise OSError(tool + " is not installed")
+            yield name, make()
+        except (OSError, subprocess.CalledProcessError) as e:
+            print(f"  skip  clients/{name}: {e}")
+
+
 def install():
     os.makedirs(DIR, exist_ok=True)
-    python = os.path.join(DIR, "venv", "bin", "python")
-    if not installed(PYTHON, "python.stamp"):
-        venv.create(os.path.join(DIR, "venv"), with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *PYTHON], check=True)
-        open(os.path.join(DIR, "python.stamp"), "w").write(" ".join(PYTHON))
+    python = environment("venv", PYTHON)
     if not installed(NODE, "node.stamp"):
         subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", DIR, *NODE], check=True)
         open(os.path.join(DIR, "node.stamp"), "w").write(" ".join(NODE))
@@ -130,17 +208,19 @@ def main():
                      ("hub_python.py", [python], {}), ("onnx_graphs.py", [python], {}), ("wyoming_client.py", [python], {}),
                      ("elevenlabs_python.py", [python], {}), ("fish_python.py", [python], {}),
                      ("websocket_client.py", [python], {}),
-                     ("openai_javascript.mjs", node, {}), ("browser.mjs", node, {"BROWSER": "chrome"})]
+                     ("openai_javascript.mjs", node, {}), ("vercel_ai.mjs", node, {}), ("browser.mjs", node, {"BROWSER": "chrome"})]
             if "firefox" not in os.environ.get("BROWSERS", "chrome firefox"):
                 print("  skip  clients/browser.mjs firefox: not among $BROWSERS")
             elif shutil.which("firefox-esr") and shutil.which("pulseaudio"):
                 tests.append(("browser.mjs", node, {"BROWSER": "firefox"}))
             else:
                 print("  skip  clients/browser.mjs firefox: firefox-esr or pulseaudio is not installed")
+            tests = [(name, [*command, os.path.join(HERE, name)], more) for name, command, more in tests]
+            tests += [(name, command, {}) for name, command in built()]
             failed = 0
             for name, command, more in tests:
                 with loudspeaker(tmp) if more.get("BROWSER") == "firefox" else contextlib.nullcontext({}) as sound:
-                    code, said = bounded([*command, os.path.join(HERE, name)], {**env, **more, **sound})
+                    code, said = bounded(command, {**env, **more, **sound})
                 print(("  pass  " if code == 0 else "  FAIL  ") + " ".join(["clients/" + name, *more.values()]))
                 if code:
                     failed += 1
