@@ -58,6 +58,15 @@ struct jabbertts_machine {
 JABBERTTS_API int jabbertts_measure(int threads, const char *isa, struct jabbertts_machine *ret,
                                     struct jabbertts_error *e);
 
+/* A frame's work, as jabbertts_inspect counts it. */
+struct jabbertts_work {
+    double frames_per_s, lm_products, lm_bytes, codec_products;
+};
+/* Seconds for a second of sound of one sentence alone, of a model that is larger than the caches
+ * (docs/SPEED.md, "What to expect"). */
+JABBERTTS_API double jabbertts_expect(const struct jabbertts_machine *m,
+                                      const struct jabbertts_work *w);
+
 /* Matrices of a model file to blocks of 8 or 4 bits.  The output appears when it is whole; its
  * bytes do not depend on the number of threads. */
 struct jabbertts_quantize_options {

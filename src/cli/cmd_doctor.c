@@ -1,7 +1,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +12,6 @@
 #include "jabbertts_tools.h"
 #include "server/listen.h"
 
-#define LM_SHARE     0.85       /* of the machine's peak, that the language model reaches, */
-#define CODEC_SHARE  1.2        /* and the codec, which does 34 products for 112 */
 #define CACHED_BYTES (64 << 20) /* a smaller model may stay in the processor's caches */
 #define DOCTOR_SLOW  "end what else computes, or take a smaller type: pull it with --type q4"
 #define LITTLE_BYTES ((int64_t)1 << 30) /* of disk or memory: too little for a model like S1-mini */
@@ -82,20 +79,44 @@ static int doctor_speak(struct doctor *d, struct jabbertts *tts, struct jabbertt
     return n;
 }
 
-/* Seconds for a second of sound of a model that is larger than the caches, by what it reads and
- * computes for a frame (docs/SPEED.md, "What to expect"). */
 static double doctor_expected(const struct doctor *d, const json_t *cost)
 {
-    const struct jabbertts_machine *m = &d->machine;
-    const char *const macs[] = {"slow_macs_per_frame", "fast_macs_per_frame"};
-    double lm = 0;
-    for (int i = 0; i < 2; i++)
-        lm += json_number_value(json_object_get(cost, macs[i])) / m->products_per_s;
-    double bytes = json_number_value(json_object_get(cost, "lm_bytes_read_per_frame"));
-    double codec = json_number_value(json_object_get(cost, "codec_macs_per_frame"));
-    lm = fmax(lm, bytes / m->bytes_per_s) / LM_SHARE;
-    return json_number_value(json_object_get(cost, "frames_per_s")) *
-           (lm + codec / m->products_per_s / CODEC_SHARE);
+    struct jabbertts_work w = {json_number_value(json_object_get(cost, "frames_per_s")),
+                               json_number_value(json_object_get(cost, "slow_macs_per_frame")) +
+                                   json_number_value(json_object_get(cost, "fast_macs_per_frame")),
+                               json_number_value(json_object_get(cost, "lm_bytes_read_per_frame")),
+                               json_number_value(json_object_get(cost, "codec_macs_per_frame"))};
+    return jabbertts_expect(&d->machine, &w);
+}
+
+/* A model of S1-mini's shape by the type it is pulled as: what its frames read of weights, and what
+ * it takes with a full context, as `jabbertts inspect` counts them. */
+static void doctor_types(struct doctor *d)
+{
+    static const struct {
+        const char *type;
+        double lm_bytes;
+        int64_t memory;
+    } types[] = {
+        {"q4", 559e6, 1325000000},
+        {"mixed", 849e6, 1452000000},
+        {"q8", 1052e6, 2117000000},
+        {"f16", 1980e6, 3142000000},
+    };
+    char text[400], size[32];
+    size_t n = 0;
+    bool one = false;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        struct jabbertts_work w = {21.533203125, 989856768, types[i].lm_bytes, 3382110208};
+        double rtf = jabbertts_expect(&d->machine, &w);
+        one = one || (rtf < 1 && types[i].memory < d->memory);
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s %.2f s and %s", i ? ", " : "",
+                              types[i].type, rtf, cli_size(types[i].memory, size));
+    }
+    doctor_say(d, one ? DOCTOR_GOOD : DOCTOR_NOTE, "types",
+               "none is faster than it is heard, or fits: end what else computes, or stay with the "
+               "built-in voice",
+               "S1-mini would take, for a second of sound and of memory: %s", text);
 }
 
 static void doctor_machine(struct doctor *d)
@@ -234,6 +255,8 @@ int cmd_doctor(struct options *o)
     if (code)
         return code;
     doctor_machine(&d);
+    if (d.machine.threads > 0)
+        doctor_types(&d);
     doctor_directory(&d, "model_dir", cli_model_dir(o->model_dir, dir, sizeof dir));
     jabbertts_hub_list(hub, doctor_model, &d, &e);
     jabbertts_hub_close(hub);

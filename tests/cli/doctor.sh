@@ -6,6 +6,7 @@
 grep -q "^[a-zA-Z]* *processor .*, [0-9]* cores; now [1-9][0-9]* billion products of bytes and [0-9.]* GB" "$dir/out" ||
     fail "doctor measures nothing: $(cat "$dir/out")"
 grep -q "^[a-z]* *voice .*takes [0-9.]* s for a second of sound" "$dir/out" || fail "no speed of the voice"
+grep -q "^[a-z]* *types .*q4 [0-9.]* s and 1.3 GB, mixed [0-9.]* s and 1.5 GB, q8 .* f16 " "$dir/out" || fail "no types: $(cat "$dir/out")"
 for what in processor memory model_dir voice_dir formats espeak-ng port; do
     grep -q "^[a-z]* *$what " "$dir/out" || fail "doctor says nothing of $what"
 done
@@ -16,6 +17,8 @@ done
 : >"$("$bin" models path small)"
 "$bin" doctor --port 0 >"$dir/out" && fail "doctor of a broken model"
 grep -q "^BAD *model .*jabbertts models rm small" "$dir/out" || fail "a broken model: $(cat "$dir/out")"
+"$bin" doctor --port 0 --host "unix:$dir/s" | grep -q "^ok *port .*unix:$dir/s is free" || fail "a socket as port"
+[ -e "$dir/s" ] && fail "doctor leaves its socket"
 "$bin" models rm small --quiet || fail "models rm"
 
 python3 -c 'import socket, sys, time

@@ -36,6 +36,7 @@ expect 1 "config.json" "$bin" convert "$dir" -o "$dir/x.gguf"
 expect 1 "cannot write" "$bin" convert $checkpoint -o "$dir/none/x.gguf"
 expect 0 "first_audio_known_reference_s" "$bin" bench --threads 1
 expect 0 "\"peak_memory_mb\": [0-9]" "$bin" bench --threads 1 --json
+expect 0 "\"expected_rtf\": [0-9]" "$bin" bench --threads 1 --json
 expect 2 "unexpected argument" "$bin" bench a.gguf b.gguf
 
 # Damage that would be silent nonsense: a weight that is no number, in a checkpoint, and a
