@@ -137,12 +137,3 @@ void latin_score(const char *s, size_t n, struct latin_scores *x)
     for (int i = 0; i < latin_count(); i++)
         x->nats[i] = unit * (float)t.sum[i] + PRIOR_UNIT * (float)latin_name(i)[NAME_BYTES - 1];
 }
-
-int latin_best(const struct latin_scores *x)
-{
-    int best = 0;
-    for (int i = 1; i < latin_count(); i++)
-        if (x->nats[i] > x->nats[best])
-            best = i;
-    return best;
-}

@@ -2,7 +2,7 @@
  *
  *     struct latin_scores x;
  *     latin_score(s, n, &x);                                  evidence of one sentence
- *     latin_name(latin_best(&x))                              "de"; 26 languages are told apart
+ *     latin_name(l)                             "de", for x.nats[l]; 26 are told apart
  *
  * A logistic regression over hashed character n-grams: for each language the sum of the weights of
  * all n-grams of 1 to 4 characters of each word, its ends included, and, threefold, of the word.
@@ -25,6 +25,5 @@ struct latin_scores {
 void latin_score(const char *s, size_t n, struct latin_scores *x);
 int latin_count(void);                /* of languages */
 const char *latin_name(int language); /* as espeak-ng names it */
-int latin_best(const struct latin_scores *x);
 
 #endif

@@ -10,9 +10,9 @@
 #include "text/scan.h"
 
 /* So much more must speak for another language than for the one before; more with fewer words. */
-#define LATIN_SWITCH_NATS       3.0f
-#define LATIN_SWITCH_NATS_WORDS 16.0f
-#define LATIN_FIRST_BYTES       1000
+#define LATIN_CHANGE_NATS 2.5f
+#define LATIN_RARE_NATS   1.0f
+enum { LATIN_NONE = -1, LATIN_OFF = -2 }; /* script_walk.latin */
 
 /* For each script the language that most of its readers read. */
 static const struct {
@@ -96,15 +96,15 @@ const char *script_language(const char *s, size_t n)
     return kana > 0 && dense ? "ja" : refine(s, n, languages[best].language);
 }
 
-/* Is the word before the period at s[at] one that is often abbreviated so: a letter, "Dr"?
- * What follows is taken to be the same sentence: it is in the same language. */
+/* Does a sentence often go on after the period at s[at]: behind one or two letters, "Mrs"? */
 static bool abbreviates(const char *s, size_t at)
 {
     size_t start = at;
-    while (start && at - start < 4 && scan_is_alpha(s[start - 1]))
-        start--;
+    bool vowel = false;
+    for (; start && at - start < 4 && scan_is_alpha(s[start - 1]); start--)
+        vowel |= strchr("aeiouyAEIOUY", s[start - 1]) != NULL;
     size_t n = at - start;
-    return n > 0 && n < 4 && (n == 1 || scan_is_upper(s[start]));
+    return n == 1 || (n > 0 && n < 4 && scan_is_upper(s[start]) && (n == 2 || !vowel));
 }
 
 /* End of the sentence at s[at], as far as marks tell; a period inside a number or name is none. */
@@ -126,16 +126,59 @@ static size_t sentence_end(const char *s, size_t n, size_t at)
 
 /* --- a walk --- */
 
-/* The language of a Latin sentence, given that of those before it. */
-static const char *walk_latin(struct script_walk *w, size_t at, size_t end)
+/* The sentence at s[at] and those behind it are scored, as many as there is room for. */
+static void walk_look_ahead(struct script_walk *w, size_t at)
 {
-    struct latin_scores x;
-    if (!w->single) { /* else the walk began with it */
-        latin_score(w->s + at, end - at, &x);
-        int best = latin_best(&x);
-        float against = LATIN_SWITCH_NATS + LATIN_SWITCH_NATS_WORDS / (float)(x.n_word + 1);
-        if (x.nats[best] > x.nats[w->latin] + against)
-            w->latin = best;
+    for (size_t i = 0; i < w->n_ahead; i++)
+        at = w->ahead[i].end;
+    while (w->n_ahead < SCRIPT_AHEAD && at < w->n) {
+        struct script_sentence *one = &w->ahead[w->n_ahead++];
+        one->end = sentence_end(w->s, w->n, at);
+        latin_score(w->s + at, one->end - at, &one->scores);
+        at = one->end;
+    }
+}
+
+/* What speaks against a language before anything is read: S1-mini's own are likelier. */
+static float walk_prior(int language)
+{
+    static const char common[] = " en de es fr it nl pl pt ";
+    const char *at = strstr(common, latin_name(language));
+    return at && at[-1] == ' ' && at[2] == ' ' ? 0 : -LATIN_RARE_NATS;
+}
+
+/* What another language than before costs: a word alone ("OK.", "Mai." behind "3.") says little. */
+static float walk_change(const struct script_walk *w, size_t i)
+{
+    return LATIN_CHANGE_NATS * (w->ahead[i].scores.n_word > 1 ? 1 : 2);
+}
+
+/* The language of the Latin sentence at s[at]: the first of the likeliest row of languages for it
+ * and those behind it, where a change costs evidence (Viterbi's algorithm with a fixed lag). */
+static const char *walk_latin(struct script_walk *w, size_t at)
+{
+    float path[LATIN_MAX_LANGUAGES]; /* evidence of the best row that ends in a language */
+    int first[LATIN_MAX_LANGUAGES];  /* the language that it begins with */
+    int best = w->latin;
+    walk_look_ahead(w, at);
+    for (int l = 0; l < latin_count(); l++) {
+        path[l] = best == LATIN_NONE ? walk_prior(l) : l == best ? 0 : -walk_change(w, 0);
+        first[l] = l;
+    }
+    for (size_t i = 0; i < w->n_ahead; i++) {
+        float changed = i ? path[best] - walk_change(w, i) : 0;
+        int from = i ? first[best] : 0;
+        best = 0;
+        for (int l = 0; l < latin_count(); l++) {
+            if (i && path[l] < changed) {
+                path[l] = changed;
+                first[l] = from;
+            }
+            path[l] += w->ahead[i].scores.nats[l];
+            if (path[l] > path[best])
+                best = l;
+        }
+        w->latin = first[best];
     }
     const char *name = latin_name(w->latin);
     return strcmp(name, "en") == 0 ? NULL : name;
@@ -143,16 +186,7 @@ static const char *walk_latin(struct script_walk *w, size_t at, size_t end)
 
 void script_walk_init(struct script_walk *w, const char *s, size_t n, bool latin)
 {
-    *w = (struct script_walk){.s = s, .n = n, .latin = -1};
-    if (!latin)
-        return;
-    struct latin_scores x;
-    size_t first = n < LATIN_FIRST_BYTES ? n : LATIN_FIRST_BYTES;
-    while (first < n && ((unsigned char)s[first] & 0xc0) == 0x80)
-        first++;
-    latin_score(s, first, &x);
-    w->latin = latin_best(&x);
-    w->single = first == n && sentence_end(s, n, 0) == n;
+    *w = (struct script_walk){.s = s, .n = n, .latin = latin ? LATIN_NONE : LATIN_OFF};
 }
 
 /* The sentence at s[at]: its end; *letters: it has some, and *language is theirs. */
@@ -163,8 +197,10 @@ static size_t walk_sentence(struct script_walk *w, size_t at, bool *letters, con
     for (size_t i = at; i < end && !*letters; i += len)
         *letters = u_isalpha(scan_char(w->s, w->n, i, &len));
     *language = *letters ? script_language(w->s + at, end - at) : NULL;
-    if (*letters && !*language && w->latin >= 0)
-        *language = walk_latin(w, at, end);
+    if (*letters && !*language && w->latin != LATIN_OFF)
+        *language = walk_latin(w, at);
+    if (w->n_ahead > 0 && w->ahead[0].end <= end)
+        memmove(w->ahead, w->ahead + 1, --w->n_ahead * sizeof *w->ahead);
     return end;
 }
 

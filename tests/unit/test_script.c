@@ -164,6 +164,12 @@ static void test_latin(void **state)
                     "We saw three of them on the road.", "Wir haben gestern vier davon gesehen.",
                     "OK. Es waren wirklich nur vier.", "The other two had gone home.", NULL},
                 (const char *[]){NULL, "de", "de", NULL});
+    check_split("I have 3 cats. Il y a 3 chats dans la rue.",
+                (const char *[]){"I have three cats.", "Il y a trois chats dans la rue.", NULL},
+                (const char *[]){NULL, "fr"});
+    check_split("Ich komme am 3. Mai. Il y a 3 chats.",
+                (const char *[]){"Ich komme am dritten Mai.", "Il y a trois chats.", NULL},
+                (const char *[]){"de", "fr"});
     check_split("Kuinka paljon nämä 3 kirjaa maksavat yhteensä?",
                 (const char *[]){"Kuinka paljon nämä 3 kirjaa maksavat yhteensä?", NULL},
                 (const char *[]){"fi"});
