@@ -34,24 +34,29 @@ static bool after_name(const char *s, size_t start)
     return isupper((unsigned char)s[start]);
 }
 
+/* The k-th character before s[start]; a space where the text starts. */
+static char abbreviation_before(const char *s, size_t start, size_t k)
+{
+    return start >= k ? s[start - k] : ' ';
+}
+
 /* Single letters, perhaps one of several: start is the last letter. */
 static enum abbreviation letters(const char *s, size_t start, char next)
 {
-    bool more = start >= 2 && s[start - 1] == '.' && isalpha((unsigned char)s[start - 2]);
-    if (!more && start && s[start - 1] != ' ' && s[start - 1] != '(' && s[start - 1] != '\n')
+    char c = s[start], before = abbreviation_before(s, start, 1),
+         second = abbreviation_before(s, start, 2);
+    if (before == '.' && isalpha((unsigned char)second)) {
+        bool latin = (c == 'g' && second == 'e') || (c == 'e' && second == 'i');
+        bool ends = islower((unsigned char)c) && !latin && isupper((unsigned char)next);
+        return ends ? ABBREVIATION_NONE : ABBREVIATION_LETTERS;
+    }
+    if (before != ' ' && before != '(' && before != '\n')
         return ABBREVIATION_NONE;
-    if (!more && start >= 2 && s[start - 1] == ' ' && isupper((unsigned char)s[start - 2]) &&
-        (start == 2 || s[start - 3] == ' '))
+    if (before == ' ' && isupper((unsigned char)second) && abbreviation_before(s, start, 3) == ' ')
         return ABBREVIATION_NONE; /* the F B I. Then: spelled letters, not initials */
-    char c = s[start];
-    if (!more) /* an initial; but not "It was I." */
-        return isupper((unsigned char)c) && (c != 'I' || after_name(s, start))
-                   ? ABBREVIATION_LETTERS
-                   : ABBREVIATION_NONE;
-    bool latin = (c == 'g' && s[start - 2] == 'e') || (c == 'e' && s[start - 2] == 'i');
-    if (islower((unsigned char)c) && !latin && isupper((unsigned char)next))
-        return ABBREVIATION_NONE;
-    return ABBREVIATION_LETTERS;
+    /* an initial; but not "It was I." */
+    return isupper((unsigned char)c) && (c != 'I' || after_name(s, start)) ? ABBREVIATION_LETTERS
+                                                                           : ABBREVIATION_NONE;
 }
 
 /* A lone capital that is no ASCII letter before s[i]: А. С. Пушкин. */

@@ -212,44 +212,56 @@ static bool is_jamo(UChar32 c)
     return c >= 0x1160 && c <= 0x11ff;
 }
 
+/* Marks behind s[at], of which some are added to the n code units of `in`: where they end. */
+static size_t cluster_marks(const struct cleaner *k, UChar32 c, size_t at, UChar *in, int32_t *n)
+{
+    size_t len;
+    for (int marks = 0;; at += len) {
+        UChar32 next = scan_char(k->s, k->n, at, &len);
+        bool voiced = next == 0xff9e || next == 0xff9f; /* of half-width kana */
+        bool jamo = is_jamo(next) && c >= 0x1100 && c <= 0x11ff;
+        if (next < 0x300 || !(clean_is_mark(next) || voiced || jamo))
+            return at;
+        if (marks++ < MAX_MARKS && *n < MAX_CLUSTER - 2)
+            U16_APPEND_UNSAFE(in, *n, next);
+    }
+}
+
+/* UTF-8 of m code units, without ornaments, with one accent at most. */
+static size_t cluster_form(const UChar *norm, int32_t m, char *form, int32_t room)
+{
+    int32_t n = 0, accents = 0;
+    for (int32_t i = 0; i < m && n + 4 < room;) {
+        UChar32 part;
+        U16_NEXT(norm, i, m, part);
+        bool accent = part >= 0x300 && part <= 0x331;
+        if (!is_ornament(part) && !(accent && accents++ > 0))
+            U8_APPEND_UNSAFE(form, n, part);
+    }
+    form[n] = 0;
+    return (size_t)n;
+}
+
 /* The character at `at` with the marks behind it, composed.  Returns its bytes. */
 static size_t cluster(struct cleaner *k, UChar32 c, size_t at, size_t len)
 {
     UChar in[MAX_CLUSTER + 4], norm[4 * MAX_CLUSTER];
     char form[3 * 4 * MAX_CLUSTER + 1];
-    int32_t n = 0, n8 = 0, marks = 0, accents = 0;
+    int32_t n = 0, m;
     bool compatible = wants_compatibility(c);
-    size_t end = at + len, next_len;
+    UErrorCode status = U_ZERO_ERROR;
     U16_APPEND_UNSAFE(in, n, c);
-    for (;;) {
-        UChar32 next = scan_char(k->s, k->n, end, &next_len);
-        bool voiced = next == 0xff9e || next == 0xff9f; /* of half-width kana */
-        if (next < 0x300 ||
-            !(clean_is_mark(next) || voiced || (is_jamo(next) && c >= 0x1100 && c <= 0x11ff)))
-            break;
-        if (marks++ < MAX_MARKS && n < MAX_CLUSTER - 2)
-            U16_APPEND_UNSAFE(in, n, next);
-        end += next_len;
-    }
-    if (marks == 0 && !compatible && c < 0x300) {
+    size_t end = cluster_marks(k, c, at + len, in, &n), n8;
+    if (end == at + len && !compatible && c < 0x300) {
         write_gap(k);
         mapped_copy(k->out, k->s, at, end);
         return end - at;
     }
-    UErrorCode status = U_ZERO_ERROR;
-    int32_t m =
-        unorm2_normalize(compatible ? k->nfkc : k->nfc, in, n, norm, 4 * MAX_CLUSTER, &status);
+    m = unorm2_normalize(compatible ? k->nfkc : k->nfc, in, n, norm, 4 * MAX_CLUSTER, &status);
     if (U_FAILURE(status) || m > 4 * MAX_CLUSTER)
         m = 0;
-    for (int32_t i = 0; i < m && n8 + 4 < (int32_t)sizeof form;) {
-        UChar32 part;
-        U16_NEXT(norm, i, m, part);
-        bool accent = part >= 0x300 && part <= 0x331;
-        if (!is_ornament(part) && !(accent && accents++ > 0))
-            U8_APPEND_UNSAFE(form, n8, part);
-    }
-    form[n8] = 0;
-    if ((size_t)n8 == end - at && memcmp(form, k->s + at, end - at) == 0) {
+    n8 = cluster_form(norm, m, form, (int32_t)sizeof form);
+    if (n8 == end - at && memcmp(form, k->s + at, n8) == 0) {
         write_gap(k);
         mapped_copy(k->out, k->s, at, end);
     } else {
@@ -263,40 +275,43 @@ static size_t cluster(struct cleaner *k, UChar32 c, size_t at, size_t len)
 /* Runs: !!! is !, ?!?! is ?!, ..... is ..., ----, ====, ~~~~ are nothing.  0: no run. */
 static size_t punctuation_run(struct cleaner *k, size_t at)
 {
-    const char *s = k->s;
+    /* Runs of so many of a character, and what they become; "": a gap.  The first row counts. */
+    static const struct {
+        const char *of;
+        size_t least;
+        const char *said;
+    } rows[] = {
+        {".", 3, "..."}, {".", 2, "."}, {",", 2, ","},
+        {";", 2, ";"},   {":", 3, ":"}, {"-=_*#~+<>^|/\\", 3, ""},
+    };
+    static const char known[] = "!?.,;:-=_*#~+<>^|/\\";
+    const char *s = k->s, c = s[at], *kind = strchr(known, c);
+    if (!c || !kind)
+        return 0;
+    bool mixed = kind < known + 2; /* ! and ? */
     size_t end = at;
-    char c = s[at];
-    bool ask = false, call = false;
-    if (c == '!' || c == '?') {
-        for (; end < k->n && (s[end] == '!' || s[end] == '?'); end++) {
-            ask = ask || s[end] == '?';
-            call = call || s[end] == '!';
-        }
-        if (end - at > 1)
-            clean_put(k, ask && call ? "?!" : ask ? "?" : "!", at, end);
-        return end - at > 1 ? end - at : 0;
-    }
-    if (!strchr(".,;:-=_*#~+<>^|/\\", c))
-        return 0;
-    while (end < k->n && s[end] == c)
+    while (end < k->n && (s[end] == c || (mixed && s[end] == known[c == '!'])))
         end++;
-    if (c == '.' && end - at > 1) {
-        clean_put(k, end - at == 2 ? "." : "...", at, end);
-        return end - at;
+    size_t len = end - at;
+    if (mixed && len > 1) {
+        bool ask = memchr(s + at, '?', len), call = memchr(s + at, '!', len);
+        clean_put(k, (const char *[]){"!", "?", "?!"}[ask ? 1 + call : 0], at, end);
+        return len;
     }
-    if (strchr(",;:", c) && end - at > 1 && !(c == ':' && end - at == 2)) {
-        clean_put(k, (char[2]){c, 0}, at, end);
-        return end - at;
-    }
-    if (c == '-' && end - at == 2 &&
-        !(end < k->n && scan_is_alpha(s[end]) && (!at || s[at - 1] == ' '))) {
+    bool option = end < k->n && scan_is_alpha(s[end]) && (!at || s[at - 1] == ' '); /* --help */
+    if (c == '-' && len == 2 && !option) {
         clean_put(k, "—", at, end);
-        return end - at;
+        return len;
     }
-    if (end - at < 3 || strchr(".,;:", c))
-        return 0;
-    gap(k, at, end, 0);
-    return end - at;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (len >= rows[i].least && strchr(rows[i].of, c)) {
+            if (rows[i].said[0])
+                clean_put(k, rows[i].said, at, end);
+            else
+                gap(k, at, end, 0);
+            return len;
+        }
+    return 0;
 }
 
 /* <|anything|> means something to a model, nothing to a reader. */

@@ -172,40 +172,50 @@ static size_t comment_len(const char *s, size_t n, size_t at)
     return n - at;
 }
 
+/* "<name ...>", "</name>" or "<!name ...>". */
+struct html_parts {
+    char mark; /* '/' or '!' before the name; 0 */
+    size_t name, name_end, close;
+};
+
+static bool html_part(const char *s, size_t n, size_t at, struct html_parts *p)
+{
+    char next = (char)(at + 1 < n ? s[at + 1] : 0);
+    p->mark = (char)(next == '/' || next == '!' ? next : 0);
+    size_t end = p->name = at + 1 + (p->mark != 0);
+    while (end < n && end - p->name < 64 &&
+           (scan_is_alnum(s[end]) || s[end] == '_' || s[end] == '-'))
+        end++;
+    p->name_end = end;
+    if (end == p->name || !scan_is_alpha(s[p->name]))
+        return false;
+    while (end < n && end - at < MAX_TAG_BYTES && s[end] != '>' && s[end] != '<')
+        end++;
+    p->close = end;
+    char behind = (char)(p->name_end < n ? s[p->name_end] : 0);
+    return end < n && s[end] == '>' && behind && strchr(" />=\n\t", behind);
+}
+
 enum html_tag html_tag_at(const char *s, size_t n, size_t at, size_t *len)
 {
+    struct html_parts p;
     if (scan_match(s, n, at, "<!--", false)) {
         *len = comment_len(s, n, at);
         return HTML_INLINE;
     }
-    if (scan_match(s, n, at, "<!doctype", true) == 0 && at + 1 < n && s[at + 1] == '!')
+    if (!html_part(s, n, at, &p) || (p.mark == '!' && !scan_match(s, n, at, "<!doctype", true)))
         return HTML_NONE;
-    bool closing = at + 1 < n && s[at + 1] == '/';
-    size_t name = at + 1 + closing + (at + 1 < n && s[at + 1] == '!'), end = name;
-    while (end < n && end - name < 64 &&
-           (scan_is_alnum(s[end]) || (s[end] == '_' || s[end] == '-')))
-        end++;
-    size_t n_name = end - name;
-    if (n_name == 0 || !scan_is_alpha(s[name]))
-        return HTML_NONE;
-    size_t close = end;
-    while (close < n && close - at < MAX_TAG_BYTES && s[close] != '>' && s[close] != '<')
-        close++;
-    bool clean = close == end || s[end] == ' ' || s[end] == '/' || s[end] == '=' ||
-                 s[end] == '\n' || s[end] == '\t';
-    if (close >= n || s[close] != '>' || !clean)
-        return HTML_NONE;
-    *len = close + 1 - at;
-    enum html_tag kind = kind_of(s + name, n_name);
-    if (s[at + 1] == '!')
-        return HTML_INLINE;
-    if (kind == HTML_HIDDEN && closing)
+    *len = p.close + 1 - at;
+    size_t n_name = p.name_end - p.name;
+    enum html_tag kind = kind_of(s + p.name, n_name);
+    if (p.mark == '!' || (kind == HTML_HIDDEN && p.mark))
         return HTML_INLINE;
     if (kind == HTML_HIDDEN)
-        *len = skip_hidden(s, n, close + 1, s + name, n_name) - at;
+        *len = skip_hidden(s, n, p.close + 1, s + p.name, n_name) - at;
     if (kind != HTML_NONE)
         return kind;
-    if (closing || memchr(s + end, '=', close - end) || s[close - 1] == '/')
+    bool attributes = memchr(s + p.name_end, '=', p.close - p.name_end);
+    if (p.mark || attributes || s[p.close - 1] == '/')
         return HTML_UNKNOWN; /* <think a="b">, </think> */
-    return close == end && !scan_word_before(s, at) ? HTML_NAME : HTML_NONE;
+    return p.close == p.name_end && !scan_word_before(s, at) ? HTML_NAME : HTML_NONE;
 }

@@ -165,36 +165,49 @@ static void put_words(struct normalizer *z, size_t at, size_t len)
     words_clear(&z->words);
 }
 
+/* What stands between plain words. */
+static bool is_gap(char c)
+{
+    return c == ' ' || c == ',' || c == '\n';
+}
+
+/* A word of up to four letters that may be more than a word: vs, lbs, btw, xiv, idk. */
+static bool may_be_short(const struct text_language *l, const char *s, size_t n)
+{
+    size_t vowels = 0;
+    unsigned numeral = 1;
+    uint32_t letters = 0, bit;
+    for (size_t i = 0; i < n; i++) {
+        letters = letters << 8 | (unsigned char)s[i];
+        vowels += VOWELS >> (s[i] - 'a') & 1;
+        numeral &= NUMERALS >> (s[i] - 'a');
+    }
+    bit = language_short_bit(letters);
+    return vowels == 0 || numeral || (l->short_words[bit / 64] >> (bit % 64) & 1);
+}
+
 /* Bytes from at that are ordinary text for sure: lower-case words and the spaces between them.  A
  * word that a period, digit or sign follows is looked at more closely. */
 static size_t plain_run(const struct normalizer *z, size_t at)
 {
+    const char *s = z->s;
     size_t end = at, i = at;
     for (;;) {
-        size_t word = i, vowels = 0;
-        unsigned numeral = 1;
-        uint32_t letters = 0;
-        for (; i < z->n && scan_is_lower(z->s[i]); i++) {
-            letters = letters << 8 | (unsigned char)z->s[i];
-            vowels += VOWELS >> (z->s[i] - 'a') & 1;
-            numeral &= NUMERALS >> (z->s[i] - 'a');
-        }
-        if (i > word && i - word < 5) {
-            uint32_t bit = language_short_bit(letters);
-            bool known = z->l->short_words[bit / 64] >> (bit % 64) & 1;
-            if (vowels == 0 || numeral || known) /* vs, lbs, btw, xiv; idk */
-                return word - at;
-        }
-        if (i < z->n && z->s[i] != ' ' && z->s[i] != ',' && z->s[i] != '\n')
-            return end - at;
+        size_t word = i;
+        while (i < z->n && scan_is_lower(s[i]))
+            i++;
+        if (i > word && i - word < 5 && may_be_short(z->l, s + word, i - word))
+            return word - at;
         if (i >= z->n)
             return z->n - at;
-        while (i < z->n && (z->s[i] == ' ' || z->s[i] == ',' || z->s[i] == '\n'))
+        if (!is_gap(s[i]))
+            return end - at;
+        while (i < z->n && is_gap(s[i]))
             i++;
-        if (i < z->n && (scan_is_digit(z->s[i]) || scan_is_upper(z->s[i]))) /* nr 5, dr Who */
+        if (i < z->n && (scan_is_digit(s[i]) || scan_is_upper(s[i]))) /* nr 5, dr Who */
             return word - at;
         end = i;
-        if (i >= z->n || !scan_is_lower(z->s[i]))
+        if (i >= z->n || !scan_is_lower(s[i]))
             return end - at;
     }
 }

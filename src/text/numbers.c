@@ -90,7 +90,7 @@ static size_t numbers_read_date(const struct reader *r, size_t at)
     if (separator != '-' && end + 1 < r->n && r->s[end] == separator &&
         scan_is_digit(r->s[end + 1]))
         return 0;
-    if (separator == '.' && len[0] != 4 && len[2] == 2 && (len[0] != 2 || len[1] != 2))
+    if (separator == '.' && len[2] == 2 && len[0] + len[1] < 4)
         return 0; /* rather a version */
     language_say_date(r->l, &d, r->w);
     return end - at;

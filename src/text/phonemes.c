@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "text/abbreviation.h"
 #include "text/libespeak.h"
+#include "text/scan.h"
 #include "text/ssml.h"
 #include "text/text.h"
 
@@ -110,71 +111,36 @@ static int romanize(const char *text, struct buf *out, struct err *e)
 
 enum { DROP = 0x110000 }; /* no code point */
 
+#define SPACES                                                                                     \
+    (U_GC_PI_MASK | U_GC_PF_MASK | U_GC_PS_MASK | U_GC_PE_MASK | U_GC_CC_MASK | U_GC_Z_MASK |      \
+     U_GC_CO_MASK | U_GC_CS_MASK | U_GC_CN_MASK)
+
 /* What a character becomes before the text is cut: quotes and brackets are spaces, other scripts'
  * clause marks are ASCII ones. */
 static UChar32 plain_char(UChar32 c)
 {
-    switch (c) {
-    case 0x2019:
-    case 0x02bc:
-        return '\'';
-    case ';':
-    case ':':
-    case 0x2014:
-    case 0x2015:
-    case 0x3001:
-    case 0xff0c:
-    case 0xff1a:
-    case 0xff1b:
-    case 0x060c:
-    case 0x061b:
-        return ',';
-    case 0x2026:
-    case 0x3002:
-    case 0xff0e:
-    case 0xff61:
-    case 0x0964:
-    case 0x06d4:
-        return '.';
-    case 0xff01:
-    case 0x203c:
-        return '!';
-    case 0xff1f:
-    case 0x061f:
-    case 0x037e:
-        return '?';
-    case '"':
-    case '<':
-    case '>':
-    case '`':
-    case 0x2018:
-        return ' ';
-    case 0xad: /* soft hyphen */
-    case 0x2b9:
-    case 0x2ba:
-    case 0x2bb:
-    case 0x2be:
-    case 0x2bf: /* of romanization */
-        return DROP;
-    }
-    switch (u_charType(c)) {
-    case U_INITIAL_PUNCTUATION:
-    case U_FINAL_PUNCTUATION:
-    case U_START_PUNCTUATION:
-    case U_END_PUNCTUATION:
-    case U_CONTROL_CHAR:
-    case U_SPACE_SEPARATOR:
-    case U_LINE_SEPARATOR:
-    case U_PARAGRAPH_SEPARATOR:
-    case U_PRIVATE_USE_CHAR:
-    case U_SURROGATE:
-    case U_UNASSIGNED:
-        return ' ';
-    case U_FORMAT_CHAR:
-        return DROP;
-    default:
+    static const struct {
+        UChar32 becomes;
+        const char *of; /* in UTF-8 */
+    } rows[] = {
+        {'\'', "\u2019\u02bc"},
+        {',', ";:\u2014\u2015\u3001\uff0c\uff1a\uff1b\u060c\u061b"},
+        {'.', "\u2026\u3002\uff0e\uff61\u0964\u06d4"},
+        {'!', "\uff01\u203c"},
+        {'?', "\uff1f\u061f\u037e"},
+        {' ', "\"<>`\u2018"},
+        {DROP, "\u00ad\u02b9\u02ba\u02bb\u02be\u02bf"}, /* soft hyphen; of romanization */
+    };
+    if (c < 0x80 && (c == ' ' || scan_is_alnum((char)c)))
         return c;
-    }
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (int32_t at = 0; rows[i].of[at];) {
+            UChar32 one;
+            U8_NEXT_UNSAFE(rows[i].of, at, one);
+            if (one == c)
+                return rows[i].becomes;
+        }
+    return U_MASK(u_charType(c)) & SPACES ? ' ' : u_charType(c) == U_FORMAT_CHAR ? DROP : c;
 }
 
 static int add_char(struct buf *b, UChar32 c)
@@ -196,6 +162,16 @@ static bool is_word_byte(char c)
     return isalnum((unsigned char)c) || (unsigned char)c >= 0x80;
 }
 
+/* The character raw, behind which s goes on, as the text is cut: ' ' for none, or DROP. */
+static UChar32 plain_here(UChar32 raw, char before, const char *s, const struct scripts *own)
+{
+    if (raw == ':' && is_digit(before) && is_digit(*s))
+        return ' '; /* 10:30 is read as ten thirty */
+    if (raw == '-' && *s == '-')
+        return ','; /* a dash, as typed on a typewriter */
+    return raw < 0 || !is_own_script(own, raw) ? ' ' : plain_char(raw);
+}
+
 /* Step 1 of the specification: the sentence with plain characters, single spaces, and words of a
  * length that espeak-ng can stand. */
 static int clean(const char *s, const struct scripts *own, struct buf *b)
@@ -204,25 +180,14 @@ static int clean(const char *s, const struct scripts *own, struct buf *b)
     int run = 0, rc = 0;
     bool gap = false;
     while (i < n && rc == 0) {
-        UChar32 raw, c;
+        UChar32 raw;
         char before = i ? s[i - 1] : 0;
         U8_NEXT(s, i, n, raw);
-        if (ipa_byte(raw) >= 0) {
-            if (gap)
-                rc = buf_add(b, " ", 1);
-            gap = false;
-            if (rc == 0)
-                rc = add_char(b, raw);
-            continue;
-        }
-        c = raw < 0 || !is_own_script(own, raw) ? ' ' : plain_char(raw);
-        if (raw == ':' && is_digit(before) && i < n && is_digit(s[i]))
-            c = ' '; /* 10:30 is read as ten thirty */
-        if (raw == '-' && i < n && s[i] == '-')
-            c = ','; /* a dash, as typed on a typewriter */
+        bool given = ipa_byte(raw) >= 0;
+        UChar32 c = given ? raw : plain_here(raw, before, s + i, own);
         if (c == DROP)
             continue;
-        if (c == ' ' || run == MAX_WORD_CHARS) {
+        if (!given && (c == ' ' || run == MAX_WORD_CHARS)) {
             gap = b->len > 0;
             run = 0;
         }
@@ -233,8 +198,8 @@ static int clean(const char *s, const struct scripts *own, struct buf *b)
         if (rc == 0)
             rc = add_char(b, c);
         /* Other scripts put no space after their marks, so this makes the mark count as one. */
-        gap = raw >= 0x80 && c < 0x80 && strchr(",.?!", (char)c) != NULL;
-        run++;
+        gap = !given && raw >= 0x80 && c < 0x80 && strchr(",.?!", (char)c) != NULL;
+        run += !given;
     }
     return rc;
 }
@@ -299,35 +264,41 @@ static bool is_given(const char *s)
     return (unsigned char)s[0] == 0xee || (unsigned char)s[0] == 0xef;
 }
 
+/* The end of a clause at the mark s[i], with the marks and spaces behind it: the last of them. */
+static size_t clause_end(const char *s, size_t i, char *mark)
+{
+    *mark = s[i];
+    while (s[i + 1] && strchr(",.?! ", s[i + 1]))
+        i++;
+    if (*mark == ',' && !s[i + 1])
+        *mark = '.'; /* "and so on," has no more words: what was a comma ends the sentence */
+    return i;
+}
+
 /* Steps 2 and 3: clause by clause, with the first mark of each run of marks behind it. */
 static int phonemes_cut(const char *s, enum form form, struct buf *words, struct buf *out)
 {
     int rc = 0, dots = 0;
     for (size_t i = 0; s[i] && rc == 0; i++) {
         bool keep = true;
-        dots = words->len ? dots : 0;
-        bool mark = strchr(",.?!", s[i]) != NULL;
+        char mark = (char)(form == FORM_IPA ? 0 : ','); /* espeak-ng needs one to see an end */
         size_t given = i;
-        if (form == FORM_IPA && is_given(s + i) &&
-            ((rc = add_given(s, i, &given, words, out)) < 0 || given > i)) {
+        if (form == FORM_IPA && is_given(s + i))
+            rc = add_given(s, i, &given, words, out);
+        if (given > i || rc < 0) {
             i = given - 1;
             continue;
         }
-        if (mark && ends_clause(s, i, &keep)) {
-            char first = s[i];
-            while (s[i + 1] && strchr(",.?! ", s[i + 1]))
-                i++;
-            /* "and so on," has no more words: what was a comma ends the sentence */
-            rc = clause_done(words, first == ',' && !s[i + 1] ? '.' : first, form, out);
+        dots = words->len ? dots : 0;
+        if (strchr(",.?!", s[i]) && ends_clause(s, i, &keep)) {
+            i = clause_end(s, i, &mark);
+            rc = clause_done(words, mark, form, out);
             continue;
         }
         dots += s[i] == '.' && keep;
-        if ((s[i] == ' ' && words->len > MAX_CLAUSE_BYTES) || dots > MAX_CLAUSE_DOTS) {
-            /* espeak-ng needs a mark to see an end there */
-            rc = clause_done(words, form == FORM_IPA ? 0 : ',', form, out);
-            continue;
-        }
-        if (keep && (s[i] != ' ' || words->len))
+        if ((s[i] == ' ' && words->len > MAX_CLAUSE_BYTES) || dots > MAX_CLAUSE_DOTS)
+            rc = clause_done(words, mark, form, out);
+        else if (keep && (s[i] != ' ' || words->len))
             rc = buf_add(words, s + i, 1);
     }
     return rc < 0 ? rc : clause_done(words, '.', form, out);
@@ -405,8 +376,8 @@ int text_phonemes(const char *sentence, const char *language, char **ret, struct
     return rc;
 }
 
-int text_speech(const char *sentence, const char *voice, int (*sink)(void *, const int16_t *, int),
-                void *cookie, struct err *e)
+int text_speech(const char *sentence, const char *voice, text_sink *sink, void *cookie,
+                struct err *e)
 {
     struct buf words;
     if (strlen(sentence) > LIMIT_TEXT_BYTES)

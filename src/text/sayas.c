@@ -10,8 +10,6 @@
 #include "text/ssml.h"
 #include "text/words.h"
 
-#define MAX_ROMAN 3999
-
 struct asked {
     const struct text_language *l;
     const char *format, *s;
@@ -21,46 +19,12 @@ struct asked {
 
 /* --- numbers --- */
 
-static int sayas_roman_digit(char c)
-{
-    switch (c) {
-    case 'I':
-        return 1;
-    case 'V':
-        return 5;
-    case 'X':
-        return 10;
-    case 'L':
-        return 50;
-    case 'C':
-        return 100;
-    case 'D':
-        return 500;
-    case 'M':
-        return 1000;
-    default:
-        return 0;
-    }
-}
-
-/* 0: not a Roman numeral. */
-static int roman(const char *s, size_t n)
-{
-    int sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        int here = sayas_roman_digit(s[i]), next = i + 1 < n ? sayas_roman_digit(s[i + 1]) : 0;
-        if (!here || sum > MAX_ROMAN)
-            return 0;
-        sum += here < next ? -here : here;
-    }
-    return sum > 0 && sum <= MAX_ROMAN ? sum : 0;
-}
-
 static void say_number(const struct asked *a, const char *rules)
 {
     struct language_number x = language_number_at(a->l, a->s, a->n, 0, true);
-    int numeral = roman(a->s, a->n);
-    if (numeral) {
+    size_t roman = 0;
+    int numeral = language_roman(a->s, a->n, 0, true, &roman);
+    if (numeral && roman == a->n) {
         x = (struct language_number){.len = a->n};
         for (int place = 1000, i = 0; place; place /= 10)
             if (numeral >= place)
@@ -221,36 +185,41 @@ static char sayas_part(const char **order, size_t *width)
     return part;
 }
 
-/* format: letters d, m and y in the order of the numbers; none: the language's. */
-static void sayas_say_date(const struct asked *a)
+/* The numbers of a date by the letters of order, as y, m and d; -1: not asked for.  false: they are
+ * not as many, or no numbers. */
+static bool sayas_numbers(const struct asked *a, const char *order, int ymd[3])
 {
-    const char *order = a->format[0] ? a->format : a->l->date_order ? a->l->date_order : "dmy";
-    struct language_date d = {.year = -1};
     size_t at = 0, width;
-    if (!a->format[0] && scan_digits(a->s, a->n, 0) == 4)
-        order = "ymd";
-    const char *rest = order;
-    for (char part; at < a->n && (part = sayas_part(&rest, &width)) != 0;) {
+    for (char part; at < a->n && (part = sayas_part(&order, &width)) != 0;) {
         char digits[5] = "";
         size_t len = scan_digits(a->s, a->n, at);
         len = width > 1 && len > width ? width : len;
         if (len == 0 || len > 4)
-            return;
+            return false;
         memcpy(digits, a->s + at, len);
         int x = (int)strtol(digits, NULL, 10);
-        if (part == 'd')
-            d.day = x;
-        else if (part == 'm')
-            d.month = x;
-        else
-            d.year = len > 2 ? x : x < 70 ? 2000 + x : 1900 + x;
+        ymd[part == 'y'   ? 0
+            : part == 'm' ? 1
+                          : 2] = part != 'y' || len > 2 ? x
+                                 : x < 70               ? 2000 + x
+                                                        : 1900 + x;
         at += len;
         at += at < a->n && strchr("-./ ", a->s[at]) ? 1 : 0;
     }
-    bool month_needed = strchr(order, 'm') != NULL, day_needed = strchr(order, 'd') != NULL;
-    if (at < a->n || *rest || !month_needed || d.month < 1 || d.month > 12 ||
-        (day_needed && (d.day < 1 || d.day > 31)))
+    return at == a->n && !*order;
+}
+
+/* format: letters d, m and y in the order of the numbers; none: the language's. */
+static void sayas_say_date(const struct asked *a)
+{
+    const char *order = a->format[0]                      ? a->format
+                        : scan_digits(a->s, a->n, 0) == 4 ? "ymd"
+                        : a->l->date_order                ? a->l->date_order
+                                                          : "dmy";
+    int ymd[3] = {-1, -1, -1};
+    if (!sayas_numbers(a, order, ymd) || ymd[1] < 1 || ymd[1] > 12 || ymd[2] == 0 || ymd[2] > 31)
         return;
+    struct language_date d = {ymd[0], ymd[1], ymd[2] < 0 ? 0 : ymd[2]};
     language_say_date(a->l, &d, a->w);
 }
 

@@ -125,10 +125,13 @@ int text_pieces_begin(struct text_pieces *p, const struct text_options *o, struc
  * mem_free. */
 int text_phonemes(const char *sentence, const char *language, char **ret, struct err *e);
 
+/* Takes n samples; less than 0 ends the speech. */
+typedef int text_sink(void *cookie, const int16_t *samples, int n);
+
 /* One sentence to sound by espeak-ng itself: mono, 16 bits, libespeak_rate() a second, handed to
  * sink piece by piece; what the sink returns ends it and comes back.  voice: language, or
  * language+variant. espeak-ng is locked meanwhile (a millisecond or two a sentence). */
-int text_speech(const char *sentence, const char *voice, int (*sink)(void *, const int16_t *, int),
-                void *cookie, struct err *e);
+int text_speech(const char *sentence, const char *voice, text_sink *sink, void *cookie,
+                struct err *e);
 
 #endif
