@@ -25,6 +25,8 @@ struct ar {
     int32_t *history;               /* [n_frame, 1 + Q] */
     int n_frame, cap;               /* cap: positions */
     int most;                       /* frames that history has room for */
+    double log_prob;                /* sum over n_draw draws of tokens */
+    int n_draw;
     float *hidden, *logits, *probs; /* [dim], [widest head] */
     uint64_t *scratch;
 };
@@ -93,7 +95,8 @@ int ar_start(struct ar *a, const struct prompt *p, const struct ar_params *param
 void ar_reset(struct ar *a)
 {
     lm_slot_reset(a->slot);
-    a->n_frame = a->prompt.n_column = 0;
+    a->n_frame = a->prompt.n_column = a->n_draw = 0;
+    a->log_prob = 0;
     a->state = AR_IDLE;
 }
 
@@ -121,6 +124,11 @@ const int32_t *ar_frames(const struct ar *a)
 int ar_max_frames(const struct ar *a)
 {
     return a->params.max_frames;
+}
+
+double ar_likelihood(const struct ar *a)
+{
+    return a->n_draw ? a->log_prob / a->n_draw : 0;
 }
 
 const struct prompt *ar_prompt(const struct ar *a)
@@ -188,7 +196,12 @@ static int32_t draw_token(struct lm *m, struct ar *a)
     struct sampler_window w = {prev, n};
     sampler_probs(a->logits, lm_n_head_row(m), &w, &a->params.sampling, a->scratch, a->probs);
     double u = sampler_uniform(a->params.seed, a->params.stream, (uint32_t)a->n_frame, 0);
-    return lm_head_token(m, sampler_draw(a->probs, lm_n_head_row(m), u));
+    int row = sampler_draw(a->probs, lm_n_head_row(m), u);
+    if (a->params.weigh) {
+        a->log_prob += sampler_log_prob(a->logits, lm_n_head_row(m), row);
+        a->n_draw++;
+    }
+    return lm_head_token(m, row);
 }
 
 static int32_t draw_code(struct lm *m, struct ar *a, int k, const float *logits)

@@ -61,6 +61,8 @@ void sampler_probs(float *logits, int n, const struct sampler_window *w,
 double sampler_uniform(uint64_t seed, uint32_t stream, uint32_t frame, uint32_t codebook);
 /* Index drawn by u from probs [n]. */
 int sampler_draw(const float *probs, int n, double u);
+/* Logarithm of the probability of one of n logits, at temperature 1. */
+double sampler_log_prob(const float *logits, int n, int i);
 
 /* --- generation ------------------------------------------------------------------------------- */
 
@@ -78,6 +80,7 @@ struct ar_params {
     uint64_t seed;
     uint32_t stream; /* piece of the request: other numbers from the same seed */
     int max_frames;  /* > 0 */
+    bool weigh;      /* ar_likelihood will be asked for */
 };
 struct ar;
 int ar_new(const struct lm *m, int n_context, struct ar **ret, struct err *e);
@@ -90,6 +93,9 @@ const int32_t *ar_codes(const struct ar *a); /* [Q] of the last frame */
 int ar_n_frame(const struct ar *a);
 const int32_t *ar_frames(const struct ar *a); /* [n_frame, 1 + Q]: columns, as in a prompt */
 int ar_max_frames(const struct ar *a);        /* as it was started */
+/* Mean logarithm of the probabilities, before top-p and temperature, of what the slow transformer's
+ * draws gave: frames, and the end.  0 before the first. */
+double ar_likelihood(const struct ar *a);
 /* The prompt, and the slot it goes into.  Between ar_start and the first step a slot may be given
  * the state of the prompt's first columns (lm_slot_load): the step feeds only the others. */
 const struct prompt *ar_prompt(const struct ar *a);

@@ -137,6 +137,17 @@ double sampler_uniform(uint64_t seed, uint32_t stream, uint32_t frame, uint32_t 
     return (double)(z >> 11) * 0x1p-53;
 }
 
+double sampler_log_prob(const float *logits, int n, int i)
+{
+    float top = -INFINITY;
+    double total = 0;
+    for (int k = 0; k < n; k++)
+        top = logits[k] > top ? logits[k] : top;
+    for (int k = 0; k < n; k++)
+        total += (double)expf(logits[k] - top);
+    return (double)(logits[i] - top) - log(total);
+}
+
 int sampler_draw(const float *probs, int n, double u)
 {
     double sum = 0;

@@ -125,8 +125,9 @@ int sample_next(struct sample *s, struct err *e)
     struct model *m = s->model;
     const struct spec_sampling *d = &m->spec.sampling;
     size_t width = 1 + (size_t)m->spec.lm.n_codebook;
-    struct ar_params p = {
-        {d->temperature, d->top_p, d->repetition_penalty}, 0, (uint32_t)s->next, s->max_frames};
+    struct ar_params p = {.sampling = {d->temperature, d->top_p, d->repetition_penalty},
+                          .stream = (uint32_t)s->next,
+                          .max_frames = s->max_frames};
     int rc;
     if (s->next == s->pieces.n)
         return 0;
