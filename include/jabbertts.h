@@ -146,6 +146,7 @@ struct jabbertts_load {
     double audio_s;            /* seconds of sound handed over, pauses included, */
     uint64_t n_submitted, n_refused, n_finished, n_cancelled, n_failed; /* streams, */
     uint64_t n_truncated;              /* pieces that a limit ended before the model did */
+    uint64_t n_repaired;               /* times that a piece was made again */
     size_t memory_bytes;               /* of this process, resident */
     size_t budget_bytes, in_use_bytes; /* memory_budget; what the models in memory take of it */
 };
@@ -346,8 +347,15 @@ struct jabbertts_request {
     int background;           /* no listener waits: it runs in the time that other requests leave */
     int fallback; /* not 0: espeak-ng speaks sentences in letters that the model does not read;
                    * not in SSML, which names its languages */
-    int words;    /* 1: jabbertts_stream_word will say when each word is heard */
+    int repair; /* whether sentences that fail are made again: JABBERTTS_REPAIR_LATER by default */
+    int words;  /* 1: jabbertts_stream_word will say when each word is heard */
 };
+/* A sentence fails when it does not end, leaves words out, repeats itself or has another pace than
+ * its voice, by what the model shows of it.  It is made again from numbers of its own of the same
+ * seed, so that the same request gets the same sound. */
+#define JABBERTTS_REPAIR_NONE  0
+#define JABBERTTS_REPAIR_LATER 1 /* all but the first, which is heard while it is made */
+#define JABBERTTS_REPAIR_ALL   2 /* the first, too: its sound comes when all of it is made */
 JABBERTTS_API void jabbertts_request_init(struct jabbertts_request *r);
 /* Everything in the request but the reference is copied.  A text without a letter or a digit is
  * ERR_ARGUMENT, and the message has JABBERTTS_NOTHING_TO_SAY in it. */
@@ -385,6 +393,7 @@ struct jabbertts_progress {
     int n_token;          /* of the text, read so far; references not counted */
     int n_frame;          /* frames made */
     int n_truncated;      /* sentences that a limit ended before the model did */
+    int n_repaired;       /* times that a sentence was made again */
     int n_ignored;        /* phonetic readings that the model, which reads letters, cannot use */
     size_t n_sample;      /* samples made, pauses included */
     double wait_s;        /* from submit to the first turn of the engine; < 0: it still waits */

@@ -57,6 +57,10 @@ int cmd_doctor(struct options *o);
 int models_update(struct options *o); /* cmd_pull.c */
 extern const struct verb voices_verbs[], models_verbs[], config_verbs[], completion_verbs[];
 
+/* Nobody hears this request while it is made: where sentences are made again when they fail, the
+ * first is, too.  Returns r. */
+struct jabbertts_request *cli_repair_all(struct jabbertts_request *r);
+
 /* --- messages --- */
 
 /* "jabbertts NAME: message", then where to get help; returns CLI_USAGE. */

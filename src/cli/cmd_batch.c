@@ -110,11 +110,11 @@ static uint64_t batch_hash(const struct batch *b, const struct task *t)
     const struct jabbertts_request *r = &b->o->request;
     char options[1024], *fields = json_dumps(t->fields, JSON_SORT_KEYS | JSON_COMPACT);
     jabbertts_model_info(b->tts, &m);
-    snprintf(options, sizeof options, "%s|%s|%zu|%s|%s|%s|%llu|%g|%g|%g|%g|%d|%d",
+    snprintf(options, sizeof options, "%s|%s|%zu|%s|%s|%s|%llu|%g|%g|%g|%g|%d|%d|%d",
              jabbertts_version(), m.name, m.file_bytes, b->o->format ? b->o->format : "wav",
              r->voice ? r->voice : "", r->language ? r->language : "", (unsigned long long)r->seed,
              (double)r->temperature, (double)r->top_p, (double)r->repetition_penalty,
-             b->o->encoder.speed, r->normalize, r->carry_markers);
+             b->o->encoder.speed, r->normalize, r->carry_markers, r->repair);
     uint64_t h = 14695981039346656037u;
     const char *part[] = {fields ? fields : "", options};
     for (int i = 0; i < 2; i++)
@@ -248,7 +248,7 @@ static int batch_speak(struct batch_job *j, const struct task *t, double *second
     struct asked a;
     char path[4096], temporary[4096 + 32];
     int rc = batch_ask(j->b, t, &a, e);
-    if (rc < 0 || (rc = jabbertts_submit(j->b->tts, &a.request, &s, e)) < 0)
+    if (rc < 0 || (rc = jabbertts_submit(j->b->tts, cli_repair_all(&a.request), &s, e)) < 0)
         return rc;
     batch_path(j->b, t, &a, path);
     snprintf(temporary, sizeof temporary, "%s.tmp-%ld", path, (long)getpid());

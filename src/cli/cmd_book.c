@@ -198,7 +198,7 @@ static int book_speak(struct making *m, const struct book_chapter *c, const char
     r.text = script;
     r.ssml = m->n_cast ? 1 : -1;
     r.words = 1;
-    if (jabbertts_submit(m->tts, &r, &s, &e) < 0)
+    if (jabbertts_submit(m->tts, cli_repair_all(&r), &s, &e) < 0)
         return book_fail(c->title, &e);
     snprintf(temporary, sizeof temporary, "%s.tmp", path);
     m->file = fopen(temporary, "wb");

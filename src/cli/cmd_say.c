@@ -333,6 +333,8 @@ static int say_report(const struct say *s)
             cli_note("mark \"%s\" at %.3f s", mark, at / s->o->encoder.speed);
     if (p.n_ignored > 0)
         cli_note("%d words were read by their letters: this model reads no IPA", p.n_ignored);
+    if (p.n_repaired > 0)
+        cli_note("sentences were made again %d times: they had failed", p.n_repaired);
     if (s->o->request.seed)
         cli_note("%s, %.1f s of sound in %.1f s, seed %llu", output, say_seconds(s, &p),
                  p.elapsed_s, (unsigned long long)s->o->request.seed);
@@ -378,6 +380,8 @@ static int say_submit(struct say *s)
     r->fallback = s->o->server.fallback;
     say_warn(s);
     r->words = s->captions != NULL;
+    if (s->o->output && strcmp(s->o->output, "-") && !s->o->play) /* nobody hears it yet */
+        cli_repair_all(r);
     if (jabbertts_submit(s->tts, r, &s->stream, &e) == 0)
         return 0;
     return cli_voice_error("say", s->tts, r->voice, &e);

@@ -129,6 +129,13 @@ void cli_note(const char *format, ...)
     fputc('\n', stderr);
 }
 
+struct jabbertts_request *cli_repair_all(struct jabbertts_request *r)
+{
+    if (r->repair == JABBERTTS_REPAIR_LATER)
+        r->repair = JABBERTTS_REPAIR_ALL;
+    return r;
+}
+
 /* --- progress and signals --- */
 
 /* Work of less than a second needs no progress: seconds since the first question. */

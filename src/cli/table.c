@@ -275,6 +275,7 @@ const struct option_row option_rows[] = {
     {.name = "repetition_penalty", SETTING(SAY | BATCH | BOOK),
      .type = PARAMETER, .placeholder = "X"},
     {.name = "context_sentences", SETTING(SAY), .type = PARAMETER, .placeholder = "N"},
+    {.name = "repair", SETTING(SAY | BATCH | BOOK), .type = PARAMETER, .placeholder = "N"},
     {.name = "max_seconds", OF_CALL(SAY), .type = PARAMETER, .placeholder = "S"},
     {.name = "sample_rate", OF_CALL(SAY | BATCH), .type = PARAMETER, .placeholder = "HZ"},
 

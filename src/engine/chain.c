@@ -405,6 +405,7 @@ void chain_progress(const struct chain *c, struct jabbertts_progress *ret)
         sum.n_token += p.n_token;
         sum.n_frame += p.n_frame;
         sum.n_truncated += p.n_truncated;
+        sum.n_repaired += p.n_repaired;
         sum.n_ignored += p.n_ignored;
         sum.n_sample += p.n_sample * (size_t)c->model->rate / (size_t)jabbertts_stream_rate(s);
         sum.wait_s = sum.wait_s < 0 ? p.wait_s : sum.wait_s;

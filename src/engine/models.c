@@ -185,6 +185,7 @@ static void models_add_load(struct jabbertts_load *sum, const struct jabbertts_l
     sum->n_cancelled += l->n_cancelled;
     sum->n_failed += l->n_failed;
     sum->n_truncated += l->n_truncated;
+    sum->n_repaired += l->n_repaired;
 }
 
 void jabbertts_load(struct jabbertts *tts, struct jabbertts_load *l)

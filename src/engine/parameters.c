@@ -43,6 +43,9 @@ static const struct jabbertts_parameter parameters[] = {
      "sentences before each one that the model hears, so that a long text stays one voice; they "
      "are "
      "then made one after the other"},
+    {"repair", JABBERTTS_TYPE_INT, REQUEST(repair), 0, JABBERTTS_REPAIR_ALL, JABBERTTS_REPAIR_LATER,
+     "0: no sentence that fails is made again; 1: those behind the first are; 2: the first, too, "
+     "whose sound comes when all of it is made"},
 };
 #define N_PARAMETER (sizeof parameters / sizeof *parameters)
 

@@ -189,3 +189,50 @@ int policy_max_frames(size_t n_bytes, double frame_s, int longest)
     double n = floor((4 + 0.15 * (double)n_bytes) / frame_s) + 1;
     return n < longest ? (int)n : longest;
 }
+
+/* --- readings ----------------------------------------------------------------------------------
+ *
+ * 2,808 readings of the built-in voice, at temperatures from 0.2 to 2, took from 0.88 times the
+ * usual length to 1.02 times and 1 s, left out 0.17 of their text at most, and repeated 0.3 s.
+ * Twelve with a reference of 30 s, in which it loses its place, left out 0.19 to 0.52.
+ */
+
+#define READING_SHIFT 28 /* bits of a piece's number; a text has fewer pieces by far */
+#define LOOP_S        1.0
+#define SHORTEST      0.6 /* of the usual length */
+#define LONGEST       1.5
+#define LONGER_S      1.0 /* and so much more: silence around a word */
+#define LEFT_OUT      0.18
+
+bool policy_is_judged(enum policy_repair r, int i_piece)
+{
+    return r == POLICY_REPAIR_ALL || (r == POLICY_REPAIR_LATER && i_piece > 0);
+}
+
+uint32_t policy_reading_stream(int i_piece, int n_before)
+{
+    return (uint32_t)n_before << READING_SHIFT | (uint32_t)i_piece;
+}
+
+static int policy_n_fault(const struct policy_reading *r)
+{
+    return r->endless + (r->loop_s >= LOOP_S) + (r->left_out >= LEFT_OUT) +
+           (r->seconds < SHORTEST * r->usual_s) +
+           (r->usual_s > 0 && r->seconds > LONGEST * r->usual_s + LONGER_S);
+}
+
+bool policy_is_good(const struct policy_reading *r)
+{
+    return policy_n_fault(r) == 0;
+}
+
+bool policy_wants_another(const struct policy_reading *best, int n)
+{
+    return n < POLICY_READINGS && !policy_is_good(best);
+}
+
+bool policy_is_better(const struct policy_reading *a, const struct policy_reading *b)
+{
+    int fa = policy_n_fault(a), fb = policy_n_fault(b);
+    return fa != fb ? fa < fb : a->likelihood > b->likelihood;
+}

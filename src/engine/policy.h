@@ -28,6 +28,7 @@
 #define ENGINE_POLICY_H
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "base/err.h"
 
 #define POLICY_CHUNK_FRAMES  8   /* decoded at once: the codec's weights are read once per chunk, */
@@ -36,6 +37,7 @@
 #define POLICY_BEHIND_CHUNKS 2   /* of each piece being decoded may wait */
 #define POLICY_SOUND_S       8   /* unread: no further piece is decoded */
 #define POLICY_AHEAD_S       30 /* made and unread, as codes and sound: no further piece is begun */
+#define POLICY_READINGS      3  /* of a sentence, at most */
 
 struct policy_stream {
     double dry;      /* when its listener has heard all that is made up to the first piece that is
@@ -124,5 +126,34 @@ int policy_admit(const struct policy_queue *q, double deadline_s, struct err *e)
 
 /* Frames after which generation of a sentence of so many bytes counts as out of control. */
 int policy_max_frames(size_t n_bytes, double frame_s, int longest);
+
+/* --- readings ----------------------------------------------------------------------------------
+ *
+ * A sentence that is judged is made whole before any of it is decoded, so what becomes of it
+ * depends on nothing but its text, its voice and the seed: never on who waits, or for how long. */
+
+/* Which sentences of a request are judged. */
+enum policy_repair {
+    POLICY_REPAIR_NONE,
+    POLICY_REPAIR_LATER, /* all but the first, whose sound a listener waits for */
+    POLICY_REPAIR_ALL
+};
+bool policy_is_judged(enum policy_repair r, int i_piece);
+/* The stream of random numbers (ar.h) of a piece's n-th reading, from 0; the first has the piece's
+ * own. */
+uint32_t policy_reading_stream(int i_piece, int n_before);
+
+struct policy_reading {      /* what is seen of a sentence without listening to it */
+    double seconds, usual_s; /* its length; at the pace of the voice's clips, 0: not known */
+    double left_out;   /* share of the text that no frame attends to; 0 where that is not known */
+    double loop_s;     /* the longest run that repeats what came just before it */
+    bool endless;      /* the most frames that such a sentence may have were not enough */
+    double likelihood; /* mean logarithm of the probability of what was drawn */
+};
+bool policy_is_good(const struct policy_reading *r);
+/* With n readings made, the best of which is given: shall there be another? */
+bool policy_wants_another(const struct policy_reading *best, int n);
+/* Both of the same sentence. */
+bool policy_is_better(const struct policy_reading *a, const struct policy_reading *b);
 
 #endif

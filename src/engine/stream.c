@@ -16,7 +16,8 @@ void jabbertts_request_init(struct jabbertts_request *r)
                                     .top_p = -1,
                                     .repetition_penalty = -1,
                                     .normalize = 1,
-                                    .carry_markers = 1};
+                                    .carry_markers = 1,
+                                    .repair = JABBERTTS_REPAIR_LATER};
 }
 
 struct text_options stream_text_options(const struct jabbertts_stream *s,
@@ -47,6 +48,9 @@ static int check_request(const struct jabbertts_request *r, struct err *e)
     if (r->context_sentences < 0 || r->context_sentences > LIMIT_CONTEXT_SENTENCES)
         return err_set(e, ERR_ARGUMENT, "context_sentences is %d, must be 0 to %d",
                        r->context_sentences, LIMIT_CONTEXT_SENTENCES);
+    if (r->repair < JABBERTTS_REPAIR_NONE || r->repair > JABBERTTS_REPAIR_ALL)
+        return err_set(e, ERR_ARGUMENT, "repair is %d, must be %d to %d", r->repair,
+                       JABBERTTS_REPAIR_NONE, JABBERTTS_REPAIR_ALL);
     if (!(r->deadline_s >= 0))
         return err_set(e, ERR_ARGUMENT, "deadline_s is %g, must be 0 (none) or more",
                        r->deadline_s);

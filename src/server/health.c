@@ -73,6 +73,8 @@ static int print_engine(struct request *r, struct buf *to)
         {"jabbertts_frames_total", "counter", "Frames made.", (double)l.n_frame},
         {"jabbertts_truncated_total", "counter", "Sentences that a limit cut short.",
          (double)l.n_truncated},
+        {"jabbertts_repaired_total", "counter", "Times that a sentence was made again.",
+         (double)l.n_repaired},
         {"jabbertts_connections", "gauge", "Open connections.", server_connections(s)},
         {"jabbertts_connections_evicted_total", "counter",
          "Connections closed to make room for others.", server_evicted(s)},

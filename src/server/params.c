@@ -80,6 +80,7 @@ static const struct field fields[] = {
      .help = "another name of language"},
     {.name = "normalize", ENGINE("normalize"), .type = PARAM_BOOL},
     {.name = "carry_markers", ENGINE("carry_markers"), .type = PARAM_BOOL},
+    {.name = "repair", ENGINE("repair"), .type = PARAM_INTEGER},
     {.name = "context_sentences", ENGINE("context_sentences"), .type = PARAM_INTEGER},
     {.name = "volume_multiplier",
      OWN(volume),

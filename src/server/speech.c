@@ -56,6 +56,7 @@ struct speech {
     bool cancelled;
     double audio_s, queue_s, first_audio_s; /* the last two are < 0 if it did not get that far */
     double made_s;                          /* from the start to the end */
+    int n_repaired;                         /* times that a sentence was made again */
 };
 
 /* --- log and metrics --- */
@@ -72,6 +73,8 @@ static void speech_log(const struct request_state *state, json_t *o)
     log_set_seconds(o, "first_audio_seconds", sp->first_audio_s);
     if (sp->audio_s > 0)
         log_set_seconds(o, "rtf", sp->made_s / sp->audio_s);
+    if (sp->n_repaired > 0)
+        json_object_set_new(o, "repaired", json_integer(sp->n_repaired));
     log_set_string(o, "text", sp->text);
 }
 
@@ -103,6 +106,7 @@ static void speech_end(struct speech *sp)
     sp->audio_s = pump_seconds(sp->pump);
     sp->queue_s = p.wait_s;
     sp->first_audio_s = p.first_audio_s;
+    sp->n_repaired = p.n_repaired;
     sp->made_s = p.elapsed_s - (p.wait_s > 0 ? p.wait_s : 0);
 }
 
@@ -196,6 +200,8 @@ static void set_headers(struct request *r, const struct speech *sp)
     http_reply_header(r, "Cache-Control", "no-cache");
     http_reply_header(r, "X-Accel-Buffering", "no");
     http_reply_header(r, "x-jabbertts-seed", "%llu", (unsigned long long)p->request.seed);
+    if (sp->n_repaired > 0) /* of an answer that is sent when it is whole */
+        http_reply_header(r, "x-jabbertts-repaired", "%d", sp->n_repaired);
     if (sp->download)
         http_reply_header(r, "X-Download-Path", "/download/%s.%s", r->id, sp->format.name);
     else if (p->download && sp->found)
@@ -466,9 +472,10 @@ static void end_events(struct request *r, struct speech *sp)
         write_times(r, sp, true);
     pump_progress(sp->pump, &p);
     write_event(r, NULL,
-                json_pack("{s:s,s:{s:i,s:i,s:i}}", "type", "speech.audio.done", "usage",
+                json_pack("{s:s,s:{s:i,s:i,s:i},s:o*}", "type", "speech.audio.done", "usage",
                           "input_tokens", p.n_token, "output_tokens", p.n_frame, "total_tokens",
-                          p.n_token + p.n_frame));
+                          p.n_token + p.n_frame, "repaired",
+                          p.n_repaired > 0 ? json_integer(p.n_repaired) : NULL));
     speech_put(r, "data: [DONE]\n\n", 14);
 }
 

@@ -2,6 +2,7 @@
 killed in the middle of uploads, a locked store."""
 import base64
 import os
+import re
 import sqlite3
 import tempfile
 import threading
@@ -62,6 +63,20 @@ def several(s, sound):
     refused(s.speech(voice="amy", references=[{"audio": coded}]), 400, "both choose", "voice and references")
 
 
+def made_again(s, sound):
+    """A recording that says far more than its text: nothing has its voice's pace, so all is made three times."""
+    voice = {"voice": None, "references": [{"audio": base64.b64encode(sound).decode(), "text": "a"}], "input": "Hello there."}
+    count = lambda r: r.headers.get("x-jabbertts-repaired")
+    for how, want in (({"stream": False, "repair": 2}, "2"), ({"stream": False}, None), ({"stream": False, "repair": 0}, None)):
+        r = s.speech(response_format="wav", **voice, **how)
+        check(r.status == 200 and count(r) == want, f"made again with {how}", (r.status, count(r), r.body[:200]))
+    r = s.speech(stream_format="sse", repair=2, **voice)
+    check(b'"repaired":2}' in r.body, "the last event says so", r.body[-200:])
+    refused(s.speech(repair=3), 400, "0 to 2", "repair 3")
+    text = s.call("GET", "/metrics").body.decode()
+    check(re.search(r"^jabbertts_repaired_total 4$", text, re.M), "counted", re.findall(r"jabbertts_repaired.*", text))
+
+
 def add_and_speak(s, sound):
     r = upload(s, "/v1/audio/voice_consents",
                [("name", "J\u00f6rg agrees"), ("language", "de-AT"), ("recording", sound)])
@@ -80,6 +95,7 @@ def add_and_speak(s, sound):
         r = s.call("POST", "/v1/audio/voices", json={"name": name, "audio": audio})
         check(r.status == 200, "JSON with base64", r.body)
     several(s, sound)
+    made_again(s, sound)
     sounds = []
     for voice in v["id"], "official", {"id": v["id"]}:
         r = s.speech(voice=voice, response_format="wav", seed=3)

@@ -402,6 +402,66 @@ static void test_context(void **state)
     assert_true(hash[0] != hash[3] && hash[0] != hash[4]);
 }
 
+/* A voice whose clip says one letter in three seconds: every sentence is far too short for it, and
+ * is made again as often as may be.  What comes of that is the same beside others, in one slot and
+ * in the background, and the first sentence is as it was. */
+static void test_repair(void **state)
+{
+    static const struct {
+        int slots, repair, background, n_repaired;
+    } runs[] = {{1, JABBERTTS_REPAIR_NONE, 0, 0},  {1, JABBERTTS_REPAIR_LATER, 0, 4},
+                {4, JABBERTTS_REPAIR_LATER, 0, 4}, {4, JABBERTTS_REPAIR_ALL, 0, 6},
+                {1, JABBERTTS_REPAIR_ALL, 1, 6},   {4, JABBERTTS_REPAIR_LATER, 1, 6}};
+    enum { N = sizeof runs / sizeof *runs, FRAMES = 40, CODEBOOKS = 32 };
+    static const int32_t codes[CODEBOOKS * FRAMES];
+    struct jabbertts_error e;
+    uint64_t hash[N];
+    float first[N][1000];
+    (void)state;
+    for (int k = 0; k < N; k++) {
+        struct jabbertts *tts = open_engine(runs[k].slots, 4);
+        struct jabbertts_stream *s, *beside = submit(tts, "Beside it.");
+        struct jabbertts_voice *v;
+        struct jabbertts_progress p;
+        struct jabbertts_load l;
+        struct jabbertts_request r;
+        size_t n;
+        jabbertts_request_init(&r);
+        assert_int_equal(r.repair, JABBERTTS_REPAIR_LATER);
+        r.text = "<speak><s>One is here.</s><break time='9ms'/><s>Two came late.</s>"
+                 "<break time='9ms'/><s>Three went home.</s></speak>";
+        r.repair = runs[k].repair;
+        r.background = runs[k].background;
+        assert_int_equal(jabbertts_voice_from_codes(tts, codes, FRAMES, "a", &v, &e), 0);
+        r.reference = v;
+        assert_int_equal(jabbertts_submit(tts, &r, &s, &e), 0);
+        for (int i = 0; i < 1000; i += (int)n) {
+            int got = jabbertts_read(s, first[k] + i, 1000 - i, &e);
+            assert_true(got > 0);
+            n = (size_t)got;
+        }
+        hash[k] = drain(s, &n);
+        jabbertts_stream_progress(s, &p);
+        drain(beside, &n);
+        jabbertts_load(tts, &l);
+        assert_int_equal(p.n_repaired, runs[k].n_repaired);
+        assert_int_equal(l.n_repaired, runs[k].n_repaired);
+        assert_int_equal(p.piece, 3);
+        jabbertts_stream_free(beside);
+        jabbertts_stream_free(s);
+        assert_int_equal(jabbertts_submit(tts, &r, &s, &e), 0); /* ends while it is made */
+        jabbertts_stream_free(s);
+        r.repair = JABBERTTS_REPAIR_ALL + 1;
+        assert_int_equal(jabbertts_submit(tts, &r, &s, &e), JABBERTTS_ERR_ARGUMENT);
+        assert_non_null(strstr(e.message, "0 to 2"));
+        jabbertts_voice_free(v);
+        jabbertts_close(tts);
+    }
+    assert_true(hash[1] == hash[2] && hash[3] == hash[4] && hash[3] == hash[5]);
+    assert_memory_equal(first[0], first[1], sizeof first[0]);
+    assert_memory_equal(first[3], first[5], sizeof first[0]);
+}
+
 /* Several clips as one voice: all of them are in the prompt, in their order; limits. */
 static void test_clips(void **state)
 {
@@ -745,6 +805,7 @@ int main(void)
         cmocka_unit_test(test_sentences_together),
         cmocka_unit_test(test_stock_voices),
         cmocka_unit_test(test_context),
+        cmocka_unit_test(test_repair),
         cmocka_unit_test(test_clips),
         cmocka_unit_test(test_first_sentence_is_the_voice),
         cmocka_unit_test(test_readers_that_sleep),

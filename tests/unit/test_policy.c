@@ -284,6 +284,66 @@ static void test_runaway(void **state)
     assert_int_equal(policy_max_frames(100, 0.05, 64), 64);
 }
 
+/* Readings of a sentence that usually takes 3 s. */
+static void test_good_readings(void **state)
+{
+    const struct {
+        const char *what;
+        struct policy_reading r;
+        bool good;
+    } cases[] = {
+        {"as usual", {.seconds = 3, .usual_s = 3}, true},
+        {"said in a hurry", {.seconds = 2, .usual_s = 3}, true},
+        {"over before all can be said", {.seconds = 1.7, .usual_s = 3}, false},
+        {"slow", {.seconds = 5, .usual_s = 3}, true},
+        {"far too slow", {.seconds = 5.6, .usual_s = 3}, false},
+        {"a word with silence around it", {.seconds = 1.2, .usual_s = 0.2}, true},
+        {"nothing is known of the voice", {.seconds = 20}, true},
+        {"a syllable is swallowed", {.seconds = 3, .usual_s = 3, .left_out = 0.17}, true},
+        {"words are swallowed", {.seconds = 3, .usual_s = 3, .left_out = 0.19}, false},
+        {"a long vowel", {.seconds = 3, .usual_s = 3, .loop_s = 0.9}, true},
+        {"a loop", {.seconds = 3, .usual_s = 3, .loop_s = 1}, false},
+        {"it does not end", {.seconds = 3, .usual_s = 3, .endless = true}, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (policy_is_good(&cases[i].r) != cases[i].good)
+            fail_msg("%s: wanted %s", cases[i].what, cases[i].good ? "good" : "bad");
+        for (int n = 1; n <= POLICY_READINGS; n++)
+            assert_int_equal(policy_wants_another(&cases[i].r, n),
+                             !cases[i].good && n < POLICY_READINGS);
+    }
+}
+
+/* The one with fewer faults, then the likelier; of two alike the first. */
+static void test_better_readings(void **state)
+{
+    const struct policy_reading good = {.seconds = 3, .usual_s = 3, .likelihood = -0.7},
+                                likely = {.seconds = 3, .usual_s = 3, .likelihood = -0.6},
+                                slow = {.seconds = 9, .usual_s = 3, .likelihood = -0.1},
+                                worse = {.seconds = 9, .usual_s = 3, .left_out = 0.5};
+    (void)state;
+    assert_true(policy_is_better(&likely, &good) && !policy_is_better(&good, &likely));
+    assert_true(policy_is_better(&good, &slow) && !policy_is_better(&slow, &good));
+    assert_true(policy_is_better(&slow, &worse) && !policy_is_better(&worse, &slow));
+    assert_false(policy_is_better(&good, &good));
+}
+
+/* Which sentences are judged; each reading has numbers that no other sentence has. */
+static void test_which_readings(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        assert_false(policy_is_judged(POLICY_REPAIR_NONE, i));
+        assert_int_equal(policy_is_judged(POLICY_REPAIR_LATER, i), i > 0);
+        assert_true(policy_is_judged(POLICY_REPAIR_ALL, i));
+        assert_int_equal(policy_reading_stream(i, 0), i);
+    }
+    assert_true(policy_reading_stream(0, 1) > 1 << 20);
+    assert_int_not_equal(policy_reading_stream(7, 1), policy_reading_stream(7, 2));
+    assert_int_not_equal(policy_reading_stream(7, 1), policy_reading_stream(8, 1));
+}
+
 /* --- a simulated engine ------------------------------------------------------------------------
  */
 
@@ -634,6 +694,9 @@ int main(void)
         cmocka_unit_test(test_chunks_in_the_background),
         cmocka_unit_test(test_admission),
         cmocka_unit_test(test_runaway),
+        cmocka_unit_test(test_good_readings),
+        cmocka_unit_test(test_better_readings),
+        cmocka_unit_test(test_which_readings),
         cmocka_unit_test(test_loads_that_can_be_served),
         cmocka_unit_test(test_overload),
     };

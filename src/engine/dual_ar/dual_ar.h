@@ -44,24 +44,40 @@ struct references { /* what a prompt begins with; borrowed */
     int n; /* 0..LIMIT_REFERENCES */
 };
 
+/* One reading of a piece. */
+struct reading {
+    int32_t *codes; /* [cap, Q], n_frame of them made */
+    int n_frame;
+    bool truncated;
+    struct focus focus;
+    struct policy_reading seen; /* when it is made */
+};
+
 struct piece {
     enum { PIECE_WAITING, PIECE_SPEAKING, PIECE_MADE } state;
-    int32_t *codes; /* [cap, Q], n_frame of them made, n_decoded decoded */
-    int cap, n_frame, n_decoded;
-    bool truncated, counted;        /* counted: its tokens are, in the stream's progress */
+    struct reading made;            /* the one in hand */
+    struct reading best;            /* of those before; codes NULL: none */
+    int cap, n_decoded, n_before;   /* frames at most; decoded; readings before the one in hand */
+    bool whole;                     /* nothing of it is decoded before it is made */
+    bool counted;                   /* its tokens are, in the stream's progress */
     struct references voice;        /* another than the stream's; n 0: none */
     struct jabbertts_voice *stored; /* that voice, if it came from the store */
-    struct focus focus;
 };
+/* Frames that may be decoded now. */
+static inline int piece_waiting(const struct piece *p)
+{
+    return p->whole && p->state != PIECE_MADE ? 0 : p->made.n_frame - p->n_decoded;
+}
 
 struct work { /* of a stream */
     struct ar_params params;
     struct references voice;        /* n 0: the first piece is the later ones' reference */
     struct jabbertts_voice *stored; /* that voice, if it comes from the store */
     int n_context;                  /* sentences before a piece that it hears; 0: none */
-    int max_frames;                 /* of the whole request; 0: none */
-    struct text_options text;       /* how pieces are read, each when it gets a slot */
-    char *language;                 /* text's */
+    enum policy_repair repair;
+    int max_frames;           /* of the whole request; 0: none */
+    struct text_options text; /* how pieces are read, each when it gets a slot */
+    char *language;           /* text's */
 
     struct piece *piece;     /* [pieces.n] */
     int i_next;              /* first piece that has not had a slot */
@@ -139,6 +155,11 @@ int piece_ready(const struct decoder *c); /* frames of its next chunk; 0: not en
 void piece_decode(struct dual_ar *d, struct decoder *c); /* starts it, as the pool's job */
 void piece_hand_over(struct dual_ar *d); /* what is decoding, when it is done; waits for that */
 
+/* repair.c: the engine thread; whether a reading is good enough. */
+/* The reading in hand has ended.  True: the piece shall be made again.  False: made is the best. */
+bool repair_weigh(struct dual_ar *d, struct slot *s, bool truncated);
+void repair_forget(struct piece *p); /* all of them */
+
 /* focus.c: the engine thread; word times of requests that want them. */
 /* The prompt of a piece is in a, nothing of it fed yet. */
 int focus_begin(struct dual_ar *d, struct focus *f, const char *text, struct ar *a, struct err *e);
@@ -147,6 +168,8 @@ void focus_frame(const struct dual_ar *d, struct focus *f);
  * False: they are not known. */
 bool focus_times(const struct dual_ar *d, const struct focus *f, const struct text_piece *p,
                  double shift_s, struct word_time *at);
+/* Share of the text's tokens that no frame says, by the same path; 0: not known. */
+double focus_left_out(const struct focus *f);
 void focus_done(struct focus *f);
 
 /* prepare.c */

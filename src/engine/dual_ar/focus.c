@@ -3,6 +3,8 @@
 
 #include "engine/dual_ar/dual_ar.h"
 
+#define LEAST_FRAMES 0.3 /* of a token that is said */
+
 void focus_done(struct focus *f)
 {
     align_free(f->align);
@@ -81,4 +83,15 @@ bool focus_times(const struct dual_ar *d, const struct focus *f, const struct te
         at[i].to = focus_at(f, p->word[i].to) * d->frame_s + late;
     }
     return true;
+}
+
+double focus_left_out(const struct focus *f)
+{
+    int n = 0;
+    if (!f->align || align_n_frame(f->align) == 0)
+        return 0;
+    align_path(f->align, f->first);
+    for (int i = 0; i < f->n_token; i++)
+        n += f->first[i + 1] - f->first[i] < LEAST_FRAMES;
+    return (double)n / f->n_token;
 }

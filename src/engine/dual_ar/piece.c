@@ -29,11 +29,12 @@ static int piece_as_reference(const struct dual_ar *d, const struct jabbertts_st
                               int n_max, struct prompt_reference *ref, struct err *e)
 {
     const struct piece *p = &work_of(s)->piece[i];
-    int n = p->n_frame < n_max ? p->n_frame : n_max, n_codebook = d->model.spec.lm.n_codebook;
+    int n = p->made.n_frame < n_max ? p->made.n_frame : n_max,
+        n_codebook = d->model.spec.lm.n_codebook;
     int32_t *codes = mem_try((size_t)n * (size_t)n_codebook, sizeof *codes);
     if (!codes)
         return err_set(e, ERR_MEMORY, "out of memory for a prompt");
-    piece_transpose(p->codes, n, n_codebook, codes);
+    piece_transpose(p->made.codes, n, n_codebook, codes);
     *ref = (struct prompt_reference){s->ask.pieces.piece[i].text, codes, n};
     return 0;
 }
@@ -70,7 +71,7 @@ static int piece_context_from(const struct dual_ar *d, const struct jabbertts_st
         return i;
     int from = i - 1 - (i - 1) % n_context, room = d->n_context - d->n_context / 4 - n_used;
     for (int j = i - 1; j >= from; j--) {
-        room -= w->piece[j].n_frame + (int)strlen(s->ask.pieces.piece[j].text);
+        room -= w->piece[j].made.n_frame + (int)strlen(s->ask.pieces.piece[j].text);
         if (room < 0)
             return j + 1;
     }
@@ -90,16 +91,16 @@ static int piece_begin_prompt(const struct dual_ar *d, const struct slot *slot, 
     }
     b->n_lent = b->n;
     int from = piece_context_from(d, s, i, n_used);
-    if (b->n == 0 && i > 0 && from > 0 && w->piece[0].n_frame > 0) {
+    if (b->n == 0 && i > 0 && from > 0 && w->piece[0].made.n_frame > 0) {
         int n_max = REFERENCE_MAX_SECONDS * d->tts->rate / d->tts->frame_samples;
         if ((rc = piece_as_reference(d, s, 0, n_max, &b->clip[b->n], e)) == 0)
             b->n++;
     }
     for (int j = from; j < i && rc == 0; j++) {
         const struct piece *p = &w->piece[j];
-        if (p->n_frame == 0 || p->truncated || !piece_same_voice(s, i, j))
+        if (p->made.n_frame == 0 || p->made.truncated || !piece_same_voice(s, i, j))
             continue;
-        if ((rc = piece_as_reference(d, s, j, p->n_frame, &b->clip[b->n], e)) == 0)
+        if ((rc = piece_as_reference(d, s, j, p->made.n_frame, &b->clip[b->n], e)) == 0)
             b->n++;
     }
     return rc;
@@ -134,10 +135,12 @@ static int piece_start_(struct dual_ar *d, struct slot *slot, struct err *e)
     struct piece *p = &work_of(s)->piece[slot->i_piece];
     struct ar_params params = work_of(s)->params;
     struct prompt prompt;
-    params.stream = (uint32_t)slot->i_piece;
+    params.stream = policy_reading_stream(slot->i_piece, p->n_before);
     params.max_frames = p->cap = piece_max_frames(d, slot);
-    p->codes = mem_try((size_t)p->cap * (size_t)d->model.spec.lm.n_codebook, sizeof *p->codes);
-    if (!p->codes)
+    params.weigh = p->whole;
+    p->made.codes =
+        mem_try((size_t)p->cap * (size_t)d->model.spec.lm.n_codebook, sizeof *p->made.codes);
+    if (!p->made.codes)
         return err_set(e, ERR_MEMORY, "out of memory for %d frames", p->cap);
     prompt_init(&prompt, d->model.spec.lm.n_codebook);
     int rc = gguf_check(d->model.file, e);
@@ -145,8 +148,8 @@ static int piece_start_(struct dual_ar *d, struct slot *slot, struct err *e)
         rc = piece_prompt(d, slot, &prompt, e);
     if (rc == 0)
         rc = ar_start(slot->ar, &prompt, &params, e);
-    if (rc == 0 && s->ask.text)
-        rc = focus_begin(d, &p->focus, s->ask.pieces.piece[slot->i_piece].text, slot->ar, e);
+    if (rc == 0 && (s->ask.text || p->whole))
+        rc = focus_begin(d, &p->made.focus, s->ask.pieces.piece[slot->i_piece].text, slot->ar, e);
     if (rc == 0)
         prefix_restore(d->prefix, &prompt, ar_slot(slot->ar));
     struct out *o = stream_out(s, engine_lock(d->tts));
@@ -161,9 +164,7 @@ void piece_take_back(struct slot *slot)
 {
     struct work *w = work_of(slot->stream);
     struct piece *p = &w->piece[--w->i_next];
-    mem_free(p->codes);
-    p->codes = NULL;
-    p->n_frame = 0;
+    repair_forget(p);
     p->state = PIECE_WAITING;
     w->n_speaking--;
     ar_reset(slot->ar);
@@ -175,21 +176,24 @@ static void piece_take_frame(struct dual_ar *d, struct slot *slot)
     size_t n_codebook = (size_t)d->model.spec.lm.n_codebook;
     struct work *w = work_of(slot->stream);
     struct piece *p = &w->piece[slot->i_piece];
-    memcpy(p->codes + (size_t)p->n_frame++ * n_codebook, ar_codes(slot->ar),
-           n_codebook * sizeof *p->codes);
-    focus_frame(d, &p->focus);
-    if (p->n_frame == 2 && (w->n_context == 0 || slot->i_piece == 0))
+    memcpy(p->made.codes + (size_t)p->made.n_frame++ * n_codebook, ar_codes(slot->ar),
+           n_codebook * sizeof *p->made.codes);
+    focus_frame(d, &p->made.focus);
+    if (p->made.n_frame == 2 && (w->n_context == 0 || slot->i_piece == 0))
         /* not after the first frame, whose sound a listener waits for */
         prefix_save(d->prefix, ar_prompt(slot->ar), ar_slot(slot->ar), w->voice.n > 0);
 }
 
-static void piece_made(struct dual_ar *d, struct slot *slot, bool truncated)
+/* The piece is there: its best reading. */
+static void piece_made(struct dual_ar *d, struct slot *slot)
 {
     struct work *w = work_of(slot->stream);
-    w->piece[slot->i_piece].state = PIECE_MADE;
-    w->piece[slot->i_piece].truncated = truncated;
+    struct piece *p = &w->piece[slot->i_piece];
+    bool in_slot = ar_n_frame(slot->ar) == p->made.n_frame; /* not a reading before the last */
+    p->state = PIECE_MADE;
     w->n_speaking--;
-    if (w->n_context && !truncated && slot->i_piece + 1 < slot->stream->ask.pieces.n)
+    if (w->n_context && in_slot && !p->made.truncated &&
+        slot->i_piece + 1 < slot->stream->ask.pieces.n)
         prefix_save_said(d->prefix, ar_prompt(slot->ar), ar_frames(slot->ar), ar_n_frame(slot->ar),
                          ar_slot(slot->ar));
     ar_reset(slot->ar);
@@ -204,11 +208,22 @@ void piece_start(struct dual_ar *d, struct slot *slot)
     struct text_piece *p = &slot->stream->ask.pieces.piece[slot->i_piece];
     int rc = text_piece_read(p, &work_of(slot->stream)->text, &e);
     if (rc == 0 && !p->text[0]) { /* silence only */
-        piece_made(d, slot, false);
+        piece_made(d, slot);
         return;
     }
-    if (rc < 0 || piece_start_(d, slot, &e) < 0)
+    if (rc == 0)
+        rc = piece_start_(d, slot, &e);
+    if (rc < 0)
         slot->stream->sound.broken = e;
+}
+
+/* A reading has ended: another follows, or the piece is there. */
+static void piece_took(struct dual_ar *d, struct slot *slot, bool truncated)
+{
+    if (repair_weigh(d, slot, truncated))
+        piece_start(d, slot);
+    else
+        piece_made(d, slot);
 }
 
 /* The weights passed the checks of loading, but what they give is not finite. */
@@ -243,7 +258,7 @@ void piece_step(struct dual_ar *d, struct slot *const *slots, int n)
         if (state == AR_FRAME)
             piece_take_frame(d, slots[i]);
         else if (state == AR_STOPPED || state == AR_LIMIT)
-            piece_made(d, slots[i], state == AR_LIMIT);
+            piece_took(d, slots[i], state == AR_LIMIT);
         else if (state == AR_BROKEN)
             piece_break(d, slots[i]->stream);
     }
@@ -262,19 +277,19 @@ static void piece_end(struct decoder *c, bool spent)
     if (p->n_decoded)
         stream_write(s, c->finished, finish_end(c->finish, c->finished), 0);
     struct piece_end end = {.spoken = !spent,
-                            .n_truncated = spent ? s->ask.pieces.n - i : p->truncated,
+                            .n_truncated = spent ? s->ask.pieces.n - i : p->made.truncated,
                             .last = spent || i + 1 == s->ask.pieces.n};
     double shift = (double)finish_shift(c->finish) / c->d->tts->rate;
-    if (focus_times(c->d, &p->focus, &s->ask.pieces.piece[i], shift, s->sound.time))
+    if (focus_times(c->d, &p->made.focus, &s->ask.pieces.piece[i], shift, s->sound.time))
         end.time = s->sound.time;
-    focus_done(&p->focus);
+    focus_done(&p->made.focus);
     w->decoder = NULL;
     c->stream = NULL;
     stream_end_piece(s, &end);
     i -= w->n_context;                         /* those behind it are heard by the next piece, */
     if (i > 0 || (i == 0 && w->voice.n > 0)) { /* and the first may be all later ones' reference */
-        mem_free(w->piece[i].codes);
-        w->piece[i].codes = NULL;
+        mem_free(w->piece[i].made.codes);
+        w->piece[i].made.codes = NULL;
     }
 }
 
@@ -295,14 +310,14 @@ void piece_settle(struct decoder *c)
     const struct piece *p = piece_head(c);
     if (piece_left(c->stream) == 0)
         piece_end(c, true);
-    else if (p->state == PIECE_MADE && p->n_decoded == p->n_frame)
+    else if (p->state == PIECE_MADE && p->n_decoded == p->made.n_frame)
         piece_end(c, false);
 }
 
 int piece_ready(const struct decoder *c)
 {
     const struct piece *p = piece_head(c);
-    int n = p->n_frame - p->n_decoded, left = piece_left(c->stream);
+    int n = piece_waiting(p), left = piece_left(c->stream);
     bool all = p->state == PIECE_MADE || n >= left;
     return policy_chunk(n < left ? n : left, work_of(c->stream)->n_chunk, all,
                         c->stream->ask.background);
@@ -322,7 +337,7 @@ void piece_decode(struct dual_ar *d, struct decoder *c)
     const struct piece *p = piece_head(c);
     int n_codebook = d->model.spec.lm.n_codebook;
     c->n_frame = piece_ready(c);
-    piece_transpose(p->codes + p->n_decoded * n_codebook, c->n_frame, n_codebook, c->codes);
+    piece_transpose(p->made.codes + p->n_decoded * n_codebook, c->n_frame, n_codebook, c->codes);
     d->decoding = c;
     d->beside_s = 0;
     pool_start(d->model.pool, decode_job, c);

@@ -110,7 +110,10 @@ int prepare_stream(struct jabbertts_stream *s, const struct jabbertts_request *r
     if (r->max_seconds > 0)
         w->max_frames = (int)ceil(r->max_seconds * tts->rate / tts->frame_samples);
     w->n_context = r->context_sentences;
-    w->n_chunk = 1; /* sound as early as possible, then larger chunks */
+    w->repair = (enum policy_repair)r->repair;
+    if (r->background && w->repair == POLICY_REPAIR_LATER)
+        w->repair = POLICY_REPAIR_ALL; /* nobody waits for the first one's sound */
+    w->n_chunk = 1;                    /* sound as early as possible, then larger chunks */
     w->piece = mem_try((size_t)pieces->n, sizeof *w->piece);
     return w->piece ? find_voices(tts, r->owner, pieces, w, e)
                     : err_set(e, ERR_MEMORY, "out of memory for a request");
@@ -147,8 +150,7 @@ void prepare_forget(struct jabbertts_stream *s)
         return;
     jabbertts_voice_free(w->stored);
     for (int i = 0; w->piece && i < s->ask.pieces.n; i++) {
-        mem_free(w->piece[i].codes);
-        focus_done(&w->piece[i].focus);
+        repair_forget(&w->piece[i]);
         jabbertts_voice_free(w->piece[i].stored);
     }
     mem_free(w->piece);

@@ -153,17 +153,17 @@ static int stock_draw(struct jabbertts *tts, const struct voice *v, struct jabbe
     while ((n = jabbertts_read(s, pcm, 1024, &why)) > 0)
         ;
     const struct piece *p = work_of(s)->piece; /* the first one's codes stay */
-    if (n < 0 || p->n_frame == 0) {
+    if (n < 0 || p->made.n_frame == 0) {
         rc = err_set(e, n < 0 ? n : ERR_INTERNAL, "voice %s cannot be drawn: %s", v->name,
                      n < 0 ? why.message : "the model says nothing");
     } else {
         int n_codebook = tts->model->spec.lm.n_codebook;
-        int32_t *codes = mem_try((size_t)p->n_frame * (size_t)n_codebook, sizeof *codes);
-        for (int t = 0; codes && t < p->n_frame; t++)
+        int32_t *codes = mem_try((size_t)p->made.n_frame * (size_t)n_codebook, sizeof *codes);
+        for (int t = 0; codes && t < p->made.n_frame; t++)
             for (int q = 0; q < n_codebook; q++)
-                codes[q * p->n_frame + t] = p->codes[t * n_codebook + q];
+                codes[q * p->made.n_frame + t] = p->made.codes[t * n_codebook + q];
         *ret = codes ? voice_new(tts, 1) : NULL;
-        rc = *ret ? voice_set_clip(*ret, 0, s->ask.pieces.piece[0].text, codes, p->n_frame, e)
+        rc = *ret ? voice_set_clip(*ret, 0, s->ask.pieces.piece[0].text, codes, p->made.n_frame, e)
                   : err_set(e, ERR_MEMORY, "out of memory for voice %s", v->name);
         mem_free(codes);
     }

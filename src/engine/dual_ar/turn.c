@@ -12,8 +12,7 @@ static struct policy_ahead turn_ahead(const struct jabbertts_stream *s)
     const struct work *w = work_of(s);
     struct policy_ahead a = {0};
     for (int i = s->sound.i_head; i < w->i_next; i++)
-        policy_add_piece(&a, w->piece[i].n_frame - w->piece[i].n_decoded,
-                         w->piece[i].state == PIECE_MADE);
+        policy_add_piece(&a, piece_waiting(&w->piece[i]), w->piece[i].state == PIECE_MADE);
     return a;
 }
 
@@ -43,7 +42,7 @@ static struct policy_stream turn_stream(const struct dual_ar *d, const struct ja
         (w->n_context == 0 || w->i_next == 0 || w->piece[w->i_next - 1].state == PIECE_MADE);
     if (!w->decoder && !sound->complete && !sound->broken.code && sound->i_head < w->i_next) {
         const struct piece *p = &w->piece[sound->i_head];
-        v.head_waits = p->state == PIECE_MADE || (p->n_frame > 0 && !v.background);
+        v.head_waits = p->state == PIECE_MADE || (p->made.n_frame > 0 && !p->whole);
     }
     return v;
 }
@@ -82,7 +81,7 @@ static int turn_decoders(struct dual_ar *d, struct policy_decoder *v, struct dec
         const struct jabbertts_stream *s = c->stream;
         const struct work *w = work_of(s);
         const struct piece *p = &w->piece[s->sound.i_head];
-        v[n] = (struct policy_decoder){.n_waiting = p->n_frame - p->n_decoded,
+        v[n] = (struct policy_decoder){.n_waiting = piece_waiting(p),
                                        .n_ready = piece_ready(c),
                                        .dry = turn_dry(d, s),
                                        .heard = s->sound.since >= 0,
@@ -101,7 +100,9 @@ static void turn_give_slot(struct slot *slot, struct jabbertts_stream *s, struct
 {
     struct work *w = work_of(s);
     *slot = (struct slot){.stream = s, .i_piece = w->i_next, .ar = slot->ar, .since = now};
-    w->piece[w->i_next++].state = PIECE_SPEAKING;
+    struct piece *p = &w->piece[w->i_next++];
+    p->state = PIECE_SPEAKING;
+    p->whole = s->ask.background || policy_is_judged(w->repair, slot->i_piece);
     w->n_speaking++;
     stream_begin(s, f, now);
 }
@@ -112,7 +113,7 @@ static struct policy_slot turn_slot(const struct dual_ar *d, const struct slot *
     return (struct policy_slot){.head = slot->i_piece == s->sound.i_head,
                                 .dry = turn_dry(d, s),
                                 .background = s->ask.background,
-                                .n_made = work_of(s)->piece[slot->i_piece].n_frame};
+                                .n_made = work_of(s)->piece[slot->i_piece].made.n_frame};
 }
 
 /* Updates the view of one stream. */
@@ -174,7 +175,8 @@ static int turn_reserve(struct jabbertts_stream *s, struct front *f)
     const struct jabbertts *tts = s->ask.tts;
     const struct piece *p = &work_of(s)->piece[s->sound.i_head];
     const struct text_piece *text = &s->ask.pieces.piece[s->sound.i_head];
-    size_t n = (size_t)(p->state == PIECE_MADE ? p->n_frame : p->cap) * (size_t)tts->frame_samples;
+    size_t n =
+        (size_t)(p->state == PIECE_MADE ? p->made.n_frame : p->cap) * (size_t)tts->frame_samples;
     if (text->rate != 1) /* and what the effect holds back */
         n = (size_t)((double)n / text->rate) + (size_t)tts->rate;
     return stream_reserve(stream_out(s, f), n, &s->sound.broken);
