@@ -203,10 +203,20 @@ int policy_max_frames(size_t n_bytes, double frame_s, int longest)
 #define LONGEST       1.5
 #define LONGER_S      1.0 /* and so much more: silence around a word */
 #define LEFT_OUT      0.18
+#define LIGHT_BYTES   ((size_t)128 << 20) /* the built-in voice has 30 MB, S1-mini in 4 bits 500 */
 
 bool policy_is_judged(enum policy_repair r, int i_piece)
 {
     return r == POLICY_REPAIR_ALL || (r == POLICY_REPAIR_LATER && i_piece > 0);
+}
+
+enum policy_repair policy_repair_for(enum policy_repair asked, bool background, size_t file_bytes)
+{
+    if (asked != POLICY_REPAIR_LATER)
+        return asked;
+    if (background) /* nobody waits for the first one's sound */
+        return POLICY_REPAIR_ALL;
+    return file_bytes <= LIGHT_BYTES ? POLICY_REPAIR_LATER : POLICY_REPAIR_NONE;
 }
 
 uint32_t policy_reading_stream(int i_piece, int n_before)

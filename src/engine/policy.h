@@ -139,6 +139,9 @@ enum policy_repair {
     POLICY_REPAIR_ALL
 };
 bool policy_is_judged(enum policy_repair r, int i_piece);
+/* What is judged of a request for a model whose file has so many bytes.  A large one may be hardly
+ * faster than it speaks, and a sentence that is held back until it is whole would be silence. */
+enum policy_repair policy_repair_for(enum policy_repair asked, bool background, size_t file_bytes);
 /* The stream of random numbers (ar.h) of a piece's n-th reading, from 0; the first has the piece's
  * own. */
 uint32_t policy_reading_stream(int i_piece, int n_before);

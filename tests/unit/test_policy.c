@@ -340,6 +340,14 @@ static void test_which_readings(void **state)
         assert_int_equal(policy_reading_stream(i, 0), i);
     }
     assert_true(policy_reading_stream(0, 1) > 1 << 20);
+    const size_t light = (size_t)30 << 20, heavy = (size_t)500 << 20;
+    for (int b = 0; b < 2; b++) {
+        assert_int_equal(policy_repair_for(POLICY_REPAIR_NONE, b, light), POLICY_REPAIR_NONE);
+        assert_int_equal(policy_repair_for(POLICY_REPAIR_ALL, b, heavy), POLICY_REPAIR_ALL);
+    }
+    assert_int_equal(policy_repair_for(POLICY_REPAIR_LATER, false, light), POLICY_REPAIR_LATER);
+    assert_int_equal(policy_repair_for(POLICY_REPAIR_LATER, true, heavy), POLICY_REPAIR_ALL);
+    assert_int_equal(policy_repair_for(POLICY_REPAIR_LATER, false, heavy), POLICY_REPAIR_NONE);
     assert_int_not_equal(policy_reading_stream(7, 1), policy_reading_stream(7, 2));
     assert_int_not_equal(policy_reading_stream(7, 1), policy_reading_stream(8, 1));
 }

@@ -110,10 +110,9 @@ int prepare_stream(struct jabbertts_stream *s, const struct jabbertts_request *r
     if (r->max_seconds > 0)
         w->max_frames = (int)ceil(r->max_seconds * tts->rate / tts->frame_samples);
     w->n_context = r->context_sentences;
-    w->repair = (enum policy_repair)r->repair;
-    if (r->background && w->repair == POLICY_REPAIR_LATER)
-        w->repair = POLICY_REPAIR_ALL; /* nobody waits for the first one's sound */
-    w->n_chunk = 1;                    /* sound as early as possible, then larger chunks */
+    w->repair =
+        policy_repair_for((enum policy_repair)r->repair, r->background != 0, tts->file_bytes);
+    w->n_chunk = 1; /* sound as early as possible, then larger chunks */
     w->piece = mem_try((size_t)pieces->n, sizeof *w->piece);
     return w->piece ? find_voices(tts, r->owner, pieces, w, e)
                     : err_set(e, ERR_MEMORY, "out of memory for a request");
