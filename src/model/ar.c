@@ -21,11 +21,11 @@ struct ar {
     enum ar_state state;
     struct ar_params params;
     int n_codebook;
-    struct prompt prompt;           /* own copy */
-    int32_t *history;               /* [n_frame, 1 + Q] */
-    int n_frame, cap;               /* cap: positions */
-    int most;                       /* frames that history has room for */
-    double log_prob;                /* sum over n_draw draws of tokens */
+    struct prompt prompt; /* own copy */
+    int32_t *history;     /* [n_frame, 1 + Q] */
+    int n_frame, cap;     /* cap: positions */
+    int most;             /* frames that history has room for */
+    double log_prob;      /* sum over n_draw draws of tokens */
     int n_draw;
     float *hidden, *logits, *probs; /* [dim], [widest head] */
     uint64_t *scratch;
