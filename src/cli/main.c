@@ -106,12 +106,16 @@ int cli_voice_error(const char *command, struct jabbertts *tts, const char *name
         near_try(&near, v.name);
     for (int i = 0; (alias = jabbertts_voice_alias(tts, i, &target)); i++)
         near_try(&near, alias);
-    const char *best = near_found(&near);
+    bool told = e->message[strlen(e->message) - 1] == '?'; /* by the engine */
+    const char *best = told ? NULL : near_found(&near);
     jabbertts_model_info(tts, &m);
     bool espeak = !strcmp(m.engine, "espeak-ng");
     char text[MESSAGE_BYTES];
     snprintf(text, sizeof text, "%s%s%s%s `jabbertts voices%s` lists those there are", e->message,
-             best ? "; did you mean " : "", best ? best : "", best ? "?" : ";",
+             best ? "; did you mean " : "", best ? best : "",
+             best   ? "?"
+             : told ? ""
+                    : ";",
              espeak ? " --model espeak-ng" : "");
     /* An option's value is wrong; the argument of `voices show` is only not there. */
     return strcmp(command, "voices") ? cli_usage(command, "%s", text) : cli_fail("%s", text);

@@ -47,6 +47,7 @@ done <<END
 2|either a text or --input|say hi -i README.md
 2|no voice "nobody"; .jabbertts voices. lists|say hi --voice nobody
 2|no voice "bela"; did you mean bella?|say hi --voice bela
+1|no voice "bela"; did you mean bella?|book README.md -o $dir/b.m4b --voice bela
 2|no voice "Aloy"; did you mean alloy?|say hi --voice Aloy
 2|.jabbertts voices --model espeak-ng. lists|say hi --model espeak-ng --voice qq
 2|there is no option -5; what begins with - and is none goes behind --|say -5

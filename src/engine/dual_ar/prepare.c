@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/near.h"
 #include "engine/dual_ar/stock.h"
 #include "engine/dual_ar/dual_ar.h"
 #include "engine/take.h"
@@ -37,6 +38,21 @@ static int read_sampling(const struct model *m, const struct jabbertts_request *
                           &to->repetition_penalty, e);
 }
 
+static int fail_voice(const struct voices *voices, const char *name, struct err *e)
+{
+    const struct voice *v;
+    const char *alias, *target;
+    struct near near;
+    near_init(&near, name);
+    for (int i = 0; (v = voices_at(voices, i)); i++)
+        near_try(&near, v->name);
+    for (int i = 0; (alias = voices_alias(voices, i, &target)); i++)
+        near_try(&near, alias);
+    const char *best = near_found(&near);
+    return err_set(e, ERR_NOT_FOUND, "there is no voice \"%.64s\"%s%s%s", name,
+                   best ? "; did you mean " : "", best ? best : "", best ? "?" : "");
+}
+
 int prepare_voice(struct jabbertts *tts, const char *name, const char *owner,
                   struct references *ref, struct jabbertts_voice **stored, struct err *e)
 {
@@ -47,7 +63,7 @@ int prepare_voice(struct jabbertts *tts, const char *name, const char *owner,
     if (rc < 0 && rc != ERR_NOT_FOUND)
         return rc;
     if (!v && !*stored)
-        return err_set(e, ERR_NOT_FOUND, "there is no voice \"%.64s\"", name);
+        return fail_voice(voices, name, e);
     if (v && dual_ar_of(tts)->stock)
         return stock_voice(tts, v->name, ref, e);
     *ref = v ? (struct references){&v->reference, 1}
