@@ -120,7 +120,7 @@ def refused():
     with zipfile.ZipFile(path("f.epub"), "w") as z:
         z.writestr("META-INF/container.xml", "<container><rootfile full-path='../../etc/passwd'/></container>")
     open(path("g.txt"), "w").write("\n\n")
-    for name, why in ("e.epub", "no ZIP file"), ("f.epub", "package document"), ("g.txt", "no text"), ("none.md", "cannot read"), ("none.epub", "cannot read"):
+    for name, why in ("e.epub", "not a ZIP file"), ("f.epub", "package document"), ("g.txt", "no text"), ("none.md", "cannot read"), ("none.epub", "cannot read"):
         r = book(path(name), "-o", path("x.m4b"))
         check(r.returncode == 1 and why in r.stderr and not os.path.exists(path("x.m4b")), name, r.stderr)
     check(book(path("a.epub"), "-o", path("x.ogg")).returncode == 2, "another ending", "")
