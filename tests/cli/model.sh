@@ -55,7 +55,7 @@ with zipfile.ZipFile(dir + "/nan/model.tmp", "w", zipfile.ZIP_STORED) as out:
         out.writestr(i, data)
 END
 mv "$dir/nan/model.tmp" "$dir/nan/model.pth"
-expect 1 "no finite numbers" "$bin" convert "$dir/nan" -o "$dir/x.gguf"
+expect 1 "not finite" "$bin" convert "$dir/nan" -o "$dir/x.gguf"
 cp $checkpoint/model.pth "$dir/nan/model.pth"
 echo "- a list" >"$dir/nan/modded_dac_vq.yaml"
 expect 1 "not names with values" "$bin" convert "$dir/nan" -o "$dir/x.gguf"

@@ -77,7 +77,7 @@ expect 0 "" "$bin" say -o "$dir/dash.wav" -- -5
 "$bin" say "Good morning. It is a fine day." -o - | cat >"$dir/piped.wav"
 tail -c +45 "$dir/1.wav" >"$dir/1.pcm"
 tail -c +45 "$dir/piped.wav" | cmp - "$dir/1.pcm" || fail "a pipe gives another sound than a file"
-expect 0 "is not known (--voice-text)" "$bin" say hi --voice "$dir/1.wav" -o "$dir/x.wav"
+expect 0 "has no transcript (--voice-text)" "$bin" say hi --voice "$dir/1.wav" -o "$dir/x.wav"
 expect 0 "/h.wav, [0-9.]* s of sound in [0-9.]* s$" "$bin" say "Hello." -o "$dir/h.wav"
 expect 0 "seed 7" "$bin" say "Hello." --seed 7 -o "$dir/h.wav"
 "$bin" say "Hello." --quiet -o "$dir/h.wav" >"$dir/out" 2>&1

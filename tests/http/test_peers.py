@@ -198,7 +198,7 @@ def sockets():
     with open(path, "w"):
         pass
     p, line = start("--host", "unix:" + path)
-    check(p.wait(30) != 0 and "no socket" in line and os.path.exists(path), "a file is not replaced", line)
+    check(p.wait(30) != 0 and "not a socket" in line and os.path.exists(path), "a file is not replaced", line)
     for host in "[::1]", "::1":
         p, line = start("--host", host, "--port", "0")
         if p.poll() is None and "http://[::1]:" in line:

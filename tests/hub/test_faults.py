@@ -129,7 +129,7 @@ def refused(hub):
         "429 for an hour": ("storage", forever(429, {"Retry-After": "3600"}), "pull again in 3600 s"),
         "a fault for good": ("hub", forever(500), "a fault of its own (500)"),
         "forbidden": ("hub", forever(403), "forbids"),
-        "a login page": ("hub", lambda r: r.answer(200, {}, b"<html>Log in</html>") or True, "no JSON"),
+        "a login page": ("hub", lambda r: r.answer(200, {}, b"<html>Log in</html>") or True, "not JSON"),
         "a circle": ("hub", lambda r: r.answer(302, {"Location": r.path}) or True, "redirects in a circle"),
         "an address that is none": ("hub", lambda r: r.answer(302, {"Location": "file:///etc/passwd"}) or True, "another host"),
     }

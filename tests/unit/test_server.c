@@ -103,7 +103,9 @@ static void params_table(void **state)
         }
         snprintf(body, sizeof body, "{%s\"%s\":%s}",
                  row.required ? "" : "\"model\":\"m\",\"voice\":\"v\",\"input\":\"i\",", row.name,
-                 row.type == PARAM_CLIPS || row.type == PARAM_TIMES ? "7" : "[]");
+                 row.type == PARAM_CLIPS || row.type == PARAM_TIMES || row.type == PARAM_REFUSED
+                     ? "7"
+                     : "[]");
         assert_int_equal(parse(body, &p, &e), -1);
         assert_true(e.fault == FAULT_WRONG_TYPE || row.type == PARAM_REFUSED ||
                     (row.required && e.fault == FAULT_MISSING));
