@@ -157,7 +157,8 @@ static void socket_message(wslay_event_context_ptr frames,
     struct message *m = mem_try(1, sizeof *m + arg->msg_length + 1);
     if (!m)
         return;
-    memcpy(m->text, arg->msg, arg->msg_length);
+    if (arg->msg_length) /* of an empty message arg->msg is NULL */
+        memcpy(m->text, arg->msg, arg->msg_length);
     m->n = arg->msg_length;
     *k->last = m;
     k->last = &m->next;

@@ -34,14 +34,27 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-/* What the server says is read and forgotten. */
+static int n_open(void)
+{
+    pthread_mutex_lock(&server->lock);
+    int n = server->n_socket;
+    pthread_mutex_unlock(&server->lock);
+    return n;
+}
+
+/* What the server says is read and forgotten.  What it no longer reads, because the connection has
+ * ended, is not sent. */
 static void send_all(int fd, const uint8_t *data, size_t n)
 {
     char other[4096];
-    while (n > 0) {
+    struct timespec begin;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    while (n > 0 && n_open() > 0) {
         struct pollfd p = {.fd = fd, .events = POLLIN | POLLOUT};
-        if (poll(&p, 1, OPEN_S * 1000) <= 0)
+        if (http_seconds_since(&begin) > OPEN_S)
             abort();
+        if (poll(&p, 1, 10) <= 0)
+            continue;
         if (p.revents & POLLIN && recv(fd, other, sizeof other, 0) <= 0)
             return;
         ssize_t sent = p.revents & POLLOUT ? send(fd, data, n, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
@@ -72,14 +85,6 @@ static void send_lines(int fd, const uint8_t *data, size_t size)
         send_message(fd, data + i, n < 65536 ? n : 65535);
         i += n + 1;
     }
-}
-
-static int n_open(void)
-{
-    pthread_mutex_lock(&server->lock);
-    int n = server->n_socket;
-    pthread_mutex_unlock(&server->lock);
-    return n;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
