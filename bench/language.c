@@ -4,7 +4,9 @@
  *     build/bench/language DIR/held-out.tsv    lines of a language, a tab and a sentence
  *
  * Each sentence is a text of its own.  Prints right ones for each language, and microseconds a
- * sentence, best of 5 rounds. */
+ * sentence, best of 5 rounds; then right sentences in 4000 made-up texts of two to five of them, of
+ * languages of their own and of one.  tests/cases/languages.txt has everyday sentences. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,9 +51,9 @@ static int language_read(const char *path)
     FILE *f = fopen(path, "r");
     int n = 0;
     while (f && n < MAX_LINES && fgets(buffer, sizeof buffer, f)) {
-        char *tab = strchr(buffer, '\t');
+        char *tab = strpbrk(buffer, "\t ");
         buffer[strcspn(buffer, "\n")] = 0;
-        if (!tab)
+        if (!tab || buffer[0] == '#')
             continue;
         *tab = 0;
         lines[n].language = strdup(buffer);
@@ -62,6 +64,33 @@ static int language_read(const char *path)
     if (f)
         fclose(f);
     return n;
+}
+
+/* Right sentences, in per cent, in texts that are put together from n lines. */
+static double language_joined(int n, bool same)
+{
+    int right = 0, total = 0;
+    srand(1);
+    for (int t = 0; t < 2000; t++) {
+        static char text[6 * 65536];
+        int n_sentence = 2 + rand() % 4, one[5];
+        size_t at[6] = {0};
+        for (int j = 0; j < n_sentence; j++) {
+            do
+                one[j] = rand() % n;
+            while (same && strcmp(lines[one[j]].language, lines[one[0]].language) != 0);
+            at[j + 1] = at[j] + (size_t)snprintf(text + at[j], sizeof text - at[j], "%s ",
+                                                 lines[one[j]].text);
+        }
+        struct script_walk w;
+        int j = 0;
+        script_walk_init(&w, text, at[n_sentence], true);
+        while (script_walk_next(&w))
+            for (; j < n_sentence && (at[j] + at[j + 1]) / 2 < w.end; j++)
+                right += strcmp(w.language ? w.language : "en", lines[one[j]].language) == 0;
+        total += n_sentence;
+    }
+    return 100.0 * right / total;
 }
 
 int main(int argc, char **argv)
@@ -100,5 +129,7 @@ int main(int argc, char **argv)
     }
     printf("all  %5d of %5d  %6.2f %%, %.2f us a sentence\n", all, n, 100.0 * all / n,
            1e6 * best / n);
+    printf("texts of several languages %.2f %%, of one %.2f %%\n", language_joined(n, false),
+           language_joined(n, true));
     return 0;
 }

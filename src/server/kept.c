@@ -23,7 +23,7 @@ struct part {
 static enum range kept_range(const char *s, size_t n, struct part *ret)
 {
     char *end;
-    if (!s || strncasecmp(s, "bytes=", 6) != 0)
+    if (!s || n == 0 || strncasecmp(s, "bytes=", 6) != 0)
         return RANGE_NONE;
     const char *from = s + 6;
     bool tail = *from == '-';
