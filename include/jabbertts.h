@@ -502,7 +502,8 @@ JABBERTTS_API int jabbertts_parameter_set(const struct jabbertts_parameter *p, v
 
 struct jabbertts_text_options {
     const char *stage;    /* clean, normalized, sentences, phonemes, tokens, prompt or explained
-                             (which rule read what); NULL: all but the last two, with headings */
+                             (which rule read what); NULL: all but the last two, with headings.
+                             phonemes: also for a model that reads none */
     const char *language; /* as in a request */
     const char *instructions;
     const char *voice; /* whose reference the prompt begins with; NULL: none, also where the model

@@ -1,9 +1,13 @@
 /* languages.c - the names by which people and programs call a language, and espeak-ng's for each:
- * BCP 47 tags, English names, and the single letters of Kokoro's clients. */
+ * BCP 47 tags, English names, their own names, three letters (ISO 639-3), and the single letters of
+ * Kokoro's clients. */
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <unicode/uchar.h>
+#include <unicode/uloc.h>
+#include <unicode/ustring.h>
 
 #include "engine/engine.h"
 
@@ -40,6 +44,7 @@ static const struct {
     {"zh", "cmn"},
     {"zh-hk", "yue"},
     {"zh-yue", "yue"},
+    {"zho", "cmn"},
     /* names that espeak-ng does not have, or has for several */
     {"chinese", "cmn"},
     {"mandarin", "cmn"},
@@ -53,6 +58,9 @@ static const struct {
     {"brazilian portuguese", "pt-br"},
     {"spanish", "es"},
     {"farsi", "fa"},
+    {"中文", "cmn"},
+    {"汉语", "cmn"},
+    {"普通话", "cmn"},
 };
 #define N_LANGUAGE (sizeof languages / sizeof *languages)
 #define NAME_BYTES 64
@@ -88,6 +96,28 @@ static bool languages_find(const char *name, const char **ret)
     return own != NULL;
 }
 
+/* "Deutsch", "deu": by ICU's names of the languages that espeak-ng has. */
+static bool languages_find_own(const char *name, const char **ret)
+{
+    UChar given[NAME_BYTES], own[NAME_BYTES];
+    UErrorCode code = U_ZERO_ERROR;
+    const char *tag;
+    u_strFromUTF8(given, NAME_BYTES, NULL, name, -1, &code);
+    for (int i = 0; U_SUCCESS(code) && (tag = jabbertts_espeak_voice(i, NULL)); i++) {
+        char base[NAME_BYTES];
+        snprintf(base, sizeof base, "%.*s", (int)strcspn(tag, "-+"), tag);
+        uloc_getDisplayLanguage(base, base, own, NAME_BYTES, &code);
+        if (U_FAILURE(code) || own[0] == 0) {
+            code = U_ZERO_ERROR; /* a name that is too long is no name that was given */
+            continue;
+        }
+        if (u_strcasecmp(given, own, U_FOLD_CASE_DEFAULT) == 0 ||
+            strcasecmp(uloc_getISO3Language(base), name) == 0)
+            return languages_find(base, ret);
+    }
+    return false;
+}
+
 const char *engine_language(const char *given)
 {
     char name[NAME_BYTES];
@@ -105,5 +135,5 @@ const char *engine_language(const char *given)
         if (languages_find(name, &found) && found)
             return found;
     }
-    return given;
+    return languages_find_own(given, &found) && found ? found : given;
 }

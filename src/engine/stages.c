@@ -201,10 +201,11 @@ int jabbertts_text(struct jabbertts *tts, const struct jabbertts_text_options *o
                    char **ret, struct jabbertts_error *error)
 {
     struct err e = {0};
-    enum text_frontend frontend = tts ? tts->frontend : TEXT_IPA;
+    bool phonemes = o->stage && strcmp(o->stage, names[STAGE_PHONEMES]) == 0;
+    enum text_frontend frontend = tts && !phonemes ? tts->frontend : TEXT_IPA;
     struct show s = {.tts = tts, .voice = o->voice, .headings = !o->stage};
     s.options = (struct text_options){.frontend = frontend,
-                                      .language = o->language,
+                                      .language = engine_language(o->language),
                                       .lexicon = tts ? tts->all->lexicon : NULL,
                                       .max_piece_chars = tts ? tts->piece_chars : 0,
                                       .emoji = o->emoji,

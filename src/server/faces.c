@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/daemon.h"
 #include "server/fish.h"
-#include "server/request.h"
 
 struct face_field {
     const char *theirs; /* "voice_settings.speed": a member of an object */
@@ -40,9 +40,14 @@ static const struct face_field fish[] = {
     {NULL, NULL},
 };
 
-static const struct face faces[] = {{"elevenlabs", "mp3", elevenlabs}, {"fish", "wav", fish}};
+/* Kokoro-FastAPI's /dev/phonemize: nothing is spoken, but the text has the same limits. */
+static const struct face_field phonemize[] = {
+    {"text", "input"}, {"language", "language"}, {NULL, NULL}};
 
-const struct face *faces_of(const struct request *r)
+static const struct face faces[] = {
+    {"elevenlabs", "mp3", elevenlabs}, {"fish", "wav", fish}, {"phonemize", "pcm", phonemize}};
+
+static const struct face *faces_of(const struct request *r)
 {
     for (size_t i = 0; i < sizeof faces / sizeof *faces; i++)
         if (strcmp(r->route->name, faces[i].route) == 0)
@@ -115,11 +120,11 @@ int faces_stream_input(const struct request *r, json_t *fields, struct api_error
     return face_output_format(r, fields, e);
 }
 
-int faces_body(const struct request *r, const char *body, size_t n, char **ret, struct api_error *e)
+static int faces_body(const struct request *r, const char *body, char **ret, struct api_error *e)
 {
     const struct face *face = faces_of(r);
     json_t *theirs = NULL, *ours = json_object();
-    int rc = fish_read(r, body, n, &theirs, e);
+    int rc = fish_read(r, body, r->body.len, &theirs, e);
     json_object_set_new(ours, "model", json_string("tts-1"));
     json_object_set_new(ours, "response_format", json_string(face->preset));
     for (const struct face_field *f = face->fields; rc == 0 && f->theirs; f++) {
@@ -135,5 +140,23 @@ int faces_body(const struct request *r, const char *body, size_t n, char **ret, 
         rc = api_fail(e, FAULT_MEMORY, NULL, "out of memory for a request");
     json_decref(theirs);
     json_decref(ours);
+    return rc;
+}
+
+int faces_read(struct request *r, struct speech_params *ret, struct api_error *e)
+{
+    const struct param_limits limits = {r->server->o.max_input_chars, r->server->o.strict};
+    const char *body = spool_data(&r->body);
+    char *made = NULL;
+    if (!body)
+        return api_fail(e, FAULT_MEMORY, NULL, "out of memory for the body");
+    if (r->body.len == 0)
+        return api_fail(e, FAULT_BAD_JSON, NULL, "the body is empty, must be a JSON object");
+    if (!faces_of(r))
+        return params_parse(body, r->body.len, &limits, ret, e);
+    int rc = faces_body(r, body, &made, e);
+    if (rc == 0)
+        rc = params_parse(made, strlen(made), &limits, ret, e);
+    free(made);
     return rc;
 }

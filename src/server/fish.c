@@ -11,6 +11,7 @@
 #include "server/multipart.h"
 #include "server/packed.h"
 #include "server/recordings.h"
+#include "server/timed.h"
 
 #define ANSWER_BYTES (4 << 20)
 
@@ -21,11 +22,86 @@ bool fish_is_packed(const struct request *r)
                     strncasecmp(type, "application/x-msgpack", 21) == 0);
 }
 
+/* A part of a form, as its name has it in JSON: text, or else a number, true, a list... */
+static json_t *fish_part(const struct part *p)
+{
+    static const char *const texts[] = {"text", "format", "reference_id"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (strcmp(p->name, texts[i]) == 0)
+            return json_stringn(p->data, p->n);
+    if (p->n == 4 && strncasecmp(p->data, "true", 4) == 0) /* Python writes True */
+        return json_true();
+    if (p->n == 5 && strncasecmp(p->data, "false", 5) == 0)
+        return json_false();
+    json_t *v = p->n ? json_loadb(p->data, p->n, JSON_DECODE_ANY, NULL) : json_null();
+    return v ? v : json_stringn(p->data, p->n);
+}
+
+/* The i-th part called `name`; NULL: there are not so many. */
+static const struct part *fish_nth(const struct multipart *form, const char *name, int i)
+{
+    for (int k = 0; k < form->n; k++)
+        if (strcmp(form->part[k].name, name) == 0 && i-- == 0)
+            return &form->part[k];
+    return NULL;
+}
+
+/* Files called reference_audio, each with the reference_text of its place. */
+static int fish_take_files(const struct multipart *form, json_t *to, struct api_error *e)
+{
+    const struct part *audio, *text;
+    json_t *list = json_array();
+    for (int i = 0; (audio = fish_nth(form, "reference_audio", i)); i++) {
+        json_t *one = json_pack("{s:o}", "audio", timed_audio(audio->data, audio->n));
+        text = fish_nth(form, "reference_text", i);
+        if (json_array_append_new(list, one) < 0 ||
+            (text && json_object_set_new(one, "text", json_stringn(text->data, text->n)) < 0)) {
+            json_decref(list);
+            return api_fail(e, FAULT_INVALID_VALUE, "reference_text",
+                            "'reference_text' is not UTF-8");
+        }
+    }
+    if (json_array_size(list) > 0)
+        json_object_set(to, "references", list);
+    json_decref(list);
+    return 0;
+}
+
+static int fish_read_parts(const struct request *r, const char *body, size_t n, json_t **ret,
+                           struct api_error *e)
+{
+    struct multipart form;
+    const char *why;
+    if (multipart_parse(http_header(r, "Content-Type"), body, n, &form, &why) < 0)
+        return api_fail(e, FAULT_INVALID_VALUE, NULL, "the form cannot be read: %s", why);
+    json_t *o = json_object();
+    int rc = 0;
+    for (int i = 0; i < form.n && rc == 0; i++)
+        if (strncmp(form.part[i].name, "reference_", 10) != 0 ||
+            strcmp(form.part[i].name, "reference_id") == 0)
+            rc = json_object_set_new(o, form.part[i].name, fish_part(&form.part[i]));
+    rc = rc < 0 ? api_fail(e, FAULT_INVALID_VALUE, NULL, "a part of the form is not UTF-8")
+                : fish_take_files(&form, o, e);
+    if (rc < 0)
+        json_decref(o);
+    else
+        *ret = o;
+    return rc;
+}
+
+bool fish_is_form(const struct request *r)
+{
+    const char *type = http_header(r, "Content-Type");
+    return type && strncasecmp(type, "multipart/form-data", 19) == 0;
+}
+
 int fish_read(const struct request *r, const char *body, size_t n, json_t **ret,
               struct api_error *e)
 {
     json_error_t why;
     json_t *v = NULL;
+    if (fish_is_form(r))
+        return fish_read_parts(r, body, n, ret, e);
     if (fish_is_packed(r) && packed_read(body, n, &v, e) < 0)
         return -1;
     if (!fish_is_packed(r) && !(v = json_loadb(body, n, 0, &why)))
@@ -131,8 +207,7 @@ static int fish_read_object(struct request *r, struct reference *ref, struct api
 /* id: the name of the field that says which reference is meant. */
 static int fish_begin(struct request *r, const char *id, struct reference *ref, struct api_error *e)
 {
-    const char *type = http_header(r, "Content-Type");
-    bool form = type && strncasecmp(type, "multipart/form-data", 19) == 0;
+    bool form = fish_is_form(r);
     *ref = (struct reference){.id = ""};
     if (!r->server->store)
         return api_fail(e, FAULT_NOT_FOUND, NULL,

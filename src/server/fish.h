@@ -1,4 +1,5 @@
-/* fish.h - bodies as Fish Audio's clients send them: MessagePack or JSON, by their Content-Type.
+/* fish.h - bodies as Fish Audio's clients send them: MessagePack, JSON or a form, by their
+ * Content-Type.
  *
  * Threads: any. */
 #ifndef SERVER_FISH_H
@@ -10,6 +11,7 @@
 
 struct request;
 bool fish_is_packed(const struct request *r);
+bool fish_is_form(const struct request *r);
 /* An object. */
 int fish_read(const struct request *r, const char *body, size_t n, json_t **ret,
               struct api_error *e);

@@ -43,6 +43,7 @@ bool route_methods(const char *path, char *ret, size_t n);
 
 /* The handlers. */
 void speech_run(struct request *r);       /* speech.c */
+void phonemize_run(struct request *r);    /* phonemize.c */
 void speech_batch_run(struct request *r); /* speech_batch.c */
 void websocket_open(struct request *r);   /* websocket.c */
 void models_list(struct request *r);      /* models.c */
@@ -57,6 +58,7 @@ void voices_list(struct request *r); /* voices.c */
 void voices_add(struct request *r);
 void voices_get(struct request *r);
 void voices_remove(struct request *r);
+void voices_combine(struct request *r);
 void consents_list(struct request *r);
 void consents_add(struct request *r);
 void consents_get(struct request *r);

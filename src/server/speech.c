@@ -131,7 +131,7 @@ static int check_content_type(const struct request *r, struct api_error *e)
     size_t n = type ? strcspn(type, "; \t") : 0;
     /* A page of another site can send anything but JSON without asking. */
     if ((n == 16 && strncasecmp(type, "application/json", 16) == 0) ||
-        (strcmp(r->route->name, "fish") == 0 && fish_is_packed(r)))
+        (strcmp(r->route->name, "fish") == 0 && (fish_is_packed(r) || fish_is_form(r))))
         return 0;
     return api_fail(e, FAULT_CONTENT_TYPE, NULL,
                     "the body is %.64s, must be JSON; send the header Content-Type: "
@@ -360,24 +360,6 @@ static bool speech_find(struct request *r, struct speech *sp)
     return sp->found;
 }
 
-static int parse_body(struct request *r, struct speech *sp, struct api_error *e)
-{
-    struct param_limits limits = {r->server->o.max_input_chars, r->server->o.strict};
-    const char *body = spool_data(&r->body);
-    if (!body)
-        return api_fail(e, FAULT_MEMORY, NULL, "out of memory for the body");
-    if (r->body.len == 0)
-        return api_fail(e, FAULT_BAD_JSON, NULL, "the body is empty, must be a JSON object");
-    if (!faces_of(r))
-        return params_parse(body, r->body.len, &limits, &sp->params, e);
-    char *made = NULL;
-    int rc = faces_body(r, body, r->body.len, &made, e);
-    if (rc == 0)
-        rc = params_parse(made, strlen(made), &limits, &sp->params, e);
-    free(made);
-    return rc;
-}
-
 /* What shape the answer gets: by its path and fields. */
 static int speech_choose_shape(const struct request *r, struct speech *sp, struct api_error *e)
 {
@@ -426,7 +408,7 @@ static int speech_begin(struct request *r, struct api_error *e)
     sp->request = r;
     sp->first_audio_s = sp->queue_s = -1;
     spool_init(&sp->whole, &r->server->spool, HTTP_WHOLE_BYTES);
-    if (check_content_type(r, e) < 0 || parse_body(r, sp, e) < 0 ||
+    if (check_content_type(r, e) < 0 || faces_read(r, &sp->params, e) < 0 ||
         speech_choose_shape(r, sp, e) < 0 || ask_check_model(r->server, sp->params.model, e) < 0) {
         speech_free(&sp->state);
         return -1;

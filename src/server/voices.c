@@ -520,6 +520,16 @@ void consents_rename(struct request *r)
     upload_done(&u);
 }
 
+/* Kokoro-FastAPI's mixture of voices. */
+void voices_combine(struct request *r)
+{
+    struct api_error e;
+    api_fail(&e, FAULT_UNSUPPORTED, NULL,
+             "voices cannot be mixed: those tried sounded like one of them (docs/QUALITY.md); POST "
+             "/v1/audio/voices makes a voice from recordings");
+    http_reply_error(r, &e);
+}
+
 static void remove_one(struct request *r, enum jabbertts_kind kind, const char *object)
 {
     struct jabbertts_error why;

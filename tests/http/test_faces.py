@@ -54,6 +54,27 @@ def fish(s):
           "decibels", loud.status)
 
 
+def form(s):
+    """Fish Audio's fields as a form: texts, words of JSON, recordings as files."""
+    def ask(*parts):
+        body = b"".join(b'--b\r\nContent-Disposition: form-data; name="' + name + b'"' + (b'; filename="a.wav"' if name == b"reference_audio" else b"")
+                        + b"\r\n\r\n" + value + b"\r\n" for name, value in parts) + b"--b--\r\n"
+        return s.call("POST", "/v1/tts", body=body, headers={"Content-Type": "multipart/form-data; boundary=b"})
+    text, wav, whole = (b"text", TEXT.encode()), (b"format", b"wav"), (b"streaming", b"False")
+    r = ask(text, wav, whole, (b"seed", b"7"), (b"temperature", b"0.5"), (b"prosody", b'{"speed": 1.5}'), (b"reference_id", b"nova"))
+    same = s.speech(**WAV, input=TEXT, seed=7, temperature=0.5, speed=1.5, voice="nova")
+    check(r.status == 200 and r.body == same.body, "a form", (r.status, r.body[:200]))
+    check(ask((b"text", b"12"), wav, whole).body == s.speech(**WAV, input="12").body, "a text of figures is a text", "")
+    said = "Good morning. It is a fine day to be outside and to talk."
+    clip = s.speech(input=said, voice="nova", **WAV).body
+    r = ask(text, wav, whole, (b"reference_audio", clip), (b"reference_text", said.encode()))
+    same = s.speech(**WAV, input=TEXT, voice=None, references=[{"audio": base64.b64encode(clip).decode(), "text": said}])
+    check(r.status == 200 and r.body == same.body, "a recording as a file", (r.status, r.body[:200]))
+    for parts in [], [(b"text", b"\xff")], [text, (b"seed", b"x")], [text, (b"reference_audio", b"no sound")], [text, (b"reference_audio", clip), (b"reference_text", b"\xff")]:
+        r = ask(*parts)
+        check(r.status == 400 and r.error()["message"], [n for n, *_ in parts if n], r.body[:200])
+
+
 def pack(v):
     """MessagePack, in the narrowest form for what is short, as clients send it."""
     if v is None or isinstance(v, bool):
@@ -146,6 +167,7 @@ def keys(s):
 with live.Server() as server:
     elevenlabs(server)
     fish(server)
+    form(server)
     references(server, *messagepack(server))
 with live.Server("--api-keys", "x:open-sesame", env={}) as server:
     keys(server)

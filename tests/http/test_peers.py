@@ -97,6 +97,26 @@ def silence(s):
         check(r.status == 400 and r.error()["param"] == "input", "refused when asked for", r.body)
 
 
+def phonemes(s):
+    """Kokoro-FastAPI's /dev/phonemize, and its mixtures of voices."""
+    r = s.call("POST", "/dev/phonemize", json={"text": "Hello there. It is 12.", "language": "a"})
+    got = r.json()
+    check(r.status == 200 and set(got) == {"phonemes", "tokens"}, "both members", r.body)
+    check(got["phonemes"] == "h\u0259l\u02c8o\u028a \u00f0\u02c8\u025b\u0279. \u026a\u027e \u026az tw\u02c8\u025blv.", "one line of IPA", got["phonemes"])
+    check(len(got["tokens"]) > 5 and all(isinstance(i, int) for i in got["tokens"]), "tokens of the model", got["tokens"])
+    german = s.call("POST", "/dev/phonemize", json={"text": "Guten Tag.", "language": "Deutsch"}).json()["phonemes"]
+    check(german == s.call("POST", "/dev/phonemize", json={"text": "Guten Tag.", "language": "deu"}).json()["phonemes"]
+          and german.endswith("k."), "a language by its own name", german)
+    for body, param in ({}, "input"), ({"text": ""}, "input"), ({"text": "x" * 5000}, "input"), ({"text": 1}, "input"), ({"text": "a", "language": "qq"}, "language"):
+        r = s.call("POST", "/dev/phonemize", json=body)
+        check(r.status == 400 and r.error()["param"] == param, body.keys(), r.body)
+    with live.Server("--threads", "1", "--model", "espeak-ng") as robot:
+        r = robot.call("POST", "/dev/phonemize", json={"text": "Hello."})
+        check(r.status == 200 and r.json()["tokens"] == [] and r.json()["phonemes"], "a robot has no tokens", r.body)
+    r = s.call("POST", "/v1/audio/voices/combine", json="alloy+nova")
+    check(r.status == 400 and r.error()["code"] == "unsupported_value", "no mixtures", r.body)
+
+
 def downloads(s):
     """Kokoro-FastAPI's return_download_link: the sound once more."""
     for fields in {"response_format": "mp3"}, {"response_format": "wav", "stream": False}, {"response_format": "flac"}:
@@ -230,6 +250,7 @@ if __name__ == "__main__":
         silence(server)
         lists(server)
         downloads(server)
+        phonemes(server)
         relative(server)
     names()
     base_path()
