@@ -208,13 +208,16 @@ def main():
                      ("hub_python.py", [python], {}), ("onnx_graphs.py", [python], {}), ("wyoming_client.py", [python], {}),
                      ("elevenlabs_python.py", [python], {}), ("fish_python.py", [python], {}),
                      ("websocket_client.py", [python], {}),
-                     ("openai_javascript.mjs", node, {}), ("vercel_ai.mjs", node, {}), ("browser.mjs", node, {"BROWSER": "chrome"})]
-            if "firefox" not in os.environ.get("BROWSERS", "chrome firefox"):
-                print("  skip  clients/browser.mjs firefox: not among $BROWSERS")
-            elif shutil.which("firefox-esr") and shutil.which("pulseaudio"):
-                tests.append(("browser.mjs", node, {"BROWSER": "firefox"}))
-            else:
-                print("  skip  clients/browser.mjs firefox: firefox-esr or pulseaudio is not installed")
+                     ("openai_javascript.mjs", node, {}), ("vercel_ai.mjs", node, {})]
+            for browser, programs in (("chrome", [os.environ.get("CHROMIUM", "chromium")]),
+                                      ("firefox", [os.environ.get("FIREFOX", "firefox-esr"), "pulseaudio"])):
+                missing = [p for p in programs if not shutil.which(p)]
+                if browser not in os.environ.get("BROWSERS", "chrome firefox"):
+                    print(f"  skip  clients/browser.mjs {browser}: not among $BROWSERS")
+                elif missing:
+                    print(f"  skip  clients/browser.mjs {browser}: {' and '.join(missing)} not installed")
+                else:
+                    tests.append(("browser.mjs", node, {"BROWSER": browser}))
             tests = [(name, [*command, os.path.join(HERE, name)], more) for name, command, more in tests]
             tests += [(name, command, {}) for name, command in built()]
             failed = 0
