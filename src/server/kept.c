@@ -92,10 +92,16 @@ bool kept_reply(struct request *r, const char *name)
 {
     struct stored_take take;
     const char *known = http_header(r, "If-None-Match");
+    /* The same name is the same bytes, whether they are still kept or not; "*" is what there is at
+     * an address, so it says nothing of a request to speak. */
     bool same = kept_is_named(known, name);
-    /* The same name is the same bytes, whether they are still kept or not. */
-    if (!same && !takes_find(r->server->takes, name, &take))
-        return false;
+    if (!same) {
+        if (!takes_find(r->server->takes, name, &take))
+            return false;
+        same = known && strcmp(known, "*") == 0 && strcmp(r->method, "POST") != 0;
+        if (same)
+            close(take.fd);
+    }
     http_reply_header(r, "ETag", "\"%s\"", name);
     http_reply_header(r, "Accept-Ranges", "bytes");
     http_reply_header(r, "Content-Location", TAKES_PATH "%s", name);

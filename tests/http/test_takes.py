@@ -102,6 +102,13 @@ def conditions(s):
             check(answer.status == 304 and not answer.body and answer.headers["ETag"] == tag, match,
                   (answer.status, answer.headers.items()))
     check(get({"If-None-Match": '"other"'}).status == 200, "another tag", "")
+    for method in ["GET", "HEAD"]:
+        answer = get({"If-None-Match": "*"}, method=method)
+        check(answer.status == 304 and not answer.body and answer.headers["ETag"] == tag, f"{method} of any tag",
+              answer.status)
+    check(get({"If-None-Match": "*"}, TAKES + "0" * 64).status == 404, "any tag of what is not there", "")
+    answer = s.call("POST", "/v1/audio/speech", json=live.HELLO, headers={"If-None-Match": "*"})
+    check(answer.status == 200 and answer.body == r.body, "a request to speak is no address", answer.status)
     for text, part in [("bytes=0-99", (0, 100)), ("bytes=100-", (100, n)), ("bytes=-7", (n - 7, n)),
                        (f"bytes=5-{n + 9}", (5, n)), (f"bytes=-{n + 5}", (0, n)), ("Bytes=3-3", (3, 4))]:
         for answer in [get({"Range": text}),
