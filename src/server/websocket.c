@@ -151,12 +151,16 @@ static void socket_message(wslay_event_context_ptr frames,
                            const struct wslay_event_on_msg_recv_arg *arg, void *cookie)
 {
     struct socket *k = cookie;
-    (void)frames;
     if (wslay_is_ctrl_frame(arg->opcode))
         return;
     struct message *m = mem_try(1, sizeof *m + arg->msg_length + 1);
-    if (!m)
+    if (!m) { /* the client must know that it was not heard */
+        static const char why[] = "out of memory for a message";
+        wslay_event_queue_close(frames, WSLAY_CODE_INTERNAL_SERVER_ERROR, (const uint8_t *)why,
+                                sizeof why - 1);
+        wslay_event_shutdown_read(frames);
         return;
+    }
     if (arg->msg_length) /* of an empty message arg->msg is NULL */
         memcpy(m->text, arg->msg, arg->msg_length);
     m->n = arg->msg_length;

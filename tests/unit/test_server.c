@@ -1,4 +1,5 @@
-/* The server's parsers and tables, without a server: fields, keys, routes, near words. */
+/* The server's parsers and tables, without a server: fields, keys, routes, near words.  And a
+ * WebSocket, with one, when memory is out. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,11 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "base/mem_test.h"
 #include "base/near.h"
+#include "server/daemon.h"
 #include "server/head.h"
 #include "server/keys.h"
 #include "server/metrics.h"
@@ -18,6 +23,7 @@
 #include "server/params.h"
 #include "server/route.h"
 #include "server/spool.h"
+#include "server/websocket.h"
 
 static const struct param_limits limits = {20, false};
 
@@ -395,15 +401,51 @@ static void metrics_text(void **state)
     metrics_done(&m);
 }
 
+/* A message for which there is no memory ends the connection, with 1011 and a reason. */
+static void websocket_memory(void **state)
+{
+    static const struct route route = {.name = "stream"};
+    static const uint8_t message[] = {0x81, 0x82, 0, 0, 0, 0, '{', '}'}; /* masked with zeros */
+    static const struct timeval patience = {.tv_sec = 10};
+    uint8_t got[64] = {0};
+    struct server_options o;
+    struct server *server;
+    struct err e;
+    int fd[2];
+    (void)state;
+    server_options_init(&o);
+    o.engine.model = "espeak-ng";
+    o.port = 0;
+    o.log = SERVER_LOG_NONE;
+    assert_int_equal(server_start(&o, &server, &e), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+    assert_int_equal(setsockopt(fd[1], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+    struct request r = {.server = server, .route = &route, .argument = ""};
+    websocket_upgraded(&r, NULL, 0, fd[0], NULL);
+    mem_fail_after(0);
+    assert_int_equal(send(fd[1], message, sizeof message, 0), sizeof message);
+    ssize_t n = recv(fd[1], got, sizeof got, 0);
+    mem_fail_after(-1);
+    assert_true(n > 4);
+    assert_int_equal(got[0], 0x88);
+    assert_int_equal(got[2] << 8 | got[3], 1011);
+    assert_non_null(strstr((char *)got + 4, "memory"));
+    shutdown(fd[1], SHUT_RDWR);
+    server_stop(server, 5);
+    close(fd[0]);
+    close(fd[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(params_defaults), cmocka_unit_test(params_limits),
-        cmocka_unit_test(params_unknown),  cmocka_unit_test(params_table),
-        cmocka_unit_test(keys_lists),      cmocka_unit_test(keys_files),
-        cmocka_unit_test(routes_match),    cmocka_unit_test(near_words),
-        cmocka_unit_test(metrics_text),    cmocka_unit_test(targets),
-        cmocka_unit_test(origins),         cmocka_unit_test(spools),
+        cmocka_unit_test(params_defaults),  cmocka_unit_test(params_limits),
+        cmocka_unit_test(params_unknown),   cmocka_unit_test(params_table),
+        cmocka_unit_test(keys_lists),       cmocka_unit_test(keys_files),
+        cmocka_unit_test(routes_match),     cmocka_unit_test(near_words),
+        cmocka_unit_test(metrics_text),     cmocka_unit_test(targets),
+        cmocka_unit_test(origins),          cmocka_unit_test(spools),
+        cmocka_unit_test(websocket_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
