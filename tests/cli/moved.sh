@@ -4,7 +4,7 @@
 build=${BUILD:-build}
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
-export XDG_CONFIG_HOME="$dir" XDG_DATA_HOME="$dir/data"
+export XDG_CONFIG_HOME="$dir" XDG_DATA_HOME="$dir/data" PULSE_RUNTIME_PATH="$dir/pulse"
 mkdir -p "$dir/here/bin" "$dir/here/lib" "$dir/here/share/jabbertts"
 cp "$build/jabbertts" "$dir/here/bin/"
 cp "$build/libjabbertts.so" "$dir/here/lib/libjabbertts.so.0"

@@ -3,6 +3,7 @@
 bin=$BUILD/jabbertts
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
+export PULSE_RUNTIME_PATH="$dir/pulse"
 conf=packaging/speech-dispatcher/jabbertts-generic.conf
 command=$(sed -n '/^GenericExecuteSynth/{n;s/^"//;s/"$//;p}' "$conf" | sed -e "s|\\\\'|'|g" -e 's|\$DATA|Hello there.|' \
     -e 's|\$VOICE|bella|' -e 's|\$RATE|114|' -e "s|jabbertts say|$bin say|" -e "s|\$PLAY_COMMAND|cat >$dir/x.wav|")

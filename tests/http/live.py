@@ -69,7 +69,9 @@ class Server:
         self.process = subprocess.Popen(
             [BINARY, "serve", "--port", "0", *self.flags], stderr=self.log,
             env={**CLEAN, "XDG_CONFIG_HOME": self.home.name,
-                 "XDG_DATA_HOME": self.home.name, **self.env})
+                 "XDG_DATA_HOME": self.home.name,
+                 "PULSE_RUNTIME_PATH": os.path.join(self.home.name, "pulse"),  # else one in /tmp, which stays
+                 **self.env})
         url = None
 
         def started():

@@ -17,7 +17,8 @@ import live
 from live import check
 
 directory = tempfile.TemporaryDirectory()
-ENV = {**{k: v for k, v in os.environ.items() if not k.startswith("JABBERTTS_")}, "XDG_CONFIG_HOME": directory.name, "XDG_DATA_HOME": directory.name}
+ENV = {**{k: v for k, v in os.environ.items() if not k.startswith("JABBERTTS_")},
+       "XDG_CONFIG_HOME": directory.name, "XDG_DATA_HOME": directory.name, "PULSE_RUNTIME_PATH": os.path.join(directory.name, "pulse")}
 
 
 def path(name):

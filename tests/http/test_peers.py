@@ -197,7 +197,8 @@ def start(*flags, **more):
     """A server that has no port to find: its first line is read."""
     home = directory.name
     p = subprocess.Popen([live.BINARY, "serve", "--threads", "1", *flags], stderr=subprocess.PIPE,
-                         env={**os.environ, "XDG_DATA_HOME": home, "XDG_CONFIG_HOME": home}, **more)
+                         env={**os.environ, "XDG_DATA_HOME": home, "XDG_CONFIG_HOME": home,
+                              "PULSE_RUNTIME_PATH": os.path.join(home, "pulse")}, **more)
     return p, p.stderr.readline().decode()
 
 

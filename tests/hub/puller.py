@@ -37,6 +37,7 @@ class Home:
                  if not re.match("JABBERTTS_|HF_|HUGGING|.*_proxy$|SSL_CERT_FILE|XDG_", k, re.I)}
         self.env = {**clean, "HOME": self.tmp.name, "XDG_DATA_HOME": os.path.join(self.tmp.name, "data"),
                     "XDG_CONFIG_HOME": os.path.join(self.tmp.name, "config"),
+                    "PULSE_RUNTIME_PATH": os.path.join(self.tmp.name, "pulse"),
                     "HF_ENDPOINT": hub.url, "HF_HUB_DOWNLOAD_TIMEOUT": "2", **env}
         self.models = os.path.join(self.env["XDG_DATA_HOME"], "jabbertts", "models")
 

@@ -73,7 +73,8 @@ class Replica:
 
     def start(self):
         clean = {k: v for k, v in os.environ.items() if not k.startswith("JABBERTTS_")}
-        self.process = subprocess.Popen(self.command, stderr=self.log, env={**clean, "XDG_DATA_HOME": self.home, "XDG_CONFIG_HOME": self.home})
+        own = {"XDG_DATA_HOME": self.home, "XDG_CONFIG_HOME": self.home, "PULSE_RUNTIME_PATH": os.path.join(self.home, "pulse")}
+        self.process = subprocess.Popen(self.command, stderr=self.log, env={**clean, **own})
 
     def ready(self):
         try:
