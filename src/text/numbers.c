@@ -220,6 +220,12 @@ static bool numbers_goes_on(const struct reader *r, size_t at)
     return r->l->unspaced ? at < r->n && scan_is_alnum(r->s[at]) : scan_word_at(r->s, r->n, at);
 }
 
+/* Three letters before digits are a currency's code: USD99. */
+static bool numbers_is_code(const struct reader *r, size_t at, size_t len)
+{
+    return len == 3 && at + len < r->n && scan_is_digit(r->s[at + len]);
+}
+
 /* Longest row that s[at..] starts with.  Rows that end in a letter end where a word does. */
 static const struct language_currency *numbers_currency_at(const struct reader *r, size_t at,
                                                            size_t *len)
@@ -231,7 +237,8 @@ static const struct language_currency *numbers_currency_at(const struct reader *
     for (const struct language_currency *c = r->l->currencies; c && c->written; c++) {
         size_t got = scan_match(r->s, r->n, at, c->written, false);
         bool letters = got && scan_letter_before(c->written, got);
-        if (got > *len && (!letters || !numbers_goes_on(r, at + got))) {
+        if (got > *len &&
+            (!letters || !numbers_goes_on(r, at + got) || numbers_is_code(r, at, got))) {
             best = c;
             *len = got;
         }

@@ -134,7 +134,8 @@ static bool reading_may_end(const struct reading *z, size_t end)
         return true;
     if (z->l->unspaced && ((unsigned char)next >= 0x80 || (unsigned char)last >= 0x80))
         return true;
-    return !scan_word_before(z->s, end) || !scan_word_at(z->s, z->n, end);
+    bool word = scan_word_before(z->s, end) || scan_letter_before(z->s, end); /* a vowel sign */
+    return !word || !scan_word_at(z->s, z->n, end);
 }
 
 /* The digits of a slot; of a longer one than `digits` says, the last: 2019 of 2019-20 is 19. */

@@ -37,10 +37,11 @@ size_t scan_letter(const char *s, size_t n, size_t at)
     return u_isalpha(scan_char(s, n, at, &len)) ? len : 0;
 }
 
+/* A vowel sign behind its consonant is a letter, too: रु. */
 bool scan_letter_before(const char *s, size_t at)
 {
     return at > 0 && ((unsigned char)s[at - 1] < 0x80 ? scan_is_alpha(s[at - 1])
-                                                      : u_isalpha(scan_char_before(s, at)));
+                                                      : u_isUAlphabetic(scan_char_before(s, at)));
 }
 
 bool scan_word_before(const char *s, size_t at)
