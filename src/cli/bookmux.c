@@ -224,10 +224,12 @@ static int mux_run(struct mux *m, const char *path, const struct book *b)
 {
     const char *dot = strrchr(path, '.');
     char temporary[4096];
-    snprintf(temporary, sizeof temporary, "%s.tmp-%ld", path, (long)getpid());
+    snprintf(temporary, sizeof temporary, "%s.tmp", path);
     int rc = mux_begin(m, temporary, dot && strcmp(dot, ".mp3") == 0, b);
-    for (int i = 0; i < m->n_part && rc >= 0 && !cli_interrupted(); i++)
+    for (int i = 0; i < m->n_part && rc >= 0 && !cli_interrupted(); i++) {
+        cli_status("writing %s: chapter %d of %d", path, i + 1, m->n_part);
         rc = mux_part(m, m->part[i].path);
+    }
     if (rc >= 0)
         rc = mux_end(m);
     int closed = m->to && m->to->pb ? avio_closep(&m->to->pb) : 0;

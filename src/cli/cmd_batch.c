@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,7 +31,9 @@ struct batch {
     struct jabbertts_store *store;
     struct jabbertts *tts;
     FILE *journal;
-    char *known; /* the journal as it was */
+    char *known;       /* the journal as it was */
+    char **known_line; /* [n_known] its lines, sorted */
+    size_t n_known;
     time_t since;
 
     pthread_mutex_t lock;
@@ -110,11 +113,13 @@ static uint64_t batch_hash(const struct batch *b, const struct task *t)
     const struct jabbertts_request *r = &b->o->request;
     char options[1024], *fields = json_dumps(t->fields, JSON_SORT_KEYS | JSON_COMPACT);
     jabbertts_model_info(b->tts, &m);
-    snprintf(options, sizeof options, "%s|%s|%zu|%s|%s|%s|%llu|%g|%g|%g|%g|%d|%d|%d",
+    const char *lexicon = b->o->server.engine.lexicon;
+    snprintf(options, sizeof options, "%s|%s|%zu|%s|%s|%s|%llu|%g|%g|%g|%g|%d|%d|%d|%d|%s",
              jabbertts_version(), m.name, m.file_bytes, b->o->format ? b->o->format : "wav",
              r->voice ? r->voice : "", r->language ? r->language : "", (unsigned long long)r->seed,
              (double)r->temperature, (double)r->top_p, (double)r->repetition_penalty,
-             b->o->encoder.speed, r->normalize, r->carry_markers, r->repair);
+             b->o->encoder.speed, r->normalize, r->carry_markers, r->repair, b->o->encoder.out_hz,
+             lexicon ? lexicon : "");
     uint64_t h = 14695981039346656037u;
     const char *part[] = {fields ? fields : "", options};
     for (int i = 0; i < 2; i++)
@@ -126,6 +131,28 @@ static uint64_t batch_hash(const struct batch *b, const struct task *t)
 
 /* --- the journal --- */
 
+static int batch_compare_lines(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* known becomes known_line. */
+static int batch_sort_journal(struct batch *b, size_t n)
+{
+    char *rest;
+    size_t n_line = 1;
+    for (size_t i = 0; i < n; i++)
+        n_line += b->known[i] == '\n';
+    b->known_line = calloc(n_line, sizeof *b->known_line);
+    if (!b->known_line)
+        return cli_fail("out of memory for %s/batch.journal", b->o->output);
+    for (char *p = strtok_r(b->known, "\n", &rest); p; p = strtok_r(NULL, "\n", &rest))
+        b->known_line[b->n_known++] = p;
+    qsort(b->known_line, b->n_known, sizeof *b->known_line, batch_compare_lines);
+    return 0;
+}
+
+/* Locked until the command ends, so that no other one makes the same files. */
 static int batch_open_journal(struct batch *b)
 {
     char path[4096];
@@ -133,23 +160,27 @@ static int batch_open_journal(struct batch *b)
     if (mkdir(b->o->output, 0777) < 0 && errno != EEXIST)
         return cli_fail("cannot make the directory %s: %s", b->o->output, strerror(errno));
     snprintf(path, sizeof path, "%s/batch.journal", b->o->output);
-    if (access(path, F_OK) == 0 && cli_read_file(path, 1 << 30, &b->known, &n))
-        return CLI_FAILED;
     b->journal = fopen(path, "ab");
-    return b->journal ? 0 : cli_fail("cannot write %s: %s", path, strerror(errno));
+    if (!b->journal)
+        return cli_fail("cannot write %s: %s", path, strerror(errno));
+    if (flock(fileno(b->journal), LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+        return cli_fail("another jabbertts batch is at work in %s", b->o->output);
+    if (cli_read_file(path, 1 << 30, &b->known, &n))
+        return CLI_FAILED;
+    if (n > 0 && b->known[n - 1] != '\n') /* its end was lost with the power */
+        fputs("\n", b->journal);
+    return batch_sort_journal(b, n);
 }
 
 static void batch_journal_line(const struct batch *b, const struct task *t, char to[256])
 {
-    snprintf(to, 256, "%016" PRIx64 " %s\n", batch_hash(b, t), t->name);
+    snprintf(to, 256, "%016" PRIx64 " %s", batch_hash(b, t), t->name);
 }
 
-static bool batch_knows(const struct batch *b, const char *line)
+static bool batch_knows(const struct batch *b, char *line)
 {
-    const char *at = b->known;
-    while (at && (at = strstr(at, line)) && at > b->known && at[-1] != '\n')
-        at++;
-    return at != NULL;
+    return b->n_known > 0 && bsearch(&line, b->known_line, b->n_known, sizeof *b->known_line,
+                                     batch_compare_lines) != NULL;
 }
 
 /* Finds out which sounds exist, which are to be made, and which files are not this command's. */
@@ -234,7 +265,7 @@ static int batch_keep(struct batch_job *j, const struct task *t, const char *tem
     bad |= fclose(j->file) != 0;
     j->file = NULL;
     pthread_mutex_lock(&b->lock);
-    bad = bad || fputs(line, b->journal) < 0 || fflush(b->journal) != 0 ||
+    bad = bad || fprintf(b->journal, "%s\n", line) < 0 || fflush(b->journal) != 0 ||
           fsync(fileno(b->journal)) != 0;
     pthread_mutex_unlock(&b->lock);
     return bad || rename(temporary, path) != 0 ? batch_fail_io(e, path) : 0;
@@ -246,12 +277,12 @@ static int batch_speak(struct batch_job *j, const struct task *t, double *second
     struct jabbertts_stream *s = NULL;
     struct jabbertts_progress p;
     struct asked a;
-    char path[4096], temporary[4096 + 32];
+    char path[4096], temporary[4096 + 8];
     int rc = batch_ask(j->b, t, &a, e);
     if (rc < 0 || (rc = jabbertts_submit(j->b->tts, cli_repair_all(&a.request), &s, e)) < 0)
         return rc;
     batch_path(j->b, t, &a, path);
-    snprintf(temporary, sizeof temporary, "%s.tmp-%ld", path, (long)getpid());
+    snprintf(temporary, sizeof temporary, "%s.tmp", path); /* of this run alone: see the lock */
     j->file = fopen(temporary, "wb");
     rc = j->file ? batch_pump(j, s, &a, e) : batch_fail_io(e, path);
     if (rc == 0)
@@ -282,6 +313,17 @@ static void batch_note_failure(struct batch *b, const struct task *t, const char
         fprintf(b->failed, "%s\n", line);
     free(line);
     json_decref(j);
+}
+
+/* What failed before has been made since, or is not asked for any more. */
+static void batch_forget_failures(const struct batch *b)
+{
+    char path[4096];
+    struct stat old, input;
+    snprintf(path, sizeof path, "%s/failed.jsonl", b->o->output);
+    if (stat(path, &old) == 0 && stat(b->o->argument[0], &input) == 0 &&
+        (old.st_ino != input.st_ino || old.st_dev != input.st_dev))
+        unlink(path);
 }
 
 static void batch_progress(const struct batch *b)
@@ -334,11 +376,15 @@ static int batch_run(struct batch *b)
         pthread_join(thread[--started], NULL);
     if (b->failed && fclose(b->failed) != 0)
         cli_fail("cannot write %s/failed.jsonl: %s", b->o->output, strerror(errno));
+    if (!b->n_failed && !cli_interrupted())
+        batch_forget_failures(b);
     cli_note("%s: %d spoken (%.0f s of sound in %.0f s), %d there before, %d failed", b->o->output,
              b->n_spoken, b->seconds, difftime(time(NULL), b->since), b->tasks.n - b->n_todo,
              b->n_failed);
     if (b->n_failed)
-        cli_note("again: jabbertts batch %s/failed.jsonl -o %s", b->o->output, b->o->output);
+        cli_note("again: the same command; or correct %s/failed.jsonl and give it in place of the "
+                 "input, with the same options",
+                 b->o->output);
     if (cli_interrupted()) {
         cli_note("interrupted: the same command goes on from here");
         return cli_interrupted();
@@ -382,6 +428,7 @@ int cmd_batch(struct options *o)
     jabbertts_close(b.tts);
     jabbertts_store_close(b.store);
     tasks_done(&b.tasks);
+    free(b.known_line);
     free(b.known);
     free(b.state);
     pthread_mutex_destroy(&b.lock);

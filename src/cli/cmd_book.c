@@ -5,12 +5,15 @@
  * a chapter that was changed is made again.  When the book is written the directory goes. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/book.h"
@@ -34,8 +37,10 @@ struct making {
     struct jabbertts_store *store;
     struct jabbertts *tts;
     FILE *file;
-    char (*path)[4096]; /* [book.n] of the parts */
-    double done_chars, all_chars;
+    char (*path)[4096];                       /* [book.n] of the parts */
+    double done_chars, all_chars, made_chars; /* made by this run */
+    time_t since;
+    int lock; /* the open directory; -1: none */
 };
 
 /* --- what is said --- */
@@ -114,10 +119,12 @@ static uint64_t book_hash(const struct making *m, const char *script)
     struct jabbertts_model_info model;
     char options[512];
     jabbertts_model_info(m->tts, &model);
-    snprintf(options, sizeof options, "%s|%s|%zu|%s|%s|%llu|%g|%g|%g|%g|%d", jabbertts_version(),
-             model.name, model.file_bytes, r->voice ? r->voice : "", r->language ? r->language : "",
-             (unsigned long long)r->seed, (double)r->temperature, (double)r->top_p,
-             (double)r->repetition_penalty, m->o->encoder.speed, r->normalize);
+    const char *lexicon = m->o->server.engine.lexicon;
+    snprintf(options, sizeof options, "%s|%s|%zu|%s|%s|%llu|%g|%g|%g|%g|%d|%d|%d|%.200s",
+             jabbertts_version(), model.name, model.file_bytes, r->voice ? r->voice : "",
+             r->language ? r->language : "", (unsigned long long)r->seed, (double)r->temperature,
+             (double)r->top_p, (double)r->repetition_penalty, m->o->encoder.speed, r->normalize,
+             r->carry_markers, r->repair, lexicon ? lexicon : "");
     uint64_t h = 14695981039346656037u;
     const char *part[] = {script, options};
     for (int i = 0; i < 2; i++)
@@ -138,6 +145,17 @@ static int book_fail(const char *what, const struct jabbertts_error *e)
     return cli_interrupted() ? cli_interrupted() : cli_fail("%s: %s", what, e->message);
 }
 
+static void book_progress(const struct making *m, const struct book_chapter *c,
+                          const struct jabbertts_progress *p)
+{
+    double here = (double)c->n * p->piece / p->n_piece, made = m->made_chars + here;
+    double took = difftime(time(NULL), m->since);
+    long left = made > 0 ? (long)(took / made * (m->all_chars - m->done_chars - here)) : 0;
+    cli_status("%s: sentence %d of %d, %.0f %% of the book, about %ld:%02ld:%02ld left", c->title,
+               p->piece, p->n_piece, 100 * (m->done_chars + here) / m->all_chars, left / 3600,
+               left / 60 % 60, left % 60);
+}
+
 static int book_pump(struct making *m, struct jabbertts_stream *s, const struct book_chapter *c)
 {
     struct jabbertts_encoder_options o = m->o->encoder;
@@ -156,8 +174,7 @@ static int book_pump(struct making *m, struct jabbertts_stream *s, const struct 
     while (rc == 0 && !cli_interrupted() && (n = jabbertts_read(s, pcm, BOOK_SAMPLES, &e)) > 0) {
         rc = jabbertts_encoder_write(encoder, pcm, (size_t)n, &e);
         jabbertts_stream_progress(s, &p);
-        cli_status("%s: sentence %d of %d, %.0f %% of the book", c->title, p.piece, p.n_piece,
-                   100 * (m->done_chars + (double)c->n * p.piece / p.n_piece) / m->all_chars);
+        book_progress(m, c, &p);
     }
     if (rc == 0 && n == 0 && !cli_interrupted())
         rc = jabbertts_encoder_finish(encoder, &e);
@@ -221,6 +238,7 @@ static int book_speak(struct making *m, const struct book_chapter *c, const char
 static int book_chapters(struct making *m)
 {
     int code = 0, n_there = 0;
+    m->since = time(NULL);
     for (int i = 0; i < m->book.n; i++)
         m->all_chars += (double)m->book.chapter[i].n;
     for (int i = 0; i < m->book.n && !code; i++) {
@@ -230,10 +248,12 @@ static int book_chapters(struct making *m)
             return cli_fail("out of memory for %s", c->title);
         snprintf(m->path[i], sizeof m->path[i], "%s/%04d-%016" PRIx64 ".wav", m->directory, i + 1,
                  book_hash(m, script));
-        if (book_part_seconds(m->path[i]) >= 0)
+        if (book_part_seconds(m->path[i]) >= 0) {
             n_there++;
-        else
+        } else {
             code = book_speak(m, c, script, m->path[i]);
+            m->made_chars += (double)c->n;
+        }
         m->done_chars += (double)c->n;
         free(script);
     }
@@ -251,14 +271,19 @@ static void put_time(FILE *f, double s, char mark)
             ms % 1000);
 }
 
+static void book_captions_path(const struct making *m, char path[4096])
+{
+    const char *out = m->o->output;
+    snprintf(path, 4096, "%.*s.srt", (int)(strrchr(out, '.') - out), out);
+}
+
 /* SubRip, for the whole book. */
 static int book_captions(const struct making *m, const struct book_part *part)
 {
     char path[4096];
-    const char *dot = strrchr(m->o->output, '.');
     double at = 0;
     int n = 0;
-    snprintf(path, sizeof path, "%.*s.srt", (int)(dot - m->o->output), m->o->output);
+    book_captions_path(m, path);
     FILE *f = fopen(path, "wb");
     for (int i = 0; f && i < m->book.n; i++) {
         char beside[4096 + 8];
@@ -305,11 +330,14 @@ static int book_join(struct making *m)
     if (!part)
         return cli_fail("out of memory for %s", m->o->output);
     for (int i = 0; i < m->book.n; i++)
-        part[i] = (struct book_part){.path = m->path[i], .title = m->book.chapter[i].title};
-    int code = book_mux(m->o->output, &m->book,
-                        m->o->request.voice ? m->o->request.voice : "JabberTTS", part, m->book.n);
+        part[i] = (struct book_part){.path = m->path[i],
+                                     .title = m->book.chapter[i].title,
+                                     .seconds = book_part_seconds(m->path[i])};
+    /* The book comes last: where it is, all is. */
+    int code = book_captions(m, part);
     if (!code)
-        code = book_captions(m, part);
+        code = book_mux(m->o->output, &m->book,
+                        m->o->request.voice ? m->o->request.voice : "JabberTTS", part, m->book.n);
     for (int i = 0; i < m->book.n; i++)
         seconds += part[i].seconds;
     if (!code) {
@@ -329,6 +357,10 @@ static int book_check(struct making *m)
     if (access(out, F_OK) == 0 && !m->o->force)
         return cli_fail("%s is there; --force writes over it", out);
     snprintf(m->directory, sizeof m->directory, "%s.parts", out);
+    char captions[4096];
+    book_captions_path(m, captions);
+    if (access(captions, F_OK) == 0 && access(m->directory, F_OK) != 0 && !m->o->force)
+        return cli_fail("%s is there, where the captions go; --force writes over it", captions);
     int code = cast_read(m, m->o->cast);
     if (!code)
         code = book_read(m->o->argument[0], &m->book);
@@ -355,14 +387,17 @@ static int book_open(struct making *m)
     m->path = calloc((size_t)m->book.n + 1, sizeof *m->path);
     if (!m->path)
         return cli_fail("out of memory for %d chapters", m->book.n);
-    return mkdir(m->directory, 0777) == 0 || errno == EEXIST
-               ? 0
-               : cli_fail("cannot make the directory %s: %s", m->directory, strerror(errno));
+    if (mkdir(m->directory, 0777) < 0 && errno != EEXIST)
+        return cli_fail("cannot make the directory %s: %s", m->directory, strerror(errno));
+    m->lock = open(m->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (m->lock >= 0 && flock(m->lock, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+        return cli_fail("another jabbertts book makes %s", m->o->output);
+    return 0;
 }
 
 int cmd_book(struct options *o)
 {
-    struct making m = {.o = o};
+    struct making m = {.o = o, .lock = -1};
     cli_catch_signals();
     int code = book_check(&m);
     if (!code && !(code = book_open(&m)) && !(code = book_chapters(&m)))
@@ -375,6 +410,8 @@ int cmd_book(struct options *o)
         free(m.cast[i].name);
         free(m.cast[i].voice);
     }
+    if (m.lock >= 0)
+        close(m.lock);
     book_done(&m.book);
     free(m.path);
     return code;

@@ -39,6 +39,11 @@ expect 1 "1 spoken .*1 failed" "$bin" batch "$dir/e.jsonl" -o "$dir/e"
 grep -q '"id":"bad"' "$dir/e/failed.jsonl" || fail "what failed"
 sed -i 's/nobody/amy/' "$dir/e/failed.jsonl"
 expect 0 "1 spoken" "$bin" batch "$dir/e/failed.jsonl" -o "$dir/e"
+[ -e "$dir/e/failed.jsonl" ] || fail "its own input is removed"
+sed -i 's/nobody/amy/' "$dir/e.jsonl"
+expect 0 "2 there before" "$bin" batch "$dir/e.jsonl" -o "$dir/e"
+[ ! -e "$dir/e/failed.jsonl" ] || fail "nothing fails any more, and failed.jsonl is there"
+expect 1 "made of something else" "$bin" batch "$dir/e.jsonl" -o "$dir/e" --sample-rate 8000
 
 for line in '{"id":"a","text":"x","sped":1}|there is no field "sped"' '{"text":"x","seed":-9}|seed' '{"id":"a"}|line 1: there is no text' \
     '[]|line 1: not a JSON object' '{"text":"x","speed":"fast"}|wrong type'; do
@@ -64,4 +69,19 @@ for pause in 0.3 0.6 0.9; do
 done
 expect 0 "there before" "$bin" batch "$dir/g.jsonl" -o "$dir/g" --threads 1
 for f in "$dir"/whole/*.wav; do same "$f" "$dir/g/${f##*/}"; done
+[ "$(ls "$dir/g" | wc -l)" = 13 ] || fail "killed runs left something: $(ls "$dir/g")"
+printf '0123' >>"$dir/g/batch.journal" # a line of which the power left half
+rm "$dir/g/n3.wav"
+expect 0 "1 spoken" "$bin" batch "$dir/g.jsonl" -o "$dir/g" --threads 1
+expect 0 "12 there before" "$bin" batch "$dir/g.jsonl" -o "$dir/g" --threads 1
+
+"$bin" batch "$dir/g.jsonl" -o "$dir/h" --threads 1 2>/dev/null &
+first=$!
+while [ ! -s "$dir/h/batch.journal" ] && kill -0 $first 2>/dev/null; do sleep 0.05; done
+expect 1 "another jabbertts batch is at work" "$bin" batch "$dir/g.jsonl" -o "$dir/h" --threads 1
+kill -INT $first
+wait $first
+[ $? = 130 ] || fail "interrupted: another exit code"
+ls "$dir/h" | grep -q tmp && fail "an interrupted run left: $(ls "$dir/h")"
+expect 0 "there before" "$bin" batch "$dir/g.jsonl" -o "$dir/h" --threads 1
 exit $bad

@@ -105,6 +105,9 @@ def books():
     r = book(path("a.epub"), "-o", path("a.m4b"))
     check(r.returncode == 1 and "--force" in r.stderr, "a book that is there", r.stderr)
     check(book(path("a.epub"), "-o", path("a.m4b"), "--force").returncode == 0, "--force", "")
+    open(path("mine.srt"), "w").write("mine")
+    r = book(path("a.epub"), "-o", path("mine.m4b"))
+    check(r.returncode == 1 and "mine.srt is there" in r.stderr and open(path("mine.srt")).read() == "mine", "captions of another", r.stderr)
     open(path("c.md"), "w").write("# First\n\nHello, world.\n\n## Second\n\nANN: Good morning.\n\nGood night.\n")
     open(path("cast"), "w").write("# who\nANN = amy\n")
     r = book(path("c.md"), "-o", path("c.m4b"), "--cast", path("cast"))
@@ -136,11 +139,25 @@ def goes_on():
     p.send_signal(signal.SIGKILL)
     p.wait()
     check(not os.path.exists(path("h.mp3")), "nothing half", "")
+    open(path("h.srt"), "w").write("half")  # as if it was ended between its captions and the book
     r = book(path("h.md"), "-o", path("h.mp3"))
     check(r.returncode == 0 and "chapters were there before" in r.stderr, "it goes on", r.stderr)
     check(open(path("h.mp3"), "rb").read() == open(path("whole.mp3"), "rb").read(), "the same book", "")
+    check(open(path("h.srt")).read() == open(path("whole.srt")).read(), "the same captions", "")
 
 
-for test in books, refused, goes_on:
+def options_change():
+    open(path("i.md"), "w").write("# One\n\nA sentence.\n\n# Two\n\nAnother.\n")
+    check(book(path("i.md"), "-o", path("i.mp3")).returncode == 0, "undisturbed", "")
+    for flags in (["--repair", "0"], ["--carry-markers", "off"]):
+        p = subprocess.Popen([live.BINARY, "book", path("i.md"), "-o", path("j.mp3"), "--threads", "1"], env=ENV, stderr=subprocess.DEVNULL)
+        live.wait_until(lambda: os.path.exists(path("j.mp3.parts")) and any(f.endswith(".wav") for f in os.listdir(path("j.mp3.parts"))) or p.poll() is not None)
+        p.send_signal(signal.SIGKILL)
+        p.wait()
+        r = book(path("i.md"), "-o", path("j.mp3"), "--force", *flags)
+        check(r.returncode == 0 and "there before" not in r.stderr, "a chapter of other options is made again", r.stderr)
+
+
+for test in books, refused, goes_on, options_change:
     test()
 sys.exit(live.report())
