@@ -53,7 +53,8 @@ enum jabbertts_status {
     JABBERTTS_ERR_INTERNAL = -10,
     JABBERTTS_ERR_DEADLINE = -11, /* the request's deadline passed before its end */
     JABBERTTS_AGAIN = -12,        /* jabbertts_try_read: nothing there yet; not a failure */
-    JABBERTTS_ERR_DENIED = -13    /* it is not this owner's to change */
+    JABBERTTS_ERR_DENIED = -13,   /* it is not this owner's to change */
+    JABBERTTS_ERR_AWAY = -14      /* the store's server does not answer: try again later */
 };
 
 struct jabbertts_error {
@@ -235,10 +236,12 @@ JABBERTTS_API void jabbertts_voice_free(struct jabbertts_voice *v);
  * recording, codes and all, so that nothing else is left when one is deleted.  What a call has
  * returned for is on disk; a process that dies in the middle of one leaves nothing of it.  Several
  * processes may use a directory at once; whoever has to wait for another longer than two seconds
- * gets ERR_BUSY. Threads: any. */
+ * gets ERR_BUSY.  Processes on several machines share a PostgreSQL server: a change is known to all
+ * within a second, and while the server is away, voices that a process has used are spoken on for
+ * five minutes; everything else is ERR_AWAY.  Threads: any. */
 struct jabbertts_store;
-/* dir is made if it does not exist. */
-JABBERTTS_API int jabbertts_store_open(const char *dir, struct jabbertts_store **ret,
+/* A directory, which is made if it does not exist, or postgresql://USER@HOST/NAME. */
+JABBERTTS_API int jabbertts_store_open(const char *where, struct jabbertts_store **ret,
                                        struct jabbertts_error *e);
 /* After the engines that use it.  NULL is fine. */
 JABBERTTS_API void jabbertts_store_close(struct jabbertts_store *s);

@@ -23,7 +23,8 @@ enum {
     ERR_CANCELLED = -9,   /* the caller cancelled it, or the engine is closing */
     ERR_INTERNAL = -10,   /* our own bug */
     ERR_DEADLINE = -11,   /* not done in the time the caller gave */
-    ERR_DENIED = -13      /* it belongs to another owner */
+    ERR_DENIED = -13,     /* it belongs to another owner */
+    ERR_AWAY = -14        /* a store on another machine does not answer: try later */
 };
 
 struct err {

@@ -7,6 +7,8 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 #include <stddef.h>
+#include <stdbool.h>
+
 #include "jabbertts.h"
 
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 }; /* and 128 + the signal that interrupted */
@@ -105,6 +107,8 @@ int cli_write_file(const char *path, const char *text);
 /* Before long work whose result appears at path when it is whole: 0, or CLI_FAILED, said why. */
 int cli_check_output(const char *path);
 /* Where users' voices are kept: given, else $XDG_DATA_HOME/jabbertts/voices, else below $HOME. */
+/* Are there voices, or a database that knows? */
+bool cli_has_voices(const char *voice_dir);
 const char *cli_voice_dir(const char *given, char *path, size_t n);
 /* Where graphs of models are kept: given, else $XDG_CACHE_HOME/jabbertts/onnx, else below $HOME. */
 const char *cli_onnx_dir(const char *given, char *path, size_t n);

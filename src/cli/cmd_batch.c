@@ -398,7 +398,7 @@ static int batch_open(struct batch *b)
     struct jabbertts_error e;
     char dir[4096];
     o->server.voice_dir = cli_voice_dir(o->server.voice_dir, dir, sizeof dir);
-    if (access(o->server.voice_dir, F_OK) == 0 &&
+    if (cli_has_voices(o->server.voice_dir) &&
         jabbertts_store_open(o->server.voice_dir, &b->store, &e) < 0)
         return cli_error("batch", &e);
     o->server.engine.store = b->store;

@@ -260,7 +260,8 @@ int cmd_doctor(struct options *o)
     doctor_directory(&d, "model_dir", cli_model_dir(o->model_dir, dir, sizeof dir));
     jabbertts_hub_list(hub, doctor_model, &d, &e);
     jabbertts_hub_close(hub);
-    doctor_directory(&d, "voice_dir", cli_voice_dir(o->server.voice_dir, dir, sizeof dir));
+    if (!o->server.voice_dir || !strstr(o->server.voice_dir, "://"))
+        doctor_directory(&d, "voice_dir", cli_voice_dir(o->server.voice_dir, dir, sizeof dir));
     doctor_sound(&d);
     doctor_port(&d);
     if (d.list) {

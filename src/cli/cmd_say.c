@@ -421,7 +421,7 @@ static bool is_model(const struct options *o)
 
 static bool say_needs_store(const struct options *o)
 {
-    return is_model(o) || (o->request.voice && access(o->server.voice_dir, F_OK) == 0);
+    return is_model(o) || (o->request.voice && cli_has_voices(o->server.voice_dir));
 }
 
 static int say_prepare(struct say *s)

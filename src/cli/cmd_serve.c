@@ -145,15 +145,27 @@ static int serve_until_signal(const struct options *o, const struct confine *c, 
     return code;
 }
 
+#define STORE_PATH 4096
+
+/* One database has all, where one is named; else both are files of one directory. */
+static void serve_choose_stores(struct options *o, char dir[STORE_PATH], char jobs[STORE_PATH + 16])
+{
+    struct server_options *s = &o->server;
+    if (s->jobs && strstr(s->jobs, "://"))
+        s->voice_dir = s->jobs;
+    s->voice_dir = cli_voice_dir(s->voice_dir, dir, STORE_PATH);
+    if (s->jobs)
+        return;
+    snprintf(jobs, STORE_PATH + 16, strstr(s->voice_dir, "://") ? "%s" : "%s/jobs.sqlite",
+             s->voice_dir);
+    s->jobs = jobs;
+}
+
 int cmd_serve(struct options *o)
 {
-    char dir[4096], jobs[4096 + 16];
+    char dir[STORE_PATH], jobs[STORE_PATH + 16];
     int ready = -1, code = 0;
-    o->server.voice_dir = cli_voice_dir(o->server.voice_dir, dir, sizeof dir);
-    if (!o->server.jobs && o->server.voice_dir) {
-        snprintf(jobs, sizeof jobs, "%s/jobs.sqlite", o->server.voice_dir);
-        o->server.jobs = jobs;
-    }
+    serve_choose_stores(o, dir, jobs);
     o->server.systemd[0] = getenv("LISTEN_PID");
     o->server.systemd[1] = getenv("LISTEN_FDS");
     if (o->background && (code = serve_detach(&ready)))

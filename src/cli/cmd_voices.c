@@ -27,7 +27,7 @@ static int voices_open_store(struct voices *c)
 static int voices_has_store(const struct voices *c)
 {
     char dir[4096];
-    return access(cli_voice_dir(c->o->server.voice_dir, dir, sizeof dir), F_OK) == 0;
+    return cli_has_voices(cli_voice_dir(c->o->server.voice_dir, dir, sizeof dir));
 }
 
 static int voices_open_engine(struct voices *c)

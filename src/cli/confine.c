@@ -105,7 +105,10 @@ void confine_places(struct confine *c, const struct options *o)
     ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
     *c = (struct confine){0};
     confine_options(c, o);
-    confine_dir(c, o->server.voice_dir, true); /* as its store does */
+    if (o->server.voice_dir && strstr(o->server.voice_dir, "://"))
+        c->sandbox.connect = true;
+    else
+        confine_dir(c, o->server.voice_dir, true); /* as its store does */
     confine_xdg(c, "XDG_DATA_HOME", ".local/share");
     if (o->background)
         confine_xdg(c, "XDG_STATE_HOME", ".local/state");
@@ -127,7 +130,7 @@ void confine_free(struct confine *c)
 
 static int confine_given(const char *dir, const char *name)
 {
-    if (dir && access(dir, R_OK | W_OK | X_OK) < 0)
+    if (dir && !strstr(dir, "://") && access(dir, R_OK | W_OK | X_OK) < 0)
         return cli_fail("%s cannot be written to by %s, give it away: chown -R %s %s", dir, name,
                         name, dir);
     return 0;

@@ -136,6 +136,11 @@ const char *cli_voice_dir(const char *given, char *path, size_t n)
     return path;
 }
 
+bool cli_has_voices(const char *voice_dir)
+{
+    return strstr(voice_dir, "://") || access(voice_dir, F_OK) == 0;
+}
+
 const char *cli_onnx_dir(const char *given, char *path, size_t n)
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");

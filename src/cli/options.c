@@ -622,11 +622,20 @@ static void print_parameter(const struct options *o, const struct jabbertts_para
         fprintf(f, "%llu", (unsigned long long)*(const uint64_t *)v);
 }
 
+/* A URL of a database may have a password. */
+static bool is_hidden(const struct options *o, const struct option_row *row)
+{
+    const char *value = NULL;
+    if (row->type == STRING)
+        memcpy(&value, (const char *)o + row->offset, sizeof value);
+    return row->secret || (value && strncmp(value, "postgres", 8) == 0 && strstr(value, "://"));
+}
+
 /* The i-th of a LIST. */
 static void print_value(const struct options *o, const struct option_row *row, int i, FILE *f)
 {
     const void *v = (const char *)o + row->offset;
-    if (row->secret)
+    if (is_hidden(o, row))
         fputs("\"(hidden)\"", f);
     else if (row->type == INTEGER)
         fprintf(f, "%d", *(const int *)v);

@@ -254,7 +254,8 @@ const struct option_row option_rows[] = {
      .type = STRING,
      AT(server.voice_dir),
      .placeholder = "DIR",
-     .help = "where users' voices are kept (default: $XDG_DATA_HOME/jabbertts/voices)"},
+     .help = "where users' voices are kept: a directory, or postgresql://USER@HOST/NAME; a server "
+             "whose `store` is a URL keeps them there (default: $XDG_DATA_HOME/jabbertts/voices)"},
     {.name = "voice_aliases", SETTING(SAY | BATCH | BOOK | SERVE | VOICES | MCP), .type = STRING,
      AT(server.engine.aliases), .placeholder = "LIST",
      .help = "other names of voices, over the model's own, as alloy=zoe, nova=my-voice"},
@@ -516,8 +517,8 @@ const struct option_row option_rows[] = {
      .placeholder = "PATH", .help = "answer below this path, too, as a proxy passes it on: /tts"},
     {.name = "store", SETTING(SERVE), .secret = true, .type = STRING, AT(server.jobs),
      .placeholder = "FILE",
-     .help = "files and batches: a file, or postgresql://USER@HOST/NAME, which replicas share "
-             "(default: jobs.sqlite in voice_dir)"},
+     .help = "files and batches: a file, or postgresql://USER@HOST/NAME, which replicas share, and "
+             "where voices are then, too (default: jobs.sqlite in voice_dir)"},
     {.name = "batch_mb", SETTING(SERVE), .type = INTEGER, AT(server.batch_mb), IN(1, 2000),
      .preset = "200", .placeholder = "N", .help = "MiB of an uploaded file"},
     {.name = "batch_lines", SETTING(SERVE), .type = INTEGER, AT(server.batch_lines),

@@ -20,11 +20,11 @@
 
 /* --- the public functions over the rows --- */
 
-int jabbertts_store_open(const char *dir, struct jabbertts_store **ret,
+int jabbertts_store_open(const char *where, struct jabbertts_store **ret,
                          struct jabbertts_error *error)
 {
     struct err e = {0};
-    return engine_return(error, &e, store_open(dir, ret, &e));
+    return engine_return(error, &e, store_open(where, ret, &e));
 }
 
 void jabbertts_store_close(struct jabbertts_store *s)

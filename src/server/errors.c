@@ -4,6 +4,8 @@
 
 #include "server/errors.h"
 
+#define STORE_RETRY_S 5
+
 static const char invalid[] = "invalid_request_error";
 static const char limited[] = "rate_limit_exceeded";
 static const char server[] = "server_error";
@@ -63,6 +65,7 @@ static const enum fault of_engine[] = {
     [-JABBERTTS_ERR_INTERNAL] = FAULT_INTERNAL,
     [-JABBERTTS_ERR_DEADLINE] = FAULT_TIMEOUT,
     [-JABBERTTS_ERR_DENIED] = FAULT_DENIED,
+    [-JABBERTTS_ERR_AWAY] = FAULT_STORE,
 };
 
 int api_status(enum fault fault)
@@ -92,8 +95,10 @@ int api_fail_engine(struct api_error *e, const char *param, const struct jabbert
     enum fault fault =
         i > 0 && i < sizeof of_engine / sizeof *of_engine ? of_engine[i] : FAULT_INTERNAL;
     api_fail(e, fault, api_status(fault) == 400 ? param : NULL, "%s", from->message);
-    if (fault == FAULT_BUSY)
-        e->retry_after_s = from->retry_after_s > 0 ? from->retry_after_s : 1;
+    if (fault == FAULT_BUSY || fault == FAULT_STORE)
+        e->retry_after_s = from->retry_after_s > 0 ? from->retry_after_s
+                           : fault == FAULT_STORE  ? STORE_RETRY_S
+                                                   : 1;
     return -1;
 }
 

@@ -43,7 +43,7 @@ enum fault {
     FAULT_INCOMPLETE, /* a limit ended the sound before the text was spoken */
     FAULT_MEMORY,
     FAULT_STORAGE, /* no room to keep a body or an answer */
-    FAULT_STORE,   /* the database of files and batches cannot be reached */
+    FAULT_STORE,   /* the database or the bucket cannot be reached */
     FAULT_INTERNAL,
     N_FAULT
 };

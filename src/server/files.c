@@ -47,6 +47,7 @@ void files_fail(const struct err *why, const char *param, struct api_error *e)
         e->retry_after_s = 60;
         break;
     case ERR_BUSY:
+    case ERR_AWAY:
         api_fail(e, FAULT_STORE, NULL, "%s", why->msg);
         e->retry_after_s = STORE_RETRY_S;
         break;

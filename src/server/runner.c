@@ -237,7 +237,8 @@ static void line_store(struct line *l)
         d.n = l->sound.len;
     }
     int rc = jobs_finish(r->s->jobs, &d, &why);
-    if (rc == ERR_BUSY || rc == ERR_MEMORY || rc == ERR_IO) { /* kept, and tried again */
+    /* Kept, and tried again. */
+    if (rc == ERR_BUSY || rc == ERR_AWAY || rc == ERR_MEMORY || rc == ERR_IO) {
         r->pause_until = runner_now() + RUNNER_PAUSE_S;
         return;
     }
@@ -363,7 +364,7 @@ static void tend_batch(struct runner *r, struct open_batch *b)
     } else if (b->status != JOBS_IN_PROGRESS || b->n_left <= 0 || time(NULL) >= b->expires_at) {
         rc = jobs_settle(r->s->jobs, b->id, &why);
     }
-    if (rc < 0 && rc != ERR_BUSY)
+    if (rc < 0 && rc != ERR_BUSY && rc != ERR_AWAY)
         runner_note(r, "it cannot go on", b->id, &why);
     if (rc < 0)
         r->pause_until = runner_now() + RUNNER_PAUSE_S;

@@ -30,7 +30,7 @@ struct server_options {
     const char *systemd[2]; /* of the environment: LISTEN_PID, LISTEN_FDS; NULL */
     int port;               /* 0: any free one */
     int wyoming;            /* port of the Wyoming protocol; 0: none */
-    const char *voice_dir;  /* of users' voices; NULL: none are kept */
+    const char *voice_dir;  /* of users' voices, or a URL of PostgreSQL; NULL: none are kept */
     const char *jobs; /* where files and batches are kept: a file of SQLite, which is made if its
                              * directory is there, or a URL of PostgreSQL; NULL: nowhere */
     int batch_mb, batch_lines; /* of an uploaded file: MiB, requests in it */

@@ -22,7 +22,7 @@ struct db_rows {
     void *rows;
 };
 
-static bool is_url(const char *where)
+bool db_is_url(const char *where)
 {
     return strncmp(where, "postgresql://", 13) == 0 || strncmp(where, "postgres://", 11) == 0;
 }
@@ -32,7 +32,7 @@ int db_open(const char *where, struct db_pool **ret, struct err *e)
     struct db_pool *p = mem_try(1, sizeof *p);
     if (!p)
         return err_set(e, ERR_MEMORY, "out of memory for a database");
-    p->kind = is_url(where) ? &db_postgres : &db_sqlite;
+    p->kind = db_is_url(where) ? &db_postgres : &db_sqlite;
     int rc = p->kind->open(where, &p->pool, e);
     if (rc < 0)
         mem_free(p);
@@ -109,6 +109,8 @@ static int read_values(struct db_value *v, const char *types, va_list args)
         v[n] = (struct db_value){.type = types[n]};
         if (types[n] == 'i') {
             v[n].i = va_arg(args, int64_t);
+        } else if (types[n] == 'f') {
+            v[n].f = va_arg(args, double);
         } else {
             v[n].data = va_arg(args, const void *);
             v[n].n = types[n] == 'b' ? va_arg(args, size_t) : v[n].data ? strlen(v[n].data) : 0;
@@ -171,6 +173,11 @@ int db_next(struct db_rows *q, struct err *e)
 int64_t db_int(const struct db_rows *q, int column)
 {
     return q->kind->integer(q->rows, column);
+}
+
+double db_real(const struct db_rows *q, int column)
+{
+    return q->kind->real(q->rows, column);
 }
 
 const char *db_text(const struct db_rows *q, int column)

@@ -13,10 +13,11 @@
  *     }
  *
  * Statements are those that both understand; parameters are $1, $2, ... and their types a letter
- * each: s a string (NULL: NULL), b bytes and their number (size_t), i int64_t.
+ * each: s a string (NULL: NULL), b bytes and their number (size_t), i int64_t, f double.
  *
  * A change outside of a transaction is one by itself.  What has returned is on the disk.  ERR_BUSY
- * means that the database is away or locked, and nothing was done: try again later.
+ * (another program has the file locked) and ERR_AWAY (the server does not answer) mean that nothing
+ * was done: try again later.
  *
  * Threads: a pool any; what db_take gave belongs to one thread until db_give. */
 #ifndef STORE_DB_H
@@ -30,6 +31,7 @@ struct db_pool;
 struct db;
 struct db_rows;
 
+bool db_is_url(const char *where); /* else it is a file */
 int db_open(const char *where, struct db_pool **ret, struct err *e);
 void db_close(struct db_pool *p); /* NULL is fine */
 /* Do several processes, on several machines perhaps, use it at the same time? */
@@ -52,6 +54,7 @@ int db_query(struct db *d, struct db_rows **ret, struct err *e, const char *sql,
              ...);
 int db_next(struct db_rows *q, struct err *e); /* 1: a row; 0: none is left */
 int64_t db_int(const struct db_rows *q, int column);
+double db_real(const struct db_rows *q, int column);
 const char *db_text(const struct db_rows *q, int column); /* "" for NULL; until the next row */
 const void *db_bytes(const struct db_rows *q, int column, size_t *n); /* the same */
 void db_end(struct db_rows *q);

@@ -7,10 +7,11 @@
 #define DB_PARAMETERS 16
 
 struct db_value {
-    char type; /* s, b, i as in db.h */
+    char type; /* s, b, i, f as in db.h */
     const void *data;
     size_t n;
     int64_t i;
+    double f;
 };
 
 struct db_kind {
@@ -24,6 +25,7 @@ struct db_kind {
                  struct err *e);
     int (*next)(void *rows, struct err *e);
     int64_t (*integer)(const void *rows, int column);
+    double (*real)(const void *rows, int column);
     const void *(*bytes)(const void *rows, int column, size_t *n);
     void (*end)(void *rows);
     const char *begin; /* the statement */

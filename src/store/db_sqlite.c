@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,7 +13,6 @@
 
 #include "base/mem.h"
 #include "store/db_impl.h"
-#include "store/db_sqlite.h"
 
 #define WAIT_MS 5000
 
@@ -27,7 +27,8 @@ struct sqlite_rows {
     sqlite3_stmt *q;
 };
 
-int db_sqlite_fail(sqlite3 *db, const char *path, struct err *e)
+/* The error of the last call.  db NULL: SQLite had no memory to open it. */
+static int sqlite_fail(sqlite3 *db, const char *path, struct err *e)
 {
     int code = db ? sqlite3_errcode(db) : SQLITE_NOMEM;
     switch (code) {
@@ -52,9 +53,8 @@ int db_sqlite_fail(sqlite3 *db, const char *path, struct err *e)
 static int sqlite_script(void *link, const char *sql, struct err *e)
 {
     struct sqlite_pool *p = link;
-    return sqlite3_exec(p->db, sql, NULL, NULL, NULL) == SQLITE_OK
-               ? 0
-               : db_sqlite_fail(p->db, p->path, e);
+    return sqlite3_exec(p->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0
+                                                                   : sqlite_fail(p->db, p->path, e);
 }
 
 static void sqlite_close_(void *pool)
@@ -87,7 +87,7 @@ static int sqlite_open_(const char *where, void **ret, struct err *e)
     else if ((rc = sqlite_touch(p, e)) == 0 &&
              sqlite3_open_v2(p->path, &p->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX,
                              NULL) != SQLITE_OK)
-        rc = db_sqlite_fail(p->db, p->path, e);
+        rc = sqlite_fail(p->db, p->path, e);
     if (rc == 0) {
         sqlite3_busy_timeout(p->db, WAIT_MS);
         rc = sqlite_script(p,
@@ -131,6 +131,8 @@ static int sqlite_bind(sqlite3_stmt *q, const struct db_value *v, int number)
         return sqlite3_bind_text64(q, at, v->data, v->n, SQLITE_STATIC, SQLITE_UTF8);
     case 'b':
         return sqlite3_bind_blob64(q, at, v->n ? v->data : "", v->n, SQLITE_STATIC);
+    case 'f':
+        return sqlite3_bind_double(q, at, v->f);
     default:
         return sqlite3_bind_int64(q, at, v->i);
     }
@@ -152,7 +154,7 @@ static int sqlite_query(void *link, const char *sql, const struct db_value *v, i
     }
     int done = rc == SQLITE_OK && !rows && sqlite3_step(q) == SQLITE_DONE
                    ? sqlite3_changes(p->db)
-                   : db_sqlite_fail(p->db, p->path, e);
+                   : sqlite_fail(p->db, p->path, e);
     sqlite3_finalize(q);
     return done;
 }
@@ -163,12 +165,17 @@ static int sqlite_next(void *rows, struct err *e)
     int rc = sqlite3_step(r->q);
     return rc == SQLITE_ROW    ? 1
            : rc == SQLITE_DONE ? 0
-                               : db_sqlite_fail(r->pool->db, r->pool->path, e);
+                               : sqlite_fail(r->pool->db, r->pool->path, e);
 }
 
 static int64_t sqlite_integer(const void *rows, int column)
 {
     return sqlite3_column_int64(((const struct sqlite_rows *)rows)->q, column);
+}
+
+static double sqlite_real(const void *rows, int column)
+{
+    return sqlite3_column_double(((const struct sqlite_rows *)rows)->q, column);
 }
 
 /* A text has a 0 behind it. */
@@ -196,6 +203,7 @@ const struct db_kind db_sqlite = {.open = sqlite_open_,
                                   .query = sqlite_query,
                                   .next = sqlite_next,
                                   .integer = sqlite_integer,
+                                  .real = sqlite_real,
                                   .bytes = sqlite_bytes,
                                   .end = sqlite_end,
                                   .begin = "BEGIN IMMEDIATE"};

@@ -17,7 +17,8 @@
  * claim was lost meanwhile: so each line is in the output once, whoever dies.
  *
  * Rows belong to an owner, the name of a key; owner NULL sees all.  Times are seconds since 1970 by
- * the database's own clock, so that machines need not agree.  ERR_BUSY: the database is away.
+ * the database's own clock, so that machines need not agree.  ERR_BUSY, ERR_AWAY: the database
+ * is locked or away.
  *
  * Threads: any. */
 #ifndef STORE_JOBS_H

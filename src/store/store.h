@@ -1,8 +1,8 @@
 /* store.h - what must last: voices and consents with their recordings, and for each voice its codes
- * per model.  The statements of one SQLite file, voices.sqlite; what may be stored is decided by
- * its callers.
+ * per model.  They are rows of a SQLite file, voices.sqlite, or of a PostgreSQL server that
+ * replicas share; what may be stored is decided by the callers.
  *
- *     if (store_open(dir, &s, &e) < 0) ...
+ *     if (store_open(dir, &s, &e) < 0) ...            or a postgresql:// URL
  *     store_add(s, JABBERTTS_VOICE, &row, &codes, &e);
  *     store_get(s, &(struct jabbertts_which){.id = "mine"}, fn, cookie, &e);
  *     store_close(s);
@@ -11,7 +11,11 @@
  * everyone's.  An owner sees their own rows and those of "", and changes only their own; with owner
  * NULL all are seen and may be changed.  Names of voices are unique for each owner.
  *
- * Threads: any; one lock and one connection per store. */
+ * Codes that were read from a server are kept in memory (voice_cache.h): at most a second after a
+ * voice was changed at one replica, the others know.  While the server is away, voices that were
+ * spoken before are spoken on; for the others it is ERR_AWAY.
+ *
+ * Threads: any. */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 #include <stddef.h>
@@ -27,7 +31,7 @@ struct store_codes {  /* of one clip */
     size_t n_bytes;
 };
 
-int store_open(const char *dir, struct jabbertts_store **ret, struct err *e);
+int store_open(const char *where, struct jabbertts_store **ret, struct err *e);
 void store_close(struct jabbertts_store *s); /* NULL is fine */
 
 /* In one transaction, with the codes [n_codes] of its clips.  ERR_ARGUMENT: the name is taken. */

@@ -182,6 +182,42 @@ def without_database(port, database):
     check(n == 2 * LINES, "one sound a line", n)
 
 
+def upload(port, path, fields, sound):
+    body = b"".join(b'--X\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (k.encode(), v.encode()) for k, v in fields.items())
+    body += b'--X\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n' + sound + b"\r\n--X--\r\n"
+    return call(port, "POST", path, body=body, headers={"Content-Type": "multipart/form-data; boundary=X"})
+
+
+def say(port, voice):
+    return call(port, "POST", URL, data={**live.HELLO, "voice": voice, "response_format": "wav", "seed": 3, "stream": False})
+
+
+def shared_voices(replicas, database):
+    """What one replica stores, all speak; what one deletes, none."""
+    first, second, third = (r.port for r in replicas)
+    sound = call(first, "POST", URL, data={**live.HELLO, "input": "This is me. I speak for a while.", "response_format": "wav", "stream": False}).body
+    consent = upload(first, "/v1/audio/voice_consents", {"name": "I agree", "language": "en"}, sound)
+    check(consent.status == 200, "a consent", consent.body)
+    r = upload(second, "/v1/audio/voices", {"name": "me", "consent": consent.json()["id"]}, sound)
+    check(r.status == 200, "a voice with another's consent", r.body)
+    said = [say(port, voice) for port in (first, second, third) for voice in ("me", r.json()["id"])]
+    check([x.status for x in said] == [200] * 6 and len({x.body for x in said}) == 1, "all speak it", [(x.status, x.body[:90]) for x in said])
+    r = upload(third, "/v1/audio/voices", {"name": "me"}, sound)
+    check(r.status == 400 and b"already" in r.body, "a name is one's", r.body)
+    r = call(third, "DELETE", "/v1/audio/voice_consents/" + consent.json()["id"])
+    check(r.status == 400 and b"delete that first" in r.body, "a consent that is used", r.body)
+    database.stop()
+    r = say(first, "me")
+    check(r.status == 200 and r.body == said[0].body, "what was spoken is spoken while the database is away", r.body[:200])
+    for r in (say(first, "stranger"), upload(first, "/v1/audio/voices", {"name": "other"}, sound), call(second, "GET", "/v1/audio/voice_consents")):
+        check(r.status == 503 and int(r.headers["retry-after"]) >= 1 and r.error()["code"] == "store_unavailable", "the rest is not", (r.status, r.body[:200]))
+    database.start()
+    check(live.wait_until(lambda: call(third, "DELETE", "/v1/audio/voices/me").status == 200, 30), "deleted")
+    for port in (first, second, third):
+        check(live.wait_until(lambda: say(port, "me").status == 400, 5), "none speaks what is deleted", say(port, "me").body[:200])
+    check(call(first, "DELETE", "/v1/audio/voice_consents/" + consent.json()["id"]).status == 200, "and the consent")
+
+
 def main():
     if not POSTGRES or not HAPROXY:
         print("skipped: postgresql or haproxy is not installed")
@@ -196,6 +232,7 @@ def main():
         env = {**os.environ, "LISTEN": f"127.0.0.1:{port}", **{f"REPLICA{i + 1}": f"127.0.0.1:{r.port}" for i, r in enumerate(replicas)}}
         proxy = subprocess.Popen([HAPROXY, "-db", "-f", os.path.join(ROOT, "packaging/haproxy/haproxy.cfg")], env=env, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         check(live.wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0), "the proxy listens")
+        shared_voices(replicas, database)
         killing(port, replicas)
         without_database(port, database)
     finally:
