@@ -34,7 +34,7 @@ enum note {
 #define MAX_URL_BYTES  2048
 #define MAX_FRACTIONS  16
 #define MAX_ITEMS      40 /* of a list inside a line */
-#define MAX_SUBSCRIPT  8
+#define MAX_RAISED     8
 #define MAX_MATH_BYTES 1024
 #define MAX_NOTE_BYTES 200 /* of a footnote's name, of ==marked== text */
 
@@ -322,16 +322,19 @@ static int markup_text(MD_TEXTTYPE type, const MD_CHAR *s, MD_SIZE n, void *cook
 
 /* --- crumbs --- */
 
-/* H~2~O: a subscript behind a letter, a few letters and digits.  True: its marks go. */
-static bool subscript(struct markup *m, size_t at, size_t end)
+/* H~2~O, x^2^: a few letters and digits below or above the line.  True: the marks go, but for what
+ * makes a number a power. */
+static void raised(struct markup *m, size_t at, size_t end)
 {
-    size_t to = at + 1;
-    while (to < end && to - at <= MAX_SUBSCRIPT && scan_is_alnum(m->s[to]))
+    char sign = m->s[at];
+    size_t to = at + 1 + (sign == '^' && at + 1 < end && m->s[at + 1] == '-');
+    while (to < end && to - at <= MAX_RAISED && scan_is_alnum(m->s[to]))
         to++;
-    if (to == at + 1 || to >= end || m->s[to] != '~' || !scan_word_before(m->s, at))
-        return false;
-    m->note[at] = m->note[to] = DROP;
-    return true;
+    if (to == at + 1 || to >= end || m->s[to] != sign || !scan_word_before(m->s, at))
+        return;
+    m->note[to] = DROP;
+    if (sign == '~' || scan_is_alpha(m->s[to - 1]))
+        m->note[at] = DROP;
 }
 
 /* ==marked== text at `at`: its marks go. */
@@ -371,6 +374,25 @@ static void footnote(struct markup *m, size_t at, size_t end)
     }
 }
 
+/* </b>and<i>: a word of two letters or more, alone between the end of one element and the start of
+ * another, is a word of its own; un<b>think</b>able is one.  To behind the opening tag, or 0. */
+static size_t word_between(struct markup *m, size_t close, size_t from)
+{
+    size_t to = from, len, name = 0;
+    while (to < m->n && to - from < MAX_RAISED && scan_is_alpha(m->s[to]))
+        to++;
+    if (to < from + 2 || to + 1 >= m->n || m->s[close + 1] != '/' || m->s[to] != '<' ||
+        html_tag_at(m->s, m->n, to, &len) != HTML_INLINE)
+        return 0;
+    while (scan_is_alnum(m->s[close + 2 + name]))
+        name++;
+    if (m->s[to + 1] == '/' || memcmp(m->s + close + 2, m->s + to + 1, name) == 0)
+        return 0;
+    mark(m, to, to + len, DROP);
+    m->note[close] = m->note[to] = SPACE;
+    return to + len;
+}
+
 static size_t angle(struct markup *m, size_t at)
 {
     size_t len;
@@ -394,10 +416,11 @@ static size_t angle(struct markup *m, size_t at)
                   : kind == HTML_PARAGRAPH                   ? PARAGRAPH
                   : kind == HTML_CELL && m->s[at + 1] == '/' ? CELL
                                                              : DROP;
-    return at + len;
+    size_t behind = kind == HTML_INLINE ? word_between(m, at, at + len) : 0;
+    return behind ? behind : at + len;
 }
 
-/* What CommonMark has not: tags, footnotes, ==marked==, H~2~O. */
+/* What CommonMark has not: tags, footnotes, ==marked==, H~2~O, x^2^. */
 static void mark_crumbs(struct markup *m)
 {
     for (size_t at = 0, end = line_end(m, 0); at < m->n;) {
@@ -409,8 +432,8 @@ static void mark_crumbs(struct markup *m)
             end = line_end(m, at);
             continue;
         }
-        if (m->note[at] == KEEP && c == '~')
-            subscript(m, at, end);
+        if (m->note[at] == KEEP && (c == '~' || c == '^'))
+            raised(m, at, end);
         else if (m->note[at] == KEEP && c == '[')
             footnote(m, at, end);
         else if (m->note[at] == KEEP && c == '=' && (!at || m->s[at - 1] != '='))
