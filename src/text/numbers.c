@@ -443,6 +443,20 @@ static size_t read_money_before(const struct reader *r, size_t at)
 }
 
 /* 1.2.3, 192.168.0.1: numbers with points between them; 2.0, where a fraction has a comma. */
+/* The unit or currency at s[at] that a decimal is of, 2.5 kg.  Its bytes, or 0. */
+static size_t numbers_say_noun(const struct reader *r, size_t at)
+{
+    const struct language_number decimal = {.digits = "2", .fraction = "5"};
+    size_t spaces = scan_spaces(r->s, r->n, at) == 1, len;
+    const struct language_currency *c = numbers_currency_at(r, at + spaces, &len);
+    const struct language_unit *u = c ? NULL : unit_at(r, at + spaces, &len);
+    if (!c && !u)
+        return 0;
+    words_add(r->w, language_form(r->l, c ? &c->unit : &u->said, &decimal));
+    end_sentence(r, at + spaces + len);
+    return spaces + len;
+}
+
 static size_t numbers_read_dotted(const struct reader *r, size_t at)
 {
     size_t end = at, parts = 0;
@@ -457,7 +471,8 @@ static size_t numbers_read_dotted(const struct reader *r, size_t at)
         end++;
     }
     struct language_number whole = language_number_at(r->l, r->s, r->n, at, false);
-    if (parts < (r->l->decimal == '.' ? 3 : 2) || !ends_here(r, end) || at + whole.len >= end)
+    if (parts < (r->l->decimal == '.' ? 3 : 2) || at + whole.len >= end ||
+        (parts > 2 && !ends_here(r, end)))
         return 0;
     for (size_t from = at; from < end;) {
         struct language_number x = {0};
@@ -468,7 +483,7 @@ static size_t numbers_read_dotted(const struct reader *r, size_t at)
         language_say_number(r->l, &x, NULL, r->w);
         from += len + 1;
     }
-    return end - at;
+    return end - at + (parts == 2 ? numbers_say_noun(r, end) : 0);
 }
 
 /* Digits in groups from s[at], where a "(" may stand: bytes, how many digits and groups; the last
