@@ -27,9 +27,12 @@ struct audio_sound { /* borrowed */
 int audio_resample(const struct audio_sound *from, int hz, float **pcm, size_t *n, struct err *e);
 
 /* Is it a recording of speech that can serve as a voice: min_s to max_s long, not too quiet, not
- * clipped, and neither silence, noise nor a tone?  By levels alone: speech has pauses. */
+ * clipped, and neither silence, noise nor a tone?  By levels alone: speech has pauses.  Direct
+ * current is no level. */
 int audio_check_speech(const float *pcm, size_t n, int hz, double min_s, double max_s,
                        struct err *e);
+
+void audio_remove_dc(float *pcm, size_t n);
 
 /* Make a recording of speech what a model was trained on, in place: no direct current, at most a
  * tenth of a second of silence around it, and lufs loud (BS.1770; 0: as loud as it is).  Of *n

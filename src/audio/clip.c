@@ -28,12 +28,29 @@ static double decibel(double mean_square)
     return mean_square > 1e-12 ? 10 * log10(mean_square) : -120;
 }
 
+static double clip_mean(const float *pcm, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)pcm[i];
+    return n ? sum / (double)n : 0;
+}
+
+void audio_remove_dc(float *pcm, size_t n)
+{
+    float mean = (float)clip_mean(pcm, n);
+    for (size_t i = 0; i < n; i++)
+        pcm[i] -= mean;
+}
+
+/* Levels of what pcm has beside its DC offset. */
 static void clip_measure(const float *pcm, size_t n, size_t frame, struct levels *l)
 {
+    double mean = clip_mean(pcm, n);
     for (size_t at = 0; at + frame <= n; at += frame) {
         double sum = 0;
         for (size_t i = at; i < at + frame; i++)
-            sum += (double)pcm[i] * (double)pcm[i];
+            sum += ((double)pcm[i] - mean) * ((double)pcm[i] - mean);
         double db = decibel(sum / (double)frame);
         l->bin[db >= 0 ? 120 : (int)(db + 120)]++;
         l->n++;
@@ -96,16 +113,6 @@ int audio_check_speech(const float *pcm, size_t n, int hz, double min_s, double 
     return check_clipping(pcm, n, e);
 }
 
-static void remove_dc(float *pcm, size_t n)
-{
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += (double)pcm[i];
-    float mean = (float)(sum / (double)n);
-    for (size_t i = 0; i < n; i++)
-        pcm[i] -= mean;
-}
-
 /* From the first to the last frame that is not far below the loud ones, and a margin. */
 static void find_speech(const float *pcm, size_t n, int hz, size_t *first, size_t *end)
 {
@@ -154,7 +161,7 @@ static int set_loudness(float *pcm, size_t n, int hz, double lufs, struct err *e
 int audio_prepare_speech(float *pcm, size_t *n, int hz, double lufs, struct err *e)
 {
     size_t first, end;
-    remove_dc(pcm, *n);
+    audio_remove_dc(pcm, *n);
     find_speech(pcm, *n, hz, &first, &end);
     *n = end - first;
     memmove(pcm, pcm + first, *n * sizeof *pcm);

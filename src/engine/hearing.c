@@ -3,8 +3,10 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "audio/audio.h"
 #include "engine/engine.h"
 
 #define EAR_FILE    "ear.gguf"
@@ -14,7 +16,9 @@
 #define LOUD_DB     20.0 /* below the loudest windows */
 #define LEAST_S     0.5  /* of speech */
 #define LEAST_SHARE 0.5  /* of what is loud */
-#define LEAST_GAPS  6    /* windows without speech that tell the noise */
+#define LEAST_GAPS  6    /* windows without speech that tell the noise, */
+#define SOFT_GAPS   0.25 /* by the softest of them: a breath is none; */
+#define SOFT_SHARE  0.05 /* without gaps, the softest of all */
 #define NOISE_DB    25.0 /* less than that costs likeness (docs/QUALITY.md) */
 #define SHORT_S     3.0  /* less speech makes a poorer voice */
 #define ONE_SPEAKER                                                                                \
@@ -40,29 +44,53 @@ static double hearing_level(const float *pcm)
     return sum / EAR_WINDOW;
 }
 
-/* Is it speech, and what is between the words? */
-static int hearing_judge(const float *pcm, size_t n_window, const float *p, struct hearing *h,
-                         struct err *e)
+static int hearing_compare(const void *a, const void *b)
 {
-    double loudest = 0, speech = 0, gaps = 0;
-    int n_loud = 0, n_both = 0, n_speech = 0, n_gap = 0;
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static bool hearing_is_gap(const float *p, size_t i)
+{
+    return p[i] < NO_SPEECH && (i == 0 || p[i - 1] < NO_SPEECH);
+}
+
+/* What is there when nobody speaks, as mean square: what a quarter of the gaps do not reach, for a
+ * word's end or a breath that counts as one is much louder than noise.  Speech without gaps comes
+ * near the noise in its closures.  level [n_window] is sorted away. */
+static double hearing_floor(double *level, size_t n_window, const float *p)
+{
+    size_t n_gap = 0, n = 0;
     for (size_t i = 0; i < n_window; i++)
-        loudest = fmax(loudest, hearing_level(pcm + i * EAR_WINDOW));
+        n_gap += hearing_is_gap(p, i);
+    bool gaps = n_gap >= LEAST_GAPS;
+    for (size_t i = 0; i < n_window; i++)
+        if (!gaps || hearing_is_gap(p, i))
+            level[n++] = level[i];
+    qsort(level, n, sizeof *level, hearing_compare);
+    return level[(size_t)((double)n * (gaps ? SOFT_GAPS : SOFT_SHARE))];
+}
+
+/* Is it speech, and how noisy is it?  level [n_window] is for work. */
+static int hearing_judge(const float *pcm, size_t n_window, const float *p, double *level,
+                         struct hearing *h, struct err *e)
+{
+    double loudest = 0, speech = 0;
+    int n_loud = 0, n_both = 0, n_speech = 0;
     for (size_t i = 0; i < n_window; i++) {
-        double level = hearing_level(pcm + i * EAR_WINDOW);
-        bool loud = level > loudest * pow(10, -LOUD_DB / 10), is = p[i] >= SPEECH;
-        bool gap = p[i] < NO_SPEECH && (i == 0 || p[i - 1] < NO_SPEECH);
+        level[i] = hearing_level(pcm + i * EAR_WINDOW);
+        loudest = fmax(loudest, level[i]);
+    }
+    for (size_t i = 0; i < n_window; i++) {
+        bool loud = level[i] > loudest * pow(10, -LOUD_DB / 10), is = p[i] >= SPEECH;
         n_loud += loud;
         n_both += loud && is;
         n_speech += is;
-        speech += is ? level : 0;
-        n_gap += gap;
-        gaps += gap ? level : 0;
+        speech += is ? level[i] : 0;
     }
     h->speech_s = n_speech * WINDOW_S;
-    h->noise_db = n_gap >= LEAST_GAPS && n_speech
-                      ? fmax(0, 10 * log10(speech / n_speech / (gaps / n_gap)))
-                      : -1;
+    if (n_speech > 0)
+        h->noise_db = fmax(0, 10 * log10(speech / n_speech / hearing_floor(level, n_window, p)));
     if (h->speech_s >= LEAST_S && n_both >= LEAST_SHARE * n_loud)
         return 0;
     return err_set(
@@ -116,12 +144,18 @@ static int hearing_listen(struct ear *ear, float *pcm, size_t n, struct hearing 
     float prints[EAR_PRINT_MAX][EAR_PRINT];
     size_t n_window = n / EAR_WINDOW;
     float *p = mem_try(n_window + 1, sizeof *p);
-    if (!p)
-        return err_set(e, ERR_MEMORY, "out of memory to listen to a recording");
-    ear_speech(ear, pcm, n, p);
-    int rc = hearing_judge(pcm, n_window, p, h, e);
-    int n_print = rc == 0 ? ear_prints(ear, pcm, hearing_keep_speech(pcm, n_window, p), prints) : 0;
+    double *level = mem_try(n_window + 1, sizeof *level);
+    int rc = 0, n_print = 0;
+    if (p && level) {
+        ear_speech(ear, pcm, n, p);
+        rc = hearing_judge(pcm, n_window, p, level, h, e);
+        if (rc == 0)
+            n_print = ear_prints(ear, pcm, hearing_keep_speech(pcm, n_window, p), prints);
+    } else {
+        rc = err_set(e, ERR_MEMORY, "out of memory to listen to a recording");
+    }
     mem_free(p);
+    mem_free(level);
     h->has_print = n_print > 0;
     if (rc < 0 || n_print == 0)
         return rc;
@@ -149,6 +183,7 @@ int hearing_of(struct models *all, const float *pcm, size_t n, struct hearing *h
     if (!copy)
         return err_set(e, ERR_MEMORY, "out of memory to listen to a recording");
     memcpy(copy, pcm, n * sizeof *copy);
+    audio_remove_dc(copy, n);
     pthread_mutex_lock(&all->ear_lock);
     if (!all->ear && engine_shipped(EAR_FILE, path, sizeof path) == 0)
         rc = ear_open(path, &all->ear, e);

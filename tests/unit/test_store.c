@@ -605,6 +605,16 @@ static void test_heard(void **state)
     assert_string_equal(v.advice, "");
     assert_true(v.likeness > 0.2 && v.likeness < 1);
     assert_true(fabs(jabbertts_likeness(first, first) - 1) < 1e-4);
+    for (size_t i = 0; i < n; i++)
+        pcm[i] = 0.5f * pcm[i] + 0.3f; /* a cheap sound card's direct current */
+    v = add_heard("leaning", pcm, n, 22050);
+    assert_true(jabbertts_likeness(first, v.print) > 0.98);
+    if (strstr(v.advice, "noise"))
+        fail_msg("direct current: \"%s\"", v.advice);
+    n = say_more("espeak-ng", "en-us+whisper", one, pcm, 0, MAX);
+    v = add_heard("whisper", pcm, n, 22050); /* whose words' ends are soft and like noise */
+    if (strstr(v.advice, "noise"))
+        fail_msg("whispered: \"%s\"", v.advice);
     n = say_more("espeak-ng", "en-us+f2", two, pcm, 0, MAX);
     v = add_heard("again", pcm, n, 22050);
     assert_true(jabbertts_likeness(first, v.print) > 0.8);
@@ -628,8 +638,8 @@ static void test_heard(void **state)
     if (!strstr(v.advice, "of it are speech"))
         fail_msg("brief: \"%s\"", v.advice);
     refuse_sound(music, 16000 * 6, "there seems to be no speech");
-    static const char *const names[] = {"first", "again", "both", "another",
-                                        "twice", "noisy", "brief"};
+    static const char *const names[] = {"first",   "leaning", "whisper", "again", "both",
+                                        "another", "twice",   "noisy",   "brief"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         remove_named(names[i]);
     mem_free(pcm);
