@@ -10,17 +10,22 @@ HZ, WINDOW = 16000, 144160  # 9.01 s
 
 
 class Mos:
-    def __init__(self, threads=2):
+    def __init__(self, threads, notes):
         import importlib.util
         import onnxruntime
         home = importlib.util.find_spec("speechmos").submodule_search_locations[0]
         o = onnxruntime.SessionOptions()
         o.intra_op_num_threads = threads
         self.net = onnxruntime.InferenceSession(os.path.join(home, "dnsmos_models", "sig_bak_ovr.onnx"), o)
+        self.notes = notes
 
     def rate(self, pcm):
+        """pcm at HZ: speech, background, overall."""
+        return self.notes.of("mos", pcm, lambda: [float(x) for x in self.judge(pcm)])
+
+    def judge(self, pcm):
         """pcm at HZ, repeated to a window where shorter: speech, background, overall."""
-        pcm = np.tile(pcm, -(-WINDOW // max(1, len(pcm))))if len(pcm) < WINDOW else pcm
+        pcm = np.tile(pcm, -(-WINDOW // max(1, len(pcm)))) if len(pcm) < WINDOW else pcm
         got = [self.net.run(None, {"input_1": pcm[None, at:at + WINDOW].astype(np.float32)})[0][0]
                for at in range(0, len(pcm) - WINDOW + 1, 3 * HZ)]
         s, b, o = np.mean(got, 0)

