@@ -9,6 +9,7 @@
 #define KERN_OPS kern_ops_amx
 #define KERN_ISA "amx"
 #define KERN_Q_BLOCK
+#define Q_HELD        4
 #define KERN_QUANTIZE quantize_x86
 #define KERN_LINEAR_Q linear_q_amx
 #define KERN_PEAK     peak_amx

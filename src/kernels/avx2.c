@@ -123,6 +123,7 @@ INLINE int32_t block_sum(__m128i v)
 static size_t peak_avx2(size_t n)
 {
     __m256i acc[8], v = _mm256_set1_epi16(1);
+#pragma GCC unroll 8
     for (int i = 0; i < 8; i++)
         acc[i] = v;
     for (size_t i = 0; i < n; i++)

@@ -6,6 +6,7 @@
 #define KERN_OPS kern_ops_avx512
 #define KERN_ISA "avx512"
 #define KERN_Q_BLOCK
+#define Q_HELD        4
 #define KERN_QUANTIZE quantize_x86
 #define KERN_PEAK     peak_vnni
 #define VNNI_PEAK

@@ -77,6 +77,7 @@ static size_t peak_neon(size_t n)
 {
     int32x4_t acc[8];
     int8x16_t v = vdupq_n_s8(1);
+#pragma GCC unroll 8
     for (int i = 0; i < 8; i++)
         acc[i] = vdupq_n_s32(0);
     for (size_t i = 0; i < n; i++)

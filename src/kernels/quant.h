@@ -18,7 +18,7 @@
 struct q_row {          /* one quantized row, from the tap on */
     const int8_t *q;    /* [n_block * 32], -127..127 */
     const float *scale; /* [n_block] */
-    const int32_t *sum; /* [n_block] sums of q; avx2.c: see block_sum */
+    const int32_t *sum; /* [n_block] sums of q, in x86's sets as their block_sum has them */
 };
 
 /* How far ahead weights are fetched by hand.  jabbertts bench, q4_0, frame of one sequence:
@@ -53,6 +53,11 @@ INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const struct q
 }
 #endif
 
+/* The most rows of a tile whose sums stay in registers beside a block's own. */
+#ifndef Q_HELD
+#define Q_HELD 2
+#endif
+
 INLINE void q_tile(enum kern_type type, int R, const struct kern_tile *t, int panel, int row)
 {
     const struct kern_linear *l = t->l;
@@ -67,7 +72,7 @@ INLINE void q_tile(enum kern_type type, int R, const struct kern_tile *t, int pa
     float sums[4][KERN_PANEL], (*y)[KERN_PANEL] = sums;
     for (int r = 0; r < R; r++)
         store(sums[r], splat(0));
-    if (R > 2)
+    if (R > Q_HELD)
         __asm__("" : "+r"(y)); /* no register is free for them: the compiler must not try */
     for (int j = 0; j < l->n_tap; j++) {
         struct q_row x[4];
@@ -83,7 +88,7 @@ INLINE void q_tile(enum kern_type type, int R, const struct kern_tile *t, int pa
                     __builtin_prefetch(w + Q_AHEAD + i);
             }
             q_block(type, R, w, x, b, y);
-            if (R > 2)
+            if (R > Q_HELD)
                 __asm__("" : : "r"(y) : "memory"); /* nor keep a second copy of them */
         }
     }

@@ -18,6 +18,7 @@ typedef __m512i vnni;
 #define vnni_xor(a, b)         _mm512_xor_si512(a, b)
 #define vnni_and(a, b)         _mm512_and_si512(a, b)
 #define vnni_srli_16(a, n)     _mm512_srli_epi16(a, n)
+#define vnni_slli_32(a, n)     _mm512_slli_epi32(a, n)
 #define vnni_dpbusd(sum, a, b) x86_dpbusd512(sum, a, b)
 #define vnni_dpwssd(sum, a, b) x86_dpwssd512(sum, a, b)
 #else
@@ -30,6 +31,7 @@ typedef __m256i vnni;
 #define vnni_xor(a, b)         _mm256_xor_si256(a, b)
 #define vnni_and(a, b)         _mm256_and_si256(a, b)
 #define vnni_srli_16(a, n)     _mm256_srli_epi16(a, n)
+#define vnni_slli_32(a, n)     _mm256_slli_epi32(a, n)
 #define vnni_dpbusd(sum, a, b) x86_dpbusd256(sum, a, b)
 #define vnni_dpwssd(sum, a, b) x86_dpwssd256(sum, a, b)
 #endif

@@ -12,7 +12,8 @@ INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const struct q
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++)
         for (int h = 0; h < VNNI_PANEL; h++)
-            acc[r][h] = vnni_set1_32((type == KERN_Q8_0 ? -128 : -8) * x[r].sum[b]);
+            acc[r][h] = type == KERN_Q8_0 ? vnni_slli_32(vnni_set1_32(x[r].sum[b]), 4)
+                                          : vnni_set1_32(x[r].sum[b]);
 #pragma GCC unroll 8
     for (int g = 0; g < 8; g++) {
         const uint8_t *p = Q_CODES(w) + (type == KERN_Q8_0 ? g : g / 2) * 64;
@@ -44,9 +45,10 @@ INLINE void q_block(enum kern_type type, int R, const uint8_t *w, const struct q
     }
 }
 
+/* Times q4_0's offset, so that a block's sum is where its products begin. */
 INLINE int32_t block_sum(__m128i v)
 {
-    v = _mm_madd_epi16(v, _mm_set1_epi16(1));
+    v = _mm_madd_epi16(v, _mm_set1_epi16(-8));
     v = _mm_hadd_epi32(v, v);
     return _mm_cvtsi128_si32(_mm_hadd_epi32(v, v));
 }
@@ -55,6 +57,7 @@ INLINE int32_t block_sum(__m128i v)
 static size_t peak_vnni(size_t n)
 {
     vnni acc[8], v = vnni_set1_8(1);
+#pragma GCC unroll 8
     for (int i = 0; i < 8; i++)
         acc[i] = vnni_set1_32(0);
     for (size_t i = 0; i < n; i++)

@@ -314,11 +314,11 @@ static json_t *share_json(const struct bench *b, struct stat s, struct kern_done
                      products > bytes ? "products" : "memory");
 }
 
-/* Above 1, since a convolution's products are 34 for 112; where a register holds more of them, more
- * of the rest is done beside them.  Measured with avx2 and avx512 (docs/SPEED.md). */
+/* A convolution's 112 products cost 34 of twice the width, and much else is done beside them.
+ * Measured with avx2 and avx512 (docs/SPEED.md). */
 static double codec_share(const char *isa)
 {
-    return strcmp(isa, "avx512") == 0 || strcmp(isa, "amx") == 0 ? 1.6 : 1.2;
+    return strcmp(isa, "avx512") == 0 || strcmp(isa, "amx") == 0 ? 0.8 : 0.4;
 }
 
 double jabbertts_expect(const struct jabbertts_machine *m, const struct jabbertts_work *w)
