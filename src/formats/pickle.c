@@ -28,6 +28,7 @@ struct object {
 
 struct machine {
     const unsigned char *p, *end;
+    size_t n_bytes; /* in all */
     struct object *objects;
     int n_object, cap_object;
     int *stack;
@@ -317,7 +318,9 @@ static int op_set_items(struct machine *m, bool marked)
 
 static int memo_put(struct machine *m, uint64_t i)
 {
-    if (i >= MAX_MEMO || m->n_stack == 0)
+    /* Entries are numbered in order and take bytes each, so no number exceeds the bytes there are.
+     * Few bytes are not to claim much memory. */
+    if (i >= MAX_MEMO || i >= m->n_bytes || m->n_stack == 0)
         return pickle_fail(m, ERR_LIMIT, "memo is too large");
     if ((int)i >= m->n_memo) {
         int n = (int)i * 2 + 256;
@@ -511,7 +514,7 @@ static int pickle_collect(struct machine *m, int root, struct checkpoint_tensor 
 int pickle_read(const unsigned char *data, size_t n_bytes, struct checkpoint_tensor **list, int *n,
                 struct err *e)
 {
-    struct machine m = {.p = data, .end = data + n_bytes, .e = e};
+    struct machine m = {.p = data, .end = data + n_bytes, .n_bytes = n_bytes, .e = e};
     int rc = 0;
     while (rc >= 0) {
         if (m.p == m.end) {

@@ -229,6 +229,8 @@ static void test_hostile_pickle(void **state)
         {PICKLE("K\1."), ERR_FORMAT},
         {PICKLE("h\5."), ERR_FORMAT},
         {PICKLE("\x87."), ERR_FORMAT},
+        /* 16 MB for eight bytes */
+        {PICKLE("K\1r\x0a\0\x3f\0."), ERR_LIMIT},
         {PICKLE("X\xff\xff\xff\xff"
                 "a."),
          ERR_FORMAT},
