@@ -7,6 +7,7 @@
 #   make test-fullsize   the published checkpoint's names, nestings and sizes (minutes, 10 GB)
 #   make test-kills      a batch whose server is killed at 50 moments
 #   make test-python     the wheel of python/, installed and tested (fetches numpy, pytest)
+#   make test-ray        jabbertts.ray on two nodes of Ray, one killed in the middle (fetches Ray)
 #   make test-sockets    50 WebSockets with barge-in for SOCKET_SECONDS (120), and what is left of them
 #   make test-replicas   replicas on PostgreSQL behind HAProxy, killed for five minutes
 #   make test-clients    OpenAI's clients and a browser against a live server (installs them)
@@ -128,7 +129,7 @@ CLI_OBJ := $(CLI:%.c=$(BUILD)/%.o)
 UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 
-.PHONY: all test test-mutations test-fullsize test-kills test-sockets test-replicas test-python test-clients test-onnx check-isa lint fuzz fuzz-hour fuzz-keep bench coverage release-check dist site install uninstall clean
+.PHONY: all test test-mutations test-fullsize test-kills test-sockets test-replicas test-python test-ray test-clients test-onnx check-isa lint fuzz fuzz-hour fuzz-keep bench coverage release-check dist site install uninstall clean
 all: $(BUILD)/jabbertts $(BUILD)/libjabbertts.a $(BUILD)/libjabbertts.so $(BUILD)/jabbertts.pc
 
 -include $(OBJ:.o=.d) $(SERVER_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
@@ -247,6 +248,8 @@ test-replicas: $(BUILD)/jabbertts
 
 test-python: $(BUILD)/libjabbertts.so
 	BUILD=$(BUILD) tests/python.sh
+test-ray: $(BUILD)/libjabbertts.so
+	BUILD=$(BUILD) tests/python.sh ray
 
 test-clients: $(BUILD)/jabbertts
 	BUILD=$(BUILD) python3 tests/clients/run.py
