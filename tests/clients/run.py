@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """tests/clients/run.py - OpenAI's clients in five languages, programs that speak through them, and real browsers against a
-live server, numbers as another program spells them, the Hugging Face hub's own client against the tests' hub, and exported
-graphs in ONNX Runtime.
+live server, numbers as another program spells them, the Hugging Face hub's own client against the tests' hub, exported
+graphs in ONNX Runtime, and the files for Kubernetes against its schemas.
 
 $BROWSERS names the browsers, "chrome firefox" by default.  $CLIENTS "core" leaves out what takes minutes to install or
 build: the clients in Go, Rust and Java, LiteLLM, LiveKit and pipecat.  Installs the clients below $BUILD/clients on first use, which needs the network: without it they are
@@ -24,7 +24,7 @@ import live  # noqa: E402
 import puller  # noqa: E402
 
 PYTHON = ["openai==3.54.0", "jsonschema==4.26.0", "openapi-spec-validator==0.9.0",
-          "num2words==0.5.14", "wyoming==1.10.2", "elevenlabs==2.78.0", "fish-audio-sdk==1.3.0", "websockets==17.4", "huggingface_hub==2.4.0", "numpy==2.4.6", "onnx==1.23.2", "onnxruntime==1.32.0"]
+          "num2words==0.5.14", "wyoming==1.10.2", "elevenlabs==2.78.0", "fish-audio-sdk==1.3.0", "websockets==17.4", "huggingface_hub==2.4.0", "numpy==2.4.6", "onnx==1.23.2", "onnxruntime==1.32.0", "kubernetes-validate==1.31.0"]
 AGENTS = ["litellm==1.110.2", "livekit-plugins-openai==1.8.9", "pipecat-ai[openai]==1.14.0"]  # of versions of openai of their own
 GO = "github.com/openai/openai-go/v3@v3.99.0"
 CARGO = """[package]
@@ -42,6 +42,7 @@ MAVEN = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.
 """
 NODE = ["ai@7.0.173", "@ai-sdk/openai@4.0.118", "openai@6.30.1", "puppeteer-core@24.43.1", "axe-core@4.14.1"]
 TEST_S = 400  # of one test; a browser needs about 40 s where nothing else runs
+KUBERNETES = os.path.join(HERE, "..", "..", "packaging", "kubernetes", "jabbertts.yaml")
 DIR = os.path.abspath(os.path.join(os.environ.get("BUILD", "build"), "clients"))
 CLIP = ("Good morning. It is a fine day to be outside and to talk about the weather, and nobody has "
         "anything better to do.")
@@ -220,6 +221,7 @@ def main():
                     tests.append(("browser.mjs", node, {"BROWSER": browser}))
             tests = [(name, [*command, os.path.join(HERE, name)], more) for name, command, more in tests]
             tests += [(name, command, {}) for name, command in built()]
+            tests.append(("kubernetes", [python, "-m", "kubernetes_validate", "--strict", KUBERNETES], {}))
             failed = 0
             for name, command, more in tests:
                 with loudspeaker(tmp) if more.get("BROWSER") == "firefox" else contextlib.nullcontext({}) as sound:
