@@ -184,7 +184,8 @@ static void show_stored(void *cookie, const struct jabbertts_stored *v)
         if (*rest[i][1])
             printf("%-12s %s\n", rest[i][0], rest[i][1]);
     if (v->likeness >= 0)
-        printf("likeness     %.2f, of what the model says with it to the recording\n", v->likeness);
+        printf("preview      %s\nlikeness     %.2f, of what the model says so to the recording\n",
+               JABBERTTS_PREVIEW, v->likeness);
     if (*v->advice)
         printf("advice       %s\n", v->advice);
     for (int i = 0; i < v->n_more; i++)
@@ -281,10 +282,6 @@ static int voices_read_clips(const struct clips *c, struct jabbertts_clip *clip)
         clip[i].transcript = c->text[i];
         code = cli_read_file(c->path[i], READ_MAX, &data, &clip[i].n_bytes);
         clip[i].recording = data;
-        if (!c->text[i])
-            cli_note("%s has no transcript (--text): with one the voice is more alike, and fewer "
-                     "words are wrong",
-                     c->path[i]);
     }
     return code;
 }

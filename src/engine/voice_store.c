@@ -17,6 +17,7 @@
 #define DUPLICATE      0.88     /* recordings of one speaker are so alike (docs/QUALITY.md) */
 #define PREVIEW_MAX_S  15
 #define PREVIEW_WAIT_S 60
+#define UNTOLD         "With a transcript of what is said it is more alike and better understood."
 
 /* --- the public functions over the rows --- */
 
@@ -179,6 +180,7 @@ struct store_making { /* a voice of recordings, or a consent */
     bool trim;
     struct jabbertts_voice *voice; /* NULL: none yet, or none wanted */
     struct hearing heard;
+    bool untold; /* what is said in one of them is not known */
 };
 
 /* A recording as samples, cut to what fits if that was asked for. */
@@ -326,9 +328,11 @@ static int store_add_clip(struct store_making *m, struct jabbertts_clip *c, stru
     if (rc < 0)
         return rc;
     c->seconds = (double)n / jabbertts_sample_rate(tts);
+    const char *text = c->transcript && !cut ? c->transcript : "";
     rc = store_hear(tts, c, &m->heard, e);
+    m->untold = m->untold || !*text;
     if (rc == 0 && m->kind == JABBERTTS_VOICE && tts->model)
-        rc = voice_encode(tts, pcm, n, c->transcript && !cut ? c->transcript : "", &one, e);
+        rc = voice_encode(tts, pcm, n, text, &one, e);
     mem_free(pcm);
     if (rc == 0 && one && m->voice && (rc = voice_join(m->voice, one, e)) < 0)
         jabbertts_voice_free(one);
@@ -371,6 +375,8 @@ int store_add_recordings(struct jabbertts_store *s, struct jabbertts *tts, enum 
         rc = store_add_clip(&m, &clip[i], e);
         row.seconds = i ? row.seconds + clip[i].seconds : clip[i].seconds;
     }
+    if (kind == JABBERTTS_VOICE && tts->model && m.untold)
+        hearing_advise(&m.heard, UNTOLD);
     row.id = made;
     row.more = clip + 1;
     row.print = m.heard.has_print ? m.heard.print : NULL;

@@ -559,7 +559,9 @@ static void keep_heard(void *cookie, const struct jabbertts_stored *v)
 
 static struct jabbertts_stored add_heard(const char *name, const float *pcm, size_t n, int hz)
 {
-    struct jabbertts_stored v = {.name = name}, heard = {0};
+    bool told = strcmp(name, "untold") != 0;
+    struct jabbertts_stored v = {.name = name, .transcript = told ? "What is said." : NULL},
+                            heard = {0};
     struct jabbertts_error e;
     char id[48];
     unsigned char *w = make_wav(pcm, n, hz, &v.n_bytes);
@@ -605,6 +607,9 @@ static void test_heard(void **state)
     assert_string_equal(v.advice, "");
     assert_true(v.likeness > 0.2 && v.likeness < 1);
     assert_true(fabs(jabbertts_likeness(first, first) - 1) < 1e-4);
+    v = add_heard("untold", pcm, n, 22050);
+    if (strncmp(v.advice, "With a transcript", 17) != 0)
+        fail_msg("no transcript: \"%s\"", v.advice);
     for (size_t i = 0; i < n; i++)
         pcm[i] = 0.5f * pcm[i] + 0.3f; /* a cheap sound card's direct current */
     v = add_heard("leaning", pcm, n, 22050);
@@ -638,8 +643,8 @@ static void test_heard(void **state)
     if (!strstr(v.advice, "of it are speech"))
         fail_msg("brief: \"%s\"", v.advice);
     refuse_sound(music, 16000 * 6, "there seems to be no speech");
-    static const char *const names[] = {"first",   "leaning", "whisper", "again", "both",
-                                        "another", "twice",   "noisy",   "brief"};
+    static const char *const names[] = {"first", "untold",  "leaning", "whisper", "again",
+                                        "both",  "another", "twice",   "noisy",   "brief"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         remove_named(names[i]);
     mem_free(pcm);

@@ -452,7 +452,8 @@ function card(v, also) {
 
 function hearVoice(v) {
   choose(v.id);
-  const input = $("model").value === "espeak-ng" ? "1, 2, 3, 4, 5." : "Hello, this is how I sound. Shall I read something to you?";
+  const greeting = $("model").value === "espeak-ng" ? "1, 2, 3, 4, 5." : "Hello, this is how I sound. Shall I read something to you?";
+  const input = v.preview ?? greeting; /* what its likeness was measured with */
   speak({ model: $("model").value, voice: v.id, input, speed: Number($("speed").value) }, true);
 }
 
