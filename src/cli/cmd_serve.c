@@ -145,6 +145,41 @@ static int serve_until_signal(const struct options *o, const struct confine *c, 
     return code;
 }
 
+/* The bucket's key: from its file, which has the form of Amazon's own, else from the environment.
+ */
+static int serve_read_bucket_key(struct options *o)
+{
+    static const char *const names[] = {"aws_access_key_id", "aws_secret_access_key",
+                                        "aws_session_token"};
+    char line[2200], name[32], value[2048];
+    struct bucket_options *b = &o->server.bucket;
+    const char **to[] = {&b->key_id, &b->secret, &b->token};
+    FILE *f = o->bucket_keys_file ? fopen(o->bucket_keys_file, "r") : NULL;
+    if (!b->where)
+        return 0;
+    if (o->bucket_keys_file && !f)
+        return cli_fail("cannot read the bucket's key in %s: %s", o->bucket_keys_file,
+                        strerror(errno));
+    while (f && fgets(line, sizeof line, f))
+        for (int i = 0; i < 3; i++)
+            if (sscanf(line, " %31[a-z_] = %2047s", name, value) == 2 &&
+                strcmp(name, names[i]) == 0) {
+                memcpy(o->bucket_key[i], value, sizeof value);
+                *to[i] = o->bucket_key[i];
+            }
+    if (f)
+        fclose(f);
+    if (!o->bucket_keys_file) {
+        b->key_id = getenv("AWS_ACCESS_KEY_ID");
+        b->secret = getenv("AWS_SECRET_ACCESS_KEY");
+        b->token = getenv("AWS_SESSION_TOKEN");
+    }
+    return b->key_id && b->secret
+               ? 0
+               : cli_usage("serve", "the bucket needs a key: $AWS_ACCESS_KEY_ID and "
+                                    "$AWS_SECRET_ACCESS_KEY, or --bucket-keys-file");
+}
+
 #define STORE_PATH 4096
 
 /* One database has all, where one is named; else both are files of one directory. */
@@ -166,6 +201,8 @@ int cmd_serve(struct options *o)
     char dir[STORE_PATH], jobs[STORE_PATH + 16];
     int ready = -1, code = 0;
     serve_choose_stores(o, dir, jobs);
+    if ((code = serve_read_bucket_key(o)))
+        return code;
     o->server.systemd[0] = getenv("LISTEN_PID");
     o->server.systemd[1] = getenv("LISTEN_FDS");
     if (o->background && (code = serve_detach(&ready)))

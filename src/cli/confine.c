@@ -103,7 +103,7 @@ void confine_places(struct confine *c, const struct options *o)
 {
     char program[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    *c = (struct confine){0};
+    *c = (struct confine){.sandbox.connect = o->server.bucket.where != NULL};
     confine_options(c, o);
     if (o->server.voice_dir && strstr(o->server.voice_dir, "://"))
         c->sandbox.connect = true;

@@ -109,6 +109,8 @@ struct options {
     const char *captions;
     int sandbox;      /* of switch_words */
     const char *user; /* to become, once it listens */
+    const char *bucket_keys_file;
+    char bucket_key[3][2048]; /* id, secret, token of the bucket, as read from that file */
     bool export_check, force, keep, accept_licence, play, ssml, emoji, explain, alignment, json,
         no_encoder, no_equalize, trim, background, quiet, help;
     const char *config; /* the file that was read; NULL: none */

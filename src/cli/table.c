@@ -519,6 +519,21 @@ const struct option_row option_rows[] = {
      .placeholder = "FILE",
      .help = "files and batches: a file, or postgresql://USER@HOST/NAME, which replicas share, and "
              "where voices are then, too (default: jobs.sqlite in voice_dir)"},
+    {.name = "bucket", SETTING(SERVE), .type = STRING, AT(server.bucket.where),
+     .placeholder = "URL",
+     .help = "s3://NAME/PREFIX: contents of files and sounds of batches are objects there, and not "
+             "in the database"},
+    {.name = "bucket_endpoint", SETTING(SERVE), .type = STRING, AT(server.bucket.endpoint),
+     .placeholder = "URL", .help = "of a bucket that is not Amazon's: https://HOST"},
+    {.name = "bucket_region", SETTING(SERVE), .type = STRING, AT(server.bucket.region),
+     .preset = "us-east-1", .placeholder = "NAME", .help = "of the bucket"},
+    {.name = "bucket_keys_file", SETTING(SERVE), .type = STRING, AT(bucket_keys_file),
+     .placeholder = "FILE",
+     .help = "lines `aws_access_key_id = ID` and `aws_secret_access_key = SECRET` (default: "
+             "$AWS_ACCESS_KEY_ID, $AWS_SECRET_ACCESS_KEY, $AWS_SESSION_TOKEN)"},
+    {.name = "bucket_above", SETTING(SERVE), .type = INTEGER, AT(server.bucket_above_kib),
+     IN(0, 1000000), .preset = "64", .placeholder = "N",
+     .help = "KiB; what is smaller stays in the database"},
     {.name = "batch_mb", SETTING(SERVE), .type = INTEGER, AT(server.batch_mb), IN(1, 2000),
      .preset = "200", .placeholder = "N", .help = "MiB of an uploaded file"},
     {.name = "batch_lines", SETTING(SERVE), .type = INTEGER, AT(server.batch_lines),

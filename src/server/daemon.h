@@ -43,6 +43,7 @@ struct server {
     struct jabbertts *tts;
     struct jabbertts_store *store; /* NULL: none */
     struct jobs *jobs;             /* NULL: none */
+    struct bucket *bucket;         /* NULL: none */
     struct takes *takes;           /* NULL: none are kept */
     struct runner *runner;         /* NULL: none */
     struct MHD_Daemon *daemon;

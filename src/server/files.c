@@ -250,11 +250,13 @@ void files_add(struct request *r)
 struct download {
     struct request_state state;
     struct jobs_reader reader;
+    struct buf piece; /* read, and not sent yet */
     bool done;
 };
 
 static void download_free(struct request_state *state)
 {
+    buf_done(&((struct download *)state)->piece);
     mem_free(state);
 }
 
@@ -282,13 +284,17 @@ static int download_begin(struct request *r, const char *id, struct err *why)
     struct download *d = rc == 0 ? mem_try(1, sizeof *d) : NULL;
     if (rc == 0 && !d)
         rc = err_set(why, ERR_MEMORY, "out of memory for a file");
-    if (rc == 0)
+    if (rc == 0) {
+        buf_init(&d->piece, 2 * HTTP_OUT_BYTES);
+        d->state.free = download_free;
         rc = jobs_open_file(jobs, access_owner(r), id, &d->reader, why);
-    if (rc < 0) {
-        mem_free(d);
+    }
+    /* While the answer can still be an error. */
+    if (rc < 0 || (rc = jobs_read(jobs, &d->reader, &d->piece, why)) < 0) {
+        if (d)
+            download_free(&d->state);
         return rc;
     }
-    d->state.free = download_free;
     r->state = &d->state;
     r->reply.status = 200;
     r->reply.type = !known.is_text && jabbertts_format_find(known.name, &format) == 0
@@ -302,19 +308,18 @@ static int download_begin(struct request *r, const char *id, struct err *why)
 static void download_run(struct request *r)
 {
     struct download *d = (struct download *)r->state;
-    struct buf piece;
     struct err why = {0};
     int rc = 1;
     if (d->done)
         return;
-    buf_init(&piece, 2 * HTTP_OUT_BYTES);
     while (rc == 1 && !http_gone(r) && http_has_room(r)) {
-        buf_clear(&piece);
-        rc = jobs_read(r->server->jobs, &d->reader, &piece, &why);
-        if (rc == 1 && http_write(r, piece.data, piece.len) < 0)
+        if (d->piece.len > 0 && http_write(r, d->piece.data, d->piece.len) < 0) {
             rc = ERR_MEMORY;
+            break;
+        }
+        buf_clear(&d->piece);
+        rc = jobs_read(r->server->jobs, &d->reader, &d->piece, &why);
     }
-    buf_done(&piece);
     if (rc == 1 && !http_gone(r))
         return; /* no room: it is run again */
     d->done = true;

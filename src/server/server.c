@@ -167,6 +167,16 @@ static void raise_limits(struct server *s)
     server_note(s, line);
 }
 
+static int server_open_jobs(struct server *s, struct err *e)
+{
+    int rc = s->o.jobs ? jobs_open(s->o.jobs, &s->jobs, e) : 0;
+    if (rc < 0 || !s->jobs || !s->o.bucket.where)
+        return rc;
+    if ((rc = bucket_open(&s->o.bucket, &s->bucket, e)) == 0)
+        jobs_use_bucket(s->jobs, s->bucket, (size_t)s->o.bucket_above_kib << 10);
+    return rc;
+}
+
 static int server_open_engine(struct server *s, struct err *e)
 {
     struct jabbertts_error why;
@@ -179,7 +189,7 @@ static int server_open_engine(struct server *s, struct err *e)
     if (s->o.cache_dir &&
         (rc = takes_open(s->o.cache_dir, (size_t)s->o.cache_mb << 20, &s->takes, e)) < 0)
         return rc;
-    return s->o.jobs ? jobs_open(s->o.jobs, &s->jobs, e) : 0;
+    return server_open_jobs(s, e);
 }
 
 static int server_start_(struct server *s, struct err *e)
@@ -294,6 +304,7 @@ void server_stop(struct server *s, double drain_s)
     queue_stop(&s->queue);
     runner_free(s->runner);
     jobs_close(s->jobs);
+    bucket_close(s->bucket);
     jabbertts_close(s->tts);
     jabbertts_store_close(s->store);
     takes_close(s->takes);

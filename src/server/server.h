@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include "base/err.h"
 #include "jabbertts.h"
+#include "store/bucket.h"
 
 enum server_log { SERVER_LOG_TEXT, SERVER_LOG_JSON, SERVER_LOG_NONE };
 
@@ -33,12 +34,14 @@ struct server_options {
     const char *voice_dir;  /* of users' voices, or a URL of PostgreSQL; NULL: none are kept */
     const char *jobs; /* where files and batches are kept: a file of SQLite, which is made if its
                              * directory is there, or a URL of PostgreSQL; NULL: nowhere */
-    int batch_mb, batch_lines; /* of an uploaded file: MiB, requests in it */
-    int batch_open;            /* batches of one key that have not ended */
-    int batch_rows;            /* lines of batches spoken together */
-    int batch_days;            /* that sounds and ended batches are kept */
-    const char *model_name;    /* ids of the first in the API, with commas; NULL: its file's name */
-    int workers;               /* threads that parse, encode and answer */
+    struct bucket_options bucket; /* for contents of files; where NULL: none */
+    int bucket_above_kib;         /* smaller ones stay in the database */
+    int batch_mb, batch_lines;    /* of an uploaded file: MiB, requests in it */
+    int batch_open;               /* batches of one key that have not ended */
+    int batch_rows;               /* lines of batches spoken together */
+    int batch_days;               /* that sounds and ended batches are kept */
+    const char *model_name; /* ids of the first in the API, with commas; NULL: its file's name */
+    int workers;            /* threads that parse, encode and answer */
     int max_connections;
     int max_input_chars;      /* code points of `input` */
     int max_body_kib;         /* of a JSON request */

@@ -3,9 +3,11 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "store/bucket.h"
 #include "store/jobs_impl.h"
 
-#define SWEEP_ROWS 200 /* removed in one transaction */
+#define SWEEP_ROWS    200 /* removed in one transaction */
+#define SWEEP_OBJECTS 50
 
 void jobs_item_done(struct jobs_item *i)
 {
@@ -138,10 +140,17 @@ static int finish_item(struct db *d, const struct jobs_done *f, struct err *e)
 int jobs_finish(struct jobs *j, const struct jobs_done *f, struct err *e)
 {
     struct db *d;
-    int rc = db_take(j->pool, &d, e);
-    if (rc < 0)
+    struct jobs_done done = *f;
+    struct jobs_file sound;
+    int rc = 0;
+    if (f->sound) {
+        sound = *f->sound;
+        done.sound = &sound;
+        rc = jobs_put_object(j, &sound, f->data, f->n, e);
+    }
+    if (rc < 0 || (rc = db_take(j->pool, &d, e)) < 0)
         return rc;
-    if ((rc = db_begin(d, e)) == 0 && (rc = finish_item(d, f, e)) == 0)
+    if ((rc = db_begin(d, e)) == 0 && (rc = finish_item(d, &done, e)) == 0)
         rc = db_commit(d, e);
     db_give(j->pool, d);
     return rc;
@@ -282,6 +291,12 @@ int jobs_settle(struct jobs *j, const char *batch, struct err *e)
 static int sweep(struct db *d, int64_t keep_s, struct err *e)
 {
     int rc = db_run(d, e,
+                    "INSERT INTO orphan(id, due) SELECT id, unixepoch() FROM file WHERE object = 1"
+                    " AND id IN (SELECT id FROM file WHERE expires > 0 AND"
+                    " expires < unixepoch() ORDER BY expires, id LIMIT $1)",
+                    "i", (int64_t)SWEEP_ROWS);
+    if (rc >= 0)
+        rc = db_run(d, e,
                     "DELETE FROM chunk WHERE file IN (SELECT id FROM file WHERE expires > 0 AND"
                     " expires < unixepoch() ORDER BY expires, id LIMIT $1)",
                     "i", (int64_t)SWEEP_ROWS);
@@ -303,6 +318,40 @@ static int sweep(struct db *d, int64_t keep_s, struct err *e)
     return rc;
 }
 
+static int condemn_orphans(struct jobs *j, char id[SWEEP_OBJECTS][JOBS_ID_BYTES], struct err *e)
+{
+    struct db_rows *q;
+    struct db *d;
+    int n = 0, rc = db_take(j->pool, &d, e);
+    if (rc < 0)
+        return rc;
+    rc = db_query(d, &q, e,
+                  "UPDATE orphan SET condemned = 1 WHERE id IN (SELECT id FROM orphan WHERE"
+                  " due <= unixepoch() ORDER BY due LIMIT $1) RETURNING id",
+                  "i", (int64_t)SWEEP_OBJECTS);
+    if (rc == 0) {
+        while ((rc = db_next(q, e)) == 1)
+            if (n < SWEEP_OBJECTS)
+                snprintf(id[n++], JOBS_ID_BYTES, "%s", db_text(q, 0));
+        db_end(q);
+    }
+    db_give(j->pool, d);
+    return rc < 0 ? rc : n;
+}
+
+/* Objects that no file has.  What fails is tried at the next sweep. */
+static int sweep_objects(struct jobs *j, struct err *e)
+{
+    char id[SWEEP_OBJECTS][JOBS_ID_BYTES];
+    int n = j->bucket ? condemn_orphans(j, id, e) : 0, rc = n;
+    for (int i = 0; i < n && rc >= 0; i++) {
+        rc = bucket_remove(j->bucket, id[i], e);
+        if (rc == 0)
+            rc = db_once(j->pool, e, "DELETE FROM orphan WHERE id = $1", "s", id[i]);
+    }
+    return rc < 0 ? rc : 0;
+}
+
 int jobs_sweep(struct jobs *j, int64_t keep_s, struct err *e)
 {
     struct db *d;
@@ -312,5 +361,5 @@ int jobs_sweep(struct jobs *j, int64_t keep_s, struct err *e)
     if ((rc = db_begin(d, e)) == 0 && (rc = sweep(d, keep_s, e)) >= 0)
         rc = db_commit(d, e);
     db_give(j->pool, d);
-    return rc;
+    return rc < 0 ? rc : sweep_objects(j, e);
 }

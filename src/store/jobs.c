@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "store/bucket.h"
 #include "store/jobs_impl.h"
 
-#define VERSION 1
-
-static const char schema[] =
+/* What makes the next version of version i. */
+static const char *const jobs_updates[] = {
     "CREATE TABLE meta(version BIGINT NOT NULL);"
     "CREATE TABLE file(id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL,"
     " purpose TEXT NOT NULL, batch TEXT NOT NULL, shows BIGINT NOT NULL, bytes BIGINT NOT NULL,"
@@ -43,7 +43,15 @@ static const char schema[] =
     " PRIMARY KEY(batch, line), UNIQUE(batch, custom));"
     "CREATE INDEX item_todo ON item(batch, state, line);"
     "CREATE INDEX item_claimed ON item(runner) WHERE state = 1;"
-    "INSERT INTO meta VALUES(1);";
+    "INSERT INTO meta VALUES(1);",
+    /* condemned: it is being removed, and no file may be made of it any more. */
+    "ALTER TABLE file ADD COLUMN object BIGINT NOT NULL DEFAULT 0;"
+    "CREATE TABLE orphan(id TEXT PRIMARY KEY, due BIGINT NOT NULL,"
+    " condemned BIGINT NOT NULL DEFAULT 0);"
+    "CREATE INDEX orphan_due ON orphan(due);"
+    "UPDATE meta SET version = 2;",
+};
+#define VERSION ((int)(sizeof jobs_updates / sizeof *jobs_updates))
 
 /* SQLite has this function of its own. */
 static const char postgres_clock[] =
@@ -80,11 +88,11 @@ static int jobs_migrate(struct jobs *j, struct db *d, struct err *e)
                        NULL);
     if (rc == 0 && there)
         rc = db_number(d, e, &version, "SELECT version FROM meta", NULL);
-    else if (rc == 0 && (rc = db_script(d, schema, e)) == 0)
-        version = VERSION;
-    if (rc == 0 && version != VERSION)
+    if (rc == 0 && (version < 0 || version > VERSION))
         rc = err_set(e, ERR_UNSUPPORTED, "the jobs are of version %lld, this program knows %d",
                      (long long)version, VERSION);
+    for (; rc == 0 && version < VERSION; version++)
+        rc = db_script(d, jobs_updates[version], e);
     if (rc == 0 && db_is_shared(j->pool))
         rc = db_script(d, postgres_clock, e);
     return rc < 0 ? rc : db_commit(d, e);
@@ -110,6 +118,12 @@ int jobs_open(const char *where, struct jobs **ret, struct err *e)
     else
         *ret = j;
     return rc;
+}
+
+void jobs_use_bucket(struct jobs *j, struct bucket *bucket, size_t above)
+{
+    j->bucket = bucket;
+    j->above = above;
 }
 
 void jobs_close(struct jobs *j)
@@ -149,7 +163,8 @@ bool jobs_lead(struct jobs *j)
 
 /* --- files --- */
 
-#define FILE_COLUMNS "id, owner, name, purpose, batch, shows, bytes, created, expires"
+#define FILE_COLUMNS "id, owner, name, purpose, batch, shows, bytes, created, expires, object"
+#define ORPHAN_S     3600 /* that an object may wait for its file */
 #define OWNED        "($1 IS NULL OR owner = $1)"
 
 static void show_file(struct db_rows *q, jobs_file_fn fn, void *cookie)
@@ -162,7 +177,8 @@ static void show_file(struct db_rows *q, jobs_file_fn fn, void *cookie)
                                    .view = (enum jobs_view)db_int(q, 5),
                                    .n_bytes = db_int(q, 6),
                                    .created_at = db_int(q, 7),
-                                   .expires_at = db_int(q, 8)});
+                                   .expires_at = db_int(q, 8),
+                                   .is_object = db_int(q, 9) != 0});
 }
 
 static int no_file(const char *id, struct err *e)
@@ -170,16 +186,36 @@ static int no_file(const char *id, struct err *e)
     return err_set(e, ERR_NOT_FOUND, "there is no file '%.64s'", id);
 }
 
+int jobs_put_object(struct jobs *j, struct jobs_file *f, const void *data, size_t n, struct err *e)
+{
+    if (!j->bucket || n <= j->above)
+        return 0;
+    int rc = db_once(j->pool, e,
+                     "INSERT INTO orphan(id, due) VALUES($1, unixepoch() + $2)"
+                     " ON CONFLICT(id) DO UPDATE SET due = unixepoch() + $2",
+                     "si", f->id, (int64_t)ORPHAN_S);
+    if (rc >= 0)
+        rc = bucket_put(j->bucket, f->id, data, n, e);
+    f->is_object = rc >= 0;
+    return rc < 0 ? rc : 0;
+}
+
 int jobs_put_file(struct db *d, const struct jobs_file *f, const void *data, size_t n,
                   struct err *e)
 {
     int rc = db_run(d, e,
                     "INSERT INTO file(" FILE_COLUMNS ") VALUES($1, $2, $3, $4, $5, $6, $7,"
-                    " unixepoch(), CASE WHEN $8 > 0 THEN unixepoch() + $8 ELSE 0 END)",
-                    "sssssiii", f->id, f->owner ? f->owner : "", f->name, f->purpose,
+                    " unixepoch(), CASE WHEN $8 > 0 THEN unixepoch() + $8 ELSE 0 END, $9)",
+                    "sssssiiii", f->id, f->owner ? f->owner : "", f->name, f->purpose,
                     f->batch ? f->batch : "", (int64_t)f->view, data ? (int64_t)n : f->n_bytes,
-                    f->keep_s);
-    for (size_t at = 0, seq = 0; data && at < n && rc >= 0; at += JOBS_CHUNK_BYTES, seq++) {
+                    f->keep_s, (int64_t)f->is_object);
+    if (rc > 0 && f->is_object) {
+        rc = db_run(d, e, "DELETE FROM orphan WHERE id = $1 AND condemned = 0", "s", f->id);
+        if (rc == 0)
+            rc = err_set(e, ERR_CANCELLED, "the object of %s waited for too long", f->id);
+    }
+    for (size_t at = 0, seq = 0; data && !f->is_object && at < n && rc >= 0;
+         at += JOBS_CHUNK_BYTES, seq++) {
         size_t part = n - at < JOBS_CHUNK_BYTES ? n - at : JOBS_CHUNK_BYTES;
         rc = db_run(d, e, "INSERT INTO chunk VALUES($1, $2, $3)", "sib", f->id, (int64_t)seq,
                     (const char *)data + at, part);
@@ -192,11 +228,11 @@ int jobs_add_file(struct jobs *j, const struct jobs_file *f, const void *data, s
 {
     struct jobs_file file = *f;
     struct db *d;
-    int rc = db_take(j->pool, &d, e);
-    if (rc < 0)
-        return rc;
     jobs_make_id("file-", id);
     file.id = id;
+    int rc = jobs_put_object(j, &file, data, n, e);
+    if (rc < 0 || (rc = db_take(j->pool, &d, e)) < 0)
+        return rc;
     if ((rc = db_begin(d, e)) == 0 && (rc = jobs_put_file(d, &file, data ? data : "", n, e)) == 0)
         rc = db_commit(d, e);
     db_give(j->pool, d);
@@ -266,7 +302,13 @@ int jobs_remove_file(struct jobs *j, const char *owner, const char *id, struct e
     int rc = db_take(j->pool, &d, e);
     if (rc < 0)
         return rc;
-    if ((rc = db_begin(d, e)) == 0 &&
+    rc = db_begin(d, e);
+    if (rc == 0)
+        rc = db_run(d, e,
+                    "INSERT INTO orphan(id, due) SELECT id, unixepoch() FROM file WHERE " OWNED
+                    " AND id = $2 AND object = 1",
+                    "ss", owner, id);
+    if (rc >= 0 &&
         (rc = db_run(d, e, "DELETE FROM file WHERE " OWNED " AND id = $2", "ss", owner, id)) == 0)
         rc = no_file(id, e);
     if (rc > 0)
@@ -280,7 +322,10 @@ int jobs_remove_file(struct jobs *j, const char *owner, const char *id, struct e
 static void note_reader(void *cookie, const struct jobs_file *f)
 {
     struct jobs_reader *r = cookie;
-    *r = (struct jobs_reader){.view = f->view, .at = f->view == JOBS_CONTENT ? -1 : 0};
+    *r = (struct jobs_reader){.view = f->view,
+                              .at = f->view == JOBS_CONTENT && !f->is_object ? -1 : 0,
+                              .is_object = f->is_object,
+                              .n_bytes = f->n_bytes};
     snprintf(r->id, sizeof r->id, "%s", f->id);
     snprintf(r->batch, sizeof r->batch, "%s", f->batch);
 }
@@ -331,9 +376,25 @@ static int read_answers(struct db *d, struct jobs_reader *r, struct buf *to, str
     return rc < 0 ? rc : to->len > before;
 }
 
+static int read_stored(struct jobs *j, struct jobs_reader *r, struct buf *to, struct err *e)
+{
+    int64_t n = r->n_bytes - r->at < JOBS_CHUNK_BYTES ? r->n_bytes - r->at : JOBS_CHUNK_BYTES;
+    if (n <= 0)
+        return 0;
+    if (!j->bucket)
+        return err_set(e, ERR_IO, "the file %s is in a bucket, and this program has none", r->id);
+    int rc = bucket_get(j->bucket, r->id, r->at, (size_t)n, to, e);
+    if (rc == ERR_NOT_FOUND)
+        rc = err_set(e, ERR_IO, "the bucket has lost the file %s", r->id);
+    r->at += n;
+    return rc < 0 ? rc : 1;
+}
+
 int jobs_read(struct jobs *j, struct jobs_reader *r, struct buf *to, struct err *e)
 {
     struct db *d;
+    if (r->is_object)
+        return read_stored(j, r, to, e);
     int rc = db_take(j->pool, &d, e);
     if (rc < 0)
         return rc;

@@ -33,8 +33,15 @@
 #define JOBS_CHUNK_BYTES (48 << 10) /* a file's content is kept and read in pieces of so many */
 #define JOBS_LEASE_S     30
 
+struct bucket;
 struct jobs;
 int jobs_open(const char *where, struct jobs **ret, struct err *e);
+/* Before anything else: contents of more than `above` bytes are kept there from now on; borrowed.
+ *
+ * An object is written under its file's id before the transaction that makes the file.  Until then
+ * it is an orphan, a row by which jobs_sweep finds it when nothing came of it; a file that is
+ * removed leaves one, too.  So the bucket never has to be listed, and every file has its object. */
+void jobs_use_bucket(struct jobs *j, struct bucket *bucket, size_t above);
 void jobs_close(struct jobs *j); /* NULL is fine */
 
 /* --- files --- */
@@ -46,6 +53,7 @@ struct jobs_file {
     const char *id, *owner, *name, *purpose;
     const char *batch; /* that it comes from; "" */
     enum jobs_view view;
+    bool is_object;                          /* its bytes are in the bucket */
     int64_t n_bytes, created_at, expires_at; /* expires_at 0: never */
     int64_t keep_s;                          /* to add: it expires so much later; 0: never */
 };
@@ -71,6 +79,8 @@ struct jobs_reader {
     char id[JOBS_ID_BYTES], batch[JOBS_ID_BYTES];
     enum jobs_view view;
     int64_t at;
+    bool is_object;
+    int64_t n_bytes; /* of an object */
 };
 int jobs_open_file(struct jobs *j, const char *owner, const char *id, struct jobs_reader *ret,
                    struct err *e);

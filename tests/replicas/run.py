@@ -21,7 +21,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "..", "..")
-sys.path.insert(0, os.path.join(HERE, "..", "http"))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "http")]
+import bucket as buckets  # noqa: E402
 import live  # noqa: E402
 from live import check  # noqa: E402
 
@@ -60,21 +61,26 @@ class Database:
         self.run("pg_ctl", "-D", self.data, "-w", "-l", os.path.join(self.data, "log"), "-o",
                  f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= ", "start")
 
+    def ask(self, sql):
+        return subprocess.run(["psql", "-At", self.url, "-c", sql], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+
     def stop(self):
         self.run("pg_ctl", "-D", self.data, "-w", "-m", "immediate", "stop")
 
 
 class Replica:
-    def __init__(self, i, store):
+    def __init__(self, i, store, bucket):
         self.port, self.home = free_port(), os.path.join(directory.name, f"replica{i}")
         self.command = [live.BINARY, "serve", "--port", str(self.port), "--threads", "1", "--store", store, "--batch-rows", "4"]
+        self.command += bucket.flags if bucket else []
+        self.secrets = bucket.environment if bucket else {}
         self.log = open(os.path.join(directory.name, f"log{i}"), "ab")
         self.start()
 
     def start(self):
         clean = {k: v for k, v in os.environ.items() if not k.startswith("JABBERTTS_")}
         own = {"XDG_DATA_HOME": self.home, "XDG_CONFIG_HOME": self.home, "PULSE_RUNTIME_PATH": os.path.join(self.home, "pulse")}
-        self.process = subprocess.Popen(self.command, stderr=self.log, env={**clean, **own})
+        self.process = subprocess.Popen(self.command, stderr=self.log, env={**clean, **own, **self.secrets})
 
     def ready(self):
         try:
@@ -182,6 +188,42 @@ def without_database(port, database):
     check(n == 2 * LINES, "one sound a line", n)
 
 
+def stored(port, r):
+    return r.status == 200 and call(port, "GET", f"/v1/files/{r.json()['id']}/content").body
+
+
+def sick_bucket(port, database, bucket):
+    """Objects instead of rows; a bucket that is full, slow, shut: 503 for what needs it, and then all goes on."""
+    large = b"x" * 300000
+    r = upload(port, "/v1/files", {"purpose": "batch"}, large)
+    check(stored(port, r) == large and r.json()["id"] in bucket.objects(), "an upload is an object", r.body)
+    for i, mode in enumerate(("full", "slow", "shut")):
+        batch = start_batch(port, LINES)
+        time.sleep(1)
+        bucket.gate.mode = mode
+        busy = upload(port, "/v1/files", {"purpose": "batch"}, large)
+        check(busy.status == 503 and int(busy.headers["retry-after"]) >= 1 and busy.error()["code"] == "store_unavailable", f"{mode}: 503", (busy.status, busy.body[:200]))
+        if mode != "full":
+            got = call(port, "GET", f"/v1/files/{r.json()['id']}/content")
+            check(got.status == 503, f"{mode}: nothing is read", got.status)
+        for _ in range(5):
+            check(call(port, "POST", URL, data=live.HELLO).status == 200, "speech needs no bucket")
+            time.sleep(AWAY / 5)
+        bucket.gate.mode = "open"
+        check(live.wait_until(lambda: upload(port, "/v1/files", {"purpose": "batch"}, large).status == 200, 60), "it takes uploads again")
+        check(check_batch(port, batch, LINES) == (3 + i) * LINES, "one sound a line")
+    check(call(port, "DELETE", "/v1/files/" + r.json()["id"]).status == 200, "deleted")
+    check(live.wait_until(lambda: r.json()["id"] not in bucket.objects(), 100), "and its object is swept away")
+    files, orphans = (set(database.ask(q)) for q in ("SELECT id FROM file WHERE object = 1", "SELECT id FROM orphan"))
+    objects = bucket.objects()
+    check(len(files) > 2 * LINES and files <= objects and objects <= files | orphans, "each file has its object, each object its file", (len(files), len(objects), len(orphans), sorted(objects - files - orphans)[:3]))
+    command = [live.BINARY, "serve", "--port", "0", "--voice-dir", os.path.join(directory.name, "wrong"), *bucket.flags]
+    wrong = subprocess.run(command, env={**os.environ, **bucket.environment, "AWS_SECRET_ACCESS_KEY": "another"}, stderr=subprocess.PIPE, text=True, timeout=60)
+    check(wrong.returncode == 1 and "the bucket refuses to store: 403 SignatureDoesNotMatch" in wrong.stderr, "a wrong key", wrong.stderr)
+    check(len(bucket.gate.forged) == 1, "every request is signed", bucket.gate.forged)
+    print(f"{len(objects)} objects of {len(files)} files, {len(orphans)} to be swept, {bucket.gate.n} requests to the bucket")
+
+
 def upload(port, path, fields, sound):
     body = b"".join(b'--X\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (k.encode(), v.encode()) for k, v in fields.items())
     body += b'--X\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n' + sound + b"\r\n--X--\r\n"
@@ -223,9 +265,10 @@ def main():
         print("skipped: postgresql or haproxy is not installed")
         return 77
     random.seed(int(os.environ.get("REPLICAS_SEED", "1")))
-    database, replicas, proxy = Database(), [], None
+    database, replicas, proxy, bucket = Database(), [], None, None
     try:
-        replicas = [Replica(i, database.url) for i in (1, 2, 3)]
+        bucket = buckets.open_bucket(directory.name)
+        replicas = [Replica(i, database.url, bucket) for i in (1, 2, 3)]
         for r in replicas:
             check(live.wait_until(r.ready, live.TIMEOUT), "a replica is ready", open(r.log.name).read())
         port = free_port()
@@ -235,12 +278,16 @@ def main():
         shared_voices(replicas, database)
         killing(port, replicas)
         without_database(port, database)
+        if bucket:
+            sick_bucket(port, database, bucket)
     finally:
         for r in replicas:
             r.kill()
         if proxy:
             proxy.kill()
             proxy.wait()
+        if bucket:
+            bucket.close()
         database.stop()
     return live.report()
 
