@@ -2,7 +2,7 @@
 #
 #   make                 build/jabbertts and the libraries
 #   make test            unit, kernel and golden tests
-#   make check-isa       kernels of other instruction sets: neon in qemu, avxvnni, avx512 and amx emulated
+#   make check-isa       kernels of other instruction sets: neon and i8mm in qemu, avxvnni, avx512 and amx emulated
 #   make test-mutations  do the tests notice when a decision of the scheduler is wrong?
 #   make test-fullsize   the published checkpoint's names, nestings and sizes (minutes, 10 GB)
 #   make test-kills      a batch whose server is killed at 50 moments
@@ -84,8 +84,8 @@ CROSS_CC  := aarch64-linux-gnu-gcc
 QEMU      := $(firstword $(shell command -v qemu-aarch64-static qemu-aarch64))
 ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)
 ISA_x86_64  := avx2 avxvnni avx512 amx
-ISA_aarch64 := neon
-ISA_ALL     := avx2 avxvnni avx512 amx neon
+ISA_aarch64 := neon i8mm
+ISA_ALL     := avx2 avxvnni avx512 amx neon i8mm
 # Only these files may use instructions beyond the baseline; fused multiply-add is theirs alone.
 # Clang's `fast` fuses where it happens to see both, which depends on what is inlined where; its `on` fuses by
 # expression.
@@ -96,6 +96,7 @@ FLAGS_avxvnni := $(FLAGS_avx2) -mavxvnni
 FLAGS_avx512 := -O3 $(FUSED) -mprefer-vector-width=512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
 FLAGS_amx    := $(FLAGS_avx512) -mamx-tile -mamx-int8
 FLAGS_neon   := -O3 $(FUSED) -march=armv8.2-a+dotprod+fp16
+FLAGS_i8mm   := $(FLAGS_neon)+i8mm
 ifneq ($(SIMDE),) # on a machine that has avx2 only: see src/kernels/x86.h
 FLAGS_avxvnni := $(FLAGS_avx2)
 FLAGS_avx512 := $(FLAGS_avx2)
@@ -259,8 +260,8 @@ test-clients: $(BUILD)/jabbertts
 check-isa:
 	$(MAKE) CC=$(CROSS_CC) BUILD=build-neon PACKAGES= LDFLAGS=-static \
 	    CFLAGS="-O2 -g0 -fsanitize=undefined -fsanitize-undefined-trap-on-error" build-neon/check_kernels
-	$(QEMU) build-neon/check_kernels neon
-	$(QEMU) -cpu cortex-a72 build-neon/check_kernels neon | grep '^0 passed' # which lacks the instructions
+	$(QEMU) build-neon/check_kernels neon i8mm
+	$(QEMU) -cpu cortex-a72 build-neon/check_kernels neon i8mm | grep '^0 passed' # which lacks the instructions
 	$(MAKE) SIMDE=1 SANITIZER=undefined BUILD=build-simde PACKAGES= CFLAGS="-O2 -g0" \
 	    build-simde/check_kernels
 	build-simde/check_kernels ref avx2 avxvnni avx512 amx

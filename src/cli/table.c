@@ -155,7 +155,8 @@ static const char *const log_words[] = {"text", "json", "none", NULL};
 static const char *const cache_words[] = {"f32", "f16", "q8_0", NULL};
 static const char *const engine_words[] = {"own", "onnx", NULL};
 static const char *const provider_words[] = {"cpu", "dnnl", "openvino", NULL};
-static const char *const isa_words[] = {"ref", "avx2", "avxvnni", "avx512", "amx", "neon", NULL};
+static const char *const isa_words[] = {"ref", "avx2", "avxvnni", "avx512",
+                                        "amx", "neon", "i8mm",    NULL};
 static const char *const format_words[] = {"wav", "mp3", "opus", "aac", "m4a", "flac", "pcm", NULL};
 static const char *const stage_words[] = {"clean",  "normalized", "sentences", "phonemes",
                                           "tokens", "prompt",     "explained", NULL};

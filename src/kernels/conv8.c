@@ -38,6 +38,7 @@ static const struct conv8_ops *ops_of(const struct kern_exec *x, const struct co
         &conv8_ops_amx,
 #elif defined(__aarch64__)
         &conv8_ops_neon,
+        &conv8_ops_i8mm,
 #endif
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)

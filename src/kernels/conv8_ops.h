@@ -39,7 +39,7 @@ extern const struct conv8_ops conv8_ops_avx2, conv8_ops_avxvnni, conv8_ops_avx51
 /* conv8_fir.h */
 extern const struct conv8_ops conv8_fir_avx2, conv8_fir_avxvnni, conv8_fir_avx512;
 #elif defined(__aarch64__)
-extern const struct conv8_ops conv8_ops_neon;
+extern const struct conv8_ops conv8_ops_neon, conv8_ops_i8mm;
 #endif
 
 /* Input rows that n_row output rows see. */

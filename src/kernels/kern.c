@@ -87,6 +87,16 @@ static bool has_neon_dot(void)
     return true; /* Apple's all have them */
 #endif
 }
+
+/* ARMv8.6's matrix products of bytes. */
+static bool has_i8mm(void)
+{
+#if defined(__linux__) && defined(HWCAP2_I8MM)
+    return (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0;
+#else
+    return false;
+#endif
+}
 #endif
 
 static const struct kern_ops *usable(int i)
@@ -105,6 +115,8 @@ static const struct kern_ops *usable(int i)
 #elif defined(__aarch64__)
     if (has_neon_dot())
         list[n++] = &kern_ops_neon;
+    if (n == 2 && has_i8mm())
+        list[n++] = &kern_ops_i8mm;
 #endif
     return i >= 0 && i < n ? list[i] : NULL;
 }

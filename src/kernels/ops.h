@@ -77,7 +77,7 @@ extern const struct kern_ops kern_ops_ref;
 #if defined(__x86_64__)
 extern const struct kern_ops kern_ops_avx2, kern_ops_avxvnni, kern_ops_avx512, kern_ops_amx;
 #elif defined(__aarch64__)
-extern const struct kern_ops kern_ops_neon;
+extern const struct kern_ops kern_ops_neon, kern_ops_i8mm;
 #endif
 
 const struct kern_ops *kern_exec_ops(const struct kern_exec *x);
