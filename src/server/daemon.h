@@ -25,6 +25,7 @@
 struct MHD_Daemon;
 struct jobs;
 struct runner;
+struct tally;
 struct takes;
 
 struct conn {                  /* one TCP connection */
@@ -51,6 +52,7 @@ struct server {
     struct queue queue;
     struct metrics metrics;
     struct keys keys;
+    struct tally *tally; /* NULL: this server counts the rates of keys by itself */
     struct logger logger;
     struct spool_budget spool;
     struct downloads downloads;

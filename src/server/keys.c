@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -193,6 +194,8 @@ static void keys_carry_over(const struct keys *from, struct keys *to)
                 to->key[i].per_minute == from->key[j].per_minute) {
                 to->key[i].tokens = from->key[j].tokens;
                 to->key[i].filled = from->key[j].filled;
+                to->key[i].spent = from->key[j].spent;
+                to->key[i].promised = from->key[j].promised;
             }
 }
 
@@ -202,8 +205,10 @@ int keys_load(struct keys *k, const char *file, const char *list, int per_minute
                                    .per_minute = per_minute,
                                    .tokens = per_minute}};
     int rc = 0;
-    if (!k->ready)
+    if (!k->ready) {
         pthread_mutex_init(&k->lock, NULL);
+        pthread_cond_init(&k->told, NULL);
+    }
     k->ready = true;
     clock_gettime(CLOCK_MONOTONIC, &next.anyone.filled);
     if (file)
@@ -227,8 +232,10 @@ int keys_load(struct keys *k, const char *file, const char *list, int per_minute
 void keys_done(struct keys *k)
 {
     mem_free(k->key);
-    if (k->ready)
+    if (k->ready) {
+        pthread_cond_destroy(&k->told);
         pthread_mutex_destroy(&k->lock);
+    }
     *k = (struct keys){.n_key = 0};
 }
 
@@ -267,8 +274,13 @@ static struct key *keys_named(struct keys *k, const char *name)
     return NULL;
 }
 
+static double keys_portion(const struct key *key)
+{
+    return key->per_minute > 4 * KEYS_PORTION ? key->per_minute / 4.0 : KEYS_PORTION;
+}
+
 /* (lock) A bucket of per_minute tokens that fills in a minute. */
-static bool keys_take_token(struct key *key, struct quota *ret)
+static bool keys_take_token(struct key *key, bool shared, struct quota *ret)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -278,14 +290,20 @@ static bool keys_take_token(struct key *key, struct quota *ret)
     key->tokens += passed * per_second;
     if (key->tokens > key->per_minute)
         key->tokens = key->per_minute;
+    key->promised -= fmin(key->promised, passed * per_second);
     key->filled = now;
-    bool good = key->tokens >= 1;
+    bool early = shared && key->promised >= keys_portion(key); /* the answer is on its way */
+    bool good = key->tokens >= 1 && !early;
     if (good)
         key->tokens -= 1;
+    if (good && shared) {
+        key->spent += 1;
+        key->promised += 1;
+    }
     ret->limit = key->per_minute;
-    ret->remaining = (int)key->tokens;
+    ret->remaining = key->tokens > 0 ? (int)key->tokens : 0;
     ret->reset_s = (key->per_minute - key->tokens) / per_second;
-    ret->retry_s = good ? 0 : (1 - key->tokens) / per_second;
+    ret->retry_s = good ? 0 : key->tokens >= 1 ? 0.1 : (1 - key->tokens) / per_second;
     return good;
 }
 
@@ -294,7 +312,67 @@ bool keys_take(struct keys *k, const struct key_id *id, struct quota *ret)
     *ret = (struct quota){.limit = 0};
     pthread_mutex_lock(&k->lock);
     struct key *key = keys_named(k, id->name);
-    bool good = !key || key->per_minute == 0 || keys_take_token(key, ret);
+    bool good = !key || key->per_minute == 0 || keys_take_token(key, k->shared, ret);
+    if (good && k->shared)
+        pthread_cond_signal(&k->told);
     pthread_mutex_unlock(&k->lock);
     return good;
+}
+
+/* --- together with other replicas --- */
+
+void keys_share(struct keys *k, bool shared)
+{
+    pthread_mutex_lock(&k->lock);
+    k->shared = shared;
+    pthread_cond_broadcast(&k->told);
+    pthread_mutex_unlock(&k->lock);
+}
+
+/* (lock) */
+static int keys_list_spent(const struct keys *k, struct key_spent *ret, int max)
+{
+    int n = 0;
+    for (int i = -1; i < k->n_key && n < max; i++) {
+        const struct key *key = i < 0 ? &k->anyone : &k->key[i];
+        if (key->spent <= 0)
+            continue;
+        ret[n] = (struct key_spent){.per_minute = key->per_minute, .spent = key->spent};
+        memcpy(ret[n++].name, key->id.name, KEYS_NAME_MAX);
+    }
+    return n;
+}
+
+int keys_wait_spent(struct keys *k, struct key_spent *ret, int max)
+{
+    int n = 0;
+    pthread_mutex_lock(&k->lock);
+    while (k->shared && (n = keys_list_spent(k, ret, max)) == 0)
+        pthread_cond_wait(&k->told, &k->lock);
+    if (!k->shared)
+        n = -1;
+    pthread_mutex_unlock(&k->lock);
+    return n;
+}
+
+void keys_untold(struct keys *k)
+{
+    pthread_mutex_lock(&k->lock);
+    k->anyone.promised = 0;
+    for (int i = 0; i < k->n_key; i++)
+        k->key[i].promised = 0;
+    pthread_mutex_unlock(&k->lock);
+}
+
+void keys_told(struct keys *k, const struct key_spent *told, double left)
+{
+    pthread_mutex_lock(&k->lock);
+    struct key *key = keys_named(k, told->name);
+    if (key && key->per_minute == told->per_minute) {
+        key->spent -= told->spent;
+        key->promised = key->spent;
+        key->tokens = left - key->spent;
+        clock_gettime(CLOCK_MONOTONIC, &key->filled);
+    }
+    pthread_mutex_unlock(&k->lock);
 }

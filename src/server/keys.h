@@ -33,14 +33,18 @@ struct key {
     int per_minute; /* 0: no limit */
     double tokens;  /* of the bucket: one each request */
     struct timespec filled;
+    double spent;    /* not told to the other replicas yet */
+    double promised; /* since they were told last; less as the bucket fills */
 };
 
 struct keys {
     pthread_mutex_t lock;
-    bool ready;        /* the lock is made */
-    struct key *key;   /* (lock) [n_key] */
-    int n_key;         /* (lock) 0: none wanted */
-    struct key anyone; /* (lock) when none is wanted */
+    bool ready;          /* the lock is made */
+    struct key *key;     /* (lock) [n_key] */
+    int n_key;           /* (lock) 0: none wanted */
+    struct key anyone;   /* (lock) when none is wanted */
+    bool shared;         /* (lock) replicas count together: tally.h */
+    pthread_cond_t told; /* (lock) something was spent, or it is shared no longer */
 };
 
 struct quota {            /* for the x-ratelimit headers */
@@ -53,6 +57,20 @@ int keys_load(struct keys *k, const char *file, const char *list, int per_minute
 void keys_done(struct keys *k);
 bool keys_find(struct keys *k, const char *token, struct key_id *ret);
 bool keys_take(struct keys *k, const struct key_id *id, struct quota *ret);
+
+/* For tally.c alone.  While it is shared, a key spends at most a quarter of its rate, or
+ * KEYS_PORTION, before the others are told. */
+#define KEYS_PORTION 4
+struct key_spent {
+    char name[KEYS_NAME_MAX];
+    int per_minute;
+    double spent;
+};
+void keys_share(struct keys *k, bool shared);
+/* Waits until something was spent; how many keys, or -1: it is not shared. */
+int keys_wait_spent(struct keys *k, struct key_spent *ret, int max);
+void keys_told(struct keys *k, const struct key_spent *told, double left);
+void keys_untold(struct keys *k); /* the others cannot be told: it counts for itself */
 bool keys_wanted(struct keys *k); /* are there any? */
 
 #endif

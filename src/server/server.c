@@ -12,8 +12,10 @@
 #include "base/mem.h"
 #include "server/daemon.h"
 #include "server/runner.h"
+#include "server/tally.h"
 #include "server/watch.h"
 #include "server/wyoming.h"
+#include "store/db.h"
 #include "store/jobs.h"
 #include "store/takes.h"
 
@@ -170,6 +172,8 @@ static void raise_limits(struct server *s)
 static int server_open_jobs(struct server *s, struct err *e)
 {
     int rc = s->o.jobs ? jobs_open(s->o.jobs, &s->jobs, e) : 0;
+    if (rc == 0 && s->jobs && db_is_url(s->o.jobs))
+        rc = tally_start(&s->keys, s->o.jobs, &s->tally, e);
     if (rc < 0 || !s->jobs || !s->o.bucket.where)
         return rc;
     if ((rc = bucket_open(&s->o.bucket, &s->bucket, e)) == 0)
@@ -311,6 +315,7 @@ void server_stop(struct server *s, double drain_s)
     if (s->listen.fd >= 0)
         close(s->listen.fd);
     listen_done(&s->listen);
+    tally_stop(s->tally);
     keys_done(&s->keys);
     metrics_done(&s->metrics);
     tls_done(&s->tls);

@@ -29,6 +29,7 @@ from live import check  # noqa: E402
 SECONDS, AWAY, USERS, LINES = (int(os.environ.get("REPLICAS_" + k, v))
                                for k, v in (("SECONDS", 20), ("AWAY", 5), ("USERS", 6), ("LINES", 60)))
 URL = "/v1/audio/speech"
+RATE = 40  # requests a minute
 POSTGRES = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
 HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
 directory = tempfile.TemporaryDirectory()
@@ -69,9 +70,10 @@ class Database:
 
 
 class Replica:
-    def __init__(self, i, store, bucket):
+    def __init__(self, i, store, bucket, *more):
         self.port, self.home = free_port(), os.path.join(directory.name, f"replica{i}")
         self.command = [live.BINARY, "serve", "--port", str(self.port), "--threads", "1", "--store", store, "--batch-rows", "4"]
+        self.command += more
         self.command += bucket.flags if bucket else []
         self.secrets = bucket.environment if bucket else {}
         self.log = open(os.path.join(directory.name, f"log{i}"), "ab")
@@ -260,6 +262,28 @@ def shared_voices(replicas, database):
     check(call(first, "DELETE", "/v1/audio/voice_consents/" + consent.json()["id"]).status == 200, "and the consent")
 
 
+def shared_rates(store):
+    """Who has spent a rate at one replica has spent it at all."""
+    several = [Replica(f"-rate{i}", store, None, "--rate-limit", str(RATE)) for i in range(3)]
+    for r in several:
+        check(live.wait_until(r.ready, live.TIMEOUT), "a replica is ready")
+    speak = lambda r: call(r.port, "POST", URL, data=live.HELLO)
+    began, first = time.monotonic(), []
+    while len(first) < 2 * RATE and first[-1:] != [429]:
+        first.append(speak(several[0]).status)
+        time.sleep(0.03)
+    time.sleep(0.5)
+    late = [speak(r) for _ in range(RATE) for r in several[1:]]
+    passed = first.count(200) + sum(r.status == 200 for r in late)
+    filled = RATE * (time.monotonic() - began) / 60
+    check(first.count(200) >= RATE, "a rate may be spent at one replica", first)
+    check(passed <= RATE + filled + 2 * max(4, RATE / 4) + 1, "the others know soon", (passed, filled))
+    check(late[-1].status == 429 and int(late[-1].headers["retry-after"]) >= 1, "429", (late[-1].status, late[-1].headers))
+    print(f"a rate of {RATE} a minute: {first.count(200)} requests at one replica, {passed - first.count(200)} more at two others in {time.monotonic() - began:.0f} s")
+    for r in several:
+        r.kill()
+
+
 def main():
     if not POSTGRES or not HAPROXY:
         print("skipped: postgresql or haproxy is not installed")
@@ -275,6 +299,7 @@ def main():
         env = {**os.environ, "LISTEN": f"127.0.0.1:{port}", **{f"REPLICA{i + 1}": f"127.0.0.1:{r.port}" for i, r in enumerate(replicas)}}
         proxy = subprocess.Popen([HAPROXY, "-db", "-f", os.path.join(ROOT, "packaging/haproxy/haproxy.cfg")], env=env, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         check(live.wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0), "the proxy listens")
+        shared_rates(database.url)
         shared_voices(replicas, database)
         killing(port, replicas)
         without_database(port, database)
