@@ -271,6 +271,7 @@ static const struct lang_scalar {
     BOOL_FIELD(fraction_as_number),
     BOOL_FIELD(capital_nouns),
     BOOL_FIELD(unspaced),
+    BOOL_FIELD(common_words),
     TEXT_FIELD(date_order),
     TEXT_FIELD(minus),
     TEXT_FIELD(plus),

@@ -84,6 +84,7 @@ struct text_language {
     bool fraction_as_number; /* 3,14: "trois virgule quatorze", not "un quatre" */
     bool capital_nouns;      /* a capital is no sign of a new sentence (German) */
     bool unspaced;           /* no spaces between words (Chinese, Japanese) */
+    bool common_words;       /* en.words are this language's: one before a mark is only a word */
     const char *date_order;  /* of numeric dates: "dmy", "mdy" or "ymd" */
 
     const char *minus, *plus, *point, *to; /* signs; decimal mark; between the ends of a range */

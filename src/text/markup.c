@@ -205,10 +205,19 @@ static size_t hide_address(struct markup *m, size_t at, size_t end)
     return len;
 }
 
+/* Most characters begin nothing: those that begin math, an address or a mark. */
+static const bool begins_math[256] = {
+    ['\\'] = true, ['$'] = true, ['h'] = true, ['H'] = true, ['w'] = true, ['W'] = true,
+    ['*'] = true,  ['>'] = true, ['~'] = true, ['<'] = true, ['\n'] = true};
+
 static void mark_math(struct markup *m)
 {
     for (size_t at = 0, end = line_end(m, 0); at < m->n;) {
         char c = m->s[at];
+        if (!begins_math[(unsigned char)c]) {
+            at++;
+            continue;
+        }
         size_t to = c == '\\' ? backslash_math(m, at, end) : c == '$' ? dollar_math(m, at, end) : 0;
         size_t len = to ? to - at : hide_address(m, at, end);
         if (to)
@@ -423,8 +432,14 @@ static size_t angle(struct markup *m, size_t at)
 /* What CommonMark has not: tags, footnotes, ==marked==, H~2~O, x^2^. */
 static void mark_crumbs(struct markup *m)
 {
+    static const bool begins[256] = {
+        ['\n'] = true, ['<'] = true, ['~'] = true, ['^'] = true, ['['] = true, ['='] = true};
     for (size_t at = 0, end = line_end(m, 0); at < m->n;) {
         char c = m->s[at];
+        if (!begins[(unsigned char)c]) {
+            at++;
+            continue;
+        }
         if (c == '\n')
             end = line_end(m, at + 1);
         if (m->note[at] == KEEP && c == '<') {

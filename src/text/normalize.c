@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "text/rules.h"
+#include "text/lang.h"
 #include "text/scan.h"
 #include "text/words.h"
 
@@ -186,12 +187,50 @@ static bool may_be_short(const struct text_language *l, const char *s, size_t n)
     return vowels == 0 || numeral || (l->short_words[bit / 64] >> (bit % 64) & 1);
 }
 
+/* Does a mark that only ends something stand at s[i], and no number behind it: "time," said? */
+static bool ends_plainly(const struct normalizer *z, size_t i)
+{
+    size_t next = i;
+    while (next < z->n && z->s[next] && strchr(".;:!?\"')", z->s[next]))
+        next++;
+    if (next == i || (next < z->n && z->s[next] != ' ' && z->s[next] != '\n'))
+        return false;
+    next += scan_spaces(z->s, z->n, next);
+    return next >= z->n || !scan_is_digit(z->s[next]);
+}
+
+static bool plain_before_mark(const struct normalizer *z, size_t word, size_t end)
+{
+    return z->l->common_words && end > word + 2 && ends_plainly(z, end) &&
+           lang_is_ordinary(z->s + word, end - word);
+}
+
+/* Bytes of a common word with a capital before another in small letters: "There is". */
+static size_t plain_capital(const struct normalizer *z, size_t at)
+{
+    const char *s = z->s;
+    char word[16] = {(char)(s[at] | 32)};
+    size_t n = 1;
+    while (at + n < z->n && n < sizeof word && scan_is_lower(s[at + n])) {
+        word[n] = s[at + n];
+        n++;
+    }
+    size_t next = at + n + 1, end = next;
+    while (end < z->n && scan_is_lower(s[end]))
+        end++;
+    bool two = z->l->common_words && n > 1 && end > next + 1 && end < z->n && s[next - 1] == ' ' &&
+               is_gap(s[end]);
+    return two && lang_is_ordinary(word, n) && lang_is_ordinary(s + next, end - next) ? n : 0;
+}
+
 /* Bytes from at that are ordinary text for sure: lower-case words and the spaces between them.  A
  * word that a period, digit or sign follows is looked at more closely. */
 static size_t plain_run(const struct normalizer *z, size_t at)
 {
     const char *s = z->s;
     size_t end = at, i = at;
+    if (scan_is_upper(s[at]))
+        return plain_capital(z, at);
     for (;;) {
         size_t word = i;
         while (i < z->n && scan_is_lower(s[i]))
@@ -200,6 +239,8 @@ static size_t plain_run(const struct normalizer *z, size_t at)
             return word - at;
         if (i >= z->n)
             return z->n - at;
+        if (plain_before_mark(z, word, i))
+            return i - at;
         if (!is_gap(s[i]))
             return end - at;
         while (i < z->n && is_gap(s[i]))
