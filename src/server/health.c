@@ -1,5 +1,8 @@
 /* health.c - whether the server is alive, and whether it would accept a request. */
+#include <string.h>
+
 #include "server/daemon.h"
+#include "server/pressure.h"
 #include "store/takes.h"
 
 void health_live(struct request *r)
@@ -9,18 +12,28 @@ void health_live(struct request *r)
                               "model", r->server->model_id));
 }
 
-/* Whether a request that came now would be taken.  A stopping server never gets here: http.c
- * refuses for it. */
+/* Why a request that came now would be refused, or take what running ones need. */
+static const char *health_state(struct server *s, const struct jabbertts_load *l)
+{
+    const struct jabbertts_options *o = &s->o.engine;
+    size_t room = (size_t)s->o.spool_mb << 20;
+    if (l->queued >= o->queue + o->slots || (o->max_wait_s > 0 && l->wait_s > o->max_wait_s))
+        return "busy";
+    if (pressure_is_high(PRESSURE_GROUP, PRESSURE_MACHINE))
+        return "out_of_memory";
+    return spool_budget_used(&s->spool) > room - room / 10 ? "out_of_storage" : "ready";
+}
+
+/* A stopping server never gets here: http.c refuses for it. */
 void health_ready(struct request *r)
 {
-    const struct jabbertts_options *o = &r->server->o.engine;
     struct jabbertts_load l;
     jabbertts_load(r->server->tts, &l);
-    bool busy = l.queued >= o->queue + o->slots || (o->max_wait_s > 0 && l.wait_s > o->max_wait_s);
-    http_reply_json(r, busy ? 503 : 200,
-                    json_pack("{s:s,s:b,s:i,s:i,s:i,s:f}", "status", busy ? "busy" : "ready",
-                              "loaded", l.loaded, "slots", l.slots, "active", l.active, "queued",
-                              l.queued, "wait_seconds", l.wait_s));
+    const char *state = health_state(r->server, &l);
+    http_reply_json(r, strcmp(state, "ready") == 0 ? 200 : 503,
+                    json_pack("{s:s,s:b,s:i,s:i,s:i,s:f}", "status", state, "loaded", l.loaded,
+                              "slots", l.slots, "active", l.active, "queued", l.queued,
+                              "wait_seconds", l.wait_s));
 }
 
 static int print_takes(struct takes *t, struct buf *to)

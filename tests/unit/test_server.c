@@ -21,6 +21,7 @@
 #include "server/metrics.h"
 #include "server/origin.h"
 #include "server/params.h"
+#include "server/pressure.h"
 #include "server/route.h"
 #include "server/spool.h"
 #include "server/websocket.h"
@@ -436,6 +437,40 @@ static void websocket_memory(void **state)
     close(fd[1]);
 }
 
+static void write_file(const char *dir, const char *name, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+/* What a container, or the machine, has left. */
+static void pressure(void **state)
+{
+    char dir[] = "/tmp/test_server.XXXXXX", machine[64], command[64];
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(machine, sizeof machine, "%s/meminfo", dir);
+    assert_false(pressure_is_high(dir, machine)); /* nothing is known */
+    write_file(dir, "meminfo", "MemTotal: 1000 kB\nMemFree: 1 kB\nMemAvailable: 30 kB\n");
+    assert_false(pressure_is_high(dir, machine));
+    write_file(dir, "meminfo", "MemTotal: 1000 kB\nMemFree: 1 kB\nMemAvailable: 19 kB\n");
+    assert_true(pressure_is_high(dir, machine));
+    write_file(dir, "memory.max", "max\n");
+    write_file(dir, "memory.current", "960\n");
+    write_file(dir, "memory.stat", "anon 900\nfile 60\ninactive_file 20\n");
+    assert_true(pressure_is_high(dir, machine)); /* no limit: the machine's counts */
+    write_file(dir, "memory.max", "1000\n");
+    assert_false(pressure_is_high(dir, machine)); /* the group has enough */
+    write_file(dir, "memory.current", "980\n");
+    assert_true(pressure_is_high(dir, machine));
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,7 +480,7 @@ int main(void)
         cmocka_unit_test(routes_match),     cmocka_unit_test(near_words),
         cmocka_unit_test(metrics_text),     cmocka_unit_test(targets),
         cmocka_unit_test(origins),          cmocka_unit_test(spools),
-        cmocka_unit_test(websocket_memory),
+        cmocka_unit_test(websocket_memory), cmocka_unit_test(pressure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
