@@ -8,10 +8,13 @@
 #define KERN_Q_BLOCK
 #define Q_HELD        4
 #define KERN_QUANTIZE quantize_x86
+#define KERN_LINEAR_Q linear_q_vnni
 #define KERN_PEAK     peak_vnni
 #define VNNI_PEAK
+#define VNNI_ROWS
 #include "kernels/ops.h"
 static void quantize_x86(const float *in, int n, int8_t *q, float *scale, int32_t *sum);
+static void linear_q_vnni(const struct kern_tile *t);
 static size_t peak_vnni(size_t n);
 #include "kernels/body.h"
 

@@ -302,7 +302,7 @@ static void check_linears(void)
 {
     static const enum kern_type types[] = {KERN_F32, KERN_F16, KERN_BF16, KERN_Q8_0, KERN_Q4_0};
     static const int sizes[] = {1, 3, 7, 16, 31, 32, 33, 64, 65, 96, 130};
-    static const int rows[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 65};
+    static const int rows[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 65};
     for (int t = 0; t < LEN(types); t++) {
         for (int i = 0; i < 60; i++) {
             struct shape s = {sizes[rng() % LEN(sizes)], sizes[rng() % LEN(sizes)],
