@@ -51,7 +51,8 @@ static int fish_take_files(const struct multipart *form, json_t *to, struct api_
 {
     const struct part *audio, *text;
     json_t *list = json_array();
-    for (int i = 0; (audio = fish_nth(form, "reference_audio", i)); i++) {
+    int i = 0;
+    for (; (audio = fish_nth(form, "reference_audio", i)); i++) {
         json_t *one = json_pack("{s:o}", "audio", timed_audio(audio->data, audio->n));
         text = fish_nth(form, "reference_text", i);
         if (json_array_append_new(list, one) < 0 ||
@@ -61,9 +62,14 @@ static int fish_take_files(const struct multipart *form, json_t *to, struct api_
                             "'reference_text' is not UTF-8");
         }
     }
-    if (json_array_size(list) > 0)
+    if (i > 0)
         json_object_set(to, "references", list);
     json_decref(list);
+    if (fish_nth(form, "reference_text", i))
+        return api_fail(e, FAULT_INVALID_VALUE, "reference_text",
+                        "there are more parts 'reference_text' than 'reference_audio', of which "
+                        "there are %d",
+                        i);
     return 0;
 }
 

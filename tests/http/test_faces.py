@@ -70,7 +70,7 @@ def form(s):
     r = ask(text, wav, whole, (b"reference_audio", clip), (b"reference_text", said.encode()))
     same = s.speech(**WAV, input=TEXT, voice=None, references=[{"audio": base64.b64encode(clip).decode(), "text": said}])
     check(r.status == 200 and r.body == same.body, "a recording as a file", (r.status, r.body[:200]))
-    for parts in [], [(b"text", b"\xff")], [text, (b"seed", b"x")], [text, (b"reference_audio", b"no sound")], [text, (b"reference_audio", clip), (b"reference_text", b"\xff")]:
+    for parts in [], [(b"text", b"\xff")], [text, (b"seed", b"x")], [text, (b"reference_text", b"alone")], [text, (b"reference_audio", b"no sound")], [text, (b"reference_audio", clip), (b"reference_text", b"\xff")]:
         r = ask(*parts)
         check(r.status == 400 and r.error()["message"], [n for n, *_ in parts if n], r.body[:200])
 
